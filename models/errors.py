@@ -1,0 +1,47 @@
+"""What can go wrong in this room, each with one sentence that a visitor can act on."""
+
+from __future__ import annotations
+
+
+class HeadlightError(Exception):
+    """Base of all refusals: `str(error)` is one sentence with what was expected, what came, and the remedy."""
+
+
+class UnknownModel(HeadlightError):
+    """The name is neither bundled, nor a folder, nor a hub id that exists."""
+
+
+class ModelUnreachable(HeadlightError):
+    """The hub cannot be reached and the model is not in the local cache."""
+
+
+class UnsafeWeights(HeadlightError):
+    """The weights are not in the safetensors format, or a file lies outside the model's folder."""
+
+
+class RemoteCode(HeadlightError):
+    """The model brings Python code of its own, which Headlight never runs."""
+
+
+class NoTokenizer(HeadlightError):
+    """The model has no tokenizer, so text cannot become tokens."""
+
+
+class NoAttention(HeadlightError):
+    """The architecture has no attention weights to show."""
+
+
+class NotEnoughMemory(HeadlightError):
+    """The estimated bytes exceed what is free."""
+
+
+class BrokenModel(HeadlightError):
+    """The checkpoint exists but does not load."""
+
+
+class NoText(HeadlightError):
+    """There is nothing to inspect in the text."""
+
+
+class BadSelection(HeadlightError, LookupError):
+    """A kind, layer, head or position that this attention does not have."""

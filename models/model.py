@@ -1,0 +1,211 @@
+"""A loaded model that traces: text in, `AttentionTrace` out."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from models.capture import Call, recording
+from models.errors import NoAttention
+from models.memory import admit
+from models.tokens import Token, TokenReader
+from models.trace import Attention, AttentionTrace, Held, Layer, Source
+
+GENERATED_TOKENS = 24
+_CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
+# Two forward passes at once on a small machine only slow each other down.
+_forward_pass = threading.Semaphore(1)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a visitor wants to know of a model before trusting its pictures."""
+
+    name: str
+    revision: str
+    architecture: str
+    n_layers: int
+    n_heads: int
+    n_parameters: int
+    max_tokens: int | None
+    device: str
+    dtype: str
+    kinds: tuple[str, ...]
+    capture: str
+    proof: float
+    notices: tuple[str, ...] = ()
+
+
+class Model:
+    """A transformer in eval mode, shared by all visitors and never changed by a trace.
+
+    Made by `load_model`. `card.capture` says how weights are had: "replayed" from q and k, or "materialised" by the
+    model itself (`output_attentions`) for families that are not on the attention interface.
+    """
+
+    def __init__(self, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: Card) -> None:
+        self.module = module
+        self.tokenizer = tokenizer
+        self.card = card
+        self._reader = TokenReader(tokenizer, card.max_tokens)
+
+    def __repr__(self) -> str:
+        card = self.card
+        return f"Model({card.name!r}, {card.n_layers} layers x {card.n_heads} heads, {'/'.join(card.kinds)})"
+
+    def trace(self, text: str, *, text_pair: str | None = None, target: str | None = None) -> AttentionTrace:
+        """Return the attention of one forward pass over `text`.
+
+        `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's
+        decoder reads; without it the decoder reads its own short greedy generation.
+
+        Raises:
+            NoText: nothing in the text that the model can read.
+            NotEnoughMemory: the trace would not fit; the sentence holds the estimate.
+        """
+        sequence = self._reader.read(text, text_pair)
+        notices = list(sequence.notices)
+        inputs = {name: torch.tensor([values], device=self.module.device) for name, values in sequence.inputs.items()}
+        encoder_tokens = decoder_tokens = sequence.tokens
+        self._admit(len(sequence.tokens))
+        with _forward_pass, torch.inference_mode():
+            if self.module.config.is_encoder_decoder:
+                if target is None:
+                    decoder_ids, decoder_tokens = self._generated(inputs)
+                    notices.append("The decoder reads what the model itself generates, greedily; give a target text.")
+                else:
+                    decoder_ids, decoder_tokens, cut = self._read_target(target)
+                    notices.extend(f"Target: {notice}" for notice in cut)
+                self._admit(len(sequence.tokens), len(decoder_tokens))
+                inputs["decoder_input_ids"] = decoder_ids
+            capture = replayed_layers if self.card.capture == "replayed" else materialised_layers
+            layers = capture(self.module, inputs)
+        source = Source(
+            self.card.name,
+            self.card.revision,
+            self.card.architecture,
+            self.card.device,
+            self.card.dtype,
+            self.card.capture,
+            text,
+            text_pair,
+            target,
+        )
+        tokens = {
+            "encoder": (encoder_tokens, encoder_tokens),
+            "decoder": (decoder_tokens, decoder_tokens),
+            "cross": (decoder_tokens, encoder_tokens),
+        }
+        attentions = {}
+        for kind, found in zip(self.card.kinds, in_order(layers), strict=True):
+            attentions[kind] = Attention(kind, found, *tokens[kind], source)
+        return AttentionTrace(attentions, tuple(notices), source)
+
+    def _admit(self, n_tokens: int, n_target: int = 0) -> None:
+        config = self.module.config.get_text_config()
+        width, n_layers = config.hidden_size, self.card.n_layers
+        pairs = (n_tokens + n_target) ** 2
+        n_bytes = 4 * (n_tokens + n_target) * width * (2 * n_layers + 16) + 2 * pairs
+        if self.card.capture == "materialised":
+            n_bytes += 4 * pairs * self.card.n_heads * (n_layers + 3)
+        admit(n_bytes, f"Tracing {n_tokens + n_target:,} tokens", "shorten the text or choose a smaller model")
+
+    def _generated(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, tuple[Token, ...]]:
+        generated = self.module.generate(**inputs, max_new_tokens=GENERATED_TOKENS, do_sample=False, num_beams=1)
+        ids = generated[:, :-1] if generated.shape[1] > 2 else generated
+        return ids, self._reader.from_ids(ids[0].tolist())
+
+    def _read_target(self, target: str) -> tuple[torch.Tensor, tuple[Token, ...], tuple[str, ...]]:
+        sequence = self._reader.read(target, as_target=True)
+        labels = torch.tensor([sequence.inputs["input_ids"]], device=self.module.device)
+        shift = getattr(self.module, "prepare_decoder_input_ids_from_labels", None)
+        if shift is not None:
+            ids = shift(labels=labels)
+        else:
+            ids = torch.cat([torch.full_like(labels[:, :1], self._start_id()), labels[:, :-1]], dim=1)
+        plain = self._reader.from_ids(ids[0].tolist())
+        # Shifted right by one, a token keeps the place in the target text that it had before.
+        tokens = tuple(
+            previous if previous.id == token.id else token
+            for token, previous in zip(plain, (plain[0], *sequence.tokens), strict=False)
+        )
+        return ids, tokens, sequence.notices
+
+    def _start_id(self) -> int:
+        for config in (self.module.generation_config, self.module.config):
+            start = getattr(config, "decoder_start_token_id", None)
+            if start is not None:
+                return int(start)
+        return int(self.module.config.bos_token_id)
+
+
+def in_order(layers: dict[str, list[Layer]]) -> list[list[Layer]]:
+    """Return the layers of each role in the order in which kinds are named."""
+    return [layers[role] for role in ("self", "encoder", "decoder", "cross") if layers.get(role)]
+
+
+def replayed_layers(
+    module: PreTrainedModel, inputs: dict[str, torch.Tensor], *, through_weights: bool = False
+) -> dict[str, list[Layer]]:
+    """Run one forward pass and return what each layer's weights depend on.
+
+    The roles are "self", or "encoder", "decoder" and "cross".
+    """
+    with recording(through_weights=through_weights) as calls:
+        module(**inputs)
+    names = {id(part): name for name, part in module.named_modules()}
+    layers: dict[str, list[Layer]] = defaultdict(list)
+    for call in calls:
+        role = _role(names.get(id(call.module), ""), call, encoder_decoder=module.config.is_encoder_decoder)
+        layers[role].append(call.replay.cpu())
+    return layers
+
+
+def _role(name: str, call: Call, *, encoder_decoder: bool) -> str:
+    if not encoder_decoder:
+        return "self"
+    if _CROSS.search(name) or _CROSS.search(type(call.module).__name__):
+        return "cross"
+    return "decoder" if "decoder" in name else "encoder"
+
+
+def materialised_layers(module: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> dict[str, list[Layer]]:
+    """Run one forward pass in eager attention and return each layer's weights, by the same roles.
+
+    Raises:
+        NoAttention: the pass gave no attention weights.
+    """
+    output = module(**inputs, output_attentions=True)
+    fields = {
+        "self": "attentions",
+        "encoder": "encoder_attentions",
+        "decoder": "decoder_attentions",
+        "cross": "cross_attentions",
+    }
+    layers: dict[str, list[Layer]] = {}
+    for role, field in fields.items():
+        held = getattr(output, field, None)
+        if held:
+            layers[role] = [Held(weights[0].cpu(), _looks_causal(weights[0])) for weights in held]
+    if not layers:
+        raise NoAttention(no_attention(module))
+    return layers
+
+
+def _looks_causal(weights: torch.Tensor) -> bool:
+    _, n_query, n_key = weights.shape
+    return n_query == n_key and n_query > 1 and not bool(weights.triu(1).any())
+
+
+def no_attention(module: nn.Module) -> str:
+    """Return why a model is refused that computes no attention weights."""
+    return (
+        f"{type(module).__name__} computes no attention weights (it mixes tokens another way), "
+        "so there is nothing to show: choose a transformer with softmax attention."
+    )

@@ -1,0 +1,207 @@
+"""Text to tokens: what the model reads, and how a person reads it."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+from models.errors import NoText
+
+MAX_CHARACTERS = 2_000_000
+JOINER = "·"
+_BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}
+_BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_VISIBLE = {" ": "␣", "\u00a0": "␣", "\u3000": "␣", "\n": "⏎", "\r": "␍", "\t": "⇥"}
+# Invisible characters that reorder or hide what stands around them: a label must show that they are there.
+_DECEPTIVE = re.compile(r"[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]")
+
+
+@dataclass(frozen=True)
+class Token:
+    """One position of the model's input.
+
+    `text` is the raw piece of the vocabulary, `display` the form a person reads, `start` and `end` its characters in
+    the source text (None where it stands for no text), `special` whether the tokenizer added it.
+    """
+
+    text: str
+    id: int
+    start: int | None
+    end: int | None
+    special: bool
+    display: str
+
+
+@dataclass(frozen=True)
+class TokenSequence:
+    """The tokens that the model is given, with what was lost on the way.
+
+    `n_total` counts the tokens before the cut to the model's maximum, `n_unknown` the ordinary tokens that the
+    vocabulary does not cover, `replaced` the characters that are no valid Unicode.
+    """
+
+    tokens: tuple[Token, ...]
+    inputs: dict[str, list[int]]
+    n_total: int
+    n_unknown: int
+    unknown_token: str | None
+    replaced: int
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """One sentence for each loss, empty if the model sees the whole text."""
+        notices = []
+        n_ordinary = sum(not token.special for token in self.tokens)
+        if self.n_total > len(self.tokens):
+            notices.append(
+                f"The first {len(self.tokens):,} of {self.n_total:,} tokens are shown: "
+                "this is the most the model can read at once."
+            )
+        if self.n_unknown:
+            verb = "is" if self.n_unknown == 1 else "are"
+            notices.append(
+                f"{self.n_unknown:,} of {n_ordinary:,} tokens {verb} {self.unknown_token}: "
+                "the model's vocabulary does not cover this text, so it cannot tell those words apart."
+            )
+        if self.replaced:
+            plural = "" if self.replaced == 1 else "s"
+            notices.append(f"{self.replaced:,} invalid character{plural} (lone surrogates) became \ufffd.")
+        return tuple(notices)
+
+
+class TokenReader:
+    """Reads text with one tokenizer; built once per model, since finding out the tokenizer's kind takes a while."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int | None) -> None:
+        self.tokenizer = tokenizer
+        self.max_tokens = max_tokens
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        description = backend.to_str() if backend is not None else ""
+        parts = json.loads(description) if description else {}
+        decoders = json.dumps([parts.get("decoder"), parts.get("pre_tokenizer")])
+        self._bytes = '"ByteLevel"' in decoders
+        self._wordpiece = '"WordPiece"' in decoders
+        self._suffix = (parts.get("model") or {}).get("end_of_word_suffix") or ""
+
+    def read(self, text: str, text_pair: str | None = None, *, as_target: bool = False) -> TokenSequence:
+        """Return the tokens of `text`, cut to the model's maximum.
+
+        Raises:
+            NoText: the text is empty, has no visible character, leaves no token, or exceeds `MAX_CHARACTERS`.
+        """
+        text, replaced = checked(text)
+        if text_pair is not None:
+            text_pair, more = checked(text_pair, name="second text")
+            replaced += more
+        encoded = self._encode(text, text_pair, as_target, cut=False)
+        n_total = len(encoded["input_ids"])
+        if self.max_tokens is not None and n_total > self.max_tokens:
+            encoded = self._encode(text, text_pair, as_target, cut=True)
+        ids = encoded["input_ids"]
+        special = encoded.pop("special_tokens_mask", [0] * len(ids))
+        offsets = encoded.pop("offset_mapping", [None] * len(ids))
+        tokens = tuple(self._token(*row) for row in zip(ids, special, offsets, strict=True))
+        ordinary = [token for token in tokens if not token.special]
+        if not ordinary:
+            raise NoText("This text has no token that the model can read: type at least one word.")
+        unknown = self.tokenizer.unk_token_id
+        n_unknown = sum(token.id == unknown for token in ordinary) if unknown is not None else 0
+        return TokenSequence(tokens, dict(encoded), n_total, n_unknown, self.tokenizer.unk_token, replaced)
+
+    def from_ids(self, ids: list[int]) -> tuple[Token, ...]:
+        """Return tokens for ids that come from the model (a generated text), without places in a source text."""
+        special = set(self.tokenizer.all_special_ids)
+        return tuple(self._token(number, number in special, None) for number in ids)
+
+    def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> dict[str, list[int]]:
+        options: dict[str, Any] = {"text_target" if as_target else "text": text}
+        if text_pair is not None:
+            options["text_pair"] = text_pair
+        if cut:
+            options.update(truncation="longest_first" if text_pair else "only_first", max_length=self.max_tokens)
+        encoded = self.tokenizer(
+            **options,
+            add_special_tokens=True,
+            padding=False,
+            return_special_tokens_mask=True,
+            return_offsets_mapping=self.tokenizer.is_fast,
+            verbose=False,
+        )
+        return dict(encoded)
+
+    def _token(self, number: int, special: int | bool, offset: tuple[int, int] | None) -> Token:
+        text = str(self.tokenizer.convert_ids_to_tokens(number))
+        placed = offset is not None and not special and offset[1] > offset[0]
+        start, end = offset if placed and offset is not None else (None, None)
+        return Token(text, int(number), start, end, bool(special), text if special else self.display(text))
+
+    def display(self, piece: str) -> str:
+        """Return the form of a raw piece that a person reads: joiners and spaces for markers, no invisible character.
+
+        `##ing` becomes `·ing`, `Ġcat` and `▁cat` become ` cat`, byte-level pieces are decoded, bytes that are only a
+        part of a character are shown in hexadecimal, white space and control characters as visible signs.
+        """
+        fallback = _BYTE_FALLBACK.fullmatch(piece)
+        if fallback:
+            return _readable(bytes([int(fallback[1], 16)]))
+        if self._bytes and all(character in _BYTE_OF for character in piece):
+            return _readable(bytes(_BYTE_OF[character] for character in piece))
+        if self._wordpiece and piece.startswith("##") and len(piece) > 2:
+            return JOINER + visible(piece[2:])
+        if self._suffix and piece.endswith(self._suffix):
+            piece = piece.removesuffix(self._suffix)
+        return visible(piece.replace("▁", " "))
+
+
+def checked(text: str, name: str = "text") -> tuple[str, int]:
+    """Return the text with lone surrogates replaced by U+FFFD, and how many there were.
+
+    Raises:
+        NoText: nothing visible in the text, or more than `MAX_CHARACTERS`.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise NoText(
+            f"The {name} has {len(text):,} characters, the most is {MAX_CHARACTERS:,}: inspect a part of it at a time."
+        )
+    replaced = sum("\ud800" <= character <= "\udfff" for character in text)
+    if replaced:
+        text = re.sub("[\ud800-\udfff]", "\ufffd", text)
+    if not any(unicodedata.category(character)[0] not in "ZC" for character in text):
+        raise NoText(f"There is nothing to inspect: the {name} is empty or has no visible character; type a sentence.")
+    return text, replaced
+
+
+def visible(text: str) -> str:
+    """Return text in which no character is invisible or reorders its surroundings."""
+    if text and not text.strip():
+        return "".join(_VISIBLE.get(character, f"⟨U+{ord(character):04X}⟩") for character in text)
+    shown = "".join(_visible_character(character) for character in text)
+    if shown and all(unicodedata.category(character) in ("Cf", "Mn", "Me") for character in shown):
+        return "".join(f"⟨U+{ord(character):04X}⟩" for character in shown)
+    return shown
+
+
+def _visible_character(character: str) -> str:
+    code = ord(character)
+    if character in "\n\r\t":
+        return _VISIBLE[character]
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "␡"
+    if 0x80 <= code < 0xA0 or _DECEPTIVE.match(character) or unicodedata.category(character) in ("Zl", "Zp"):
+        return f"⟨U+{code:04X}⟩"
+    return character
+
+
+def _readable(raw: bytes) -> str:
+    try:
+        return visible(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        return f"⟨{raw.hex(' ').upper()}⟩"
