@@ -13,10 +13,7 @@ import torch
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
-    HfHubHTTPError,
     HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
@@ -47,7 +44,8 @@ from models.errors import (
     UnsafeWeights,
 )
 from models.memory import admit
-from models.model import Card, Model, in_order, materialised_layers, no_attention, replayed_layers
+from models.model import Card, Model, in_order, materialised_layers, model_inputs, no_attention, replayed_layers
+from models.tokens import TokenReader
 from models.trace import Layer
 
 log = logging.getLogger("headlight.models")
@@ -59,6 +57,10 @@ _UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
 # Families that mix tokens without attention weights; others are found out by running them.
 _NO_ATTENTION = {"fnet", "mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm"}
+_REMOTE_CODE = (
+    "{} brings Python code of its own, which Headlight never runs: "
+    "choose a model whose architecture is part of transformers."
+)
 PROBE = "The quick brown fox jumps over the lazy dog."
 # Worst difference between replayed and eager weights that still counts as the same, by dtype. Measured over the
 # families of tests/models/test_families.py: 4e-7 in float32; the half types round the scores that eager computes.
@@ -117,13 +119,12 @@ def locate(name: str, revision: str | None = None) -> Place:
     )
     if not name or "\0" in name or len(name) > 1000:
         raise UnknownModel(unknown)
-    folder = Path(name).expanduser()
     try:
-        is_folder = folder.is_dir()
-    except OSError:
-        is_folder = False
-    if is_folder:
-        return Place(folder.resolve(), folder.resolve().name, "")
+        folder = Path(name).expanduser().resolve()
+        if folder.is_dir():
+            return Place(folder, folder.name or str(folder), "")
+    except (OSError, RuntimeError, ValueError) as error:  # too long, no such home, no valid path
+        log.info("%.80r is no folder: %s", name, error)
     if not HUB_ID.fullmatch(name) or ".." in name:
         raise UnknownModel(unknown)
     if revision is not None and (not REVISION.fullmatch(revision) or ".." in revision):
@@ -147,7 +148,7 @@ def _fetch(name: str, revision: str | None, unknown: str) -> Place:
         raise UnknownModel(f"{name} has no revision {revision!r}: give a branch, a tag or a commit.") from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UnknownModel(unknown) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the hub's client passes on many kinds: its own, its HTTP library's, the system's
         log.warning("fetching %s: %r", name, error)
         raise ModelUnreachable(
             f"{name} is not on this machine and the hub cannot be reached: check the network, "
@@ -176,16 +177,13 @@ def _read_config(place: Place) -> PreTrainedConfig:
     path = place.folder / "config.json"
     try:
         described = json.loads(path.read_text(encoding="utf-8"))
-        model_type = described.get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
+        model_type = str(described.get("model_type"))
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise UnknownModel(
             f"{place.name} has no readable config.json: give a folder made by save_pretrained."
         ) from error
     if "auto_map" in described and model_type not in CONFIG_MAPPING:
-        raise RemoteCode(
-            f"{place.name} brings Python code of its own, which Headlight never runs: "
-            "choose a model whose architecture is part of transformers."
-        )
+        raise RemoteCode(_REMOTE_CODE.format(place.name))
     if model_type in _NO_ATTENTION:
         raise NoAttention(
             f"{place.name} is a {model_type} model, which computes no attention weights (it mixes tokens another way), "
@@ -193,7 +191,7 @@ def _read_config(place: Place) -> PreTrainedConfig:
         )
     if model_type not in CONFIG_MAPPING:
         raise UnknownModel(
-            f"{place.name} is of the type {str(model_type)[:60]!r}, which this version of transformers does not know: "
+            f"{place.name} is of the type {model_type[:60]!r}, which this version of transformers does not know: "
             "choose another model or update transformers."
         )
     try:
@@ -216,10 +214,10 @@ def weight_files(place: Place) -> list[Path]:
     else:
         try:
             names = sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise BrokenModel(f"The weight index of {place.name} cannot be read: save the model again.") from error
-    if not names:
-        others = any(any(place.folder.glob(pattern)) for pattern in _UNSAFE)
+    if not names or not all(name.endswith(".safetensors") and "\0" not in name for name in names):
+        others = bool(names) or any(any(place.folder.glob(pattern)) for pattern in _UNSAFE)
         why = "its weights are not safetensors (other formats can run code)" if others else "it has no safetensors file"
         raise UnsafeWeights(
             f"{place.name} is refused, {why}: load it once in a place you trust and call "
@@ -231,7 +229,7 @@ def weight_files(place: Place) -> list[Path]:
 def _refuse_unsafe(place: Place) -> None:
     # A hub snapshot links into the blobs of its own repository, two folders up; any other folder must hold its files.
     inside = place.folder.parent.parent if place.revision else place.folder
-    named = [*place.folder.glob("*.json"), *place.folder.glob("*.txt"), *place.folder.glob("*.model")]
+    named = [path for pattern in _WANTED_FILES for path in place.folder.glob(pattern)]
     for path in [*weight_files(place), *named]:
         if not path.resolve().is_relative_to(inside.resolve()):
             raise UnsafeWeights(
@@ -262,6 +260,8 @@ def _load_tokenizer(place: Place) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         log.exception("tokenizer of %s", place.name)
+        if "trust_remote_code" in str(error):
+            raise RemoteCode(_REMOTE_CODE.format(place.name)) from error
         raise NoTokenizer(refusal) from error
     # transformers builds an empty tokenizer where a folder has no vocabulary at all.
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
@@ -305,16 +305,25 @@ def _proven(
     module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: Place, notices: tuple[str, ...]
 ) -> Model:
     """Choose the way of capture by a comparison on a short text, and describe the model."""
-    inputs = _probe(module, tokenizer)
+    max_tokens = _max_tokens(module, tokenizer)
     layers: dict[str, list[Layer]] = {}
-    with torch.inference_mode():
-        if module.config._attn_implementation == IMPLEMENTATION:
-            layers = replayed_layers(module, inputs, through_weights=True)
-            module.set_attn_implementation("eager")
-        try:
+    try:
+        with torch.inference_mode():
+            inputs = _probe(module, tokenizer, max_tokens)
+            if module.config._attn_implementation == IMPLEMENTATION:
+                layers = replayed_layers(module, inputs, through_weights=True)
+                module.set_attn_implementation("eager")
             eager = materialised_layers(module, inputs)
-        except (TypeError, AttributeError) as error:
+    except NoAttention:
+        raise
+    except Exception as error:
+        log.exception("running %s on a short text", place.name)
+        if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(no_attention(module)) from error
+        raise BrokenModel(
+            f"{place.name} does not run on a short text ({_brief(error)}): "
+            "choose a model of text, saved together with its own tokenizer."
+        ) from error
     difference = _worst_difference(layers, eager)
     dtype = module.dtype
     if difference is not None and difference <= TOLERANCE.get(dtype, 2e-6):
@@ -337,7 +346,7 @@ def _proven(
         n_layers=len(first),
         n_heads=max(layer.shape[0] for layer in first),
         n_parameters=sum(parameter.numel() for parameter in module.parameters()),
-        max_tokens=_max_tokens(module, tokenizer),
+        max_tokens=max_tokens,
         device=str(module.device),
         dtype=str(dtype).removeprefix("torch."),
         kinds=kinds,
@@ -348,9 +357,10 @@ def _proven(
     return Model(module, tokenizer, card)
 
 
-def _probe(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, torch.Tensor]:
-    encoded = tokenizer(PROBE, return_tensors="pt", truncation=True, max_length=16)
-    inputs = {name: values.to(module.device) for name, values in encoded.items()}
+def _probe(
+    module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int | None
+) -> dict[str, torch.Tensor]:
+    inputs = model_inputs(module, TokenReader(tokenizer, max_tokens).read(PROBE).inputs)
     if module.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = inputs["input_ids"][:, :5]
     return inputs
@@ -391,14 +401,17 @@ def _max_tokens(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> 
 
 
 def _device(device: str) -> torch.device:
-    if device != "auto":
-        try:
-            return torch.device(device)
-        except RuntimeError as error:
-            raise BrokenModel(f"There is no device {device[:40]!r}: give auto, cpu, cuda or mps.") from error
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    n_devices = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if device == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if n_devices[name]))
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, ValueError):
+        wanted = None
+    if wanted is None or (wanted.index or 0) >= n_devices.get(wanted.type, 0):
+        here = ", ".join(name for name, n_found in n_devices.items() if n_found)
+        raise BrokenModel(f"There is no device {device[:40]!r} on this machine: give auto or one of {here}.")
+    return wanted
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype:

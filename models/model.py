@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -12,10 +16,12 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models.capture import Call, recording
-from models.errors import NoAttention
+from models.errors import BrokenModel, NoAttention, NotEnoughMemory
 from models.memory import admit
 from models.tokens import Token, TokenReader
 from models.trace import Attention, AttentionTrace, Held, Layer, Source
+
+log = logging.getLogger("headlight.models")
 
 GENERATED_TOKENS = 24
 _CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
@@ -68,19 +74,22 @@ class Model:
         Raises:
             NoText: nothing in the text that the model can read.
             NotEnoughMemory: the trace would not fit; the sentence holds the estimate.
+            BrokenModel: the tokenizer gives an id that the model has no embedding for, or the model cannot generate.
         """
         sequence = self._reader.read(text, text_pair)
         notices = list(sequence.notices)
-        inputs = {name: torch.tensor([values], device=self.module.device) for name, values in sequence.inputs.items()}
+        inputs = model_inputs(self.module, sequence.inputs)
         encoder_tokens = decoder_tokens = sequence.tokens
+        self._check_ids(sequence.tokens)
         self._admit(len(sequence.tokens))
-        with _forward_pass, torch.inference_mode():
+        with _forward_pass, torch.inference_mode(), _memory_refusal(len(sequence.tokens)):
             if self.module.config.is_encoder_decoder:
                 if target is None:
                     decoder_ids, decoder_tokens = self._generated(inputs)
                     notices.append("The decoder reads what the model itself generates, greedily; give a target text.")
                 else:
                     decoder_ids, decoder_tokens, cut = self._read_target(target)
+                    self._check_ids(decoder_tokens)
                     notices.extend(f"Target: {notice}" for notice in cut)
                 self._admit(len(sequence.tokens), len(decoder_tokens))
                 inputs["decoder_input_ids"] = decoder_ids
@@ -116,8 +125,27 @@ class Model:
             n_bytes += 4 * pairs * self.card.n_heads * (n_layers + 3)
         admit(n_bytes, f"Tracing {n_tokens + n_target:,} tokens", "shorten the text or choose a smaller model")
 
+    def _check_ids(self, tokens: tuple[Token, ...]) -> None:
+        n_embeddings = getattr(self.module.get_input_embeddings(), "num_embeddings", None)
+        largest = max(tokens, key=lambda token: token.id)
+        if n_embeddings is not None and largest.id >= n_embeddings:
+            raise BrokenModel(
+                f"The tokenizer gives {largest.display!r} the id {largest.id:,}, but {self.card.name} has only "
+                f"{n_embeddings:,} embeddings: save the tokenizer it was trained with into its folder."
+            )
+
     def _generated(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, tuple[Token, ...]]:
-        generated = self.module.generate(**inputs, max_new_tokens=GENERATED_TOKENS, do_sample=False, num_beams=1)
+        # No cache: it saves little on so few tokens, and T5's is too short where the decoder is deeper (5.23).
+        most = min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
+        try:
+            generated = self.module.generate(
+                **inputs, max_new_tokens=most, do_sample=False, num_beams=1, use_cache=False
+            )
+        except (ValueError, TypeError, AttributeError, IndexError) as error:
+            log.exception("generating with %s", self.card.name)
+            raise BrokenModel(
+                f"{self.card.name} cannot generate a text for its decoder to read: give a target text."
+            ) from error
         ids = generated[:, :-1] if generated.shape[1] > 2 else generated
         return ids, self._reader.from_ids(ids[0].tolist())
 
@@ -125,7 +153,7 @@ class Model:
         sequence = self._reader.read(target, as_target=True)
         labels = torch.tensor([sequence.inputs["input_ids"]], device=self.module.device)
         shift = getattr(self.module, "prepare_decoder_input_ids_from_labels", None)
-        if shift is not None:
+        if shift is not None and self.module.config.decoder_start_token_id is not None:
             ids = shift(labels=labels)
         else:
             ids = torch.cat([torch.full_like(labels[:, :1], self._start_id()), labels[:, :-1]], dim=1)
@@ -139,10 +167,48 @@ class Model:
 
     def _start_id(self) -> int:
         for config in (self.module.generation_config, self.module.config):
-            start = getattr(config, "decoder_start_token_id", None)
-            if start is not None:
-                return int(start)
-        return int(self.module.config.bos_token_id)
+            for name in ("decoder_start_token_id", "bos_token_id"):
+                start = getattr(config, name, None)
+                if start is not None:
+                    return int(start)
+        raise BrokenModel(
+            f"{self.card.name} does not say which token its decoder starts with: "
+            "add decoder_start_token_id to its config.json."
+        )
+
+
+@contextmanager
+def _memory_refusal(n_tokens: int) -> Iterator[None]:
+    """Turn an allocation that failed in spite of the estimate into a refusal.
+
+    Raises:
+        NotEnoughMemory: torch or Python could not allocate.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        failed = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
+        if not failed and "allocate memory" not in str(error):
+            raise
+        log.exception("out of memory at %d tokens", n_tokens)
+        raise NotEnoughMemory(
+            f"Tracing {n_tokens:,} tokens took more memory than is free: shorten the text or choose a smaller model."
+        ) from error
+
+
+def model_inputs(module: nn.Module, encoded: Mapping[str, list[int]]) -> dict[str, torch.Tensor]:
+    """Return a tokenizer's lists as tensors `[1, token]`, only those that the model takes by name.
+
+    A tokenizer may give token types to a model that has none (Llama's, DistilBERT's).
+    """
+    taken = inspect.signature(module.forward).parameters
+    device = next(module.parameters()).device
+    return {name: torch.tensor([values], device=device) for name, values in encoded.items() if name in taken}
+
+
+def _options(module: nn.Module) -> dict[str, bool]:
+    # A cache would hold a second copy of every key and value during the only pass there is.
+    return {"use_cache": False} if "use_cache" in inspect.signature(module.forward).parameters else {}
 
 
 def in_order(layers: dict[str, list[Layer]]) -> list[list[Layer]]:
@@ -158,7 +224,7 @@ def replayed_layers(
     The roles are "self", or "encoder", "decoder" and "cross".
     """
     with recording(through_weights=through_weights) as calls:
-        module(**inputs)
+        module(**inputs, **_options(module))
     names = {id(part): name for name, part in module.named_modules()}
     layers: dict[str, list[Layer]] = defaultdict(list)
     for call in calls:
@@ -181,7 +247,7 @@ def materialised_layers(module: PreTrainedModel, inputs: dict[str, torch.Tensor]
     Raises:
         NoAttention: the pass gave no attention weights.
     """
-    output = module(**inputs, output_attentions=True)
+    output = module(**inputs, **_options(module), output_attentions=True)
     fields = {
         "self": "attentions",
         "encoder": "encoder_attentions",
@@ -190,9 +256,10 @@ def materialised_layers(module: PreTrainedModel, inputs: dict[str, torch.Tensor]
     }
     layers: dict[str, list[Layer]] = {}
     for role, field in fields.items():
-        held = getattr(output, field, None)
+        # Hybrid models have layers without attention weights between those that have some.
+        held = [weights[0].cpu() for weights in getattr(output, field, None) or () if weights is not None]
         if held:
-            layers[role] = [Held(weights[0].cpu(), _looks_causal(weights[0])) for weights in held]
+            layers[role] = [Held(weights, _looks_causal(weights)) for weights in held]
     if not layers:
         raise NoAttention(no_attention(module))
     return layers

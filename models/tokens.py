@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,12 @@ JOINER = "·"
 _BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 _VISIBLE = {" ": "␣", "\u00a0": "␣", "\u3000": "␣", "\n": "⏎", "\r": "␍", "\t": "⇥"}
-# Invisible characters that reorder or hide what stands around them: a label must show that they are there.
-_DECEPTIVE = re.compile(r"[\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]")
+# Invisible characters that reorder or hide what stands around them, and letters that are blank by definition (Hangul
+# fillers): a label must show that they are there. The zero-width joiners stay, emoji and Persian are made of them.
+_DECEPTIVE = re.compile(
+    r"[\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f"
+    r"\u3164\ufeff\uffa0\ufff9-\ufffb]"
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,9 @@ class TokenReader:
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int | None) -> None:
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
+        # A cut sets a state of the tokenizer, which another visitor's thread must not find there.
+        self._one_at_a_time = threading.Lock()
+        tokenizer.truncation_side = "right"
         backend = getattr(tokenizer, "backend_tokenizer", None)
         description = backend.to_str() if backend is not None else ""
         parts = json.loads(description) if description else {}
@@ -125,14 +133,15 @@ class TokenReader:
             options["text_pair"] = text_pair
         if cut:
             options.update(truncation="longest_first" if text_pair else "only_first", max_length=self.max_tokens)
-        encoded = self.tokenizer(
-            **options,
-            add_special_tokens=True,
-            padding=False,
-            return_special_tokens_mask=True,
-            return_offsets_mapping=self.tokenizer.is_fast,
-            verbose=False,
-        )
+        with self._one_at_a_time:
+            encoded = self.tokenizer(
+                **options,
+                add_special_tokens=True,
+                padding=False,
+                return_special_tokens_mask=True,
+                return_offsets_mapping=self.tokenizer.is_fast,
+                verbose=False,
+            )
         return dict(encoded)
 
     def _token(self, number: int, special: int | bool, offset: tuple[int, int] | None) -> Token:

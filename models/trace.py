@@ -192,19 +192,20 @@ class Attention:
         """Return softmax weights `[query, key]` of one head, or a block of them without computing the other rows.
 
         Raises:
-            BadSelection: no such layer or head.
+            BadSelection: no such layer, head or position.
         """
         self._check(layer, head)
-        rows = self._layers[layer].rows(slice(head, head + 1), queries)[0]
-        return _readonly(rows[:, keys])
+        rows = self._layers[layer].rows(slice(head, head + 1), self._positions("query", queries))[0]
+        return _readonly(rows[:, self._positions("key", keys)])
 
     def layer(self, layer: int, queries: Positions = ALL, keys: Positions = ALL) -> Float[np.ndarray, "head query key"]:
         """Return the weights of all heads of a layer, `[head, query, key]`.
 
         Raises:
-            BadSelection: no such layer.
+            BadSelection: no such layer or position.
         """
-        return _readonly(self._layer(layer).rows(ALL, queries)[:, :, keys])
+        rows = self._layer(layer).rows(ALL, self._positions("query", queries))
+        return _readonly(rows[:, :, self._positions("key", keys)])
 
     def mask(
         self, layer: int, head: int, queries: Positions = ALL, keys: Positions = ALL
@@ -212,15 +213,14 @@ class Attention:
         """Return `[query, key]`, True where the query may attend to the key.
 
         Raises:
-            BadSelection: no such layer or head.
+            BadSelection: no such layer, head or position.
         """
         self._check(layer, head)
-        allowed = self._layers[layer].allowed(slice(head, head + 1), queries)
-        n_rows = len(np.arange(self.n_query)[queries])
+        rows, columns = self._positions("query", queries), self._positions("key", keys)
+        allowed = self._layers[layer].allowed(slice(head, head + 1), rows)
         if allowed is None:
-            shape = (n_rows, len(np.arange(self.n_key)[keys]))
-            return _readonly_array(np.ones(shape, dtype=bool))
-        return _readonly_array(allowed[0].expand(n_rows, -1)[:, keys].numpy())
+            allowed = torch.ones(1, self.n_query, self.n_key, dtype=torch.bool)[:, rows]
+        return _readonly(allowed[0][:, columns])
 
     def pooled(self, layer: int, head: int, size: int = 64) -> Float[np.ndarray, "query_block key_block"]:
         """Return block maxima of one head, at most `size` x `size`, computed a strip of rows at a time.
@@ -254,6 +254,17 @@ class Attention:
             rows = held.rows(heads, slice(start, min(start + strip, n_query)))
             pools.append(_block_maxima(_block_maxima(rows, -1, key_block), -2, query_block))
         return _readonly(torch.cat(pools, dim=1))
+
+    def _positions(self, side: str, positions: Positions) -> Positions:
+        """Return what torch can index with: a plain slice, or the numbers that NumPy would select."""
+        if isinstance(positions, slice) and (positions.step or 1) > 0:
+            return positions
+        n_positions = self.n_query if side == "query" else self.n_key
+        wanted = positions if isinstance(positions, (slice, np.ndarray)) else np.array(positions, dtype=np.int64)
+        try:
+            return np.arange(n_positions)[wanted]
+        except IndexError as error:
+            raise BadSelection(f"A {side} position is wrong ({error}): there are 0 to {n_positions - 1}.") from error
 
     def _layer(self, layer: int) -> Layer:
         if not 0 <= layer < self.n_layers:
