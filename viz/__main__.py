@@ -1,0 +1,91 @@
+"""The command line: `python -m viz heatmap --model minilm --text "..." --layer 5 --head 11 -o head.svg`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from models.errors import HeadlightError
+from viz.colours import CONTRASTS, PALETTES
+
+_DESCRIPTION = "Draw a transformer's attention into a file; the suffix of OUTPUT picks the format."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write one file and return the exit code: 0, or 2 with one sentence on standard error for what cannot be done."""
+    options = _parser().parse_args(arguments)
+    try:
+        _write(options)
+    except HeadlightError as error:
+        print(f"headlight: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"headlight: {options.output} cannot be written: {error.strerror or error}.", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _write(options: argparse.Namespace) -> None:
+    # Loading torch takes seconds: a wrong option should be answered before.
+    from models import load_model
+    from viz import Look, save
+
+    _silence()
+    look = Look(options.threshold, options.palette, options.contrast)
+    model = load_model(options.model, revision=options.revision, device=options.device, dtype=options.dtype)
+    trace = model.trace(options.text, text_pair=options.text_pair, target=options.target)
+    att = trace[options.kind or trace.kinds[0]]
+    made = save(att, options.figure, options.output, layer=options.layer, head=options.head, look=look)
+    for notice in (*model.card.notices, *trace.notices, made.notice):
+        if notice:
+            print(f"headlight: note: {notice}", file=sys.stderr)
+
+
+def _silence() -> None:
+    """Keep standard error for our own sentences; libraries would draw progress bars and warnings on it."""
+    import warnings
+
+    from huggingface_hub.utils import disable_progress_bars
+    from transformers.utils import logging
+
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    disable_progress_bars()
+    warnings.simplefilter("ignore")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m viz", description=_DESCRIPTION)
+    figures = parser.add_subparsers(dest="figure", required=True, metavar="FIGURE")
+    helps = {
+        "heatmap": "one head: queries down, keys across (.png .svg .pdf .html)",
+        "flow": "one head: lines from token to token (.png .svg .pdf .html)",
+        "grid": "all heads as small maps (.png .svg .pdf .html)",
+        "table": "weights of one head, of a layer, or of all (.csv .npz)",
+    }
+    for name, text in helps.items():
+        figure = figures.add_parser(name, help=text, description=text)
+        one_head = name in ("heatmap", "flow")
+        figure.add_argument("--model", default="minilm", help="bundled name, folder, or hub id (default: minilm)")
+        figure.add_argument("--revision", help="branch, tag or commit of a hub id")
+        figure.add_argument("--text", required=True, help="the text to inspect")
+        figure.add_argument("--text-pair", help="a second segment")
+        figure.add_argument("--target", help="what the decoder of an encoder-decoder reads")
+        figure.add_argument("--kind", choices=("encoder", "decoder", "cross"), help="which attention")
+        figure.add_argument("--layer", type=int, required=one_head, help="0-based")
+        figure.add_argument("--head", type=int, required=one_head, help="0-based")
+        figure.add_argument("--threshold", type=float, default=0.05, help="smallest weight that a flow draws")
+        figure.add_argument("--palette", choices=PALETTES, default="blues")
+        figure.add_argument("--contrast", choices=tuple(CONTRASTS), default="linear")
+        figure.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+        figure.add_argument("--dtype", default="float32")
+        figure.add_argument("-o", "--output", required=True, metavar="OUTPUT")
+    return parser
+
+
+if __name__ == "__main__":
+    # Chosen before torch is imported: a command that writes one file needs no thread pool warnings.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(main())

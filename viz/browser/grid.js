@@ -1,0 +1,170 @@
+// All heads as thumbnails on one canvas. Hover names a head; a click or the arrow keys select it and tell the page.
+
+const MARGIN_LEFT = 30, MARGIN_TOP = 20, LARGEST = 104;
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const picture = parentElement.gridPicture ?? (parentElement.gridPicture = new Grid(parentElement));
+  picture.send = setTriggerValue;
+  picture.show(data);
+  return () => {
+    picture.end();
+    delete parentElement.gridPicture;
+  };
+}
+
+class Grid {
+  constructor(parent) {
+    this.root = element("div", "grid", parent);
+    this.canvas = element("canvas", "grid-canvas", this.root);
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "application");
+    this.name = element("div", "grid-name", this.root);
+    this.name.setAttribute("role", "status");
+    this.hovered = null;
+    this.selected = null;
+    this.redraw = oncePerFrame(() => this.draw());
+    this.stop = watch(this.root, this.redraw);
+    this.canvas.addEventListener("pointermove", (event) => this.hover(this.at(event)));
+    this.canvas.addEventListener("pointerleave", () => this.hover(null));
+    this.canvas.addEventListener("click", (event) => this.select(this.at(event)));
+    this.canvas.addEventListener("keydown", (event) => this.key(event));
+    // Layer and head also have ordinary controls; what they choose arrives here without the maps being sent again.
+    this.follow = (event) => this.mark(event.detail);
+    window.addEventListener("headlight-selection", this.follow);
+  }
+
+  show(bytes) {
+    if (bytes === this.bytes) return;
+    this.bytes = bytes;
+    const { header, arrays } = unpack(bytes);
+    this.header = header;
+    this.arrays = arrays;
+    this.paint();
+    this.canvas.setAttribute("aria-label",
+      `${header.title}: ${header.shape[0]} layers, ${header.shape[1]} heads. Arrow keys choose a head.`);
+    this.mark(header.selected ?? window.headlightSelection ?? null);
+    this.redraw();
+  }
+
+  /** Colour all maps once, at their own resolution, into one image that every redraw scales from. */
+  paint() {
+    const [layers, heads, rows, columns] = this.header.shape;
+    this.sheet = document.createElement("canvas");
+    this.sheet.width = heads * columns;
+    this.sheet.height = layers * rows;
+    const image = new ImageData(this.sheet.width, this.sheet.height);
+    const { maps, colours } = this.arrays;
+    let source = 0;
+    for (let layer = 0; layer < layers; layer++) {
+      for (let head = 0; head < heads; head++) {
+        for (let row = 0; row < rows; row++) {
+          let target = 4 * ((layer * rows + row) * this.sheet.width + head * columns);
+          for (let column = 0; column < columns; column++, target += 4) {
+            const colour = 3 * maps[source++];
+            image.data[target] = colours[colour];
+            image.data[target + 1] = colours[colour + 1];
+            image.data[target + 2] = colours[colour + 2];
+            image.data[target + 3] = 255;
+          }
+        }
+      }
+    }
+    this.sheet.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  draw() {
+    const width = this.root.clientWidth;
+    if (!width || !this.header) return;
+    const [layers, heads, rows, columns] = this.header.shape;
+    this.pitch = Math.min(LARGEST, (width - MARGIN_LEFT) / heads);
+    this.pitchY = Math.max(14, this.pitch * this.header.aspect);
+    const gap = this.pitch > 40 ? 5 : 3;
+    const context = fit(this.canvas, MARGIN_LEFT + this.pitch * heads, MARGIN_TOP + this.pitchY * layers);
+    const theme = themeOf(this.root);
+    context.clearRect(0, 0, width, this.canvas.height);
+    context.font = `12px ${theme.font}`;
+    context.textBaseline = "middle";
+    context.imageSmoothingEnabled = false;
+    for (let layer = 0; layer < layers; layer++) {
+      const y = MARGIN_TOP + layer * this.pitchY;
+      this.label(context, theme, String(layer), MARGIN_LEFT - 8, y + this.pitchY / 2, "right", this.selected?.[0] === layer);
+      for (let head = 0; head < this.header.heads[layer]; head++) {
+        const x = MARGIN_LEFT + head * this.pitch;
+        const box = [x + gap / 2, y + gap / 2, this.pitch - gap, this.pitchY - gap];
+        context.drawImage(this.sheet, head * columns, layer * rows, columns, rows, ...box);
+        const broken = this.arrays.broken[layer * heads + head];
+        this.frame(context, box, broken ? this.header.bad : theme.faded, broken ? 2 : 0.5);
+        if (this.selected?.[0] === layer && this.selected[1] === head) this.frame(context, box, this.header.outline, 3);
+        else if (this.hovered?.[0] === layer && this.hovered[1] === head) this.frame(context, box, theme.text, 2);
+      }
+    }
+    const every = Math.ceil(22 / this.pitch);
+    for (let head = 0; head < heads; head += every) {
+      const x = MARGIN_LEFT + (head + 0.5) * this.pitch;
+      this.label(context, theme, String(head), x, MARGIN_TOP / 2, "center", this.selected?.[1] === head);
+    }
+    this.root.dataset.drawn = this.root.dataset.selected;
+  }
+
+  label(context, theme, text, x, y, align, strong) {
+    context.fillStyle = strong ? this.header.outline : theme.faded;
+    context.textAlign = align;
+    context.fillText(text, x, y);
+  }
+
+  frame(context, [x, y, width, height], colour, thickness) {
+    context.strokeStyle = colour;
+    context.lineWidth = thickness;
+    context.strokeRect(x - thickness / 2, y - thickness / 2, width + thickness, height + thickness);
+  }
+
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const head = Math.floor((event.clientX - box.left - MARGIN_LEFT) / this.pitch);
+    const layer = Math.floor((event.clientY - box.top - MARGIN_TOP) / this.pitchY);
+    return layer >= 0 && head >= 0 && head < (this.header.heads[layer] ?? 0) ? [layer, head] : null;
+  }
+
+  hover(place) {
+    if (String(place) === String(this.hovered)) return;
+    this.hovered = place;
+    if (place) this.name.textContent = `Layer ${place[0]}, head ${place[1]}`;
+    else this.tellSelected();
+    this.redraw();
+  }
+
+  mark(place) {
+    if (!place || place[1] >= (this.header?.heads[place[0]] ?? 0)) return;
+    this.selected = place;
+    this.root.dataset.selected = String(place);
+    this.tellSelected();
+    this.redraw();
+  }
+
+  tellSelected() {
+    this.name.textContent = this.selected
+      ? `Layer ${this.selected[0]}, head ${this.selected[1]} is selected`
+      : "Layers down, heads across";
+  }
+
+  select(place) {
+    if (!place || String(place) === String(this.selected)) return;
+    this.mark(place);
+    this.send("picked", place);
+  }
+
+  key(event) {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const [layer, head] = this.selected ?? [0, 0];
+    const next = Math.max(0, Math.min(this.header.heads.length - 1, layer + step[0]));
+    this.select([next, Math.max(0, Math.min(this.header.heads[next] - 1, head + step[1]))]);
+  }
+
+  end() {
+    this.stop();
+    window.removeEventListener("headlight-selection", this.follow);
+    this.root.remove();
+  }
+}

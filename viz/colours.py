@@ -1,0 +1,56 @@
+"""Colours: one table of 256 entries per palette, read by every renderer, for weights from 0 to 1.
+
+All palettes are perceptually ordered and safe for colour-blind readers. A contrast changes the table, not the
+numbers: the colour bar shows it, and hover, tables and exports keep the weights.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib import colormaps
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_hex
+
+# Blues for paper and light pages, its counterpart Night for dark ones.
+_NIGHT = LinearSegmentedColormap.from_list("night", ["#0e1420", "#14406f", "#2a86b8", "#8fd3e6", "#f6fdff"])
+_SOURCES: dict[str, Colormap] = {
+    "blues": colormaps["Blues"],
+    "night": _NIGHT,
+    "viridis": colormaps["viridis"],
+    "cividis": colormaps["cividis"],
+    "greys": colormaps["Greys"],
+}
+PALETTES = tuple(_SOURCES)
+CONTRASTS = {"linear": 1.0, "root": 0.5}
+MASKED = "#b9bec6"
+NOT_A_NUMBER = "#e7298a"
+
+
+def table(palette: str, contrast: str = "linear") -> UInt8[np.ndarray, "256 3"]:
+    """Return red, green and blue for the weights 0, 1/255, ... 1."""
+    weights = np.linspace(0, 1, 256) ** CONTRASTS[contrast]
+    return np.round(_SOURCES[palette](weights)[:, :3] * 255).astype(np.uint8)
+
+
+def plotly_scale(palette: str, contrast: str) -> list[tuple[float, str]]:
+    """Return the table as a Plotly colour scale; denser near 0, where a contrast bends it most."""
+    colours = table(palette, contrast)
+    steps = sorted({*range(0, 16), *range(16, 256, 5), 255})
+    return [(step / 255, to_hex(colours[step] / 255)) for step in steps]
+
+
+def matplotlib_map(palette: str, contrast: str) -> Colormap:
+    """Return the table as a matplotlib colour map that shows masked cells in `MASKED`."""
+    return ListedColormap(table(palette, contrast) / 255, name=f"{palette}-{contrast}").with_extremes(bad=MASKED)
+
+
+def line(palette: str) -> str:
+    """Return the colour of flow lines, which show weight by width and opacity."""
+    return {"blues": "#1f6fb4", "night": "#2a9fd0", "viridis": "#2a788e", "cividis": "#5d6372", "greys": "#555555"}[
+        palette
+    ]
+
+
+def opacity(weight: np.ndarray | float, contrast: str) -> np.ndarray:
+    """Return the opacity of a flow line, 0.06 to 1, by the same contrast as the colours."""
+    return 0.06 + 0.94 * np.clip(np.nan_to_num(np.asarray(weight, dtype=float), nan=1.0), 0, 1) ** CONTRASTS[contrast]

@@ -1,0 +1,210 @@
+"""Files to take away: the same views as on the page, as PNG, SVG, PDF, HTML, CSV or NPZ."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis import weights_table
+from analysis.pairs import COLUMNS
+from models import Attention
+from models.errors import BadSelection, HeadlightError
+from viz import browser
+from viz.flow import draw_flow, pack_flow
+from viz.grid import draw_grid, pack_grid
+from viz.heatmap import draw_heatmap, heatmap
+from viz.paper import drawing, fonts_for
+from viz.provenance import VERSION, as_json, provenance
+from viz.view import Look, label
+
+FIGURES = ("heatmap", "flow", "grid")
+PICTURES = ("png", "svg", "pdf", "html")
+TABLES = ("csv", "npz")
+DPI = 300
+# A spreadsheet would open no more, and a person read none of them.
+MOST_ROWS = 20_000_000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+MIME = {
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "pdf": "application/pdf",
+    "html": "text/html",
+    "csv": "text/csv",
+    "npz": "application/octet-stream",
+    "json": "application/json",
+}
+
+
+class CannotExport(HeadlightError):
+    """A format that a figure does not have, or a table that would be too long."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file's bytes, what it says of its origin, and the characters for which no installed font has a glyph."""
+
+    data: bytes
+    origin: dict[str, Any]
+    missing_glyphs: tuple[str, ...] = ()
+
+    @property
+    def notice(self) -> str | None:
+        """One sentence if some characters show as boxes."""
+        if not self.missing_glyphs:
+            return None
+        shown = ", ".join(f"{character} (U+{ord(character):04X})" for character in self.missing_glyphs[:12])
+        more = f" and {len(self.missing_glyphs) - 12} more" if len(self.missing_glyphs) > 12 else ""
+        return (
+            f"No installed font can draw {shown}{more}, so they show as boxes in this file: install a font that has "
+            "them (Debian: fonts-noto-cjk, fonts-noto-core), or export HTML, which uses the reader's fonts."
+        )
+
+
+def export(
+    att: Attention,
+    figure: str,
+    file_format: str,
+    *,
+    layer: int | None = None,
+    head: int | None = None,
+    look: Look | None = None,
+) -> Export:
+    """Return a figure ("heatmap", "flow", "grid") or "table" in a format.
+
+    A grid outlines the head if one is given; a table has one head, the heads of one layer, or all.
+
+    Raises:
+        BadSelection: no such layer or head, or one that is needed is missing.
+        CannotExport: the figure does not come in that format, or the table would have too many rows.
+    """
+    look = look or Look()
+    formats = TABLES if figure == "table" else PICTURES
+    if figure not in (*FIGURES, "table"):
+        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid or table.")
+    if file_format not in formats:
+        raise CannotExport(f"A {figure} cannot be written as {file_format[:40]!r}: choose {', '.join(formats)}.")
+    origin = provenance(att, figure, layer, head, None if figure == "table" else look)
+    if figure == "table":
+        return Export(_csv(att, layer, head) if file_format == "csv" else _npz(att, layer, head, origin), origin)
+    if figure != "grid" and (layer is None or head is None):
+        raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
+    if file_format == "html":
+        return Export(_html(att, figure, layer, head, look, origin).encode("utf-8"), origin)
+    return _drawn(att, figure, file_format, layer, head, look, origin)
+
+
+def save(att: Attention, figure: str, path: str | Path, **selection: Any) -> Export:
+    """Write a figure to a file whose suffix picks the format; a CSV gets a sidecar `NAME.csv.json` with its origin.
+
+    Takes the keywords of `export` and raises what it raises.
+    """
+    path = Path(path)
+    made = export(att, figure, path.suffix.lstrip(".").lower() or "none", **selection)
+    path.write_bytes(made.data)
+    if path.suffix.lower() == ".csv":
+        path.with_name(path.name + ".json").write_text(json.dumps(made.origin, indent=1), encoding="ascii")
+    return made
+
+
+def _drawn(
+    att: Attention, figure: str, file_format: str, layer: Any, head: Any, look: Look, origin: dict[str, Any]
+) -> Export:
+    tokens = () if figure == "grid" else (*att.query_tokens, *att.key_tokens)
+    families, missing = fonts_for(label(token) for token in tokens)
+    draw = {"heatmap": draw_heatmap, "flow": draw_flow, "grid": draw_grid}[figure]
+    file = io.BytesIO()
+    with drawing(families):
+        drawn: Figure = draw(att, layer, head, look)
+        drawn.savefig(file, format=file_format, dpi=DPI, bbox_inches="tight", metadata=_metadata(file_format, origin))
+    return Export(file.getvalue(), origin, tuple(missing))
+
+
+def _metadata(file_format: str, origin: dict[str, Any]) -> dict[str, Any]:
+    """Return the origin by the names of a format's metadata; undated, so that equal pictures are equal files."""
+    title, maker, described = f"Attention {origin['figure']}", f"Headlight {VERSION}", as_json(origin)
+    if file_format == "png":
+        return {"Title": title, "Software": maker, "headlight": described}
+    if file_format == "svg":
+        return {"Title": title, "Creator": maker, "Description": described, "Date": None}
+    return {"Title": title, "Creator": maker, "Subject": described, "CreationDate": None}
+
+
+def _html(att: Attention, figure: str, layer: Any, head: Any, look: Look, origin: dict[str, Any]) -> str:
+    if figure == "heatmap":
+        drawn = heatmap(att, layer, head, look=look)
+        drawn.update_layout(height=None, paper_bgcolor="white")
+        body = drawn.to_html(
+            full_html=False,
+            include_plotlyjs=True,
+            include_mathjax=False,
+            default_height="92vh",
+            div_id="headlight-heatmap",
+            config={"displaylogo": False, "responsive": True},
+        )
+    else:
+        data = pack_flow(att, layer, head, look) if figure == "flow" else pack_grid(att, look, layer, head)
+        body = browser.standalone(figure, base64.b64encode(data).decode("ascii"))
+    return browser.page(f"Attention {figure}", body, as_json(origin))
+
+
+def _selected(att: Attention, layer: int | None, head: int | None) -> list[tuple[int, int]]:
+    layers = range(att.n_layers) if layer is None else [layer]
+    if layer is None and head is not None:
+        raise BadSelection("A table of one head needs its layer too: give both, or neither for all heads.")
+    return [(row, column) for row in layers for column in (range(att.heads_in(row)) if head is None else [head])]
+
+
+def table_rows(att: Attention, layer: int | None, head: int | None) -> int:
+    """Return how many rows a CSV of this selection has.
+
+    Raises:
+        BadSelection: no such layer.
+    """
+    return len(_selected(att, layer, head)) * att.n_query * att.n_key
+
+
+def _csv(att: Attention, layer: int | None, head: int | None) -> bytes:
+    n_rows = table_rows(att, layer, head)
+    if n_rows > MOST_ROWS:
+        raise CannotExport(
+            f"This table would have {n_rows:,} rows, the most is {MOST_ROWS:,}: choose one head, or NPZ for all."
+        )
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for row, column in _selected(att, layer, head):
+        pairs = weights_table(att, row, column)
+        pairs["query_token"] = pairs["query_token"].map(spreadsheet_text)
+        pairs["key_token"] = pairs["key_token"].map(spreadsheet_text)
+        pairs["weight"] = pairs["weight"].map("{:.9g}".format)
+        writer.writerows(pairs.itertuples(index=False, name=None))
+    return file.getvalue().encode("utf-8")
+
+
+def spreadsheet_text(text: str) -> str:
+    """Return text that no spreadsheet runs as a formula: an apostrophe stands before one (OWASP, CSV injection)."""
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def _npz(att: Attention, layer: int | None, head: int | None, origin: dict[str, Any]) -> bytes:
+    chosen = _selected(att, layer, head)
+    weights = np.stack([att.weights(row, column) for row, column in chosen])
+    file = io.BytesIO()
+    np.savez_compressed(
+        file,
+        weights=weights,
+        layer=np.array([row for row, _ in chosen], dtype=np.int32),
+        head=np.array([column for _, column in chosen], dtype=np.int32),
+        query_tokens=np.array([token.text for token in att.query_tokens]),
+        key_tokens=np.array([token.text for token in att.key_tokens]),
+        provenance=np.array(as_json(origin)),
+    )
+    return file.getvalue()

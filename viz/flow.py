@@ -1,0 +1,163 @@
+"""One head as a token-to-token flow graph: queries left, keys right, line weight = attention."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.path import Path
+
+from models import Attention, Token
+from viz import colours
+from viz.heatmap import GREY, plotly_text
+from viz.packing import pack
+from viz.paper import DIMMED
+from viz.view import FlowView, Look, flow_view, label
+
+CURVE = np.linspace(0, 1, 13)
+STRENGTHS = 12
+PAPER_WIDTH = 3.4  # inches between the two columns of tokens
+
+
+def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:
+    """Return one head's lines at or above `look.threshold` as an interactive figure.
+
+    Raises:
+        BadSelection: no such layer or head.
+    """
+    look = look or Look()
+    view = flow_view(att, layer, head, look.threshold)
+    figure = go.Figure()
+    red, green, blue = (int(255 * part) for part in to_rgba(colours.line(look.palette))[:3])
+    # One trace per strength: a trace has one width and one colour.
+    strength = np.minimum((np.nan_to_num(view.weight, nan=1.0) * STRENGTHS).astype(int), STRENGTHS - 1)
+    for level in np.unique(strength):
+        chosen = strength == level
+        middle = (level + 0.5) / STRENGTHS
+        x, y = _curves(view.query[chosen], view.key[chosen])
+        alpha = float(colours.opacity(middle, look.contrast))
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="lines",
+            line={"width": _width(middle), "color": f"rgba({red},{green},{blue},{alpha:.3f})"},
+            hoverinfo="skip",
+        )
+    _add_tokens(figure, view, 0, view.query_tokens, view.query, view.key, view.key_tokens, "attends to")
+    _add_tokens(figure, view, 1, view.key_tokens, view.key, view.query, view.query_tokens, "is attended to by")
+    longest = max(len(view.query_tokens), len(view.key_tokens))
+    figure.update_layout(
+        title={"text": f"{view.title}, {describe(view, look)}", "font": {"size": 15}},
+        showlegend=False,
+        height=max(300, 22 * longest + 80),
+        margin={"l": 8, "r": 8, "t": 44, "b": 8},
+        plot_bgcolor="rgba(0,0,0,0)",
+        paper_bgcolor="rgba(0,0,0,0)",
+        xaxis={"visible": False, "range": [-0.35, 1.35], "fixedrange": True},
+        yaxis={"visible": False, "range": [longest - 0.5, -0.5]},
+    )
+    return figure
+
+
+def describe(view: FlowView, look: Look) -> str:
+    """Return what the threshold hides, in words."""
+    return f"lines from {look.threshold:.2f} up hold {view.kept:.0%} of the attention"
+
+
+def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
+    """Return the data of viz/browser/flow.js: tokens, lines, colours."""
+    view = flow_view(att, layer, head, look.threshold)
+    header = {
+        "title": view.title,
+        "summary": describe(view, look),
+        "queries": [[label(token), token.special] for token in view.query_tokens],
+        "keys": [[label(token), token.special] for token in view.key_tokens],
+        "line": colours.line(look.palette),
+        "bad": colours.NOT_A_NUMBER,
+        "gamma": colours.CONTRASTS[look.contrast],
+    }
+    arrays: dict[str, np.ndarray] = {
+        "query": view.query.astype(np.uint16),
+        "key": view.key.astype(np.uint16),
+        "weight": view.weight.astype(np.float32),
+    }
+    return pack(header, arrays)
+
+
+def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
+    """Return the same picture for paper; the caller saves it (viz.export)."""
+    view = flow_view(att, layer, head, look.threshold)
+    longest = max(len(view.query_tokens), len(view.key_tokens))
+    row = min(0.2, 40 / longest)
+    size = min(9, 72 * row * 0.75)
+    widest = max(_columns(label(token)) for token in (*view.query_tokens, *view.key_tokens))
+    side = (0.075 * widest * size / 9 + 0.25) / PAPER_WIDTH
+    figure = Figure(figsize=(PAPER_WIDTH * (1 + 2 * side), row * longest + 0.9), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    axes.set(xlim=(-side, 1 + side), ylim=(longest - 0.4, -1.6))
+    axes.set_title(f"{view.title}\n{describe(view, look)}", fontsize=9)
+    codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
+    paths = [Path([(0, q), (0.45, q), (0.55, k), (1, k)], codes) for q, k in zip(view.query, view.key, strict=True)]
+    faces = np.tile(to_rgba(colours.line(look.palette)), (len(paths), 1))
+    faces[:, 3] = colours.opacity(view.weight, look.contrast)
+    faces[np.isnan(view.weight)] = to_rgba(colours.NOT_A_NUMBER)
+    widths = [_width(weight) * 0.7 for weight in np.nan_to_num(view.weight, nan=1.0)]
+    axes.add_collection(PathCollection(paths, facecolors="none", edgecolors=faces, linewidths=widths))
+    for x, side, tokens in ((-0.02, "right", view.query_tokens), (1.02, "left", view.key_tokens)):
+        for position, token in enumerate(tokens):
+            colour = DIMMED if token.special else "black"
+            axes.text(x, position, label(token), ha=side, va="center_baseline", fontsize=size, color=colour)
+    axes.text(-0.02, -1.1, "query", ha="right", va="center", fontsize=7, color=DIMMED)
+    axes.text(1.02, -1.1, "key", ha="left", va="center", fontsize=7, color=DIMMED)
+    return figure
+
+
+def _columns(text: str) -> int:
+    """Return the width of a text in columns; East Asian characters and emoji take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def _width(weight: float) -> float:
+    return 0.6 + 4.4 * float(weight)
+
+
+def _curves(query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of all curves, separated by NaN: flat at both ends, as the eye follows them best."""
+    ease = CURVE**2 * (3 - 2 * CURVE)
+    y = query[:, None] + (key - query)[:, None] * ease
+    x = np.broadcast_to(CURVE, y.shape)
+    gap = np.full((len(query), 1), np.nan)
+    return np.hstack([x, gap]).ravel(), np.hstack([y, gap]).ravel()
+
+
+def _add_tokens(
+    figure: go.Figure,
+    view: FlowView,
+    side: int,
+    tokens: tuple[Token, ...],
+    own: np.ndarray,
+    other: np.ndarray,
+    other_tokens: tuple[Token, ...],
+    verb: str,
+) -> None:
+    hover = []
+    for position, token in enumerate(tokens):
+        lines = np.flatnonzero(own == position)[::-1][:8]
+        pairs = [f"{plotly_text(label(other_tokens[other[n]]))} ({other[n]}): {view.weight[n]:.4f}" for n in lines]
+        hover.append("<br>".join([f"{plotly_text(label(token))} ({position}) {verb}", *(pairs or ["nothing shown"])]))
+    figure.add_scatter(
+        x=np.full(len(tokens), float(side)),
+        y=np.arange(len(tokens)),
+        mode="markers+text",
+        marker={"size": 5, "color": GREY},
+        text=[plotly_text(label(token)) for token in tokens],
+        textposition="middle right" if side else "middle left",
+        textfont={"color": [GREY if token.special else None for token in tokens]},
+        hovertext=hover,
+        hoverinfo="text",
+    )

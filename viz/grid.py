@@ -1,0 +1,122 @@
+"""All heads at once: layers down, heads across, every head a small map of its attention."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from models import Attention
+from viz import colours
+from viz.heatmap import bar_title
+from viz.packing import pack
+from viz.paper import DIMMED, add_colour_bar
+from viz.view import GridView, Look, grid_view
+
+GAP = 0.08
+SELECTED = "#e4572e"
+
+
+def grid(att: Attention, layer: int | None = None, head: int | None = None, *, look: Look | None = None) -> go.Figure:
+    """Return all heads as one interactive figure, the head (layer, head) outlined if it is given.
+
+    Long texts are shown as block maxima of at most 48 x 48 a head.
+
+    Raises:
+        BadSelection: no such layer or head.
+    """
+    view, look = grid_view(att, layer, head), look or Look()
+    n_layers, n_heads, n_rows, n_columns = view.maps.shape
+    step_x, step_y = (1 - GAP) / n_columns, (1 - GAP) / n_rows
+    figure = go.Figure()
+    for number, heads in enumerate(view.n_heads):
+        for position in range(heads):
+            figure.add_heatmap(
+                z=view.maps[number, position],
+                x0=position - 0.5 + (GAP + step_x) / 2,
+                dx=step_x,
+                y0=number - 0.5 + (GAP + step_y) / 2,
+                dy=step_y,
+                coloraxis="coloraxis",
+                hovertemplate=f"Layer {number}, head {position}<br>weight %{{z:.4f}}<extra></extra>",
+            )
+    if view.selected:
+        row, column = view.selected
+        corners = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
+        figure.add_shape(type="rect", line={"color": SELECTED, "width": 2}, **corners)
+    axis = {"showgrid": False, "zeroline": False, "tickmode": "array", "constrain": "domain"}
+    heads_axis = {**axis, "tickvals": list(range(n_heads)), "title": {"text": "head"}, "side": "top"}
+    layers_axis = {**axis, "tickvals": list(range(n_layers)), "title": {"text": "layer"}, "scaleanchor": "x"}
+    bar = {"title": {"text": bar_title(look), "side": "right"}, "thickness": 12}
+    scale = colours.plotly_scale(look.palette, look.contrast)
+    figure.update_layout(
+        title={"text": describe(view), "font": {"size": 15}},
+        coloraxis={"cmin": 0, "cmax": 1, "colorscale": scale, "colorbar": bar},
+        xaxis={**heads_axis, "range": [-0.55, n_heads - 0.45]},
+        yaxis={**layers_axis, "range": [n_layers - 0.45, -0.55]},
+        height=max(320, 90 * n_layers + 110),
+        margin={"l": 8, "r": 8, "t": 90, "b": 8},
+        plot_bgcolor="rgba(0,0,0,0)",
+        paper_bgcolor="rgba(0,0,0,0)",
+    )
+    return figure
+
+
+def describe(view: GridView) -> str:
+    """Return the title, with the block size where a cell stands for several pairs."""
+    rows, columns = view.maps.shape[2:]
+    if (rows, columns) == (view.n_query, view.n_key):
+        return view.title
+    blocks = -(-view.n_query // rows), -(-view.n_key // columns)
+    return f"{view.title} (a cell is the largest weight of {blocks[0]} x {blocks[1]} pairs)"
+
+
+def pack_grid(att: Attention, look: Look, layer: int | None = None, head: int | None = None) -> bytes:
+    """Return the data of viz/browser/grid.js: all maps as bytes (weight x 255), and the colours."""
+    view = grid_view(att, layer, head)
+    header = {
+        "title": describe(view),
+        "heads": list(view.n_heads),
+        "shape": list(view.maps.shape),
+        "aspect": float(np.clip(view.n_query / view.n_key, 0.4, 2.5)),
+        "selected": list(view.selected) if view.selected else None,
+        "outline": SELECTED,
+        "bad": colours.NOT_A_NUMBER,
+    }
+    arrays = {
+        "maps": np.round(np.nan_to_num(view.maps) * 255).astype(np.uint8),
+        "colours": colours.table(look.palette, look.contrast),
+        "broken": np.isnan(view.maps).any(axis=(2, 3)).astype(np.uint8),
+    }
+    return pack(header, arrays)
+
+
+def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look) -> Figure:
+    """Return the same picture for paper; the caller saves it (viz.export)."""
+    view = grid_view(att, layer, head)
+    n_layers, n_heads = view.maps.shape[:2]
+    cell = min(0.8, max(0.3, 11 / n_heads))
+    figure = Figure(figsize=(cell * n_heads + 1.6, max(2.0, cell * n_layers + 1.2)), layout="constrained")
+    axes = figure.add_subplot(aspect="equal")
+    colour_map = colours.matplotlib_map(look.palette, look.contrast)
+    inner = (1 - GAP) / 2
+    for number, heads in enumerate(view.n_heads):
+        for position in range(heads):
+            extent = (position - inner, position + inner, number + inner, number - inner)
+            maps = np.ma.masked_invalid(view.maps[number, position])
+            axes.imshow(maps, extent=extent, cmap=colour_map, vmin=0, vmax=1, interpolation="none", zorder=1)
+            frame = Rectangle((extent[0], extent[3]), 2 * inner, 2 * inner, fill=False, ec=DIMMED, lw=0.3, zorder=2)
+            axes.add_patch(frame)
+    if view.selected:
+        row, column = view.selected
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=SELECTED, lw=1.5, zorder=3))
+    axes.set(xlim=(-0.55, n_heads - 0.45), ylim=(n_layers - 0.45, -0.55), xticks=range(n_heads), yticks=range(n_layers))
+    axes.set_xlabel("head", fontsize=9)
+    axes.set_ylabel("layer", fontsize=9)
+    axes.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False)
+    axes.xaxis.set_label_position("top")
+    axes.spines[:].set_visible(False)
+    axes.set_title(describe(view), fontsize=10)
+    add_colour_bar(figure, axes, colour_map, bar_title(look))
+    return figure

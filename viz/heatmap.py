@@ -1,0 +1,166 @@
+"""One head as a heatmap: query tokens down, key tokens across, colour = weight from 0 to 1."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+import plotly.graph_objects as go
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from models import Attention, Token
+from viz import colours
+from viz.paper import add_colour_bar, style_labels
+from viz.view import HeadView, Look, head_view, label, label_positions
+
+# More cells than this would make a vector file that no viewer opens quickly; they become one image.
+MOST_VECTOR_CELLS = 40_000
+HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
+GREY = "#808895"
+
+
+def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:
+    """Return one head's weights as an interactive figure.
+
+    The axes are integer positions and the tokens their tick text, so that repeated tokens keep their own cells.
+
+    Raises:
+        BadSelection: no such layer or head.
+    """
+    view, look = head_view(att, layer, head), look or Look()
+    shown = np.where(view.mask, view.weights, np.nan)
+    figure = go.Figure(
+        go.Heatmap(
+            z=shown,
+            x=np.arange(len(view.key_tokens)),
+            y=np.arange(len(view.query_tokens)),
+            zmin=0,
+            zmax=1,
+            colorscale=colours.plotly_scale(look.palette, look.contrast),
+            colorbar={"title": {"text": bar_title(look), "side": "right"}, "thickness": 12, "tickformat": ".1f"},
+            hovertemplate=HOVER,
+            hoverongaps=False,
+            xgap=0.5 if shown.size < 2500 else 0,
+            ygap=0.5 if shown.size < 2500 else 0,
+        )
+    )
+    bad = np.isnan(view.weights) & view.mask
+    if bad.any():
+        figure.add_heatmap(
+            z=np.where(bad, 1.0, np.nan),
+            colorscale=[(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)],
+            showscale=False,
+            hovertemplate="%{y} to %{x}: not a number<extra></extra>",
+            hoverongaps=False,
+        )
+    has_masked = not view.mask.all()
+    figure.update_layout(
+        title={"text": view.title + (" (grey: masked)" if has_masked else ""), "font": {"size": 15}},
+        margin={"l": 8, "r": 8, "t": 44, "b": 8},
+        plot_bgcolor=colours.MASKED if has_masked else "rgba(0,0,0,0)",
+        paper_bgcolor="rgba(0,0,0,0)",
+        height=600,
+        hoverlabel={"font": {"size": 13}},
+    )
+    _plotly_axis(figure, "x", view.key_tokens, "key (attended to)")
+    _plotly_axis(figure, "y", view.query_tokens, "query (attends)")
+    # A finger's width of room at the edges would look like data, hence exact ranges; queries run down.
+    figure.update_xaxes(range=[-0.5, len(view.key_tokens) - 0.5], constrain="domain", showgrid=False, zeroline=False)
+    figure.update_yaxes(range=[len(view.query_tokens) - 0.5, -0.5], constrain="domain", showgrid=False, zeroline=False)
+    figure.update_layout(yaxis={"scaleanchor": "x"})
+    return figure
+
+
+def bar_title(look: Look) -> str:
+    """Return the colour bar's title, which names the contrast if there is one."""
+    return "weight" if look.contrast == "linear" else "weight (colour by square root)"
+
+
+def plotly_text(text: str) -> str:
+    """Return text that Plotly shows as it stands: no markup, no entity, no TeX."""
+    return html.escape(text, quote=False).replace("$", "&#36;")
+
+
+def _plotly_axis(figure: go.Figure, axis: str, tokens: tuple[Token, ...], title: str) -> None:
+    """Label an axis with tokens; where they are too many to read, a second axis shows every n-th.
+
+    The first axis keeps all of them in any case, since hover takes its token names from there.
+    """
+    texts = [plotly_text(label(token)) for token in tokens]
+    dimmed = [
+        f'<span style="color:{GREY}">{text}</span>' if token.special else text
+        for text, token in zip(texts, tokens, strict=True)
+    ]
+    size = max(9, min(13, 480 // max(len(tokens), 1)))
+    common = {"title": {"text": title, "font": {"size": 12}}, "tickfont": {"size": size}}
+    spaced = label_positions(len(tokens))
+    first = {
+        "tickmode": "array",
+        "tickvals": list(range(len(tokens))),
+        "ticktext": texts,
+        "ticks": "",
+        "automargin": True,
+    }
+    if len(spaced) == len(tokens):
+        figure.update_layout({f"{axis}axis": {**first, **common, "ticktext": dimmed}})
+        return
+    figure.update_layout({f"{axis}axis": {**first, "showticklabels": False}})
+    second = {
+        "tickmode": "array",
+        "tickvals": list(spaced),
+        "ticktext": [dimmed[position] for position in spaced],
+        "overlaying": axis,
+        "matches": axis,
+        "side": "bottom" if axis == "x" else "left",
+        "automargin": True,
+    }
+    figure.update_layout({f"{axis}axis2": {**second, **common}})
+    # Plotly draws an axis only where a trace uses it.
+    figure.add_scatter(x=[None], y=[None], **{f"{axis}axis": f"{axis}2"}, showlegend=False, hoverinfo="skip")
+
+
+def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
+    """Return the same picture for paper; the caller saves it (viz.export)."""
+    view = head_view(att, layer, head)
+    n_query, n_key = view.weights.shape
+    cell = min(0.3, 7.0 / max(n_query, n_key))
+    figure = Figure(figsize=(max(2.6, cell * n_key) + 2.2, max(2.0, cell * n_query) + 1.6), layout="constrained")
+    axes = figure.add_subplot(aspect="equal")
+    colour_map = colours.matplotlib_map(look.palette, look.contrast)
+    _draw_cells(axes, view, colour_map)
+    axes.set(xlim=(-0.5, n_key - 0.5), ylim=(n_query - 0.5, -0.5))
+    for axis, tokens in ((axes.xaxis, view.key_tokens), (axes.yaxis, view.query_tokens)):
+        positions = label_positions(len(tokens), 80)
+        axis.set_ticks(list(positions), [label(tokens[position]) for position in positions])
+        style_labels(axis, [tokens[position] for position in positions], size=min(9, max(4, 72 * cell * 0.8)))
+    for text in axes.get_xticklabels():
+        text.set(rotation=90)
+    axes.set_xlabel("key (attended to)", fontsize=9)
+    axes.set_ylabel("query (attends)", fontsize=9)
+    axes.set_title(view.title + ("" if view.mask.all() else " (grey: masked)"), fontsize=10)
+    axes.tick_params(length=2)
+    add_colour_bar(figure, axes, colour_map, bar_title(look))
+    return figure
+
+
+def _draw_cells(axes: Axes, view: HeadView, colour_map: Colormap) -> None:
+    """Draw cells as vectors, leaving out those in the colour of 0, which is the background's."""
+    weights = np.where(view.mask, view.weights, np.nan)
+    axes.set_facecolor(colour_map(0))
+    plain = colour_map(Normalize(0, 1)(np.nan_to_num(weights))) != np.array(colour_map(0))
+    drawn = plain.any(-1) | np.isnan(weights)
+    query, key = np.nonzero(drawn)
+    if len(query) > MOST_VECTOR_CELLS:
+        axes.imshow(np.ma.masked_invalid(weights), cmap=colour_map, vmin=0, vmax=1, interpolation="none")
+    else:
+        corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
+        squares = np.stack([key, query], axis=-1)[:, None, :] + corners
+        faces = colour_map(np.ma.masked_invalid(weights[query, key]))
+        # Hairlines in the cells' own colours close the seams that viewers show between neighbours.
+        axes.add_collection(PolyCollection(squares, facecolors=faces, edgecolors=faces, linewidths=0.1))
+    bad = np.argwhere(np.isnan(view.weights) & view.mask)
+    if len(bad):
+        axes.plot(bad[:, 1], bad[:, 0], "x", color=colours.NOT_A_NUMBER)

@@ -1,0 +1,99 @@
+"""Drawing on paper: what the matplotlib pictures share, and the fonts that their text needs.
+
+Pictures for files are drawn by matplotlib, so that no server needs a browser. matplotlib's settings are global:
+whoever draws or saves holds `drawing()`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import matplotlib
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+
+from models import Token
+
+DIMMED = "#808895"
+FIRST_FONT = "DejaVu Sans"
+# Families that cover much and look well together are tried before the rest of what is installed.
+_PREFERRED = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Noto Emoji", "Symbola", "FreeSans")
+_COLOUR_FONTS = ("color", "colour", "lastresort", "adobe blank")
+_lock = threading.Lock()
+
+
+@contextmanager
+def drawing(families: list[str]) -> Iterator[None]:
+    """Hold matplotlib's global settings: text stays text, fonts are embedded, nothing is read as TeX."""
+    settings: Any = {
+        "font.family": families,
+        "text.parse_math": False,
+        "text.usetex": False,
+        "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "headlight",
+        "axes.linewidth": 0.6,
+        "axes.unicode_minus": False,
+    }
+    with _lock, matplotlib.rc_context(settings):
+        yield
+
+
+def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the installed font families that together draw `texts`, and the characters that none of them has."""
+    needed = {character for text in texts for character in text if character.isprintable() and not character.isspace()}
+    needed -= _characters(font_manager.findfont(FIRST_FONT))
+    families = [FIRST_FONT]
+    for family, path in _installed():
+        if not needed:
+            break
+        covered = needed & _characters(path)
+        if covered:
+            families.append(family)
+            needed -= covered
+    # Joiners and variation selectors choose a form and have no shape of their own.
+    invisible = {character for character in needed if character in "\u200d\ufe0e\ufe0f"}
+    return families, sorted(needed - invisible)
+
+
+@cache
+def _installed() -> tuple[tuple[str, str], ...]:
+    """Return (family, path) of the regular upright fonts, the preferred first."""
+    fonts: dict[str, str] = {}
+    for entry in font_manager.fontManager.ttflist:
+        plain = entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
+        if plain and not any(word in entry.name.lower() for word in _COLOUR_FONTS):
+            fonts.setdefault(entry.name, entry.fname)
+    rank = {name: number for number, name in enumerate(_PREFERRED)}
+    return tuple(sorted(fonts.items(), key=lambda font: (rank.get(font[0], len(rank)), font[0])))
+
+
+@cache
+def _characters(path: str) -> frozenset[str]:
+    try:
+        return frozenset(map(chr, font_manager.get_font(path).get_charmap()))
+    except (OSError, RuntimeError):
+        return frozenset()
+
+
+def style_labels(axis: Axis, tokens: list[Token], *, size: float) -> None:
+    """Set the size of an axis's token labels and dim the special ones."""
+    for text, token in zip(axis.get_ticklabels(), tokens, strict=True):
+        text.set(fontsize=size, color=DIMMED if token.special else "black")
+
+
+def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str) -> None:
+    """Add the colour bar of weights from 0 to 1."""
+    mappable = ScalarMappable(Normalize(0, 1), colour_map)
+    bar = figure.colorbar(mappable, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    bar.set_label(title, fontsize=8)
+    bar.ax.tick_params(labelsize=7, length=2)
+    bar.outline.set_linewidth(0.4)

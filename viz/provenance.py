@@ -1,0 +1,50 @@
+"""What a file says of its origin: enough to make it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from models import Attention
+from viz.view import Look
+
+VERSION = "0.1.0"
+_LIBRARIES = ("torch", "transformers", "plotly", "matplotlib", "numpy", "pandas")
+
+
+def provenance(att: Attention, figure: str, layer: int | None, head: int | None, look: Look | None) -> dict[str, Any]:
+    """Return model, revision, text, selection, transformations and versions, as JSON can hold them.
+
+    `figure` is "heatmap", "flow", "grid" or "table". Tables are not drawn and have no look.
+    """
+    shown: dict[str, Any] = asdict(look) if look else {}
+    if figure != "flow":
+        shown.pop("threshold", None)
+    if figure == "grid":
+        shown["pooling"] = "block maxima of at most 48 x 48 a head"
+    return {
+        "made_by": f"Headlight {VERSION}",
+        "figure": figure,
+        "source": asdict(att.source),
+        "kind": att.kind,
+        "layer": layer,
+        "head": head,
+        "n_query": att.n_query,
+        "n_key": att.n_key,
+        "transformations": shown,
+        "versions": libraries(),
+    }
+
+
+@cache
+def libraries() -> dict[str, str]:
+    """Return the versions of the libraries that a figure depends on."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
+def as_json(origin: dict[str, Any]) -> str:
+    """Return provenance as ASCII JSON, which every file format's metadata can hold, control characters included."""
+    return json.dumps(origin, ensure_ascii=True)
