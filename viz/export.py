@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,27 @@ class Export:
     @property
     def notice(self) -> str | None:
         """One sentence if some characters show as boxes."""
-        if not self.missing_glyphs:
-            return None
-        shown = ", ".join(f"{character} (U+{ord(character):04X})" for character in self.missing_glyphs[:12])
-        more = f" and {len(self.missing_glyphs) - 12} more" if len(self.missing_glyphs) > 12 else ""
-        return (
-            f"No installed font can draw {shown}{more}, so they show as boxes in this file: install a font that has "
-            "them (Debian: fonts-noto-cjk, fonts-noto-core), or export HTML, which uses the reader's fonts."
-        )
+        return _glyph_sentence(self.missing_glyphs)
+
+
+def glyph_notice(att: Attention) -> str | None:
+    """Return one sentence if PNG, SVG and PDF cannot show some characters of the tokens, without drawing them."""
+    return _glyph_sentence(_fonts(att)[1])
+
+
+def _fonts(att: Attention) -> tuple[list[str], list[str]]:
+    return fonts_for(label(token) for token in (*att.query_tokens, *att.key_tokens))
+
+
+def _glyph_sentence(missing: Sequence[str]) -> str | None:
+    if not missing:
+        return None
+    shown = ", ".join(f"{character} (U+{ord(character):04X})" for character in missing[:12])
+    more = f" and {len(missing) - 12} more" if len(missing) > 12 else ""
+    return (
+        f"No installed font can draw {shown}{more}, so they show as boxes in this file: install a font that has "
+        "them (Debian: fonts-noto-cjk, fonts-noto-core), or export HTML, which uses the reader's fonts."
+    )
 
 
 def export(
@@ -117,8 +131,7 @@ def save(att: Attention, figure: str, path: str | Path, **selection: Any) -> Exp
 def _drawn(
     att: Attention, figure: str, file_format: str, layer: Any, head: Any, look: Look, origin: dict[str, Any]
 ) -> Export:
-    tokens = () if figure == "grid" else (*att.query_tokens, *att.key_tokens)
-    families, missing = fonts_for(label(token) for token in tokens)
+    families, missing = fonts_for(()) if figure == "grid" else _fonts(att)
     draw = {"heatmap": draw_heatmap, "flow": draw_flow, "grid": draw_grid}[figure]
     file = io.BytesIO()
     with drawing(families):

@@ -19,6 +19,7 @@ from viz.view import HeadView, Look, head_view, label, label_positions
 # More cells than this would make a vector file that no viewer opens quickly; they become one image.
 MOST_VECTOR_CELLS = 40_000
 HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
+MOST_SLANTED = 20
 GREY = "#808895"
 
 
@@ -62,15 +63,16 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
         margin={"l": 8, "r": 8, "t": 44, "b": 8},
         plot_bgcolor=colours.MASKED if has_masked else "rgba(0,0,0,0)",
         paper_bgcolor="rgba(0,0,0,0)",
-        height=600,
+        height=540,
         hoverlabel={"font": {"size": 13}},
     )
     _plotly_axis(figure, "x", view.key_tokens, "key (attended to)")
     _plotly_axis(figure, "y", view.query_tokens, "query (attends)")
     # A finger's width of room at the edges would look like data, hence exact ranges; queries run down.
-    figure.update_xaxes(range=[-0.5, len(view.key_tokens) - 0.5], constrain="domain", showgrid=False, zeroline=False)
-    figure.update_yaxes(range=[len(view.query_tokens) - 0.5, -0.5], constrain="domain", showgrid=False, zeroline=False)
-    figure.update_layout(yaxis={"scaleanchor": "x"})
+    few = len(view.key_tokens) <= MOST_SLANTED
+    figure.update_xaxes(range=[-0.5, len(view.key_tokens) - 0.5], showgrid=False, zeroline=False)
+    figure.update_xaxes(tickangle=-45 if few else -90)
+    figure.update_yaxes(range=[len(view.query_tokens) - 0.5, -0.5], showgrid=False, zeroline=False)
     return figure
 
 

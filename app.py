@@ -1,0 +1,11 @@
+"""Headlight: what every attention head of a transformer looks at. Run with `make run`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+# A file of our own: Streamlit would fetch emoji and symbol icons from outside.
+st.set_page_config(page_title="Headlight", page_icon=str(Path(__file__).parent / "ui" / "favicon.png"), layout="wide")
+
+inspect = st.Page("ui/pages/inspect.py", title="Inspect", default=True)
+st.navigation([inspect], position="hidden").run()

@@ -1,0 +1,98 @@
+"""The ordinary controls: model, text, and what of it is shown."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from models import Attention, AttentionTrace, Model, bundled
+from ui import state
+from ui.settings import allowed_models
+from ui.state import AUTOMATIC, DEFAULT_TEXT, Choice
+from viz.colours import CONTRASTS, PALETTES
+
+EXAMPLES = {
+    "Coreference": DEFAULT_TEXT,
+    "The trophy": "The trophy does not fit in the suitcase because it is too big.",
+    "Two banks": "She sat on the bank of the river and thought about the bank that held her money.",
+    "Agreement": "The keys to the cabinet that the man bought are on the table.",
+    "Repetition": "To be, or not to be, that is the question.",
+    "Rare words": "Unbelievably, the neurophysiologist misdiagnosed pneumonoultramicroscopicsilicovolcanoconiosis.",
+}
+_CONTRAST_NAMES = {"linear": "linear", "root": "square root"}
+
+
+def model_controls(model: Model) -> None:
+    """Show which model is open, and let another be opened."""
+    card = model.card
+    with st.popover("Model", icon=":material/deployed_code:", width="stretch"):
+        allowed = allowed_models()
+        if allowed is None:
+            st.text_input(
+                "Model: bundled name, hub id, or folder",
+                key="model",
+                help=f"Bundled: {', '.join(bundled.NAMES)}. A hub id such as google-bert/bert-base-uncased is fetched "
+                "once. A folder is one that save_pretrained made, with its tokenizer.",
+            )
+            st.text_input("Revision (branch, tag or commit of a hub id)", key="revision")
+        else:
+            st.selectbox("Model", allowed, key="model")
+        proof = (
+            f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1e}"
+            if card.capture == "replayed"
+            else "given by the model itself (output_attentions), since its family has no attention interface"
+        )
+        longest = "no limit" if card.max_tokens is None else f"{card.max_tokens:,} tokens at once"
+        st.caption(f"{card.architecture}, {' and '.join(card.kinds)} attention, {longest}. Weights: {proof}.")
+
+
+def text_controls(model: Model) -> None:
+    """Let a text be typed or chosen; a second text or a target where the model takes one."""
+    st.text_area(
+        "Text to inspect",
+        key="text",
+        height=82,
+        placeholder="Type or paste a sentence, then press Ctrl+Enter",
+        help="Ctrl+Enter inspects.",
+    )
+    if "cross" in model.card.kinds:
+        st.text_input(
+            "Target: what the decoder reads", key="target", help="Without it, the decoder reads what it generates."
+        )
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("Inspect", type="primary", key="inspect")
+        for name, text in EXAMPLES.items():
+            st.button(name, key=f"example {name}", on_click=_use, args=(text,), type="tertiary", help=text)
+        if "encoder" in model.card.kinds and "cross" not in model.card.kinds:
+            with st.popover("Second text", help="A pair of segments, as BERT was trained on."):
+                st.text_input("Second text", key="pair")
+
+
+def _use(text: str) -> None:
+    st.session_state.update(text=text, pair="", target="")
+
+
+def head_controls(trace: AttentionTrace, att: Attention) -> Choice:
+    """Let kind, layer, head, threshold and colours be chosen, and return the choice."""
+    if len(trace.kinds) > 1:
+        st.selectbox("Attention", trace.kinds, key="kind", width=130)
+    st.selectbox("Layer", range(att.n_layers), key="layer", width=95)
+    st.selectbox("Head", range(att.heads_in(st.session_state.layer)), key="head", width=95)
+    st.slider(
+        "Flow threshold",
+        0.0,
+        1.0,
+        step=0.01,
+        key="threshold",
+        width=200,
+        help="Lines below this weight are left out; the flow says how much attention stays.",
+    )
+    st.selectbox("Colours", (AUTOMATIC, *PALETTES), key="palette", width=140)
+    st.selectbox(
+        "Contrast",
+        tuple(CONTRASTS),
+        key="contrast",
+        width=140,
+        format_func=_CONTRAST_NAMES.__getitem__,
+        help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
+    )
+    return state.chosen()

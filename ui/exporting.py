@@ -1,0 +1,77 @@
+"""The export popover: what is seen, as a file."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import streamlit as st
+
+from models import Attention
+from ui.plain import plain
+from ui.state import Choice
+from viz import Look, export
+from viz.export import MIME, MOST_ROWS, PICTURES, TABLES, glyph_notice, table_rows
+from viz.provenance import provenance
+
+_FIGURES = {
+    "heatmap": "Heatmap of the chosen head",
+    "flow": "Flow of the chosen head",
+    "grid": "All heads",
+    "table": "Weights of the chosen head",
+    "all weights": "Weights of all heads",
+}
+
+
+def export_controls(att: Attention, choice: Choice, look: Look) -> None:
+    """Offer the pictures as PNG, SVG, PDF and HTML, and the weights as CSV and NPZ."""
+    with st.popover("Export", icon=":material/download:", type="primary"):
+        chosen = st.radio("Export", tuple(_FIGURES), key="export figure", format_func=_FIGURES.__getitem__)
+        figure = "table" if chosen == "all weights" else chosen
+        layer, head = (None, None) if chosen == "all weights" else (choice.layer, choice.head)
+        formats = TABLES if figure == "table" else PICTURES
+        file_format = st.segmented_control(
+            "Format",
+            formats,
+            default=formats[0],
+            key=f"export format {formats[0]}",
+            format_func=str.upper,
+            required=True,
+        )
+        name = _file_name(att, figure, layer, head)
+        rows = table_rows(att, layer, head)
+        if file_format == "csv" and rows > MOST_ROWS:
+            st.warning(f"This table would have {rows:,} rows: choose NPZ, or one head.")
+            return
+        if file_format in ("png", "svg", "pdf") and figure != "grid":
+            notice = glyph_notice(att)
+            if notice:
+                st.warning(plain(notice))
+        st.download_button(
+            f"Download {file_format.upper()}",
+            data=lambda: export(att, figure, file_format, layer=layer, head=head, look=look).data,
+            file_name=f"{name}.{file_format}",
+            mime=MIME[file_format],
+            key="download",
+            on_click="ignore",
+            type="primary",
+        )
+        if file_format == "csv":
+            origin = provenance(att, figure, layer, head, None)
+            st.download_button(
+                "Download its origin (JSON)",
+                data=json.dumps(origin, indent=1),
+                file_name=f"{name}.csv.json",
+                mime=MIME["json"],
+                key="download origin",
+                on_click="ignore",
+            )
+            st.caption("A CSV has no place for its origin (model, revision, text, versions): this file holds it.")
+        else:
+            st.caption("The file says in its metadata which model, revision, text and settings made it.")
+
+
+def _file_name(att: Attention, figure: str, layer: int | None, head: int | None) -> str:
+    model = re.sub(r"[^A-Za-z0-9.-]+", "-", att.source.model.rsplit("/", 1)[-1]).strip("-.")[:40] or "model"
+    place = "all-heads" if layer is None else f"layer{layer}-head{head}"
+    return f"{model}-{att.kind}-{place}-{figure}"

@@ -1,0 +1,198 @@
+"""The Inspect page: a sentence, all heads of a model, and one head in detail."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis import head_measures, strongest_pairs
+from analysis.measures import MEASURES
+from models import Attention, AttentionTrace, HeadlightError, Model
+from ui import state
+from ui.caches import grid_bytes, log, open_model, trace_of
+from ui.components import flow_graph, head_grid
+from ui.controls import head_controls, model_controls, text_controls
+from ui.exporting import export_controls
+from ui.plain import plain
+from ui.settings import DEFAULT_MODEL
+from ui.state import Choice
+from viz import Look, heatmap
+from viz.flow import pack_flow
+from viz.view import label
+
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: 1500px; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 2rem 0.8rem 3rem; } }
+[data-testid="stMetricValue"] { font-size: 1.25rem; }
+</style>"""
+PAIRS = 40
+
+
+def page() -> None:
+    """Text to tokens to trace to pictures, top to bottom."""
+    st.html(_STYLE)
+    state.restore()
+    model = _model()
+    text_controls(model)
+    notices = [*st.session_state.link_notices, *model.card.notices]
+    trace = _trace(model)
+    if trace is not None:
+        notices += trace.notices
+    for notice in notices:
+        st.warning(plain(notice), icon=":material/info:")
+    if trace is not None:
+        _heads(trace)
+
+
+def _model() -> Model:
+    """Return the chosen model, or the last one that opened, with one sentence about why."""
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left.markdown("### Headlight: what every attention head looks at")
+    choice, problem = state.chosen(), None
+    try:
+        model = open_model(choice.model, choice.revision)
+    except Exception as error:
+        problem = _sentence(error, f"opening {choice.model!r}")
+        name, revision = st.session_state.get("opened", (DEFAULT_MODEL, ""))
+        st.session_state.model, st.session_state.revision = name, revision
+        model = open_model(name, revision)
+    st.session_state.opened = (st.session_state.model, st.session_state.revision)
+    with right:
+        model_controls(model)
+    st.caption(_described(model))
+    if problem:
+        st.error(plain(problem), icon=":material/error:")
+    return model
+
+
+def _described(model: Model) -> str:
+    card = model.card
+    parts = [
+        f"**{plain(card.name)}**",
+        f"{card.n_layers} layers × {card.n_heads} heads",
+        f"{card.n_parameters / 1e6:.1f} M parameters",
+        f"revision {plain(card.revision[:19])}",
+        f"{plain(card.device)}, {card.dtype}",
+    ]
+    return " · ".join(parts)
+
+
+def _trace(model: Model) -> AttentionTrace | None:
+    """Return the trace of the chosen text, or of the last one that could be traced, with one sentence about why."""
+    choice = state.chosen()
+    try:
+        trace = trace_of(model, choice.text, choice.pair, choice.target)
+    except Exception as error:
+        st.error(plain(_sentence(error, "tracing")), icon=":material/error:")
+        return None
+    return trace
+
+
+def _sentence(error: Exception, doing: str) -> str:
+    if isinstance(error, HeadlightError):
+        log.info("%s: %s", doing, error)
+        return str(error)
+    log.error("%s failed", doing, exc_info=error)
+    return "Something went wrong that Headlight did not expect; the details are in the server's log. Try another text."
+
+
+@st.fragment
+def _heads(trace: AttentionTrace) -> None:
+    """Show all heads and the chosen one; choosing another reruns this part alone."""
+    att = trace[_keep_in_range(trace)]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        choice = head_controls(trace, att)
+        look = choice.look()
+        export_controls(att, choice, look)
+    state.write_link(choice)
+    overview, detail = st.columns([6, 5], gap="medium")
+    with overview:
+        st.markdown("##### All heads")
+        head_grid(grid_bytes(trace, att.kind, look), (choice.layer, choice.head), _pick)
+    with detail:
+        _heatmap(att, choice, look)
+    lines, numbers = st.columns([6, 5], gap="medium")
+    with lines:
+        st.markdown(f"##### Token to token: layer {choice.layer}, head {choice.head}")
+        flow_graph(pack_flow(att, choice.layer, choice.head, look))
+    with numbers:
+        _figures(att, choice)
+        _pairs(att, choice)
+    if not state.fits_link(choice):
+        st.caption("The text is too long for a link: the address restores everything but the text.")
+
+
+def _keep_in_range(trace: AttentionTrace) -> str:
+    """Move a choice that this model does not have to the nearest one that it has; return the kind."""
+    session = st.session_state
+    if session.kind not in trace.kinds:
+        session.kind = trace.kinds[0]
+    att = trace[session.kind]
+    wanted = (session.layer, session.head)
+    session.layer = min(session.layer, att.n_layers - 1)
+    session.head = min(session.head, att.heads_in(session.layer) - 1)
+    if wanted != (session.layer, session.head):
+        st.info(
+            f"There is no layer {wanted[0]}, head {wanted[1]} here: "
+            f"layer {session.layer}, head {session.head} is shown instead."
+        )
+    return session.kind
+
+
+def _pick(layer: int, head: int) -> None:
+    st.session_state.layer, st.session_state.head = layer, head
+
+
+def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
+    figure = heatmap(att, choice.layer, choice.head, look=look)
+    st.plotly_chart(
+        figure,
+        key="heatmap",
+        alt=f"Heatmap of layer {choice.layer}, head {choice.head}; the same weights stand in the table below.",
+        config={
+            "displaylogo": False,
+            "scrollZoom": False,
+            "toImageButtonOptions": {"format": "svg", "filename": "headlight-heatmap"},
+        },
+    )
+
+
+def _figures(att: Attention, choice: Choice) -> None:
+    st.markdown(f"##### Figures of layer {choice.layer}, head {choice.head}")
+    values = head_measures(att, choice.layer, choice.head)
+    with st.container(horizontal=True, gap="small"):
+        for name, (title, meaning) in MEASURES.items():
+            value = values[name]
+            if value != value:
+                shown = "–"
+            elif name == "entropy":
+                shown = f"{value:.2f} bits"
+            elif name == "distance":
+                shown = f"{value:.1f} tokens"
+            else:
+                shown = f"{value:.1%}"
+            st.metric(title, shown, help=meaning, width=125)
+
+
+def _pairs(att: Attention, choice: Choice) -> None:
+    st.markdown("##### Strongest pairs")
+    pairs = strongest_pairs(att, choice.layer, choice.head, PAIRS)
+    pairs["query_token"] = [label(att.query_tokens[position]) for position in pairs["query"]]
+    pairs["key_token"] = [label(att.key_tokens[position]) for position in pairs["key"]]
+    columns = {
+        "query": st.column_config.NumberColumn("#", width=40),
+        "query_token": st.column_config.TextColumn("query"),
+        "key": st.column_config.NumberColumn("#", width=40),
+        "key_token": st.column_config.TextColumn("attends to key"),
+        "weight": st.column_config.ProgressColumn("weight", min_value=0.0, max_value=1.0, format="%.4f"),
+    }
+    st.dataframe(
+        pairs,
+        key="pairs",
+        column_order=["query", "query_token", "key", "key_token", "weight"],
+        column_config=columns,
+        hide_index=True,
+        height=300,
+    )
+
+
+page()

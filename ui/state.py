@@ -1,0 +1,121 @@
+"""What a visitor has chosen: one dataclass, restored from the address and written back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
+import streamlit as st
+
+from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK
+from viz import Look
+from viz.colours import CONTRASTS, PALETTES
+
+DEFAULT_TEXT = "The cat sat on the mat because it was tired."
+AUTOMATIC = "automatic"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The state of the Inspect page. Every field is a URL parameter of the same name, and a widget's key."""
+
+    model: str = DEFAULT_MODEL
+    revision: str = ""
+    text: str = DEFAULT_TEXT
+    pair: str = ""
+    target: str = ""
+    kind: str = ""
+    layer: int = 5
+    head: int = 11
+    threshold: float = 0.05
+    palette: str = AUTOMATIC
+    contrast: str = "linear"
+
+    def look(self) -> Look:
+        """Return how pictures are drawn; the automatic palette follows the page's light or dark theme."""
+        palette = self.palette
+        if palette == AUTOMATIC:
+            palette = "night" if st.context.theme.type == "dark" else "blues"
+        return Look(self.threshold, palette, self.contrast)
+
+
+NAMES = tuple(field.name for field in fields(Choice))
+_CHOICES = {
+    "palette": (AUTOMATIC, *PALETTES),
+    "contrast": tuple(CONTRASTS),
+    "kind": ("", "encoder", "decoder", "cross"),
+}
+_LONGEST = {"model": 300, "revision": 130}
+
+
+def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
+    """Return the choice that a link describes, and one sentence for each parameter that is ignored."""
+    choice, notices = Choice(), []
+    for name, value in parameters.items():
+        if name not in NAMES:
+            continue
+        try:
+            choice = replace(choice, **{name: _parsed(name, value)})
+        except ValueError as error:
+            notices.append(f"The link's {name} is ignored: {error}.")
+    return choice, notices
+
+
+def _parsed(name: str, value: str) -> str | int | float:
+    if name in ("layer", "head"):
+        if not value.isascii() or not value.isdigit() or len(value) > 4:
+            raise ValueError(f"{value[:40]!r} is no number from 0")
+        return int(value)
+    if name == "threshold":
+        number = float(value) if len(value) < 20 else float("nan")
+        if not 0 <= number <= 1:
+            raise ValueError(f"{value[:40]!r} is no weight from 0 to 1")
+        return number
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise ValueError(f"{value[:40]!r} is none of {', '.join(filter(None, _CHOICES[name]))}")
+    if len(value) > _LONGEST.get(name, MOST_CHARACTERS_IN_LINK):
+        raise ValueError(f"it has {len(value):,} characters, too many for a link")
+    return value
+
+
+def to_link(choice: Choice) -> dict[str, str]:
+    """Return the parameters of a link that restores a choice: what differs from the defaults.
+
+    A text that is too long for a link is left out; the page says so (`fits_link`).
+    """
+    standard = Choice()
+    parameters = {}
+    for name in NAMES:
+        value = getattr(choice, name)
+        # Layer and head stand in every link: what a link shows should be readable from it.
+        if value != getattr(standard, name) or name in ("layer", "head"):
+            parameters[name] = f"{value:g}" if isinstance(value, float) else str(value)
+    return {name: value for name, value in parameters.items() if len(value) <= MOST_CHARACTERS_IN_LINK}
+
+
+def fits_link(choice: Choice) -> bool:
+    """Return whether a link restores the whole choice."""
+    return all(len(text) <= MOST_CHARACTERS_IN_LINK for text in (choice.text, choice.pair, choice.target))
+
+
+def restore() -> None:
+    """Put the link's choice into the session, once; later runs keep the state of widgets that are out of sight."""
+    state = st.session_state
+    if "link_notices" not in state:
+        choice, state.link_notices = from_link(st.query_params.to_dict())
+        for name in NAMES:
+            state[name] = getattr(choice, name)
+    for name in NAMES:
+        state[name] = state[name]
+
+
+def chosen() -> Choice:
+    """Return the session's present choice."""
+    return Choice(**{name: st.session_state[name] for name in NAMES})
+
+
+def write_link(choice: Choice) -> None:
+    """Make the address describe the choice, if it does not already."""
+    parameters = to_link(choice)
+    if st.query_params.to_dict() != parameters:
+        st.query_params.from_dict(parameters)
