@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ from transformers.masking_utils import sdpa_mask
 from models.trace import Replay
 
 IMPLEMENTATION = "headlight"
-OUTPUT_ROWS = 512
+# How many weights are computed at once where the output is made of them: 64 MB.
+OUTPUT_WEIGHTS = 2**24
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def attention_forward(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     dropout: float = 0.0,
-    **kwargs,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Compute a module's attention output `[batch, query, head, d_head]`, and note the call if one is recording.
 
@@ -107,11 +109,12 @@ def _of_row(tensor: Tensor | None, row: int) -> Tensor | None:
 
 def _output(replay: Replay, value: Tensor) -> Tensor:
     """Return `[query, head, d_head]` from the replayed weights, a strip of rows at a time."""
-    n_heads, n_query, _ = replay.shape
+    n_heads, n_query, n_key = replay.shape
+    n_rows = max(1, OUTPUT_WEIGHTS // (n_heads * n_key))
     value = value.repeat_interleave(n_heads // value.shape[0], dim=0)
     strips = [
-        replay.rows(slice(None), slice(start, start + OUTPUT_ROWS)).to(value.dtype) @ value
-        for start in range(0, n_query, OUTPUT_ROWS)
+        replay.rows(slice(None), slice(start, start + n_rows)).to(value.dtype) @ value
+        for start in range(0, n_query, n_rows)
     ]
     return torch.cat(strips, dim=1).transpose(0, 1).contiguous()
 

@@ -44,7 +44,16 @@ from models.errors import (
     UnsafeWeights,
 )
 from models.memory import admit
-from models.model import Card, Model, in_order, materialised_layers, model_inputs, no_attention, replayed_layers
+from models.model import (
+    Card,
+    Model,
+    bytes_per_pair,
+    in_order,
+    materialised_layers,
+    model_inputs,
+    no_attention,
+    replayed_layers,
+)
 from models.tokens import TokenReader
 from models.trace import Layer
 
@@ -96,7 +105,8 @@ def load_model(
     tokenizer = _load_tokenizer(place)
     module, notices = _load_module(place, config, torch_dtype)
     try:
-        module.to(torch_device).eval().requires_grad_(False)
+        nn.Module.to(module, torch_device)
+        module.eval().requires_grad_(False)
     except RuntimeError as error:
         log.exception("moving %s to %s", place.name, torch_device)
         raise NotEnoughMemory(f"{place.name} does not fit on {torch_device}: load it with device='cpu'.") from error
@@ -354,7 +364,8 @@ def _proven(
         proof=difference,
         notices=notices,
     )
-    return Model(module, tokenizer, card)
+    pairs = bytes_per_pair(layers if capture == "replayed" else eager)
+    return Model(module, tokenizer, card, bytes_per_pair=pairs)
 
 
 def _probe(

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ from models.capture import Call, recording
 from models.errors import BrokenModel, NoAttention, NotEnoughMemory
 from models.memory import admit
 from models.tokens import Token, TokenReader
-from models.trace import Attention, AttentionTrace, Held, Layer, Source
+from models.trace import Attention, AttentionTrace, Held, Layer, Replay, Source
 
 log = logging.getLogger("headlight.models")
 
@@ -55,10 +56,13 @@ class Model:
     model itself (`output_attentions`) for families that are not on the attention interface.
     """
 
-    def __init__(self, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: Card) -> None:
+    def __init__(
+        self, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: Card, *, bytes_per_pair: int = 2
+    ) -> None:
         self.module = module
         self.tokenizer = tokenizer
         self.card = card
+        self._bytes_per_pair = bytes_per_pair
         self._reader = TokenReader(tokenizer, card.max_tokens)
 
     def __repr__(self) -> str:
@@ -119,11 +123,9 @@ class Model:
     def _admit(self, n_tokens: int, n_target: int = 0) -> None:
         config = self.module.config.get_text_config()
         width, n_layers = config.hidden_size, self.card.n_layers
-        pairs = (n_tokens + n_target) ** 2
-        n_bytes = 4 * (n_tokens + n_target) * width * (2 * n_layers + 16) + 2 * pairs
-        if self.card.capture == "materialised":
-            n_bytes += 4 * pairs * self.card.n_heads * (n_layers + 3)
-        admit(n_bytes, f"Tracing {n_tokens + n_target:,} tokens", "shorten the text or choose a smaller model")
+        n_all = n_tokens + n_target
+        n_bytes = 4 * n_all * width * (2 * n_layers + 16) + n_all**2 * self._bytes_per_pair
+        admit(n_bytes, f"Tracing {n_all:,} tokens", "shorten the text or choose a smaller model")
 
     def _check_ids(self, tokens: tuple[Token, ...]) -> None:
         n_embeddings = getattr(self.module.get_input_embeddings(), "num_embeddings", None)
@@ -138,9 +140,8 @@ class Model:
         # No cache: it saves little on so few tokens, and T5's is too short where the decoder is deeper (5.23).
         most = min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
         try:
-            generated = self.module.generate(
-                **inputs, max_new_tokens=most, do_sample=False, num_beams=1, use_cache=False
-            )
+            generate: Any = self.module.generate
+            generated = generate(**inputs, max_new_tokens=most, do_sample=False, num_beams=1, use_cache=False)
         except (ValueError, TypeError, AttributeError, IndexError) as error:
             log.exception("generating with %s", self.card.name)
             raise BrokenModel(
@@ -175,6 +176,22 @@ class Model:
             f"{self.card.name} does not say which token its decoder starts with: "
             "add decoder_start_token_id to its config.json."
         )
+
+
+def bytes_per_pair(layers: dict[str, list[Layer]]) -> int:
+    """Return about how many bytes each pair of positions costs while a text is traced, from one short trace.
+
+    Next to nothing (a mask) where weights are replayed, but relative position biases (T5) are `[head, query, key]`,
+    with integer distances and copies on the way, and held weights are one such array per layer.
+    """
+    every = [layer for found in layers.values() for layer in found]
+    n_held = sum(layer.shape[0] for layer in every if isinstance(layer, Held))
+    biases = {
+        layer.bias.data_ptr(): layer.bias for layer in every if isinstance(layer, Replay) and layer.bias is not None
+    }
+    n_biased = sum(bias.shape[0] for bias in biases.values())
+    held_bytes = 4 * (n_held + 3 * max(layer.shape[0] for layer in every)) if n_held else 0
+    return 2 + held_bytes + (40 + 16 * n_biased if n_biased else 0)
 
 
 @contextmanager

@@ -112,8 +112,8 @@ class TokenReader:
         if self.max_tokens is not None and n_total > self.max_tokens:
             encoded = self._encode(text, text_pair, as_target, cut=True)
         ids = encoded["input_ids"]
-        special = encoded.pop("special_tokens_mask", [0] * len(ids))
-        offsets = encoded.pop("offset_mapping", [None] * len(ids))
+        special: list[int] = encoded.pop("special_tokens_mask", [0] * len(ids))
+        offsets: list[Any] = encoded.pop("offset_mapping", [None] * len(ids))
         tokens = tuple(self._token(*row) for row in zip(ids, special, offsets, strict=True))
         ordinary = [token for token in tokens if not token.special]
         if not ordinary:
@@ -127,7 +127,7 @@ class TokenReader:
         special = set(self.tokenizer.all_special_ids)
         return tuple(self._token(number, number in special, None) for number in ids)
 
-    def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> dict[str, list[int]]:
+    def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> dict[str, list[Any]]:
         options: dict[str, Any] = {"text_target" if as_target else "text": text}
         if text_pair is not None:
             options["text_pair"] = text_pair

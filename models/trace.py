@@ -103,7 +103,9 @@ class Replay:
 
     def cpu(self) -> Replay:
         """Return the same on the CPU, so that a trace holds no accelerator memory."""
-        moved = {name: value.cpu() if isinstance(value, Tensor) else value for name, value in vars(self).items()}
+        moved: dict[str, Any] = {
+            name: value.cpu() if isinstance(value, Tensor) else value for name, value in vars(self).items()
+        }
         return Replay(**moved)
 
 
@@ -262,7 +264,7 @@ class Attention:
         n_positions = self.n_query if side == "query" else self.n_key
         wanted = positions if isinstance(positions, (slice, np.ndarray)) else np.array(positions, dtype=np.int64)
         try:
-            return np.arange(n_positions)[wanted]
+            return np.arange(n_positions)[wanted].copy()  # torch reads no negative strides
         except IndexError as error:
             raise BadSelection(f"A {side} position is wrong ({error}): there are 0 to {n_positions - 1}.") from error
 

@@ -291,7 +291,7 @@ def sharpen(module: nn.Module, seed: int) -> None:
             elif id(parameter) in embeddings:
                 parameter.normal_(0.0, 0.7, generator=generator)
             elif parameter.dim() >= 2:
-                # GPT-2's Conv1D is [in, out]; T5 does not divide its scores by sqrt(d_head), so its queries are smaller.
+                # GPT-2's Conv1D is [in, out]; T5 does not divide scores by sqrt(d_head), so its queries are smaller.
                 width = parameter.shape[0 if ".c_" in name else -1]
                 share = 11 if "SelfAttention.q" in name or "EncDecAttention.q" in name else 1
                 parameter.normal_(0.0, (2 / (width * share)) ** 0.5, generator=generator)
@@ -305,5 +305,7 @@ def build(name: str, folder: Path, *, seed: int = 7) -> Path:
     module = auto.from_config(family.config)
     sharpen(module, seed)
     module.save_pretrained(folder)
-    PreTrainedTokenizerFast(tokenizer_object=family.tokenizer(), **family.special).save_pretrained(folder)
+    # T5 itself has no longest input: its tokenizer names one.
+    longest = {"model_max_length": 211} if name == "t5" else {}
+    PreTrainedTokenizerFast(tokenizer_object=family.tokenizer(), **family.special, **longest).save_pretrained(folder)
     return folder

@@ -70,7 +70,7 @@ def test_weights_equal_an_independent_eager_forward(family, folder_of, loaded, r
     record_property("worst", worst)
     print(f"{family}: worst difference {worst:.1e}")
     # 1.5e-6 (modernbert, 4 layers): the outputs are SDPA's, whose rounding grows from layer to layer. Replayed from the
-    # same queries and keys the weights are equal to the bit, see `proof` below.
+    # same queries and keys the weights are equal to the bit: `proof` below.
     assert worst <= 2e-6
 
 
@@ -78,7 +78,8 @@ def test_weights_equal_an_independent_eager_forward(family, folder_of, loaded, r
 def test_the_card_says_how_the_weights_are_had(family, loaded):
     expected, card = FAMILIES[family](), loaded(family).card
     assert (card.kinds, card.capture, card.notices) == (expected.kinds, expected.capture, ())
-    assert card.proof == 0
+    # Measured: 0 for every family; another CPU's matrix product may round otherwise.
+    assert card.proof <= 1e-6
     assert card.name == family
     assert card.revision.startswith("sha256:")
     assert (card.device, card.dtype) == ("cpu", "float32")
@@ -238,3 +239,14 @@ def test_target_tokens_point_into_the_target(loaded):
     assert tokens[0].special
     pieces = [TARGET[token.start : token.end] for token in tokens if token.start is not None]
     assert "".join(pieces) == TARGET.replace(" ", "")
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])
+def test_outputs_in_strips_are_the_outputs_at_once(family, folder_of, loaded, monkeypatch):
+    inputs = plain_inputs(folder_of(family), trace_of(loaded(family)))
+    with torch.no_grad():
+        at_once = loaded(family).module(**inputs)[0]
+        monkeypatch.setattr(capture, "OUTPUT_WEIGHTS", 5 * 6 * inputs["input_ids"].shape[1])  # 5 rows of 6 heads
+        in_strips = loaded(family).module(**inputs)[0]
+    # Measured 1e-6: the matrix product of a strip rounds unlike the whole one.
+    assert (at_once - in_strips).abs().max() <= 2e-5

@@ -1,0 +1,226 @@
+"""Tokens as the model reads them and as a person reads them: pieces, places, losses, cuts."""
+
+from __future__ import annotations
+
+import pytest
+import small_models as small
+from transformers import PreTrainedTokenizerFast
+
+from models.errors import NoText
+from models.tokens import JOINER, TokenReader, checked, visible
+
+TOKENIZERS = {
+    "wordpiece": (small.wordpiece, small.BERT_NAMES),
+    "bytes": (small.byte_level_marked, small.ROBERTA_NAMES),
+    "unigram": (small.unigram, small.FAMILIES["t5"]().special),
+    "fallback": (small.byte_fallback, small.FAMILIES["llama"]().special),
+}
+
+
+def reader(name: str, max_tokens: int | None = None) -> TokenReader:
+    build, special = TOKENIZERS[name]
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    return TokenReader(
+        PreTrainedTokenizerFast(tokenizer_object=build(), model_input_names=names, **special), max_tokens
+    )
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "piece", "shown"),
+    [
+        ("wordpiece", "cat", "cat"),
+        ("wordpiece", "##ing", f"{JOINER}ing"),
+        ("wordpiece", "##", "##"),  # a piece of its own, no continuation of anything
+        ("wordpiece", "#", "#"),
+        ("bytes", "Ġcat", " cat"),
+        ("bytes", "cat", "cat"),
+        ("bytes", "Ġ", "␣"),
+        ("bytes", "ĠĠ", "␣␣"),
+        ("bytes", "Ċ", "⏎"),
+        ("bytes", "ĉ", "⇥"),
+        ("bytes", "čĊ", "␍⏎"),
+        ("bytes", "ä¸Ń", "中"),
+        ("bytes", "ä¸", "⟨E4 B8⟩"),  # two of the three bytes of 中
+        ("bytes", "Ń", "⟨AD⟩"),
+        ("bytes", "##ing", "##ing"),  # only WordPiece gives ## a meaning
+        ("bytes", "Ġ▁", None),  # ▁ is no byte sign: shown as it stands, see below
+        ("unigram", "▁cat", " cat"),
+        ("unigram", "▁", "␣"),
+        ("unigram", "▁▁", "␣␣"),
+        ("unigram", "##ing", "##ing"),
+        ("unigram", "Ġcat", "Ġcat"),
+        ("fallback", "<0xE4>", "⟨E4⟩"),
+        ("fallback", "<0x41>", "A"),
+        ("fallback", "<0x0A>", "⏎"),
+        ("fallback", "<0x00>", "␀"),
+    ],
+)
+def test_a_piece_is_shown_as_a_person_reads_it(tokenizer, piece, shown):
+    assert reader(tokenizer).display(piece) == ("Ġ " if shown is None else shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        (" ", "␣"),
+        ("\u00a0\u3000", "␣␣"),
+        ("\u2003", "⟨U+2003⟩"),
+        ("a\nb\tc", "a⏎b⇥c"),
+        ("a\x00b\x07", "a␀b␇"),
+        ("\x7f", "␡"),
+        ("a\x85b", "a⟨U+0085⟩b"),
+        ("a\u2028b", "a⟨U+2028⟩b"),
+        ("abc\u202edef", "abc⟨U+202E⟩def"),  # would turn the rest of the label around
+        ("\u2066x\u2069", "⟨U+2066⟩x⟨U+2069⟩"),
+        ("a\u061cb", "a⟨U+061C⟩b"),
+        ("pass\u00adword", "pass⟨U+00AD⟩word"),
+        ("a\u200bb\ufeff", "a⟨U+200B⟩b⟨U+FEFF⟩"),
+        ("\u3164", "⟨U+3164⟩"),  # Hangul filler: a letter by category, blank by design
+        ("\u200d", "⟨U+200D⟩"),
+        ("\u200d\u200c", "⟨U+200D⟩⟨U+200C⟩"),
+        ("\u0301", "⟨U+0301⟩"),  # an accent with nothing below it
+        ("\u0646\u200c\u0647", "\u0646\u200c\u0647"),  # Persian needs its non-joiner
+        ("👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧"),
+        ("👍🏽", "👍🏽"),
+        ("❤\ufe0f", "❤\ufe0f"),
+        ("e\u0301", "e\u0301"),
+        ("שלום", "שלום"),
+        ("<b>x</b> $y$ _z_ &amp;", "<b>x</b> $y$ _z_ &amp;"),  # no markup here: escaping is the renderer's work
+    ],
+)
+def test_nothing_shown_is_invisible_or_reorders(text, shown):
+    assert visible(text) == shown
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("text", [small.SENTENCE, "  two  blanks, a\nnew line", "naïve 中文 👩\u200d👧 cat"])
+def test_places_point_into_the_text(tokenizer, text):
+    sequence = reader(tokenizer).read(text)
+    assert [token.id for token in sequence.tokens] == sequence.inputs["input_ids"]
+    covered: set[int] = set()
+    for token in sequence.tokens:
+        if token.start is None or token.end is None:
+            assert token.special or token.text.strip("▁Ġ") == ""
+            continue
+        assert 0 <= token.start < token.end <= len(text)
+        covered.update(range(token.start, token.end))
+        piece = token.text.lstrip("▁Ġ").removeprefix("##")
+        if piece.isascii() and piece.isalpha() and tokenizer != "wordpiece":
+            assert text[token.start : token.end].strip() == piece
+        elif piece.isascii() and piece.isalpha():
+            assert text[token.start : token.end].lower().strip() in (piece, "naïve", "ï")
+    # Between them the tokens cover every visible character.
+    assert not {place for place, character in enumerate(text) if character.isalnum()} - covered
+
+
+def test_what_the_tokenizer_added_is_special_and_stands_for_no_text():
+    tokens = reader("wordpiece").read("the cat [SEP] sat").tokens
+    assert [token.text for token in tokens if token.special] == ["[CLS]", "[SEP]"]
+    assert [(token.start, token.end) for token in tokens if token.special] == [(None, None)] * 2
+    # One that the visitor typed is text: it has its place.
+    typed = next(token for token in tokens[1:-1] if token.text == "[SEP]")
+    assert (typed.special, typed.start, typed.end) == (False, 8, 13)
+    assert all(token.display == token.text for token in tokens if token.special)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("the cat", None),
+        ("中文 cat", "2 of 3 tokens are [UNK]: the model's vocabulary does not cover this text, "),
+        ("cat 中 cat", "1 of 3 tokens is [UNK]: the model's vocabulary does not cover this text, "),
+        ("中文文文", "4 of 4 tokens are [UNK]: the model's vocabulary does not cover this text, "),
+    ],
+)
+def test_words_that_the_vocabulary_lacks_are_counted(text, sentence):
+    notices = reader("wordpiece").read(text).notices
+    assert [notice[: len(sentence or "")] for notice in notices] == ([sentence] if sentence else [])
+
+
+def test_byte_level_vocabularies_lack_nothing():
+    sequence = reader("bytes").read("中文 👍")
+    assert (sequence.n_unknown, sequence.notices) == (0, ())
+
+
+def test_the_real_model_says_what_it_cannot_read(minilm):
+    notices = minilm.trace("The cat 鿿鿾 sat.").notices
+    assert notices[0].startswith("2 of 6 tokens are [UNK]")
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_a_long_text_is_cut_to_what_the_model_reads(tokenizer):
+    text = "the quick cat " * 50
+    whole, cut = reader(tokenizer).read(text), reader(tokenizer, max_tokens=17).read(text)
+    assert len(cut.tokens) == 17
+    assert cut.n_total == len(whole.tokens)
+    assert whole.notices == ()
+    assert cut.notices == (
+        f"The first 17 of {cut.n_total} tokens are shown: this is the most the model can read at once.",
+    )
+    n_special = sum(token.special for token in whole.tokens)
+    assert sum(token.special for token in cut.tokens) == n_special  # the end mark is kept, the text is cut
+    ordinary = [token for token in cut.tokens if not token.special]
+    assert ordinary == [token for token in whole.tokens if not token.special][: len(ordinary)]
+
+
+def test_a_tokenizer_that_would_cut_the_beginning_cuts_the_end():
+    one = reader("wordpiece")
+    one.tokenizer.truncation_side = "left"
+    again = TokenReader(one.tokenizer, max_tokens=5)
+    assert [token.text for token in again.read("cat dog fox the mat was").tokens][1:3] == ["cat", "dog"]
+
+
+def test_exactly_as_many_as_the_model_reads_are_not_cut():
+    n_tokens = len(reader("wordpiece").read(small.SENTENCE).tokens)
+    assert reader("wordpiece", max_tokens=n_tokens).read(small.SENTENCE).notices == ()
+    assert len(reader("wordpiece", max_tokens=n_tokens - 1).read(small.SENTENCE).notices) == 1
+
+
+def test_a_pair_has_two_segments():
+    sequence = reader("wordpiece").read("the cat", "the lazy dog")
+    assert [token.text for token in sequence.tokens if token.special] == ["[CLS]", "[SEP]", "[SEP]"]
+    types = sequence.inputs["token_type_ids"]
+    assert types == sorted(types)
+    assert set(types) == {0, 1}
+    # Places count within their own segment.
+    second = [token for token, kind in zip(sequence.tokens, types, strict=True) if kind == 1 and not token.special]
+    assert "the lazy dog"[second[0].start : second[0].end] == "the"
+
+
+def test_a_long_pair_keeps_some_of_both():
+    sequence = reader("wordpiece", max_tokens=19).read("cat " * 60, "dog " * 60)
+    types = sequence.inputs["token_type_ids"]
+    assert len(sequence.tokens) == 19
+    assert min(types.count(0), types.count(1)) >= 8
+
+
+def test_generated_ids_have_no_place_in_a_text():
+    tokens = reader("bytes").from_ids([0, 77, 2])
+    assert [token.special for token in tokens] == [True, False, True]
+    assert {token.start for token in tokens} == {None}
+
+
+def test_lone_surrogates_are_replaced_and_said():
+    assert checked("a\ud800b\udfffc") == ("a\ufffdb\ufffdc", 2)
+    assert reader("bytes").read("a\ud800b").notices == ("1 invalid character (lone surrogates) became \ufffd.",)
+    assert reader("bytes").read("\ud800b\udfff").notices == ("2 invalid characters (lone surrogates) became \ufffd.",)
+
+
+@pytest.mark.parametrize("text", ["", " ", " \t\r\n\u00a0\u3000", "\x00\x01", "\u200d\u200d", "\u202e", "\ufeff"])
+def test_nothing_visible_is_refused(text):
+    with pytest.raises(NoText, match=r"^There is nothing to inspect: the text is empty or has no visible character;"):
+        reader("bytes").read(text)
+    with pytest.raises(NoText, match=r"^There is nothing to inspect: the second text is empty"):
+        reader("bytes").read("cat", text)
+
+
+def test_visible_text_that_leaves_no_token_is_refused():
+    # BERT's normaliser strips an accent that stands alone.
+    with pytest.raises(NoText, match=r"^This text has no token that the model can read: type at least one word\.$"):
+        reader("wordpiece").read("\u0301")
+
+
+def test_far_too_long_is_refused_before_it_is_read():
+    with pytest.raises(NoText, match=r"^The text has 2,000,001 characters, the most is 2,000,000: inspect a part"):
+        reader("wordpiece").read("a" * 2_000_001)
