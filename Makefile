@@ -1,0 +1,43 @@
+# The same commands that the README and .ci/run use.
+PYTHON ?= python3
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: run test check bench browser clean
+
+run: $(VENV)/.run-stamp  ## start the app on http://localhost:$(PORT)
+	$(BIN)/streamlit run app.py --server.port $(PORT) --server.headless true --browser.gatherUsageStats false
+
+test: $(VENV)/.dev-stamp browser  ## everything: unit, numerics, figures, pages, and the real browser
+	$(BIN)/pytest -q -n 2 -m "not e2e"
+	$(BIN)/pytest -q -m e2e
+
+check: $(VENV)/.dev-stamp  ## format, lint, types and unit tests, in under a minute
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -n 2 -m "not e2e and not slow"
+
+bench: $(VENV)/.dev-stamp browser  ## timings, side by side in one run
+	$(BIN)/python -m benchmarks
+
+browser: $(VENV)/.dev-stamp
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/e2e/bring_browser.sh
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Headlight needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run-stamp: requirements.txt | $(VENV)/bin/python
+	$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.run-stamp
+	$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,136 @@
+"""The running app in a real browser. A missing browser is a failure with its remedy, never a silent skip."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e_models import save_bart, save_markup_bert
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from visitor import DESKTOP, finished
+
+ROOT = Path(__file__).parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def executable() -> str | None:
+    """Return an installed browser, None for Playwright's own."""
+    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
+    return next((path for path in found if path), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        path = executable()
+        if path is None and not os.path.exists(playwright.chromium.executable_path):
+            pytest.fail("No Chromium: install one (Debian: apt-get install chromium), or run `make browser`.")
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def start_app(log: Path, **environment: str) -> tuple[subprocess.Popen, str]:
+    """Start the app as `make run` does, on loopback, without any network for models."""
+    port = free_port()
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command += ["--server.address", "127.0.0.1", "--server.port", str(port), "--browser.gatherUsageStats", "false"]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "HF_HUB_OFFLINE": "1", **environment}
+        )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            return process, url
+        except OSError:
+            time.sleep(0.25)
+    process.kill()
+    pytest.fail(f"The app did not start: {log.read_text()[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def app_log(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("app") / "log.txt"
+
+
+@pytest.fixture(scope="session")
+def app(app_log) -> Iterator[str]:
+    """The address of one running app, shared by all tests."""
+    process, url = start_app(app_log)
+    yield url
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def markup_bert(tmp_path_factory) -> Path:
+    """A BERT whose vocabulary holds whole pieces of markup, so that a payload arrives as one token."""
+    return save_markup_bert(tmp_path_factory.mktemp("markup") / "markup-bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_bart(tmp_path_factory) -> Path:
+    """An encoder-decoder: three kinds of attention."""
+    return save_bart(tmp_path_factory.mktemp("bart") / "tiny-bart")
+
+
+class Watched:
+    """What a page did that no page of ours may do."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        context.on("request", self._request)
+        context.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+
+    def _request(self, request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "blob:", "data:", "file:")):
+            self.outside.append(request.url)
+
+
+@pytest.fixture
+def open_page(app, browser) -> Iterator:
+    """Return a function that opens the app: `open_page("/?layer=1", viewport=PHONE, dark=True)`.
+
+    After the test: nothing was asked of an outside server, and the console is clean.
+    """
+    contexts: list[tuple[BrowserContext, Watched]] = []
+
+    def open_it(path: str = "/", viewport: dict = DESKTOP, dark: bool = False) -> Page:
+        context = browser.new_context(
+            viewport=viewport, color_scheme="dark" if dark else "light", accept_downloads=True
+        )
+        contexts.append((context, Watched(context)))
+        page = context.new_page()
+        page.goto(app + path)
+        finished(page)
+        return page
+
+    yield open_it
+    for context, watched in contexts:
+        context.close()
+        assert watched.outside == []
+        assert watched.errors == []

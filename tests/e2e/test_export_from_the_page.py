@@ -1,0 +1,117 @@
+"""Every file that the page offers is downloaded and opened with an independent reader."""
+
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pypdf
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+from visitor import settled
+
+pytestmark = pytest.mark.e2e
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "minilm_heads.json").read_text())["cases"][0]
+VIEW = "/?layer=5&head=11&threshold=0.3&palette=cividis&contrast=root"
+
+
+def choose(page: Page, figure: str, file_format: str) -> None:
+    if not page.get_by_text("Heatmap of the chosen head").is_visible():
+        page.get_by_role("button", name="Export").click()
+    page.get_by_role("radiogroup", name="Export").get_by_text(figure, exact=True).click()
+    settled(page)
+    page.get_by_role("radio", name=file_format, exact=True).or_(
+        page.get_by_test_id("stPopoverBody").get_by_role("button", name=file_format, exact=True)
+    ).first.click()
+    settled(page)
+
+
+def download(page: Page, label: str) -> tuple[str, bytes]:
+    with page.expect_download(timeout=60_000) as got:
+        page.get_by_role("button", name=label, exact=True).click()
+    return got.value.suggested_filename, Path(got.value.path()).read_bytes()
+
+
+def checked_origin(origin: dict, figure: str) -> None:
+    assert origin["figure"] == figure
+    assert origin["source"]["model"] == "sentence-transformers/all-MiniLM-L6-v2"
+    assert origin["source"]["text"] == GOLDEN["text"]
+    assert (origin["layer"], origin["head"]) == (5, 11)
+    assert {"torch", "transformers"} <= origin["versions"].keys()
+    if figure != "table":
+        assert origin["transformations"]["palette"] == "cividis"
+        assert origin["transformations"]["contrast"] == "root"
+    if figure == "flow":
+        assert origin["transformations"]["threshold"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("figure", "name"),
+    [
+        ("Heatmap of the chosen head", "heatmap"),
+        ("Flow of the chosen head", "flow"),
+        ("All heads", "grid"),
+    ],
+)
+def test_pictures(open_page, figure, name):
+    page = open_page(VIEW)
+    choose(page, figure, "PNG")
+    suggested, data = download(page, "Download PNG")
+    assert suggested == f"all-MiniLM-L6-v2-encoder-layer5-head11-{name}.png"
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+        checked_origin(json.loads(picture.info["headlight"]), name)
+
+    choose(page, figure, "SVG")
+    _, data = download(page, "Download SVG")
+    root = ElementTree.fromstring(data)
+    texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert ("because" in texts) == (name != "grid")
+    described = next(root.iter("{http://purl.org/dc/elements/1.1/}description")).text
+    checked_origin(json.loads(described), name)
+
+    choose(page, figure, "PDF")
+    _, data = download(page, "Download PDF")
+    pdf = pypdf.PdfReader(io.BytesIO(data))
+    checked_origin(json.loads(pdf.metadata.subject), name)
+    assert ("because" in pdf.pages[0].extract_text()) == (name != "grid")
+
+    choose(page, figure, "HTML")
+    _, data = download(page, "Download HTML")
+    html = data.decode()
+    script = html.split('id="headlight-provenance">')[1].split("</script>")[0]
+    checked_origin(json.loads(script), name)
+
+
+def test_tables(open_page):
+    page = open_page(VIEW)
+    choose(page, "Weights of the chosen head", "CSV")
+    _, data = download(page, "Download CSV")
+    table = pd.read_csv(io.BytesIO(data), keep_default_na=False)
+    assert list(table.columns) == ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
+    assert len(table) == 13 * 13
+    for row in GOLDEN["argmax"]:
+        if (row["layer"], row["head"]) == (5, 11):
+            found = table[(table["query"] == row["query"]) & (table["key"] == row["key"])].iloc[0]
+            assert found["key_token"] == row["key_token"]
+            assert found["weight"] == pytest.approx(row["weight"], abs=1e-4)
+    suggested, origin = download(page, "Download its origin (JSON)")
+    assert suggested.endswith(".csv.json")
+    checked_origin(json.loads(origin), "table")
+
+    choose(page, "Weights of all heads", "NPZ")
+    _, data = download(page, "Download NPZ")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        assert arrays["weights"].shape == (72, 13, 13)
+        assert list(arrays["query_tokens"]) == GOLDEN["tokens"]
+        np.testing.assert_allclose(arrays["weights"].sum(-1), 1, atol=1e-5)
+
+
+def test_missing_glyphs_are_named_before_the_download(open_page, markup_bert):
+    page = open_page()
+    # A hieroglyph that MiniLM does not know is [UNK], which every font has: no message.
+    choose(page, "Heatmap of the chosen head", "PNG")
+    expect(page.get_by_text("No installed font can draw")).to_have_count(0)

@@ -1,0 +1,108 @@
+"""Nothing in a text, a token, a link or a model's name is executed or rendered as markup.
+
+The payloads would show it: they set `window.pwned`, or ask a server on this machine for a picture.
+"""
+
+import socket
+import threading
+
+import pytest
+from e2e_models import PAYLOADS, WORDS
+from playwright.sync_api import Page, expect
+from visitor import finished, flow, inspect
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def trap():
+    """A port that the payloads call; returns the list of who did."""
+    calls = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.2)
+        ended = threading.Event()
+
+        def listen():
+            while not ended.is_set():
+                try:
+                    calls.append(server.accept())
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        yield server.getsockname()[1], calls
+        ended.set()
+        thread.join()
+
+
+def nothing_happened(page: Page) -> None:
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("b, i, a[href*='javascript']").filter(has_text="bold").count() == 0
+    assert page.locator("img[src='x'], img[src*='pwned']").count() == 0
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_tokens_that_are_markup_are_text(open_page, markup_bert):
+    page = open_page(f"/?model={markup_bert}&layer=1&head=2&text=the+cat")
+    inspect(page, " ".join(PAYLOADS))
+    finished(page)
+    nothing_happened(page)
+    # They are there, to the letter: on the heatmap's axis, in the flow, and in its status line.
+    drawn = page.locator(".js-plotly-plot .yaxislayer-above text, .js-plotly-plot .yaxislayer-below text")
+    labels = [text.strip() for text in drawn.all_inner_texts()]
+    for piece in ("<b>bold</b>", "$x$", "_a_", "&lt;i&gt;", "=1+1"):
+        assert piece in labels
+    page.locator(".flow-scroll").press("ArrowDown")
+    for _ in range(4):
+        page.locator(".flow-scroll").press("ArrowDown")
+    expect(page.locator(".flow-status")).to_contain_text("<b>bold</b> (4)")
+    nothing_happened(page)
+
+
+def test_scripts_beyond_latin_reach_the_axis(open_page, markup_bert):
+    page = open_page(f"/?model={markup_bert}&text=the+cat")
+    inspect(page, " ".join(WORDS[6:]))
+    ticks = page.locator(".js-plotly-plot").evaluate("(plot) => plot._fullLayout.yaxis.ticktext.map(String)")
+    assert ticks[1:-1] == list(WORDS[6:])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<img src=x onerror=window.pwned=1><script>window.pwned=1</script>",
+        "</textarea></script><svg onload=window.pwned=1>",
+        "**bold** _a_ `code` [x](javascript:window.pwned=1) :smile: :red[x] ![p](PLACE/pwned.png)",
+        "$\\frac{1}{2}$ \\textbf{x} $$x$$",
+        "nul \x00 bell \x07 escape \x1b[31m zero\u200dwidth\u200b \u202eright to left\u202c \ufeff",
+    ],
+)
+def test_hostile_text_is_a_picture_or_a_sentence(open_page, trap, text):
+    port, calls = trap
+    page = open_page()
+    inspect(page, text.replace("PLACE", f"http://127.0.0.1:{port}"))
+    expect(flow(page)).not_to_have_attribute("data-lines", "0")
+    nothing_happened(page)
+    assert calls == []
+
+
+def test_hostile_links(open_page, trap):
+    port, calls = trap
+    payload = f"%3Cimg%20src%3Dx%20onerror%3Dwindow.pwned%3D1%3E![p](http://127.0.0.1:{port}/pwned.png)"
+    for name in ("model", "revision", "kind", "layer", "contrast"):
+        page = open_page(f"/?{name}={payload}")
+        expect(page.get_by_test_id("stAlert").first).to_be_visible()
+        nothing_happened(page)
+    assert calls == []
+
+
+def test_a_megabyte_of_text(open_page):
+    page = open_page()
+    page.get_by_role("textbox", name="Text to inspect").evaluate(
+        """(box) => { const set = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set;
+        set.call(box, "the cat sat ".repeat(90000)); box.dispatchEvent(new Event("input", { bubbles: true })); }"""
+    )
+    page.get_by_role("textbox", name="Text to inspect").press("Control+Enter")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("The first 512 of 270,002 tokens", timeout=60_000)
+    finished(page)

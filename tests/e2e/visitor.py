@@ -1,0 +1,47 @@
+"""What a visitor does on the page, by label and by key."""
+
+from playwright.sync_api import Locator, Page, expect
+
+DESKTOP = {"width": 1400, "height": 1000}
+PHONE = {"width": 390, "height": 844}
+expect.set_options(timeout=20_000)
+
+
+def finished(page: Page) -> None:
+    """Wait until all pictures are drawn and the server is idle."""
+    page.wait_for_selector(".js-plotly-plot .heatmaplayer image, .js-plotly-plot .hm", timeout=60_000)
+    page.wait_for_selector(".grid[data-drawn]", timeout=30_000)
+    page.wait_for_selector(".flow[data-lines]", timeout=30_000)
+    settled(page)
+
+
+def settled(page: Page) -> None:
+    """Wait until no rerun is under way."""
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
+    page.wait_for_timeout(150)
+    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
+
+
+def inspect(page: Page, text: str) -> None:
+    """Type a text as a visitor does, and run it."""
+    box = page.get_by_role("textbox", name="Text to inspect")
+    box.fill(text)
+    box.press("Control+Enter")
+    settled(page)
+
+
+def flow(page: Page) -> Locator:
+    return page.locator(".flow")
+
+
+def grid(page: Page) -> Locator:
+    return page.locator(".grid")
+
+
+def row_of(page: Page, side: str, row: int) -> tuple[float, float]:
+    """Return where a token of the flow stands on the page, scrolled into view."""
+    page.locator(".flow-scroll").scroll_into_view_if_needed()
+    box = page.locator(".flow-scroll").bounding_box()
+    height = int(flow(page).get_attribute("data-row-height"))
+    x = box["x"] + (20 if side == "query" else box["width"] - 20)
+    return x, box["y"] + 26 + (row + 0.5) * height
