@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ from models.model import (
     Card,
     Model,
     bytes_per_pair,
+    check_ids,
     in_order,
     materialised_layers,
     model_inputs,
@@ -66,10 +68,6 @@ _UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
 # Families that mix tokens without attention weights; others are found out by running them.
 _NO_ATTENTION = {"fnet", "mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm"}
-_REMOTE_CODE = (
-    "{} brings Python code of its own, which Headlight never runs: "
-    "choose a model whose architecture is part of transformers."
-)
 PROBE = "The quick brown fox jumps over the lazy dog."
 # Worst difference between replayed and eager weights that still counts as the same, by dtype. Measured over the
 # families of tests/models/test_families.py: 4e-7 in float32; the half types round the scores that eager computes.
@@ -193,7 +191,10 @@ def _read_config(place: Place) -> PreTrainedConfig:
             f"{place.name} has no readable config.json: give a folder made by save_pretrained."
         ) from error
     if "auto_map" in described and model_type not in CONFIG_MAPPING:
-        raise RemoteCode(_REMOTE_CODE.format(place.name))
+        raise RemoteCode(
+            f"{place.name} brings Python code of its own, which Headlight never runs: "
+            "choose a model whose architecture is part of transformers."
+        )
     if model_type in _NO_ATTENTION:
         raise NoAttention(
             f"{place.name} is a {model_type} model, which computes no attention weights (it mixes tokens another way), "
@@ -254,6 +255,8 @@ def _admit(place: Place, dtype: torch.dtype) -> None:
             with safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118  (safe_open is no mapping)
                     n_bytes += torch.Size(file.get_slice(name).get_shape()).numel() * dtype.itemsize
+        except FileNotFoundError as error:
+            raise BrokenModel(f"{path.name} of {place.name} is missing: fetch the model again.") from error
         except (OSError, SafetensorError) as error:
             raise BrokenModel(
                 f"{path.name} of {place.name} is no whole safetensors file ({_brief(error)}): fetch it again."
@@ -270,8 +273,6 @@ def _load_tokenizer(place: Place) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         log.exception("tokenizer of %s", place.name)
-        if "trust_remote_code" in str(error):
-            raise RemoteCode(_REMOTE_CODE.format(place.name)) from error
         raise NoTokenizer(refusal) from error
     # transformers builds an empty tokenizer where a folder has no vocabulary at all.
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
@@ -289,26 +290,65 @@ def _load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> 
         "local_files_only": True,
         "trust_remote_code": False,
         "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # to name them, below
     }
     try:
         try:
             module, info = auto.from_pretrained(place.folder, attn_implementation=IMPLEMENTATION, **options)
-        except (ValueError, ImportError) as error:
+            on_interface = _switches(module)
+        except (ValueError, ImportError, KeyError) as error:
             log.info("%s is not on the attention interface: %s", place.name, error)
+            on_interface = False
+        if not on_interface:
             module, info = auto.from_pretrained(place.folder, attn_implementation="eager", **options)
     except Exception as error:
         log.exception("loading %s", place.name)
         raise BrokenModel(f"{place.name} does not load ({_brief(error)}): save or fetch it again.") from error
-    missing = sorted(
-        name for name in info["missing_keys"] if "pooler" not in name and not name.endswith("position_ids")
-    )
-    if not missing:
-        return module, ()
-    shown = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
-    return module, (
-        f"{len(missing)} weights are not in the checkpoint and were initialised at random ({shown}): "
-        "do not trust pictures of the layers that they belong to.",
-    )
+    for name, found, expected in sorted(info["mismatched_keys"]):
+        raise BrokenModel(
+            f"The config.json of {place.name} does not belong to its weights: {name} has the shape {tuple(found)}, "
+            f"expected {tuple(expected)}; save or fetch both again."
+        )
+    return module, _loading_notices(module, info["missing_keys"], info["unexpected_keys"])
+
+
+def _switches(module: PreTrainedModel) -> bool:
+    """Return whether a model is on the attention interface: only then its implementation can be switched.
+
+    Other families may take any name and then build the masks of that name for attention that expects eager's:
+    Bloom would attend to what comes later.
+    """
+    module.set_attn_implementation("eager")
+    switched = module.config._attn_implementation == "eager"
+    if switched:
+        module.set_attn_implementation(IMPLEMENTATION)
+    return switched
+
+
+def _loading_notices(module: nn.Module, missing: Iterable[str], unexpected: Iterable[str]) -> tuple[str, ...]:
+    """Return a sentence for weights that the checkpoint lacks, and one for layers of it that are not in the model."""
+    notices = []
+    lacking = sorted(name for name in missing if "pooler" not in name and not name.endswith("position_ids"))
+    if lacking:
+        shown = ", ".join(lacking[:3]) + (", …" if len(lacking) > 3 else "")
+        were = (
+            "weight is not in the checkpoint and was"
+            if len(lacking) == 1
+            else "weights are not in the checkpoint and were"
+        )
+        notices.append(
+            f"{len(lacking)} {were} initialised at random ({shown}): "
+            "do not trust pictures of the layers that they belong to."
+        )
+    # A head on top (a classifier) may be left out; a layer of the same build as those that were loaded may not.
+    builds = {re.sub(r"\d+", "#", name) for name in module.state_dict()}
+    left_out = sorted(name for name in unexpected if re.sub(r"\d+", "#", name) in builds)
+    if left_out:
+        notices.append(
+            f"The checkpoint has layers that config.json does not count ({left_out[0]}, …): "
+            "the model shown is shorter than the one that was trained."
+        )
+    return tuple(notices)
 
 
 def _proven(
@@ -319,12 +359,12 @@ def _proven(
     layers: dict[str, list[Layer]] = {}
     try:
         with torch.inference_mode():
-            inputs = _probe(module, tokenizer, max_tokens)
+            inputs = _probe(module, tokenizer, max_tokens, place.name)
             if module.config._attn_implementation == IMPLEMENTATION:
                 layers = replayed_layers(module, inputs, through_weights=True)
                 module.set_attn_implementation("eager")
             eager = materialised_layers(module, inputs)
-    except NoAttention:
+    except (NoAttention, BrokenModel):
         raise
     except Exception as error:
         log.exception("running %s on a short text", place.name)
@@ -334,6 +374,11 @@ def _proven(
             f"{place.name} does not run on a short text ({_brief(error)}): "
             "choose a model of text, saved together with its own tokenizer."
         ) from error
+    if any(layer.shape[1] != layer.shape[2] for role, found in eager.items() if role != "cross" for layer in found):
+        raise NoAttention(
+            f"{type(module).__name__} gives its attention as windows around each token, not as one weight for each "
+            "pair of tokens, which Headlight cannot draw: choose a transformer with full attention."
+        )
     difference = _worst_difference(layers, eager)
     dtype = module.dtype
     if difference is not None and difference <= TOLERANCE.get(dtype, 2e-6):
@@ -369,9 +414,11 @@ def _proven(
 
 
 def _probe(
-    module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int | None
+    module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int | None, name: str
 ) -> dict[str, torch.Tensor]:
-    inputs = model_inputs(module, TokenReader(tokenizer, max_tokens).read(PROBE).inputs)
+    sequence = TokenReader(tokenizer, max_tokens).read(PROBE)
+    check_ids(module, sequence.tokens, name)
+    inputs = model_inputs(module, sequence.inputs)
     if module.config.is_encoder_decoder:
         inputs["decoder_input_ids"] = inputs["input_ids"][:, :5]
     return inputs

@@ -84,7 +84,7 @@ class Model:
         notices = list(sequence.notices)
         inputs = model_inputs(self.module, sequence.inputs)
         encoder_tokens = decoder_tokens = sequence.tokens
-        self._check_ids(sequence.tokens)
+        check_ids(self.module, sequence.tokens, self.card.name)
         self._admit(len(sequence.tokens))
         with _forward_pass, torch.inference_mode(), _memory_refusal(len(sequence.tokens)):
             if self.module.config.is_encoder_decoder:
@@ -93,7 +93,7 @@ class Model:
                     notices.append("The decoder reads what the model itself generates, greedily; give a target text.")
                 else:
                     decoder_ids, decoder_tokens, cut = self._read_target(target)
-                    self._check_ids(decoder_tokens)
+                    check_ids(self.module, decoder_tokens, self.card.name)
                     notices.extend(f"Target: {notice}" for notice in cut)
                 self._admit(len(sequence.tokens), len(decoder_tokens))
                 inputs["decoder_input_ids"] = decoder_ids
@@ -126,15 +126,6 @@ class Model:
         n_all = n_tokens + n_target
         n_bytes = 4 * n_all * width * (2 * n_layers + 16) + n_all**2 * self._bytes_per_pair
         admit(n_bytes, f"Tracing {n_all:,} tokens", "shorten the text or choose a smaller model")
-
-    def _check_ids(self, tokens: tuple[Token, ...]) -> None:
-        n_embeddings = getattr(self.module.get_input_embeddings(), "num_embeddings", None)
-        largest = max(tokens, key=lambda token: token.id)
-        if n_embeddings is not None and largest.id >= n_embeddings:
-            raise BrokenModel(
-                f"The tokenizer gives {largest.display!r} the id {largest.id:,}, but {self.card.name} has only "
-                f"{n_embeddings:,} embeddings: save the tokenizer it was trained with into its folder."
-            )
 
     def _generated(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, tuple[Token, ...]]:
         # No cache: it saves little on so few tokens, and T5's is too short where the decoder is deeper (5.23).
@@ -211,6 +202,21 @@ def _memory_refusal(n_tokens: int) -> Iterator[None]:
         raise NotEnoughMemory(
             f"Tracing {n_tokens:,} tokens took more memory than is free: shorten the text or choose a smaller model."
         ) from error
+
+
+def check_ids(module: PreTrainedModel, tokens: tuple[Token, ...], name: str) -> None:
+    """Let tokens through that the model has embeddings for.
+
+    Raises:
+        BrokenModel: the tokenizer counts further than the model.
+    """
+    n_embeddings = getattr(module.get_input_embeddings(), "num_embeddings", None)
+    largest = max(tokens, key=lambda token: token.id)
+    if n_embeddings is not None and largest.id >= n_embeddings:
+        raise BrokenModel(
+            f"The tokenizer gives {largest.display!r} the id {largest.id:,}, but {name} has only "
+            f"{n_embeddings:,} embeddings: save the tokenizer it was trained with into its folder."
+        )
 
 
 def model_inputs(module: nn.Module, encoded: Mapping[str, list[int]]) -> dict[str, torch.Tensor]:

@@ -22,8 +22,10 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     BartConfig,
     BertConfig,
+    BloomConfig,
     DebertaV2Config,
     DistilBertConfig,
+    FalconConfig,
     Gemma2Config,
     GPT2Config,
     GptOssConfig,
@@ -241,6 +243,20 @@ FAMILIES: dict[str, Callable[[], Family]] = {
         byte_level,
         {"bos_token": "<s>", "eos_token": "</s>"},
         ("decoder",),
+    ),
+    "bloom": lambda: Family(
+        BloomConfig(vocab_size=307, hidden_size=42, n_layer=2, n_head=3, bos_token_id=0, eos_token_id=2),
+        byte_level,
+        {"bos_token": "<s>", "eos_token": "</s>"},
+        ("decoder",),
+        capture="materialised",
+    ),
+    "falcon": lambda: Family(
+        FalconConfig(vocab_size=307, hidden_size=42, num_hidden_layers=2, num_attention_heads=3, eos_token_id=2),
+        byte_level,
+        {"bos_token": "<s>", "eos_token": "</s>"},
+        ("decoder",),
+        capture="materialised",
     ),
     "bart": lambda: Family(
         BartConfig(

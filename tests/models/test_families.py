@@ -16,7 +16,8 @@ from models import capture
 from models.trace import Replay
 
 ROWS_SUM_BELOW_ONE = {"gpt_oss"}  # sinks take attention mass without being a key
-NOT_IN_SDPA = {"gemma2", "gpt_oss", "deberta-v2"}  # softcap, sinks, no attention interface: eager is the plain forward
+# Softcap, sinks, not on the attention interface: for these the plain forward is the eager one.
+NOT_IN_SDPA = {"gemma2", "gpt_oss", "deberta-v2", "bloom", "falcon"}
 WINDOWS = {"modernbert": (3, "encoder"), "gemma2": (4, "decoder"), "gpt_oss": (4, "decoder")}
 
 
