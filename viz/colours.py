@@ -40,8 +40,9 @@ def plotly_scale(palette: str, contrast: str) -> list[tuple[float, str]]:
 
 
 def matplotlib_map(palette: str, contrast: str) -> Colormap:
-    """Return the table as a matplotlib colour map that shows masked cells in `MASKED`."""
-    return ListedColormap(table(palette, contrast) / 255, name=f"{palette}-{contrast}").with_extremes(bad=MASKED)
+    """Return the table as a matplotlib colour map that shows NaN in `NOT_A_NUMBER`."""
+    colour_map = ListedColormap(table(palette, contrast) / 255, name=f"{palette}-{contrast}")
+    return colour_map.with_extremes(bad=NOT_A_NUMBER)
 
 
 def line(palette: str) -> str:

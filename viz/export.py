@@ -191,7 +191,8 @@ def _csv(att: Attention, layer: int | None, head: int | None) -> bytes:
             f"This table would have {n_rows:,} rows, the most is {MOST_ROWS:,}: choose one head, or NPZ for all."
         )
     file = io.StringIO(newline="")
-    writer = csv.writer(file, lineterminator="\n")
+    # The line end of RFC 4180: with it, a lone carriage return or line feed in a token is quoted.
+    writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for row, column in _selected(att, layer, head):
         pairs = weights_table(att, row, column)

@@ -33,18 +33,20 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
     view = flow_view(att, layer, head, look.threshold)
     figure = go.Figure()
     red, green, blue = (int(255 * part) for part in to_rgba(colours.line(look.palette))[:3])
-    # One trace per strength: a trace has one width and one colour.
-    strength = np.minimum((np.nan_to_num(view.weight, nan=1.0) * STRENGTHS).astype(int), STRENGTHS - 1)
+    # One trace per strength: a trace has one width and one colour. What is no number comes last, as level STRENGTHS.
+    strength = np.minimum((np.nan_to_num(view.weight) * STRENGTHS).astype(int), STRENGTHS - 1)
+    strength[np.isnan(view.weight)] = STRENGTHS
     for level in np.unique(strength):
         chosen = strength == level
-        middle = (level + 0.5) / STRENGTHS
+        middle = min((level + 0.5) / STRENGTHS, 1.0)
         x, y = _curves(view.query[chosen], view.key[chosen])
         alpha = float(colours.opacity(middle, look.contrast))
+        colour = colours.NOT_A_NUMBER if level == STRENGTHS else f"rgba({red},{green},{blue},{alpha:.3f})"
         figure.add_scatter(
             x=x,
             y=y,
             mode="lines",
-            line={"width": _width(middle), "color": f"rgba({red},{green},{blue},{alpha:.3f})"},
+            line={"width": _width(middle), "color": colour},
             hoverinfo="skip",
         )
     _add_tokens(figure, view, 0, view.query_tokens, view.query, view.key, view.key_tokens, "attends to")
@@ -64,8 +66,11 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
 
 
 def describe(view: FlowView, look: Look) -> str:
-    """Return what the threshold hides, in words."""
-    return f"lines from {look.threshold:.2f} up hold {view.kept:.0%} of the attention"
+    """Return what the threshold hides, in words; pairs that are no number have no share."""
+    lines = f"lines from {look.threshold:.2f} up"
+    if np.isnan(view.kept):
+        return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
+    return f"{lines} hold {view.kept:.0%} of the attention"
 
 
 def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
@@ -108,10 +113,10 @@ def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
     faces[np.isnan(view.weight)] = to_rgba(colours.NOT_A_NUMBER)
     widths = [_width(weight) * 0.7 for weight in np.nan_to_num(view.weight, nan=1.0)]
     axes.add_collection(PathCollection(paths, facecolors="none", edgecolors=faces, linewidths=widths))
-    for x, side, tokens in ((-0.02, "right", view.query_tokens), (1.02, "left", view.key_tokens)):
+    for x, align, tokens in ((-0.02, "right", view.query_tokens), (1.02, "left", view.key_tokens)):
         for position, token in enumerate(tokens):
             colour = DIMMED if token.special else "black"
-            axes.text(x, position, label(token), ha=side, va="center_baseline", fontsize=size, color=colour)
+            axes.text(x, position, label(token), ha=align, va="center_baseline", fontsize=size, color=colour)
     axes.text(-0.02, -1.1, "query", ha="right", va="center", fontsize=7, color=DIMMED)
     axes.text(1.02, -1.1, "key", ha="left", va="center", fontsize=7, color=DIMMED)
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Bool
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -12,7 +13,7 @@ from viz import colours
 from viz.heatmap import bar_title
 from viz.packing import pack
 from viz.paper import DIMMED, add_colour_bar
-from viz.view import GridView, Look, grid_view
+from viz.view import THUMBNAIL, GridView, Look, grid_view
 
 GAP = 0.08
 SELECTED = "#e4572e"
@@ -32,15 +33,17 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
     figure = go.Figure()
     for number, heads in enumerate(view.n_heads):
         for position in range(heads):
-            figure.add_heatmap(
-                z=view.maps[number, position],
-                x0=position - 0.5 + (GAP + step_x) / 2,
-                dx=step_x,
-                y0=number - 0.5 + (GAP + step_y) / 2,
-                dy=step_y,
-                coloraxis="coloraxis",
-                hovertemplate=f"Layer {number}, head {position}<br>weight %{{z:.4f}}<extra></extra>",
-            )
+            weights = view.maps[number, position]
+            x0, y0 = position - 0.5 + (GAP + step_x) / 2, number - 0.5 + (GAP + step_y) / 2
+            place = {"x0": x0, "dx": step_x, "y0": y0, "dy": step_y}
+            name = f"Layer {number}, head {position}<br>"
+            hover = f"{name}weight %{{z:.4f}}<extra></extra>"
+            figure.add_heatmap(z=weights, coloraxis="coloraxis", hovertemplate=hover, **place)
+            if np.isnan(weights).any():
+                pink = [(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)]
+                bad = np.where(np.isnan(weights), 1.0, np.nan)
+                hover = f"{name}not a number<extra></extra>"
+                figure.add_heatmap(z=bad, colorscale=pink, showscale=False, hovertemplate=hover, **place)
     if view.selected:
         row, column = view.selected
         corners = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
@@ -64,12 +67,21 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
 
 
 def describe(view: GridView) -> str:
-    """Return the title, with the block size where a cell stands for several pairs."""
+    """Return the title, with the block size where a cell stands for several pairs, and the colour of bad ones."""
     rows, columns = view.maps.shape[2:]
-    if (rows, columns) == (view.n_query, view.n_key):
-        return view.title
-    blocks = -(-view.n_query // rows), -(-view.n_key // columns)
-    return f"{view.title} (a cell is the largest weight of {blocks[0]} x {blocks[1]} pairs)"
+    legend = []
+    if (rows, columns) != (view.n_query, view.n_key):
+        blocks = -(-view.n_query // THUMBNAIL), -(-view.n_key // THUMBNAIL)
+        legend.append(f"a cell is the largest weight of {blocks[0]} x {blocks[1]} pairs")
+    if _broken(view).any():
+        legend.append("pink: not a number")
+    return view.title + (f" ({', '.join(legend)})" if legend else "")
+
+
+def _broken(view: GridView) -> Bool[np.ndarray, "layer head"]:
+    """Return which heads hold a weight that is no number; the maps of heads that a layer lacks do not count."""
+    exists = np.arange(view.maps.shape[1]) < np.array(view.n_heads)[:, None]
+    return np.isnan(view.maps).any(axis=(2, 3)) & exists
 
 
 def pack_grid(att: Attention, look: Look, layer: int | None = None, head: int | None = None) -> bytes:
@@ -87,7 +99,7 @@ def pack_grid(att: Attention, look: Look, layer: int | None = None, head: int | 
     arrays = {
         "maps": np.round(np.nan_to_num(view.maps) * 255).astype(np.uint8),
         "colours": colours.table(look.palette, look.contrast),
-        "broken": np.isnan(view.maps).any(axis=(2, 3)).astype(np.uint8),
+        "broken": _broken(view).astype(np.uint8),
     }
     return pack(header, arrays)
 

@@ -6,9 +6,10 @@ import html
 
 import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, to_rgba
 from matplotlib.figure import Figure
 
 from models import Attention, Token
@@ -20,6 +21,7 @@ from viz.view import HeadView, Look, head_view, label, label_positions
 MOST_VECTOR_CELLS = 40_000
 HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
 MOST_SLANTED = 20
+SHORTEST_SIDE = 0.8  # inches
 GREY = "#808895"
 
 
@@ -48,7 +50,7 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
             ygap=0.5 if shown.size < 2500 else 0,
         )
     )
-    bad = np.isnan(view.weights) & view.mask
+    bad = _bad(view)
     if bad.any():
         figure.add_heatmap(
             z=np.where(bad, 1.0, np.nan),
@@ -57,11 +59,10 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
             hovertemplate="%{y} to %{x}: not a number<extra></extra>",
             hoverongaps=False,
         )
-    has_masked = not view.mask.all()
     figure.update_layout(
-        title={"text": view.title + (" (grey: masked)" if has_masked else ""), "font": {"size": 15}},
+        title={"text": describe(view), "font": {"size": 15}},
         margin={"l": 8, "r": 8, "t": 44, "b": 8},
-        plot_bgcolor=colours.MASKED if has_masked else "rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
         paper_bgcolor="rgba(0,0,0,0)",
         height=540,
         hoverlabel={"font": {"size": 13}},
@@ -74,6 +75,18 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
     figure.update_xaxes(tickangle=-45 if few else -90)
     figure.update_yaxes(range=[len(view.query_tokens) - 0.5, -0.5], showgrid=False, zeroline=False)
     return figure
+
+
+def describe(view: HeadView) -> str:
+    """Return the title, which names the colours that stand for no weight where there are any."""
+    legend = [] if view.mask.all() else ["grey: masked"]
+    if _bad(view).any():
+        legend.append("pink: not a number")
+    return view.title + (f" ({', '.join(legend)})" if legend else "")
+
+
+def _bad(view: HeadView) -> Bool[np.ndarray, "query key"]:
+    return np.isnan(view.weights) & view.mask
 
 
 def bar_title(look: Look) -> str:
@@ -130,7 +143,8 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
     n_query, n_key = view.weights.shape
     cell = min(0.3, 7.0 / max(n_query, n_key))
     figure = Figure(figsize=(max(2.6, cell * n_key) + 2.2, max(2.0, cell * n_query) + 1.6), layout="constrained")
-    axes = figure.add_subplot(aspect="equal")
+    # Square cells, unless one side is so short that its cells would become lines.
+    axes = figure.add_subplot(aspect="equal" if cell * min(n_query, n_key) >= SHORTEST_SIDE else "auto")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
     _draw_cells(axes, view, colour_map)
     axes.set(xlim=(-0.5, n_key - 0.5), ylim=(n_query - 0.5, -0.5))
@@ -142,7 +156,7 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
         text.set(rotation=90)
     axes.set_xlabel("key (attended to)", fontsize=9)
     axes.set_ylabel("query (attends)", fontsize=9)
-    axes.set_title(view.title + ("" if view.mask.all() else " (grey: masked)"), fontsize=10)
+    axes.set_title(describe(view), fontsize=10)
     axes.tick_params(length=2)
     add_colour_bar(figure, axes, colour_map, bar_title(look))
     return figure
@@ -150,19 +164,22 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
 
 def _draw_cells(axes: Axes, view: HeadView, colour_map: Colormap) -> None:
     """Draw cells as vectors, leaving out those in the colour of 0, which is the background's."""
-    weights = np.where(view.mask, view.weights, np.nan)
+    faces = _cell_colours(view, colour_map)
+    background = np.array(colour_map(0))
     axes.set_facecolor(colour_map(0))
-    plain = colour_map(Normalize(0, 1)(np.nan_to_num(weights))) != np.array(colour_map(0))
-    drawn = plain.any(-1) | np.isnan(weights)
-    query, key = np.nonzero(drawn)
+    query, key = np.nonzero((faces != background).any(-1))
     if len(query) > MOST_VECTOR_CELLS:
-        axes.imshow(np.ma.masked_invalid(weights), cmap=colour_map, vmin=0, vmax=1, interpolation="none")
-    else:
-        corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
-        squares = np.stack([key, query], axis=-1)[:, None, :] + corners
-        faces = colour_map(np.ma.masked_invalid(weights[query, key]))
-        # Hairlines in the cells' own colours close the seams that viewers show between neighbours.
-        axes.add_collection(PolyCollection(squares, facecolors=faces, edgecolors=faces, linewidths=0.1))
-    bad = np.argwhere(np.isnan(view.weights) & view.mask)
-    if len(bad):
-        axes.plot(bad[:, 1], bad[:, 0], "x", color=colours.NOT_A_NUMBER)
+        axes.imshow(faces, interpolation="none")
+        return
+    corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
+    squares = np.stack([key, query], axis=-1)[:, None, :] + corners
+    drawn = faces[query, key]
+    # Hairlines in the cells' own colours close the seams that viewers show between neighbours.
+    axes.add_collection(PolyCollection(squares, facecolors=drawn, edgecolors=drawn, linewidths=0.1))
+
+
+def _cell_colours(view: HeadView, colour_map: Colormap) -> Float[np.ndarray, "query key 4"]:
+    faces = colour_map(np.nan_to_num(view.weights))
+    faces[~view.mask] = to_rgba(colours.MASKED)
+    faces[_bad(view)] = to_rgba(colours.NOT_A_NUMBER)
+    return faces

@@ -7,6 +7,7 @@ whoever draws or saves holds `drawing()`.
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -26,7 +27,11 @@ DIMMED = "#808895"
 FIRST_FONT = "DejaVu Sans"
 # Families that cover much and look well together are tried before the rest of what is installed.
 _PREFERRED = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Noto Emoji", "Symbola", "FreeSans")
-_COLOUR_FONTS = ("color", "colour", "lastresort", "adobe blank")
+# Fonts that draw a box for every character, need colours, or hold TeX's symbols at places that are not theirs.
+_UNREADABLE_FONTS = ("color", "colour", "last resort", "lastresort", "adobe blank", "stixnonunicode", "stixsize")
+_TEX_FONTS = ("cmb10", "cmex10", "cmmi10", "cmr10", "cmss10", "cmsy10", "cmtt10")
+# Controls, joiners and spaces have no shape of their own; variation selectors (FE0E, FE0F) choose one.
+_SHAPELESS = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 _lock = threading.Lock()
 
 
@@ -49,8 +54,9 @@ def drawing(families: list[str]) -> Iterator[None]:
 
 def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the installed font families that together draw `texts`, and the characters that none of them has."""
-    needed = {character for text in texts for character in text if character.isprintable() and not character.isspace()}
-    needed -= _characters(font_manager.findfont(FIRST_FONT))
+    needed = {character for text in texts for character in text}
+    needed = {character for character in needed if unicodedata.category(character) not in _SHAPELESS}
+    needed -= _characters(font_manager.findfont(FIRST_FONT)) | {"\ufe0e", "\ufe0f"}
     families = [FIRST_FONT]
     for family, path in _installed():
         if not needed:
@@ -59,9 +65,7 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
         if covered:
             families.append(family)
             needed -= covered
-    # Joiners and variation selectors choose a form and have no shape of their own.
-    invisible = {character for character in needed if character in "\u200d\ufe0e\ufe0f"}
-    return families, sorted(needed - invisible)
+    return families, sorted(needed)
 
 
 @cache
@@ -70,7 +74,8 @@ def _installed() -> tuple[tuple[str, str], ...]:
     fonts: dict[str, str] = {}
     for entry in font_manager.fontManager.ttflist:
         plain = entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
-        if plain and not any(word in entry.name.lower() for word in _COLOUR_FONTS):
+        name = entry.name.lower()
+        if plain and name not in _TEX_FONTS and not any(word in name for word in _UNREADABLE_FONTS):
             fonts.setdefault(entry.name, entry.fname)
     rank = {name: number for number, name in enumerate(_PREFERRED)}
     return tuple(sorted(fonts.items(), key=lambda font: (rank.get(font[0], len(rank)), font[0])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,11 @@ LABEL_LENGTH = 24
 THUMBNAIL = 48
 # Below this a label could not be read: at most so many tokens get one, evenly spaced.
 MOST_LABELS = 48
+
+
+# What XML forbids, and the noncharacters that lie at the end of every plane.
+_PLANE_ENDS = "".join(map(chr, (plane << 16 | end for plane in range(17) for end in (0xFFFE, 0xFFFF))))
+_UNWRITABLE = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_PLANE_ENDS}]")
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,11 @@ def head_title(att: Attention, layer: int, head: int) -> str:
 
 
 def label(token: Token) -> str:
-    """Return a token's display form, cut where it would leave no room for the picture."""
-    shown = token.display.strip() or token.display
+    """Return a token's display form, cut where it would leave no room for the picture.
+
+    Characters that no file format can hold (controls, noncharacters, lone surrogates) become ⟨U+FFFF⟩.
+    """
+    shown = _UNWRITABLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", token.display.strip() or token.display)
     return shown if len(shown) <= LABEL_LENGTH else shown[: LABEL_LENGTH - 1] + "…"
 
 

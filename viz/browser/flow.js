@@ -1,7 +1,7 @@
 // Token-to-token flow of one head: queries left, keys right. Hovering or focusing a token isolates its lines, a click
 // or Enter locks it. Everything here happens in the browser: no message goes to the server.
 
-const LEFT = 0, RIGHT = 1;
+const LEFT = 0, RIGHT = 1, TOP = 26;
 
 export default function ({ data, parentElement }) {
   const picture = parentElement.flowPicture ?? (parentElement.flowPicture = new Flow(parentElement));
@@ -53,6 +53,7 @@ class Flow {
     this.rowHeight = this.rows <= 24 ? 24 : this.rows <= 64 ? 20 : 16;
     this.scroll.setAttribute("aria-label",
       `${header.title}: ${header.summary}. Arrow keys choose a token, Enter locks it.`);
+    this.root.dataset.rowHeight = this.rowHeight;
     this.root.dataset.lines = arrays.weight.length;
     this.tell();
     this.redraw();
@@ -65,7 +66,7 @@ class Flow {
   at(event) {
     const box = this.scroll.getBoundingClientRect();
     const x = event.clientX - box.left;
-    const row = Math.floor((event.clientY - box.top + this.scroll.scrollTop - this.top()) / this.rowHeight);
+    const row = Math.floor((event.clientY - box.top + this.scroll.scrollTop - TOP) / this.rowHeight);
     const reach = (this.right - this.left) * 0.2;
     const side = x < this.left + reach ? LEFT : x > this.right - reach ? RIGHT : null;
     return side !== null && row >= 0 && row < this.sides[side].length ? { side, row } : null;
@@ -101,7 +102,7 @@ class Flow {
     event.preventDefault();
     const focus = this.focus;
     if (focus) {
-      const y = this.top() + focus.row * this.rowHeight;
+      const y = TOP + focus.row * this.rowHeight;
       if (y < this.scroll.scrollTop) this.scroll.scrollTop = y;
       const below = y + this.rowHeight - this.scroll.clientHeight;
       if (below > this.scroll.scrollTop) this.scroll.scrollTop = below;
@@ -127,14 +128,10 @@ class Flow {
       `${this.sides[focus.side][focus.row][0]} (${focus.row})${lock} ${verb} ${named.join(", ") || "nothing shown"}${more}`;
   }
 
-  top() {
-    return 26;
-  }
-
   draw() {
     const width = this.scroll.clientWidth;
     if (!width || !this.header) return;
-    const total = this.top() + this.rows * this.rowHeight + 8;
+    const total = TOP + this.rows * this.rowHeight + 8;
     const limit = Math.max(320, Math.min(640, window.innerHeight * 0.75));
     const height = Math.min(total, limit);
     this.scroll.style.height = `${height}px`;
@@ -151,7 +148,7 @@ class Flow {
       this.right = width - Math.min(widest(this.sides[RIGHT]) + 18, width * 0.34);
     }
     context.clearRect(0, 0, width, height);
-    const shift = this.top() - this.scroll.scrollTop + this.rowHeight / 2;
+    const shift = TOP - this.scroll.scrollTop + this.rowHeight / 2;
     const y = (row) => shift + row * this.rowHeight;
     const focus = this.focus;
     const drawn = focus ? this.byToken[focus.side][focus.row].slice().reverse() : null;
@@ -201,7 +198,7 @@ class Flow {
       const edge = side === LEFT ? this.left - 10 : this.right + 10;
       const room = side === LEFT ? this.left - 12 : width - this.right - 12;
       context.textAlign = side === LEFT ? "right" : "left";
-      const first = Math.max(0, Math.floor((this.scroll.scrollTop - this.top()) / this.rowHeight));
+      const first = Math.max(0, Math.floor((this.scroll.scrollTop - TOP) / this.rowHeight));
       for (let row = first; row < tokens.length && y(row) < height + this.rowHeight; row++) {
         const [text, special] = tokens[row];
         const isFocus = focus && focus.side === side && focus.row === row;
