@@ -28,11 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(options: argparse.Namespace) -> None:
-    # Loading torch takes seconds: a wrong option should be answered before.
+    # Importing torch takes seconds and loading a model may take more: what can be refused before is refused before.
     from models import load_model
     from viz import Look, save
+    from viz.export import format_of
 
     _silence()
+    format_of(options.figure, options.output)
     look = Look(options.threshold, options.palette, options.contrast)
     model = load_model(options.model, revision=options.revision, device=options.device, dtype=options.dtype)
     trace = model.trace(options.text, text_pair=options.text_pair, target=options.target)

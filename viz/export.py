@@ -100,9 +100,7 @@ def export(
         CannotExport: the figure does not come in that format, or the table would have too many rows.
     """
     look = look or Look()
-    formats = TABLES if figure == "table" else PICTURES
-    if figure not in (*FIGURES, "table"):
-        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid or table.")
+    formats = _formats(figure)
     if file_format not in formats:
         raise CannotExport(f"A {figure} cannot be written as {file_format[:40]!r}: choose {', '.join(formats)}.")
     origin = provenance(att, figure, layer, head, None if figure == "table" else look)
@@ -115,15 +113,38 @@ def export(
     return _drawn(att, figure, file_format, layer, head, look, origin)
 
 
+def format_of(figure: str, path: str | Path) -> str:
+    """Return the format that a file's suffix picks for a figure.
+
+    Raises:
+        CannotExport: no such figure, no suffix, or a suffix that the figure does not come in.
+    """
+    path = Path(path)
+    choice = ", ".join(f".{name}" for name in _formats(figure))
+    suffix = path.suffix.lower()
+    if not suffix:
+        raise CannotExport(f"{path.name[:40]!r} has no suffix that would pick a format: choose {choice}.")
+    if suffix[1:] not in _formats(figure):
+        raise CannotExport(f"A {figure} cannot be written as {path.suffix[:40]!r}: choose {choice}.")
+    return suffix[1:]
+
+
+def _formats(figure: str) -> tuple[str, ...]:
+    if figure not in (*FIGURES, "table"):
+        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid or table.")
+    return TABLES if figure == "table" else PICTURES
+
+
 def save(att: Attention, figure: str, path: str | Path, **selection: Any) -> Export:
     """Write a figure to a file whose suffix picks the format; a CSV gets a sidecar `NAME.csv.json` with its origin.
 
     Takes the keywords of `export` and raises what it raises.
     """
     path = Path(path)
-    made = export(att, figure, path.suffix.lstrip(".").lower() or "none", **selection)
+    file_format = format_of(figure, path)
+    made = export(att, figure, file_format, **selection)
     path.write_bytes(made.data)
-    if path.suffix.lower() == ".csv":
+    if file_format == "csv":
         path.with_name(path.name + ".json").write_text(json.dumps(made.origin, indent=1), encoding="ascii")
     return made
 

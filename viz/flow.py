@@ -13,7 +13,7 @@ from matplotlib.path import Path
 
 from models import Attention, Token
 from viz import colours
-from viz.heatmap import GREY, plotly_text
+from viz.heatmap import GREY, plotly_label, plotly_text
 from viz.packing import pack
 from viz.paper import DIMMED
 from viz.view import FlowView, Look, flow_view, label
@@ -160,9 +160,8 @@ def _add_tokens(
         y=np.arange(len(tokens)),
         mode="markers+text",
         marker={"size": 5, "color": GREY},
-        text=[plotly_text(label(token)) for token in tokens],
+        text=[plotly_label(token) for token in tokens],
         textposition="middle right" if side else "middle left",
-        textfont={"color": [GREY if token.special else None for token in tokens]},
         hovertext=hover,
         hoverinfo="text",
     )

@@ -99,23 +99,25 @@ def plotly_text(text: str) -> str:
     return html.escape(text, quote=False).replace("$", "&#36;")
 
 
+def plotly_label(token: Token) -> str:
+    """Return a token's label as Plotly shows it, dimmed where the tokenizer added the token."""
+    text = plotly_text(label(token))
+    return f'<span style="color:{GREY}">{text}</span>' if token.special else text
+
+
 def _plotly_axis(figure: go.Figure, axis: str, tokens: tuple[Token, ...], title: str) -> None:
     """Label an axis with tokens; where they are too many to read, a second axis shows every n-th.
 
     The first axis keeps all of them in any case, since hover takes its token names from there.
     """
-    texts = [plotly_text(label(token)) for token in tokens]
-    dimmed = [
-        f'<span style="color:{GREY}">{text}</span>' if token.special else text
-        for text, token in zip(texts, tokens, strict=True)
-    ]
+    dimmed = [plotly_label(token) for token in tokens]
     size = max(9, min(13, 480 // max(len(tokens), 1)))
     common = {"title": {"text": title, "font": {"size": 12}}, "tickfont": {"size": size}}
     spaced = label_positions(len(tokens))
     first = {
         "tickmode": "array",
         "tickvals": list(range(len(tokens))),
-        "ticktext": texts,
+        "ticktext": [plotly_text(label(token)) for token in tokens],
         "ticks": "",
         "automargin": True,
     }
