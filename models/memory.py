@@ -9,7 +9,7 @@ from models.errors import NotEnoughMemory
 SHARE_OF_FREE = 0.8
 
 
-def readable(n_bytes: float) -> str:
+def readable(n_bytes: int | float) -> str:
     """Return bytes as a person reads them: `512 MB`, `1.5 GB`."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if n_bytes < 1000 or unit == "TB":
