@@ -25,7 +25,10 @@ _FIGURES = {
 
 def export_controls(att: Attention, choice: Choice, look: Look) -> None:
     """Offer the pictures as PNG, SVG, PDF and HTML, and the weights as CSV and NPZ."""
-    with st.popover("Export", icon=":material/download:", type="primary"):
+    popover = st.popover("Export", icon=":material/download:", type="primary", key="export", on_change="rerun")
+    if not popover.open:
+        return  # a head switch must not wait for what nobody sees
+    with popover:
         chosen = st.radio("Export", tuple(_FIGURES), key="export figure", format_func=_FIGURES.__getitem__)
         figure = "table" if chosen == "all weights" else chosen
         layer, head = (None, None) if chosen == "all weights" else (choice.layer, choice.head)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
+from models.loading import REVISION
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
@@ -73,6 +74,8 @@ def _parsed(name: str, value: str) -> str | int | float:
         return number
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ValueError(f"{value[:40]!r} is none of {', '.join(filter(None, _CHOICES[name]))}")
+    if name == "revision" and not REVISION.fullmatch(value or "main"):
+        raise ValueError(f"{value[:40]!r} is no branch, tag or commit")
     if len(value) > _LONGEST.get(name, MOST_CHARACTERS_IN_LINK):
         raise ValueError(f"it has {len(value):,} characters, too many for a link")
     return value

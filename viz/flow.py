@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.collections import PathCollection
@@ -16,7 +14,7 @@ from viz import colours
 from viz.heatmap import GREY, plotly_label, plotly_text
 from viz.packing import pack
 from viz.paper import DIMMED
-from viz.view import FlowView, Look, flow_view, label
+from viz.view import FlowView, Look, columns, flow_view, label
 
 CURVE = np.linspace(0, 1, 13)
 STRENGTHS = 12
@@ -99,7 +97,7 @@ def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
     longest = max(len(view.query_tokens), len(view.key_tokens))
     row = min(0.2, 40 / longest)
     size = min(9, 72 * row * 0.75)
-    widest = max(_columns(label(token)) for token in (*view.query_tokens, *view.key_tokens))
+    widest = max(columns(label(token)) for token in (*view.query_tokens, *view.key_tokens))
     side = (0.075 * widest * size / 9 + 0.25) / PAPER_WIDTH
     figure = Figure(figsize=(PAPER_WIDTH * (1 + 2 * side), row * longest + 0.9), layout="constrained")
     axes = figure.add_subplot()
@@ -120,11 +118,6 @@ def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
     axes.text(-0.02, -1.1, "query", ha="right", va="center", fontsize=7, color=DIMMED)
     axes.text(1.02, -1.1, "key", ha="left", va="center", fontsize=7, color=DIMMED)
     return figure
-
-
-def _columns(text: str) -> int:
-    """Return the width of a text in columns; East Asian characters and emoji take two."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _width(weight: float) -> float:

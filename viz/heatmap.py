@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from models import Attention, Token
 from viz import colours
 from viz.paper import add_colour_bar, style_labels
-from viz.view import HeadView, Look, head_view, label, label_positions
+from viz.view import HeadView, Look, columns, head_view, label, label_positions
 
 # More cells than this would make a vector file that no viewer opens quickly; they become one image.
 MOST_VECTOR_CELLS = 40_000
@@ -35,46 +36,49 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
     """
     view, look = head_view(att, layer, head), look or Look()
     shown = np.where(view.mask, view.weights, np.nan)
-    figure = go.Figure(
-        go.Heatmap(
-            z=shown,
-            x=np.arange(len(view.key_tokens)),
-            y=np.arange(len(view.query_tokens)),
-            zmin=0,
-            zmax=1,
-            colorscale=colours.plotly_scale(look.palette, look.contrast),
-            colorbar={"title": {"text": bar_title(look), "side": "right"}, "thickness": 12, "tickformat": ".1f"},
-            hovertemplate=HOVER,
-            hoverongaps=False,
-            xgap=0.5 if shown.size < 2500 else 0,
-            ygap=0.5 if shown.size < 2500 else 0,
-        )
+    gap = 0.5 if shown.size < 2500 else 0
+    cells = go.Heatmap(
+        z=shown,
+        x=np.arange(len(view.key_tokens)),
+        y=np.arange(len(view.query_tokens)),
+        zmin=0,
+        zmax=1,
+        colorscale=colours.plotly_scale(look.palette, look.contrast),
+        colorbar={"title": {"text": bar_title(look), "side": "right"}, "thickness": 12, "tickformat": ".1f"},
+        hovertemplate=HOVER,
+        hoverongaps=False,
+        xgap=gap,
+        ygap=gap,
     )
+    traces = [cells]
     bad = _bad(view)
     if bad.any():
-        figure.add_heatmap(
+        broken = go.Heatmap(
             z=np.where(bad, 1.0, np.nan),
             colorscale=[(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)],
             showscale=False,
             hovertemplate="%{y} to %{x}: not a number<extra></extra>",
             hoverongaps=False,
         )
-    figure.update_layout(
-        title={"text": describe(view), "font": {"size": 15}},
-        margin={"l": 8, "r": 8, "t": 44, "b": 8},
-        plot_bgcolor="rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
-        paper_bgcolor="rgba(0,0,0,0)",
-        height=540,
-        hoverlabel={"font": {"size": 13}},
-    )
-    _plotly_axis(figure, "x", view.key_tokens, "key (attended to)")
-    _plotly_axis(figure, "y", view.query_tokens, "query (attends)")
-    # A finger's width of room at the edges would look like data, hence exact ranges; queries run down.
-    few = len(view.key_tokens) <= MOST_SLANTED
-    figure.update_xaxes(range=[-0.5, len(view.key_tokens) - 0.5], showgrid=False, zeroline=False)
-    figure.update_xaxes(tickangle=-45 if few else -90)
-    figure.update_yaxes(range=[len(view.query_tokens) - 0.5, -0.5], showgrid=False, zeroline=False)
-    return figure
+        traces.append(broken)
+    slanted = len(view.key_tokens) <= MOST_SLANTED
+    keys, key_room = _plotly_axes("x", view.key_tokens, "key (attended to)", -45 if slanted else -90)
+    # Queries run down.
+    queries, query_room = _plotly_axes("y", view.query_tokens, "query (attends)", 0)
+    second = {f"{axis}axis": f"{axis}2" for axis in "xy" if f"{axis}axis2" in {**keys, **queries}}
+    if second:
+        # Plotly draws an axis only where a trace uses it.
+        traces.append(go.Scatter(x=[None], y=[None], **second, showlegend=False, hoverinfo="skip"))
+    layout = {
+        "title": {"text": describe(view), "font": {"size": 15}},
+        # Measured here: Plotly would lay the picture out twice to find its margins, which doubles a head switch.
+        "margin": {"l": query_room, "r": 8, "t": 44, "b": key_room},
+        "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "height": 450 + key_room,
+        "hoverlabel": {"font": {"size": 13}},
+    }
+    return go.Figure(traces, {**layout, **keys, **queries})
 
 
 def describe(view: HeadView) -> str:
@@ -105,38 +109,45 @@ def plotly_label(token: Token) -> str:
     return f'<span style="color:{GREY}">{text}</span>' if token.special else text
 
 
-def _plotly_axis(figure: go.Figure, axis: str, tokens: tuple[Token, ...], title: str) -> None:
-    """Label an axis with tokens; where they are too many to read, a second axis shows every n-th.
+def _plotly_axes(axis: str, tokens: tuple[Token, ...], title: str, angle: int) -> tuple[dict[str, Any], int]:
+    """Return the layout of an axis of tokens, and the room in pixels that its labels need.
 
-    The first axis keeps all of them in any case, since hover takes its token names from there.
+    Where the tokens are too many to read, a second axis shows every n-th; the first keeps all of them in any case,
+    since hover takes its token names from there.
     """
-    dimmed = [plotly_label(token) for token in tokens]
     size = max(9, min(13, 480 // max(len(tokens), 1)))
-    common = {"title": {"text": title, "font": {"size": 12}}, "tickfont": {"size": size}}
     spaced = label_positions(len(tokens))
+    ends = [-0.5, len(tokens) - 0.5]
     first = {
         "tickmode": "array",
         "tickvals": list(range(len(tokens))),
-        "ticktext": [plotly_text(label(token)) for token in tokens],
+        "range": ends if axis == "x" else ends[::-1],
+        "showgrid": False,
+        "zeroline": False,
         "ticks": "",
-        "automargin": True,
+        # Plotly would measure every label to hide those beyond the edge, which takes longer than all the rest.
+        "ticklabeloverflow": "allow",
     }
+    shown = {
+        "ticktext": [plotly_label(tokens[position]) for position in spaced],
+        "title": {"text": title, "font": {"size": 12}},
+        "tickfont": {"size": size},
+        "tickangle": angle,
+    }
+    widest = max(columns(label(tokens[position])) for position in spaced)
+    room = round(34 + 0.58 * size * widest * (0.75 if angle == -45 else 1))
     if len(spaced) == len(tokens):
-        figure.update_layout({f"{axis}axis": {**first, **common, "ticktext": dimmed}})
-        return
-    figure.update_layout({f"{axis}axis": {**first, "showticklabels": False}})
+        return {f"{axis}axis": {**first, **shown}}, room
+    every = [plotly_text(label(token)) for token in tokens]
     second = {
-        "tickmode": "array",
+        **first,
+        **shown,
         "tickvals": list(spaced),
-        "ticktext": [dimmed[position] for position in spaced],
         "overlaying": axis,
         "matches": axis,
         "side": "bottom" if axis == "x" else "left",
-        "automargin": True,
     }
-    figure.update_layout({f"{axis}axis2": {**second, **common}})
-    # Plotly draws an axis only where a trace uses it.
-    figure.add_scatter(x=[None], y=[None], **{f"{axis}axis": f"{axis}2"}, showlegend=False, hoverinfo="skip")
+    return {f"{axis}axis": {**first, "ticktext": every, "showticklabels": False}, f"{axis}axis2": second}, room
 
 
 def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -138,3 +139,8 @@ def label(token: Token) -> str:
 def label_positions(n_tokens: int, most: int = MOST_LABELS) -> range:
     """Return the positions that get a label: all of them, or evenly spaced ones."""
     return range(0, n_tokens, -(-n_tokens // most))
+
+
+def columns(text: str) -> int:
+    """Return the width of a text in columns; East Asian characters and emoji take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -51,7 +51,7 @@ def test_tokens_that_are_markup_are_text(open_page, markup_bert):
     nothing_happened(page)
     # They are there, to the letter: on the heatmap's axis, in the flow, and in its status line.
     drawn = page.locator(".js-plotly-plot .yaxislayer-above text, .js-plotly-plot .yaxislayer-below text")
-    labels = [text.strip() for text in drawn.all_inner_texts()]
+    labels = [text.strip() for text in drawn.all_text_contents()]
     for piece in ("<b>bold</b>", "$x$", "_a_", "&lt;i&gt;", "=1+1"):
         assert piece in labels
     page.locator(".flow-scroll").press("ArrowDown")

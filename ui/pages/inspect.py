@@ -23,6 +23,9 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: 1500px; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 2rem 0.8rem 3rem; } }
 [data-testid="stMetricValue"] { font-size: 1.25rem; }
+/* Its file would not be safe in a spreadsheet; the Export popover's is. */
+[data-testid="stDataFrame"] ~ * [aria-label="Download as CSV"],
+[data-testid="stElementToolbar"] [aria-label="Download as CSV"] { display: none; }
 </style>"""
 PAIRS = 40
 
