@@ -6,10 +6,10 @@ import json
 import re
 import threading
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
+from transformers import BatchEncoding, PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from models.errors import NoText
@@ -107,14 +107,21 @@ class TokenReader:
         if text_pair is not None:
             text_pair, more = checked(text_pair, name="second text")
             replaced += more
-        encoded = self._encode(text, text_pair, as_target, cut=False)
-        n_total = len(encoded["input_ids"])
+        encoding = self._encode(text, text_pair, as_target, cut=False)
+        n_total = len(encoding["input_ids"])
         if self.max_tokens is not None and n_total > self.max_tokens:
-            encoded = self._encode(text, text_pair, as_target, cut=True)
+            encoding = self._encode(text, text_pair, as_target, cut=True)
+        encoded = dict(encoding)
         ids = encoded["input_ids"]
         special: list[int] = encoded.pop("special_tokens_mask", [0] * len(ids))
         offsets: list[Any] = encoded.pop("offset_mapping", [None] * len(ids))
         tokens = tuple(self._token(*row) for row in zip(ids, special, offsets, strict=True))
+        if self.tokenizer.is_fast:
+            texts = (text, text_pair or "")
+            tokens = tuple(
+                self._with_source(token, texts[number or 0])
+                for token, number in zip(tokens, encoding.sequence_ids(), strict=True)
+            )
         ordinary = [token for token in tokens if not token.special]
         if not ordinary:
             raise NoText("This text has no token that the model can read: type at least one word.")
@@ -127,14 +134,14 @@ class TokenReader:
         special = set(self.tokenizer.all_special_ids)
         return tuple(self._token(number, number in special, None) for number in ids)
 
-    def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> dict[str, list[Any]]:
+    def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> BatchEncoding:
         options: dict[str, Any] = {"text_target" if as_target else "text": text}
         if text_pair is not None:
             options["text_pair"] = text_pair
         if cut:
             options.update(truncation="longest_first" if text_pair else "only_first", max_length=self.max_tokens)
         with self._one_at_a_time:
-            encoded = self.tokenizer(
+            return self.tokenizer(
                 **options,
                 add_special_tokens=True,
                 padding=False,
@@ -142,13 +149,18 @@ class TokenReader:
                 return_offsets_mapping=self.tokenizer.is_fast,
                 verbose=False,
             )
-        return dict(encoded)
+
+    def _with_source(self, token: Token, text: str) -> Token:
+        """Let an unknown token show the characters that the vocabulary lacks: `[UNK] 猫` says more than `[UNK]`."""
+        if token.special or token.id != self.tokenizer.unk_token_id or token.start is None:
+            return token
+        return replace(token, display=f"{token.display} {visible(text[token.start : token.end])}")
 
     def _token(self, number: int, special: int | bool, offset: tuple[int, int] | None) -> Token:
         text = str(self.tokenizer.convert_ids_to_tokens(number))
         placed = offset is not None and not special and offset[1] > offset[0]
         start, end = offset if placed and offset is not None else (None, None)
-        return Token(text, int(number), start, end, bool(special), text if special else self.display(text))
+        return Token(text, int(number), start, end, bool(special), visible(text) if special else self.display(text))
 
     def display(self, piece: str) -> str:
         """Return the form of a raw piece that a person reads: joiners and spaces for markers, no invisible character.
@@ -204,7 +216,13 @@ def _visible_character(character: str) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "␡"
-    if 0x80 <= code < 0xA0 or _DECEPTIVE.match(character) or unicodedata.category(character) in ("Zl", "Zp"):
+    # U+FFFE, U+FFFF and their like are no characters, and no XML file may hold them.
+    if (
+        0x80 <= code < 0xA0
+        or code & 0xFFFE == 0xFFFE
+        or _DECEPTIVE.match(character)
+        or unicodedata.category(character) in ("Zl", "Zp")
+    ):
         return f"⟨U+{code:04X}⟩"
     return character
 

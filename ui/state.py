@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
-from models.loading import REVISION
+from models.places import REVISION
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES

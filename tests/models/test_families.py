@@ -202,9 +202,9 @@ def test_a_family_whose_replay_differs_falls_back_by_itself(wrong, folder_of, mo
 
 
 def test_a_missed_layer_falls_back_by_itself(folder_of, monkeypatch):
-    replayed = models.loading.replayed_layers
+    replayed = models.proof.replayed_layers
     monkeypatch.setattr(
-        "models.loading.replayed_layers",
+        "models.proof.replayed_layers",
         lambda *given, **options: {role: layers[1:] for role, layers in replayed(*given, **options).items()},
     )
     assert models.load_model(str(folder_of("gpt2"))).card.capture == "materialised"

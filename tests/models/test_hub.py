@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 )
 from small_models import SENTENCE
 
-from models import errors, load_model, loading
+from models import errors, load_model, places
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 UNREACHABLE = (
@@ -66,9 +66,9 @@ def test_what_the_hub_says_becomes_a_sentence(asked, kind, refusal, sentence, mo
     if asked == "model_info":  # where the size is asked only these end it, else the cache may still have the model
         if kind not in (RepositoryNotFoundError, GatedRepoError, RevisionNotFoundError, HFValidationError):
             refusal, sentence = errors.ModelUnreachable, UNREACHABLE
-        monkeypatch.setattr(loading.HfApi, "model_info", fail)
+        monkeypatch.setattr(places.HfApi, "model_info", fail)
     else:
-        monkeypatch.setattr(loading, "snapshot_download", fail)
+        monkeypatch.setattr(places, "snapshot_download", fail)
     with pytest.raises(refusal) as caught:
         load_model("org/name", revision="v2")
     assert str(caught.value).startswith(sentence)
@@ -96,8 +96,8 @@ def test_a_download_that_would_not_fit_is_not_begun(monkeypatch):
         SimpleNamespace(rfilename="onnx/model.safetensors", size=10**15),  # is not fetched
         SimpleNamespace(rfilename="pytorch_model.bin", size=10**15),
     ]
-    monkeypatch.setattr(loading.HfApi, "model_info", lambda *given, **options: SimpleNamespace(siblings=files))
-    monkeypatch.setattr(loading, "snapshot_download", lambda *given, **options: pytest.fail("fetched"))
+    monkeypatch.setattr(places.HfApi, "model_info", lambda *given, **options: SimpleNamespace(siblings=files))
+    monkeypatch.setattr(places, "snapshot_download", lambda *given, **options: pytest.fail("fetched"))
     monkeypatch.setattr("models.memory.free_bytes", lambda: 8 * 10**9)
     with pytest.raises(errors.NotEnoughMemory) as caught:
         load_model("org/name")

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from small_models import BERT_NAMES, ROBERTA_NAMES, byte_level_marked, wordpiece
 from transformers import AutoModel, FNetConfig, LongformerConfig, MambaConfig, PreTrainedTokenizerFast, ViTConfig
 
-from models import HeadlightError, bundled, errors, load_model, loading
+from models import HeadlightError, bundled, errors, load_model, places
 
 REMEDY = "give a bundled name (minilm), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-"
 
@@ -230,7 +230,7 @@ NO_WEIGHTS_TO_SHOW = {
 @pytest.mark.parametrize("family", NO_WEIGHTS_TO_SHOW)
 def test_architectures_without_attention_weights(family, found_out, tmp_path, monkeypatch):
     if found_out == "by running it":
-        monkeypatch.setattr(loading, "_NO_ATTENTION", set())
+        monkeypatch.setattr(places, "_NO_ATTENTION", set())
     config, sentence = NO_WEIGHTS_TO_SHOW[family]
     AutoModel.from_config(config).save_pretrained(tmp_path / family)
     PreTrainedTokenizerFast(tokenizer_object=wordpiece(), **BERT_NAMES).save_pretrained(tmp_path / family)
@@ -303,3 +303,10 @@ def test_the_bundled_package_may_be_missing(monkeypatch):
     )
     monkeypatch.undo()
     bundled.minilm_folder.cache_clear()
+
+
+def test_a_revision_where_there_is_none_is_said(tmp_path):
+    """Silently opening another state than the one that was asked for would make every picture's origin wrong."""
+    for name in ("minilm", str(tmp_path)):
+        with pytest.raises(errors.UnknownModel, match="has no revisions, only a hub id has: leave the revision out"):
+            load_model(name, revision="main")

@@ -224,3 +224,18 @@ def test_visible_text_that_leaves_no_token_is_refused():
 def test_far_too_long_is_refused_before_it_is_read():
     with pytest.raises(NoText, match=r"^The text has 2,000,001 characters, the most is 2,000,000: inspect a part"):
         reader("wordpiece").read("a" * 2_000_001)
+
+
+def test_an_unknown_token_shows_what_it_stands_for(minilm):
+    """Nine times `[UNK]` says nothing; the characters that the vocabulary lacks say which words are lost."""
+    sequence = minilm.trace("the 這 cat 🙂", text_pair="a 這隻 cat")["encoder"].query_tokens
+    unknown = [token for token in sequence if token.text == "[UNK]"]
+    assert [token.display for token in unknown] == ["[UNK] 這", "[UNK] 🙂", "[UNK] 這", "[UNK] 隻"]
+    # The raw piece stays what the vocabulary has.
+    assert {token.text for token in unknown} == {"[UNK]"}
+
+
+def test_characters_that_no_file_may_hold_become_visible():
+    from models.tokens import visible
+
+    assert visible("a\ufffeb\uffffc\U0001fffe") == "a⟨U+FFFE⟩b⟨U+FFFF⟩c⟨U+1FFFE⟩"

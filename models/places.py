@@ -1,0 +1,216 @@
+"""A name to a folder that is safe to read: bundled, local, or fetched from the hub."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    PreTrainedConfig,
+)
+
+from models import bundled
+from models.errors import (
+    BrokenModel,
+    HeadlightError,
+    ModelUnreachable,
+    NoAttention,
+    RemoteCode,
+    UnknownModel,
+    UnsafeWeights,
+)
+from models.memory import admit
+
+log = logging.getLogger("headlight.models")
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+REVISION = re.compile(r"[\w.-]{1,128}(/[\w.-]{1,128})*")
+_WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
+_UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
+_UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
+# Families that mix tokens without attention weights; others are found out by running them.
+_NO_ATTENTION = {"fnet", "mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A model's folder on this machine, the name to show, and the state of it that provenance records."""
+
+    folder: Path
+    name: str
+    revision: str
+
+
+def locate(name: str, revision: str | None = None) -> Place:
+    """Return the folder of a model, fetching it from the hub if it is a hub id that is not cached.
+
+    Raises:
+        UnknownModel: no such bundled name, folder or hub id.
+        ModelUnreachable: no network and not cached.
+    """
+    name = name.strip()
+    if name in bundled.NAMES:
+        _refuse_revision(name, revision)
+        return Place(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
+    unknown = (
+        f"No model is called {name[:80]!r}: give a bundled name ({', '.join(bundled.NAMES)}), "
+        "a folder made by save_pretrained, or a hub id such as google-bert/bert-base-uncased."
+    )
+    if not name or "\0" in name or len(name) > 1000:
+        raise UnknownModel(unknown)
+    try:
+        folder = Path(name).expanduser().resolve()
+        if folder.is_dir():
+            _refuse_revision(name, revision)
+            return Place(folder, folder.name or str(folder), "")
+    except (OSError, RuntimeError, ValueError) as error:  # too long, no such home, no valid path
+        log.info("%.80r is no folder: %s", name, error)
+    if not HUB_ID.fullmatch(name) or ".." in name:
+        raise UnknownModel(unknown)
+    if revision is not None and (not REVISION.fullmatch(revision) or ".." in revision):
+        raise UnknownModel(f"{revision[:80]!r} is no revision: give a branch, a tag or a commit of {name}.")
+    return _fetch(name, revision, unknown)
+
+
+def _refuse_revision(name: str, revision: str | None) -> None:
+    if revision is not None:
+        raise UnknownModel(f"{name[:80]} has no revisions, only a hub id has: leave the revision out.")
+
+
+def _fetch(name: str, revision: str | None, unknown: str) -> Place:
+    try:
+        _admit_download(name, revision)
+        folder = snapshot_download(
+            name, revision=revision, allow_patterns=_WANTED_FILES, ignore_patterns=_UNWANTED_FILES
+        )
+    except HeadlightError:
+        raise
+    except GatedRepoError as error:
+        raise ModelUnreachable(
+            f"{name} asks for an agreement first: accept it on its hub page, set HF_TOKEN, and load it again."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise UnknownModel(f"{name} has no revision {revision!r}: give a branch, a tag or a commit.") from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UnknownModel(unknown) from error
+    except Exception as error:  # the hub's client passes on many kinds: its own, its HTTP library's, the system's
+        log.warning("fetching %s: %r", name, error)
+        raise ModelUnreachable(
+            f"{name} is not on this machine and the hub cannot be reached: check the network, "
+            "or give the path of a folder made by save_pretrained."
+        ) from error
+    path = Path(folder)
+    return Place(path, name, path.name)
+
+
+def _admit_download(name: str, revision: str | None) -> None:
+    """Refuse a download whose weights would not fit in memory, where the hub tells their size."""
+    try:
+        files = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10).siblings or []
+    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError):
+        raise
+    except Exception as error:  # no answer, no estimate: the cache may still have the model
+        log.info("no size of %s from the hub: %r", name, error)
+        return
+    size = sum(
+        file.size or 0 for file in files if "/" not in file.rfilename and file.rfilename.endswith(".safetensors")
+    )
+    admit(size, f"Loading {name}", "choose a smaller model or close other programs")
+
+
+def read_config(place: Place) -> PreTrainedConfig:
+    """Return a model's configuration.
+
+    Raises:
+        UnknownModel: no readable config.json, or a type that transformers does not know.
+        RemoteCode: the architecture is Python code in the folder.
+        NoAttention: an architecture without attention weights.
+        BrokenModel: the configuration does not load.
+    """
+    path = place.folder / "config.json"
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        model_type = str(described.get("model_type"))
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise UnknownModel(
+            f"{place.name} has no readable config.json: give a folder made by save_pretrained."
+        ) from error
+    if "auto_map" in described and model_type not in CONFIG_MAPPING:
+        raise RemoteCode(
+            f"{place.name} brings Python code of its own, which Headlight never runs: "
+            "choose a model whose architecture is part of transformers."
+        )
+    if model_type in _NO_ATTENTION:
+        raise NoAttention(
+            f"{place.name} is a {model_type} model, which computes no attention weights (it mixes tokens another way), "
+            "so there is nothing to show: choose a transformer with softmax attention."
+        )
+    if model_type not in CONFIG_MAPPING:
+        raise UnknownModel(
+            f"{place.name} is of the type {model_type[:60]!r}, which this version of transformers does not know: "
+            "choose another model or update transformers."
+        )
+    try:
+        return AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        log.exception("config of %s", place.name)
+        raise BrokenModel(f"The config.json of {place.name} does not load ({brief(error)}): save it again.") from error
+
+
+def weight_files(place: Place) -> list[Path]:
+    """Return the safetensors files of a model that transformers would read.
+
+    Raises:
+        UnsafeWeights: there are none, or one lies outside the model's folder.
+    """
+    index = place.folder / "model.safetensors.index.json"
+    single = place.folder / "model.safetensors"
+    if single.exists() or not index.exists():
+        names = ["model.safetensors"] if single.exists() else []
+    else:
+        try:
+            names = sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            raise BrokenModel(f"The weight index of {place.name} cannot be read: save the model again.") from error
+    if not names or not all(name.endswith(".safetensors") and "\0" not in name for name in names):
+        others = bool(names) or any(any(place.folder.glob(pattern)) for pattern in _UNSAFE)
+        why = "its weights are not safetensors (other formats can run code)" if others else "it has no safetensors file"
+        raise UnsafeWeights(
+            f"{place.name} is refused, {why}: load it once in a place you trust and call "
+            "save_pretrained(folder, safe_serialization=True)."
+        )
+    return [place.folder / name for name in names]
+
+
+def refuse_unsafe(place: Place) -> None:
+    """Let a folder through whose files all lie in it.
+
+    Raises:
+        UnsafeWeights: the weights are not safetensors, or a file lies outside the model's folder.
+    """
+    # A hub snapshot links into the blobs of its own repository, two folders up; any other folder must hold its files.
+    inside = place.folder.parent.parent if place.revision else place.folder
+    named = [path for pattern in _WANTED_FILES for path in place.folder.glob(pattern)]
+    for path in [*weight_files(place), *named]:
+        if not path.resolve().is_relative_to(inside.resolve()):
+            raise UnsafeWeights(
+                f"{path.name} of {place.name} points outside the model's folder: copy the file into the folder."
+            )
+
+
+def brief(error: Exception) -> str:
+    """Return the first line of an error, short enough to quote in a sentence."""
+    first = str(error).strip().splitlines()
+    return (first[0] if first else type(error).__name__)[:160]
