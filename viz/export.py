@@ -22,6 +22,7 @@ from viz import browser
 from viz.flow import draw_flow, pack_flow
 from viz.grid import draw_grid, pack_grid
 from viz.heatmap import draw_heatmap, heatmap
+from viz.outlines import truetype_in_pdf
 from viz.paper import drawing, fonts_for
 from viz.provenance import VERSION, as_json, provenance
 from viz.view import Look, label
@@ -155,7 +156,7 @@ def _drawn(
     families, missing = fonts_for(()) if figure == "grid" else _fonts(att)
     draw = {"heatmap": draw_heatmap, "flow": draw_flow, "grid": draw_grid}[figure]
     file = io.BytesIO()
-    with drawing(families):
+    with drawing(families), truetype_in_pdf():
         drawn: Figure = draw(att, layer, head, look)
         drawn.savefig(file, format=file_format, dpi=DPI, bbox_inches="tight", metadata=_metadata(file_format, origin))
     return Export(file.getvalue(), origin, tuple(missing))

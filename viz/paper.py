@@ -102,3 +102,6 @@ def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str)
     bar.set_label(title, fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_linewidth(0.4)
+    # More than 50 colours would become an image; hairlines close the seams between neighbours.
+    assert bar.solids is not None
+    bar.solids.set(rasterized=False, edgecolor="face", linewidth=0.6)
