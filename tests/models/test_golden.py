@@ -12,7 +12,7 @@ from models import Model
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "minilm_heads.json").read_text(encoding="utf-8"))
 CASES = [pytest.param(case, id=f"{len(case['tokens'])}-tokens") for case in GOLDEN["cases"]]
-# The file has 5 decimals for weights and 4 for masses, so 5e-5 is its own rounding; measured 5.0e-5.
+# The file has 5 decimals for weights and 4 for masses, so 5e-5 is its own rounding. Measured: 5.0e-5.
 TOLERANCE = 1e-4
 
 
