@@ -36,7 +36,7 @@ from models.memory import admit
 log = logging.getLogger("headlight.models")
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
-REVISION = re.compile(r"[\w.-]{1,128}(/[\w.-]{1,128})*")
+REVISION = re.compile(r"(?!.*\.\.)\w[\w.-]{0,127}(/\w[\w.-]{0,127})*")
 _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 _UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
@@ -79,7 +79,7 @@ def locate(name: str, revision: str | None = None) -> Place:
         log.info("%.80r is no folder: %s", name, error)
     if not HUB_ID.fullmatch(name) or ".." in name:
         raise UnknownModel(unknown)
-    if revision is not None and (not REVISION.fullmatch(revision) or ".." in revision):
+    if revision is not None and not REVISION.fullmatch(revision):
         raise UnknownModel(f"{revision[:80]!r} is no revision: give a branch, a tag or a commit of {name}.")
     return _fetch(name, revision, unknown)
 

@@ -1,0 +1,114 @@
+"""The page's script, run without a browser: what it shows, and what it says when something is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models import load_model
+
+pytestmark = pytest.mark.slow
+SECONDS = 60
+APP = Path(__file__).parents[2] / "app.py"
+
+
+def run(**parameters: str) -> AppTest:
+    app = AppTest.from_file(APP, default_timeout=SECONDS)
+    app.query_params.update(parameters)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def heatmap(app: AppTest) -> dict:
+    return json.loads(app.get("plotly_chart")[0].proto.spec)
+
+
+def messages(app: AppTest) -> list[str]:
+    return [element.value.replace("\\", "") for element in (*app.warning, *app.error, *app.info)]
+
+
+def test_opens_on_a_sentence_already_inspected():
+    app = run()
+    assert app.text_area(key="text").value == "The cat sat on the mat because it was tired."
+    assert [app.selectbox(key=name).value for name in ("layer", "head")] == [5, 11]
+    assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert any("22.7 M parameters" in caption.value.replace("\\", "") for caption in app.caption)
+    assert messages(app) == []
+
+
+def test_the_figures_are_those_of_the_head():
+    app = run(layer="0", head="2")
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Previous token"] == "100.0%"
+    assert shown["Entropy"].endswith(" bits")
+    assert list(shown) == [
+        "Entropy",
+        "Mean distance",
+        "First token",
+        "Separators",
+        "Previous token",
+        "Next token",
+        "Same token",
+    ]
+
+
+def test_the_strongest_pairs_are_beside_the_picture():
+    table = run(layer="5", head="11").dataframe[0].value
+    first = table.iloc[0]
+    assert (first["query_token"], first["key_token"]) == ("cat", "cat")
+    assert first["weight"] == pytest.approx(0.918, abs=1e-3)
+    assert list(table["weight"]) == sorted(table["weight"], reverse=True)
+
+
+def test_another_text_and_head():
+    app = run()
+    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    app.selectbox(key="layer").set_value(2).run()
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert heatmap(app)["layout"]["title"]["text"] == "Layer 2, head 11, encoder attention"
+    assert app.query_params["text"] == ["Birds sing at dawn"] or app.query_params["text"] == "Birds sing at dawn"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"layer": "x"}, "The link's layer is ignored"),
+        ({"layer": "7", "head": "40"}, "There is no layer 7, head 40 here: layer 5, head 11 is shown instead."),
+        ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
+        ({"model": "no such model"}, "No model is called 'no such model'"),
+        ({"model": "org/model"}, "org/model is not on this machine and the hub cannot be reached"),
+        ({"text": "猫"}, "1 of 1 tokens is [UNK]"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(parameters, sentence):
+    said = messages(run(**parameters))
+    assert any(sentence in message for message in said), said
+
+
+def test_after_a_wrong_model_the_page_works_on():
+    app = run(model="org/model", text="Birds sing at dawn")
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.text_input(key="model").set_value("minilm").run()
+    assert messages(app) == []
+
+
+def test_an_error_that_nobody_expected_is_for_the_log(monkeypatch, caplog):
+    model = load_model("minilm")
+
+    def fail(*given, **options):
+        raise RuntimeError("secret details of /srv")
+
+    monkeypatch.setattr(type(model), "trace", fail)
+    app = run(text="a text that no other test traces")
+    assert any("did not expect" in message for message in messages(app))
+    assert not any("secret" in message for message in messages(app))
+    assert "secret details" in caplog.text
+
+
+def test_a_public_server_opens_only_its_own_models(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_MODELS", "minilm")
+    app = run(model="/etc")
+    assert any("This server opens only these models: minilm." in message for message in messages(app))
+    assert app.selectbox(key="model").options == ["minilm"]
