@@ -17,7 +17,7 @@ from viz.colours import CONTRASTS, PALETTES
 LABEL_LENGTH = 24
 THUMBNAIL = 48
 # Below this a label could not be read: at most so many tokens get one, evenly spaced.
-MOST_LABELS = 48
+MOST_LABELS = 32
 
 
 # What XML forbids, and the noncharacters that lie at the end of every plane.

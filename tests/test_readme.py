@@ -1,0 +1,66 @@
+"""The README's commands and snippets run, and what it names exists."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
+
+
+def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.slow
+def test_the_notebook_snippet(tmp_path):
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = run([sys.executable, "-c", snippet], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("6 12 ['[CLS]', 'the', 'cat', 'sat',")
+    assert "0.71" in done.stdout
+    assert (tmp_path / "head.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [line for line in SHELL if line.startswith("python -m viz")])
+def test_the_command_line(command, tmp_path):
+    arguments = shlex.split(command)
+    done = run([sys.executable, *arguments[1:]], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / arguments[-1]).stat().st_size > 1000
+    if arguments[-1].endswith(".csv"):
+        assert (tmp_path / (arguments[-1] + ".json")).exists()
+
+
+def test_the_make_targets_exist():
+    """`make run` and `make test` themselves are what runs this: .ci/run calls the one, tests/e2e starts as the other."""
+    makefile = (ROOT / "Makefile").read_text()
+    named = set(re.findall(r"make ([a-z]+)", README))
+    assert named >= {"run", "test", "check", "bench"}
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    done = subprocess.run(["make", "-n", "run", "PORT=8600"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "streamlit run app.py --server.port 8600" in done.stdout
+
+
+def test_what_it_points_to_exists():
+    for path in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / path).exists(), path
+    for room in re.findall(r"^(\w+)/ ", README, re.MULTILINE):
+        assert (ROOT / room).is_dir(), room
+
+
+def test_every_setting_of_our_own_is_documented():
+    code = "".join(
+        path.read_text() for room in ("ui", "viz", "models", "analysis") for path in (ROOT / room).rglob("*.py")
+    )
+    for name in set(re.findall(r"HEADLIGHT_[A-Z_]+", code)):
+        assert f"`{name}`" in README, name
