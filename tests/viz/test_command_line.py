@@ -1,0 +1,187 @@
+"""`python -m viz`: every figure in every format, and one sentence with exit code 2 for what cannot be done."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from transformers.utils import logging
+
+import models
+import viz
+from tests.viz.conftest import CAT, HEAD, LAYER
+from viz.__main__ import main
+from viz.export import FIGURES, PICTURES
+
+ROOT = Path(__file__).parents[2]
+ONE_HEAD = ["--layer", str(LAYER), "--head", str(HEAD)]
+
+
+@pytest.fixture(autouse=True)
+def _loud_again(monkeypatch: pytest.MonkeyPatch, minilm: models.Model) -> Iterator[None]:
+    """The command silences libraries for its process, which is ours here; it gets the model that is loaded already."""
+    verbosity = logging.get_verbosity()
+
+    def loaded(name: str, **options: object) -> models.Model:
+        return minilm if name == "minilm" else real(name, **options)
+
+    real = models.load_model
+    monkeypatch.setattr(models, "load_model", loaded)
+    with warnings.catch_warnings():
+        yield
+    logging.set_verbosity(verbosity)
+
+
+def test_the_command_of_the_contract_in_a_process_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "head.png"
+    done = subprocess.run(
+        [sys.executable, "-m", "viz", "heatmap", "--model", "minilm", "--text", CAT, *ONE_HEAD, "-o", str(path)],
+        cwd=ROOT,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    origin = json.loads(Image.open(path).text["headlight"])
+    assert (origin["source"]["text"], origin["layer"], origin["head"]) == (CAT, LAYER, HEAD)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("file_format", PICTURES)
+def test_a_picture_is_the_one_that_the_library_makes(
+    cat: models.Attention, tmp_path: Path, capfd: pytest.CaptureFixture[str], figure: str, file_format: str
+) -> None:
+    path = tmp_path / f"out.{file_format}"
+    look = ["--threshold", "0.2", "--palette", "viridis", "--contrast", "root"]
+    assert main([figure, "--text", CAT, *ONE_HEAD, *look, "-o", str(path)]) == 0
+    wanted = viz.export(
+        cat,
+        figure,
+        file_format,
+        layer=LAYER,
+        head=HEAD,
+        look=viz.Look(threshold=0.2, palette="viridis", contrast="root"),
+    )
+    assert path.read_bytes() == wanted.data
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_table_without_layer_and_head_has_all_heads(tmp_path: Path) -> None:
+    path = tmp_path / "heads.csv"
+    assert main(["table", "--text", CAT, "-o", str(path)]) == 0
+    table = pd.read_csv(path, keep_default_na=False)
+    assert list(table.columns) == ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
+    assert len(table.groupby(["layer", "head"])) == 72
+    assert len(table) == 72 * 13 * 13
+    assert json.loads((tmp_path / "heads.csv.json").read_text())["source"]["text"] == CAT
+
+
+def test_a_table_of_one_head_as_npz(cat: models.Attention, tmp_path: Path) -> None:
+    path = tmp_path / "head.npz"
+    assert main(["table", "--text", CAT, *ONE_HEAD, "-o", str(path)]) == 0
+    with np.load(path, allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["weights"][0], cat.weights(LAYER, HEAD))
+
+
+def test_a_grid_needs_no_head(tmp_path: Path) -> None:
+    assert main(["grid", "--text", CAT, "-o", str(tmp_path / "heads.svg")]) == 0
+
+
+def test_what_was_lost_is_a_note_on_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "head.svg"
+    assert main(["heatmap", "--text", "the 𓀀 cat", *ONE_HEAD, "-o", str(path)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("headlight: note: 1 of 3 tokens is [UNK]")
+
+
+HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output", "sentence"),
+    [
+        ([*HEATMAP, "--model", "no-such-model-here"], "head.png", "no-such-model-here"),
+        (["heatmap", "--text", CAT, "--layer", "6", "--head", "0"], "head.png", "There is no layer 6"),
+        (["heatmap", "--text", CAT, "--layer", "-1", "--head", "0"], "head.png", "There is no layer -1"),
+        (["flow", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
+        (["grid", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
+        (["table", "--text", CAT, "--head", "1"], "head.csv", "needs its layer too"),
+        (HEATMAP, "head.gif", "A heatmap cannot be written as '.gif': choose .png, .svg, .pdf, .html."),
+        (HEATMAP, "head.csv", "A heatmap cannot be written as '.csv'"),
+        (["table", "--text", CAT], "head.png", "A table cannot be written as '.png': choose .csv, .npz."),
+        (HEATMAP, "head", "'head' has no suffix"),
+        (["heatmap", "--text", "", *ONE_HEAD], "head.png", "There is nothing to inspect"),
+        (["heatmap", "--text", " \n\t", *ONE_HEAD], "head.png", "There is nothing to inspect"),
+        ([*HEATMAP, "--threshold", "2"], "head.png", "A threshold is a weight from 0 to 1, not 2.0."),
+        ([*HEATMAP, "--threshold", "nan"], "head.png", "A threshold is a weight from 0 to 1, not nan."),
+        ([*HEATMAP, "--kind", "cross"], "head.png", "There is no 'cross' attention here"),
+        (HEATMAP, "no/such/folder/head.png", "cannot be written: No such file or directory."),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], output: str, sentence: str
+) -> None:
+    path = tmp_path / output
+    assert main([*arguments, "-o", str(path)]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("headlight: ")
+    assert shown.err.count("\n") == 1
+    assert shown.err.endswith(".\n")
+    assert sentence in shown.err
+    assert not path.exists()
+
+
+def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_text("", encoding="ascii")
+    for path in (tmp_path / "folder.png", tmp_path / "file" / "head.png"):
+        assert main([*HEATMAP, "-o", str(path)]) == 2
+        shown = capfd.readouterr()
+        assert (shown.out, shown.err.count("\n")) == ("", 1)
+        assert "cannot be written" in shown.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["pie", "--text", CAT, "-o", "a.png"],
+        ["heatmap", *ONE_HEAD, "-o", "a.png"],
+        ["heatmap", "--text", CAT, "-o", "a.png"],
+        ["heatmap", "--text", CAT, "--layer", "one", "--head", "0", "-o", "a.png"],
+        [*HEATMAP],
+        [*HEATMAP, "--palette", "jet", "-o", "a.png"],
+        [*HEATMAP, "--contrast", "log", "-o", "a.png"],
+        [*HEATMAP, "--kind", "self", "-o", "a.png"],
+        [*HEATMAP, "--threshold", "low", "-o", "a.png"],
+        [*HEATMAP, "--trust-remote-code", "-o", "a.png"],
+    ],
+)
+def test_wrong_arguments_exit_with_2_too(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert "usage: python -m viz" in shown.err
+
+
+def test_a_wrong_suffix_is_refused_before_a_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(models, "load_model", never)
+    assert main([*HEATMAP, "-o", str(tmp_path / "head.gif")]) == 2
+    assert ".gif" in capfd.readouterr().err
