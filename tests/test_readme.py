@@ -41,7 +41,7 @@ def test_the_command_line(command, tmp_path):
 
 
 def test_the_make_targets_exist():
-    """`make run` and `make test` themselves are what runs this: .ci/run calls the one, tests/e2e starts as the other."""
+    """.ci/run calls `make test`, which runs this; tests/e2e starts the app as `make run` does."""
     makefile = (ROOT / "Makefile").read_text()
     named = set(re.findall(r"make ([a-z]+)", README))
     assert named >= {"run", "test", "check", "bench"}

@@ -67,15 +67,21 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
 
 
 def describe(view: GridView) -> str:
-    """Return the title, with the block size where a cell stands for several pairs, and the colour of bad ones."""
+    """Return the title with its legend."""
+    note = legend(view)
+    return f"{view.title} ({note})" if note else view.title
+
+
+def legend(view: GridView) -> str:
+    """Return what a cell stands for where it is not one pair, and the colour of bad ones; empty if all is plain."""
     rows, columns = view.maps.shape[2:]
-    legend = []
+    notes = []
     if (rows, columns) != (view.n_query, view.n_key):
         blocks = -(-view.n_query // THUMBNAIL), -(-view.n_key // THUMBNAIL)
-        legend.append(f"a cell is the largest weight of {blocks[0]} x {blocks[1]} pairs")
+        notes.append(f"a cell is the largest weight of {blocks[0]} x {blocks[1]} pairs")
     if _broken(view).any():
-        legend.append("pink: not a number")
-    return view.title + (f" ({', '.join(legend)})" if legend else "")
+        notes.append("pink: not a number")
+    return ", ".join(notes)
 
 
 def _broken(view: GridView) -> Bool[np.ndarray, "layer head"]:
@@ -89,6 +95,7 @@ def pack_grid(att: Attention, look: Look, layer: int | None = None, head: int | 
     view = grid_view(att, layer, head)
     header = {
         "title": describe(view),
+        "note": legend(view),
         "heads": list(view.n_heads),
         "shape": list(view.maps.shape),
         "aspect": float(np.clip(view.n_query / view.n_key, 0.4, 2.5)),

@@ -142,7 +142,7 @@ def test_long_texts_get_a_second_axis_with_spaced_labels() -> None:
     assert {"x2", "y2"} <= {getattr(trace, side) for trace in figure.data for side in ("xaxis", "yaxis")}
 
 
-def test_at_most_48_tokens_all_have_a_label_and_no_second_axis() -> None:
+def test_as_many_tokens_as_labels_all_have_a_label_and_no_second_axis() -> None:
     figure = viz.heatmap(attention(np.eye(MOST_LABELS)), 0, 0)
     assert len(figure.layout.xaxis.ticktext) == MOST_LABELS
     assert "xaxis2" not in figure.layout

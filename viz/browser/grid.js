@@ -142,9 +142,10 @@ class Grid {
   }
 
   tellSelected() {
-    this.name.textContent = this.selected
+    const selected = this.selected
       ? `Layer ${this.selected[0]}, head ${this.selected[1]} is selected`
       : "Layers down, heads across";
+    this.name.textContent = this.header.note ? `${selected}; ${this.header.note}` : selected;
   }
 
   select(place) {
