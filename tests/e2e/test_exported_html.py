@@ -1,0 +1,177 @@
+"""Exported HTML files, opened from disk in the real browser: they draw, they answer, and they ask nobody."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+import models
+import viz
+from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
+from viz.export import FIGURES
+
+pytestmark = pytest.mark.e2e
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PAYLOAD = "<img src=x onerror=alert(1)>"[:24]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium of the system, else Playwright's own; none is a failure, never a skip."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        path = found or playwright.chromium.executable_path
+        if not Path(path).exists():
+            pytest.fail("There is no browser: run `make test`, or `playwright install chromium` in .venv/bin.")
+        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+class Opened:
+    """A page with everything that it asked for, complained of, or popped up."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        self.troubles: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda line: self.troubles.append(line.text) if line.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("dialog", lambda dialog: (self.troubles.append(dialog.message), dialog.dismiss()))
+
+
+@pytest.fixture
+def open_file(browser: Browser, tmp_path: Path) -> Iterator[Callable[[viz.Export], Opened]]:
+    """Write an export, open it, and check at the end that it neither asked nor complained."""
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    opened: list[Opened] = []
+
+    def open_it(made: viz.Export) -> Opened:
+        path = tmp_path / "figure.html"
+        path.write_bytes(made.data)
+        seen = Opened(context.new_page())
+        opened.append(seen)
+        seen.page.goto(path.as_uri())
+        return seen
+
+    yield open_it
+    for seen in opened:
+        outside = [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))]
+        assert outside == []
+        assert seen.troubles == []
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def cat(minilm: models.Model) -> models.Attention:
+    return minilm.trace("The cat sat on the mat because it was tired.")["encoder"]
+
+
+def ink(page: Page, selector: str) -> int:
+    """How many different colours a canvas shows."""
+    script = """canvas => new Set(new Uint32Array(
+        canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"""
+    return page.eval_on_selector(selector, script)
+
+
+def test_a_heatmap_draws_its_tokens_and_answers_a_hover(
+    cat: models.Attention, open_file: Callable[[viz.Export], Opened]
+) -> None:
+    page = open_file(viz.export(cat, "heatmap", "html", layer=0, head=2)).page
+    page.wait_for_selector(".heatmaplayer image")
+    ticks = page.locator(".ytick text").all_text_contents()
+    assert ticks == [token.text for token in cat.query_tokens]
+    plot = page.locator(".nsewdrag").bounding_box()
+    assert plot is not None
+    # The cell of query 8, "it", and key 7, "because", which this head is known for.
+    page.mouse.move(plot["x"] + plot["width"] * 7.5 / 13, plot["y"] + plot["height"] * 8.5 / 13)
+    page.wait_for_selector(".hoverlayer .hovertext")
+    said = " ".join(page.locator(".hoverlayer").all_text_contents())
+    assert "it (8) attends to because (7)" in said
+    assert "0.9999" in said
+
+
+def test_a_flow_isolates_the_token_under_the_pointer(
+    cat: models.Attention, open_file: Callable[[viz.Export], Opened]
+) -> None:
+    page = open_file(viz.export(cat, "flow", "html", layer=0, head=2)).page
+    page.wait_for_function("document.querySelector('.flow')?.dataset.drawn !== undefined")
+    assert ink(page, ".flow-canvas") > 20
+    before = page.locator(".flow-status").inner_text()
+    assert "hold" in before
+    box = page.locator(".flow-scroll").bounding_box()
+    assert box is not None
+    for number in range(40):
+        page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 20 + number * 8)
+        if "because" in (said := page.locator(".flow-status").inner_text()) and "it" in said.split():
+            break
+    assert said != before
+    assert "because" in said
+
+
+def test_a_grid_draws_every_head_and_names_it(cat: models.Attention, open_file: Callable[[viz.Export], Opened]) -> None:
+    page = open_file(viz.export(cat, "grid", "html", layer=5, head=11)).page
+    page.wait_for_function("document.querySelector('.grid')?.dataset.drawn === '5,11'")
+    assert ink(page, ".grid-canvas") > 50
+    assert page.locator(".grid-name").inner_text() == "Layer 5, head 11 is selected"
+    page.locator(".grid-canvas").focus()
+    page.keyboard.press("ArrowUp")
+    assert page.locator(".grid-name").inner_text() == "Layer 4, head 11 is selected"
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_hostile_tokens_are_shown_and_not_run(figure: str, open_file: Callable[[viz.Export], Opened]) -> None:
+    texts = (*HOSTILE, PAYLOAD)
+    n = len(texts)
+    att = attention(random_weights(1, 1, n, n), tokens(*texts), text=PAYLOAD)
+    page = open_file(viz.export(att, figure, "html", layer=0, head=0)).page
+    if figure == "heatmap":
+        page.wait_for_selector(".heatmaplayer image")
+        # What a reader sees of every label is the token, letter for letter.
+        assert page.locator(".ytick text").all_text_contents() == list(texts)
+        assert page.locator(".xtick text").all_text_contents() == list(texts)
+    else:
+        page.wait_for_function(f"document.querySelector('.{figure}')?.dataset.drawn !== undefined")
+    assert page.locator("img, b, s, i").count() == 0
+    origin = page.evaluate("JSON.parse(document.getElementById('headlight-provenance').textContent)")
+    assert origin["source"]["text"] == PAYLOAD
+
+
+def test_the_interactive_flow_of_a_notebook_shows_tokens_literally(tmp_path: Path, browser: Browser) -> None:
+    # `viz.flow` is a Plotly figure too; its labels go through Plotly's own markup reader.
+    figure = viz.flow(attention(np.eye(len(HOSTILE)), tokens(*HOSTILE)), 0, 0)
+    path = tmp_path / "flow.html"
+    figure.write_html(path, include_plotlyjs=True, include_mathjax=False)
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector(".textpoint text")
+    assert page.locator(".textpoint text").all_text_contents() == [*HOSTILE, *HOSTILE]
+    page.close()
+
+
+def test_the_policy_stops_a_request_that_the_page_would_make(
+    cat: models.Attention, browser: Browser, tmp_path: Path
+) -> None:
+    # That nothing was asked above proves little unless asking would have been seen and stopped.
+    path = tmp_path / "grid.html"
+    path.write_bytes(viz.export(cat, "grid", "html").data)
+    page = browser.new_page()
+    seen = Opened(page)
+    page.goto(path.as_uri())
+    answer = page.evaluate("fetch('http://127.0.0.1:9/').then(() => 'sent', error => String(error))")
+    assert "TypeError" in answer
+    assert any("Content Security Policy" in line for line in seen.troubles), json.dumps(seen.troubles)
+    page.close()
