@@ -1,13 +1,12 @@
 """Exported HTML files, opened from disk in the real browser: they draw, they answer, and they ask nobody."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 import models
 import viz
@@ -15,29 +14,7 @@ from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
 from viz.export import FIGURES
 
 pytestmark = pytest.mark.e2e
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PAYLOAD = "<img src=x onerror=alert(1)>"[:24]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium of the system, else Playwright's own; none is a failure, never a skip."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        path = found or playwright.chromium.executable_path
-        if not Path(path).exists():
-            pytest.fail("There is no browser: run `make test`, or `playwright install chromium` in .venv/bin.")
-        started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield started
-        started.close()
 
 
 class Opened:
