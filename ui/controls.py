@@ -9,6 +9,7 @@ from ui import state
 from ui.settings import allowed_models
 from ui.state import AUTOMATIC, DEFAULT_TEXT, Choice
 from viz.colours import CONTRASTS, PALETTES
+from viz.view import label
 
 EXAMPLES = {
     "Coreference": DEFAULT_TEXT,
@@ -50,6 +51,7 @@ def text_controls(model: Model) -> None:
     st.text_area(
         "Text to inspect",
         key="text",
+        on_change=_forget_token,
         height=82,
         placeholder="Type or paste a sentence, then press Ctrl+Enter",
         help="Ctrl+Enter inspects.",
@@ -68,7 +70,11 @@ def text_controls(model: Model) -> None:
 
 
 def _use(text: str) -> None:
-    st.session_state.update(text=text, pair="", target="")
+    st.session_state.update(text=text, pair="", target="", token="")
+
+
+def _forget_token() -> None:
+    st.session_state.token = ""
 
 
 def head_controls(trace: AttentionTrace, att: Attention) -> Choice:
@@ -95,4 +101,24 @@ def head_controls(trace: AttentionTrace, att: Attention) -> Choice:
         format_func=_CONTRAST_NAMES.__getitem__,
         help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
     )
+    names = tokens_by_name(att)
+    st.selectbox(
+        "Isolate",
+        tuple(names),
+        key="token",
+        width=140,
+        format_func=lambda name: names.get(name, name),
+        help="Shows the flow of one token alone, as a click on it does.",
+    )
     return state.chosen()
+
+
+def tokens_by_name(att: Attention) -> dict[str, str]:
+    """Return what can be isolated, by name: all tokens, one query, or one key."""
+    sides = (("query", att.query_tokens), ("key", att.key_tokens))
+    named = {
+        f"{side}:{position}": f"{label(token)} ({side} {position})"
+        for side, tokens in sides
+        for position, token in enumerate(tokens)
+    }
+    return {"": "all tokens", **named}

@@ -11,6 +11,7 @@ from models.places import REVISION
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
+from viz.view import TOKEN
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
@@ -31,13 +32,14 @@ class Choice:
     threshold: float = 0.05
     palette: str = AUTOMATIC
     contrast: str = "linear"
+    token: str = ""
 
     def look(self) -> Look:
         """Return how pictures are drawn; the automatic palette follows the page's light or dark theme."""
         palette = self.palette
         if palette == AUTOMATIC:
             palette = "night" if st.context.theme.type == "dark" else "blues"
-        return Look(self.threshold, palette, self.contrast)
+        return Look(self.threshold, palette, self.contrast, self.token)
 
 
 NAMES = tuple(field.name for field in fields(Choice))
@@ -74,6 +76,8 @@ def _parsed(name: str, value: str) -> str | int | float:
         return number
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ValueError(f"{value[:40]!r} is none of {', '.join(filter(None, _CHOICES[name]))}")
+    if name == "token" and value and not TOKEN.fullmatch(value):
+        raise ValueError(f"{value[:40]!r} is no token such as query:8 or key:2")
     if name == "revision" and not REVISION.fullmatch(value or "main"):
         raise ValueError(f"{value[:40]!r} is no branch, tag or commit")
     if len(value) > _LONGEST.get(name, MOST_CHARACTERS_IN_LINK):

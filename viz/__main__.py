@@ -35,7 +35,7 @@ def _write(options: argparse.Namespace) -> None:
 
     _silence()
     format_of(options.figure, options.output)
-    look = Look(options.threshold, options.palette, options.contrast)
+    look = Look(options.threshold, options.palette, options.contrast, options.token)
     model = load_model(options.model, revision=options.revision, device=options.device, dtype=options.dtype)
     trace = model.trace(options.text, text_pair=options.text_pair, target=options.target)
     att = trace[options.kind or trace.kinds[0]]
@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         figure.add_argument("--layer", type=int, required=one_head, help="0-based")
         figure.add_argument("--head", type=int, required=one_head, help="0-based")
         figure.add_argument("--threshold", type=float, default=0.05, help="smallest weight that a flow draws")
+        figure.add_argument("--token", default="", help="the one whose lines a flow isolates: query:8 or key:2")
         figure.add_argument("--palette", choices=PALETTES, default="blues")
         figure.add_argument("--contrast", choices=tuple(CONTRASTS), default="linear")
         figure.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import plotly.graph_objects as go
 from matplotlib.collections import PathCollection
@@ -14,7 +16,7 @@ from viz import colours
 from viz.heatmap import GREY, plotly_label, plotly_text
 from viz.packing import pack
 from viz.paper import DIMMED
-from viz.view import FlowView, Look, columns, flow_view, label
+from viz.view import FlowView, Look, columns, flow_view, isolate, label
 
 CURVE = np.linspace(0, 1, 13)
 STRENGTHS = 12
@@ -28,7 +30,7 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
         BadSelection: no such layer or head.
     """
     look = look or Look()
-    view = flow_view(att, layer, head, look.threshold)
+    view = isolate(flow_view(att, layer, head, look))
     figure = go.Figure()
     red, green, blue = (int(255 * part) for part in to_rgba(colours.line(look.palette))[:3])
     # One trace per strength: a trace has one width and one colour. What is no number comes last, as level STRENGTHS.
@@ -51,7 +53,7 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
     _add_tokens(figure, view, 1, view.key_tokens, view.key, view.query, view.query_tokens, "is attended to by")
     longest = max(len(view.query_tokens), len(view.key_tokens))
     figure.update_layout(
-        title={"text": f"{view.title}, {describe(view, look)}", "font": {"size": 15}},
+        title={"text": plotly_text(f"{view.title}, {describe(view, look)}"), "font": {"size": 15}},
         showlegend=False,
         height=max(300, 22 * longest + 80),
         margin={"l": 8, "r": 8, "t": 44, "b": 8},
@@ -64,19 +66,24 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
 
 
 def describe(view: FlowView, look: Look) -> str:
-    """Return what the threshold hides, in words; pairs that are no number have no share."""
+    """Return what is drawn and what the threshold hides, in words; pairs that are no number have no share."""
     lines = f"lines from {look.threshold:.2f} up"
+    if view.isolated:
+        side, position = view.isolated
+        token = (view.query_tokens if side == "query" else view.key_tokens)[position]
+        return f"only {label(token)} ({side} {position}), {lines}"
     if np.isnan(view.kept):
         return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
     return f"{lines} hold {view.kept:.0%} of the attention"
 
 
 def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
-    """Return the data of viz/browser/flow.js: tokens, lines, colours."""
-    view = flow_view(att, layer, head, look.threshold)
+    """Return the data of viz/browser/flow.js: tokens, lines of all tokens, the one that is locked, colours."""
+    view = flow_view(att, layer, head, look)
     header = {
         "title": view.title,
-        "summary": describe(view, look),
+        "summary": describe(replace(view, isolated=None), look),
+        "locked": list(view.isolated) if view.isolated else None,
         "queries": [[label(token), token.special] for token in view.query_tokens],
         "keys": [[label(token), token.special] for token in view.key_tokens],
         "line": colours.line(look.palette),
@@ -93,7 +100,7 @@ def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
 
 def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
     """Return the same picture for paper; the caller saves it (viz.export)."""
-    view = flow_view(att, layer, head, look.threshold)
+    view = isolate(flow_view(att, layer, head, look))
     longest = max(len(view.query_tokens), len(view.key_tokens))
     row = min(0.2, 40 / longest)
     size = min(9, 72 * row * 0.75)

@@ -23,6 +23,7 @@ def provenance(att: Attention, figure: str, layer: int | None, head: int | None,
     shown: dict[str, Any] = asdict(look) if look else {}
     if figure != "flow":
         shown.pop("threshold", None)
+        shown.pop("token", None)
     if figure == "grid":
         shown["pooling"] = "block maxima of at most 48 x 48 a head"
     return {

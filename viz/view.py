@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -15,6 +15,7 @@ from models.errors import BadSelection
 from viz.colours import CONTRASTS, PALETTES
 
 LABEL_LENGTH = 24
+TOKEN = re.compile(r"(query|key):[0-9]{1,5}")
 THUMBNAIL = 48
 # Below this a label could not be read: at most so many tokens get one, evenly spaced.
 MOST_LABELS = 32
@@ -30,12 +31,14 @@ class Look:
     """How a picture is drawn, the same on the page and in every export.
 
     `threshold` is the smallest weight that the flow draws, 0 to 1; `palette` one of `PALETTES`; `contrast` "linear"
-    or "root" (colour follows the square root of the weight, which shows weak attention).
+    or "root" (colour follows the square root of the weight, which shows weak attention). `token` is the one whose
+    lines the flow isolates, "query:8" or "key:2", empty for all.
     """
 
     threshold: float = 0.05
     palette: str = "blues"
     contrast: str = "linear"
+    token: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -43,6 +46,8 @@ class Look:
         for value, known, name in ((self.palette, PALETTES, "palette"), (self.contrast, tuple(CONTRASTS), "contrast")):
             if value not in known:
                 raise BadSelection(f"There is no {name} {str(value)[:40]!r}: choose one of {', '.join(known)}.")
+        if self.token and not TOKEN.fullmatch(self.token):
+            raise BadSelection(f"A token to isolate is given as query:8 or key:2, not {self.token[:40]!r}.")
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,16 @@ class HeadView:
 
 @dataclass(frozen=True)
 class FlowView:
-    """The pairs of one head at or above the threshold, weakest first, and the share of mass that they hold."""
+    """The pairs of one head at or above the threshold, weakest first, and the share of mass that they hold.
+
+    `isolated` is the side ("query" or "key") and the position of the token whose lines alone are drawn, if any.
+    """
 
     query: np.ndarray
     key: np.ndarray
     weight: np.ndarray
     kept: float
+    isolated: tuple[str, int] | None
     query_tokens: tuple[Token, ...]
     key_tokens: tuple[Token, ...]
     title: str
@@ -91,16 +100,36 @@ def head_view(att: Attention, layer: int, head: int) -> HeadView:
     return HeadView(weights, att.mask(layer, head), att.query_tokens, att.key_tokens, head_title(att, layer, head))
 
 
-def flow_view(att: Attention, layer: int, head: int, threshold: float) -> FlowView:
-    """Return one head's lines.
+def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
+    """Return one head's lines, those of all tokens.
 
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer, head, or token to isolate.
     """
     weights = att.weights(layer, head)
-    lines = visible_pairs(weights, threshold)
-    kept = kept_mass(weights, threshold)
-    return FlowView(*lines, kept, att.query_tokens, att.key_tokens, head_title(att, layer, head))
+    lines = visible_pairs(weights, look.threshold)
+    kept = kept_mass(weights, look.threshold)
+    isolated = _token_of(att, look)
+    return FlowView(*lines, kept, isolated, att.query_tokens, att.key_tokens, head_title(att, layer, head))
+
+
+def _token_of(att: Attention, look: Look) -> tuple[str, int] | None:
+    if not look.token:
+        return None
+    side, number = look.token.split(":")
+    position, count = int(number), att.n_query if side == "query" else att.n_key
+    if position >= count:
+        raise BadSelection(f"There is no {side} {position} to isolate: this text has {side} tokens 0 to {count - 1}.")
+    return side, position
+
+
+def isolate(view: FlowView) -> FlowView:
+    """Return the view with the lines of the isolated token alone, if there is one."""
+    if view.isolated is None:
+        return view
+    side, position = view.isolated
+    chosen = (view.query if side == "query" else view.key) == position
+    return replace(view, query=view.query[chosen], key=view.key[chosen], weight=view.weight[chosen])
 
 
 def grid_view(att: Attention, layer: int | None = None, head: int | None = None) -> GridView:

@@ -109,17 +109,27 @@ def test_hovering_a_token_isolates_its_lines_without_the_server(open_page):
     page.mouse.move(*row_of(page, "key", 2))
     expect(flow(page)).to_have_attribute("data-focus", "key:2")
     expect(status).to_contain_text("cat (2) is attended to by cat 0.918")
+    assert before > 0
+    assert len(sent) == before, "hovering must not talk to the server"
     # A click locks: the lines stay when the pointer leaves.
     page.mouse.click(*row_of(page, "query", 8))
     page.mouse.move(5, 5)
     expect(flow(page)).to_have_attribute("data-locked", "yes")
     expect(flow(page)).to_have_attribute("data-focus", "query:8")
+    assert len(sent) > before, "only the click tells the server, for the link and the exports"
+    settled(page)
+    assert "token=query%3A8" in page.url or "token=query:8" in page.url
+    page.locator(".grid-canvas").press("ArrowLeft")
+    settled(page)
+    # The same token in the next head.
+    expect(flow(page)).to_have_attribute("data-focus", "query:8")
+    expect(page.get_by_role("heading", name="Token to token: layer 5, head 10")).to_be_visible()
     page.locator(".flow-scroll").press("Escape")
     expect(flow(page)).to_have_attribute("data-focus", "")
     page.locator(".flow-scroll").press("ArrowDown")
     expect(flow(page)).to_have_attribute("data-focus", "query:0")
-    assert before > 0
-    assert len(sent) == before, "hovering must not talk to the server"
+    settled(page)
+    assert "token=" not in page.url
 
 
 def test_the_threshold_says_what_it_hides(open_page):

@@ -18,6 +18,7 @@ CHOICE = Choice(
     threshold=0.25,
     palette="cividis",
     contrast="root",
+    token="key:3",
     model="some/model",
     revision="v1.2",
 )
@@ -60,6 +61,7 @@ def test_any_choice_survives_its_link(choice):
         ("palette", "<script>", "is none of automatic, blues"),
         ("contrast", "", "is none of linear, root"),
         ("kind", "self", "is none of encoder, decoder, cross"),
+        ("token", "query:x", "is no token such as query:8 or key:2"),
         ("revision", "../..", "is no branch, tag or commit"),
         ("model", "m" * 301, "it has 301 characters, too many for a link"),
         ("text", "t" * 2001, "it has 2,001 characters, too many for a link"),

@@ -35,6 +35,12 @@ def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, 
     _pointer(key="pointer", data=list(selected), height=1)
 
 
-def flow_graph(packed: bytes) -> None:
-    """Show one head's lines."""
-    _flow(key="flow", data=packed)
+def flow_graph(packed: bytes, on_lock: Callable[[str], None]) -> None:
+    """Show one head's lines; `on_lock` gets "query:8" when a token is locked by a click, "" when none is."""
+
+    def locked() -> None:
+        token = st.session_state["flow"].locked
+        if token is not None:
+            on_lock(str(token))
+
+    _flow(key="flow", data=packed, on_locked_change=locked)

@@ -10,14 +10,14 @@ from models import Attention, AttentionTrace, HeadlightError, Model
 from ui import state
 from ui.caches import grid_bytes, log, open_model, trace_of
 from ui.components import flow_graph, head_grid
-from ui.controls import head_controls, model_controls, text_controls
+from ui.controls import head_controls, model_controls, text_controls, tokens_by_name
 from ui.exporting import export_controls
 from ui.plain import plain
 from ui.settings import DEFAULT_MODEL
 from ui.state import Choice
 from viz import Look, heatmap
 from viz.flow import pack_flow
-from viz.view import label
+from viz.view import TOKEN, label
 
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: 1500px; }
@@ -116,7 +116,7 @@ def _heads(trace: AttentionTrace) -> None:
     lines, numbers = st.columns([6, 5], gap="medium")
     with lines:
         st.markdown(f"##### Token to token: layer {choice.layer}, head {choice.head}")
-        flow_graph(pack_flow(att, choice.layer, choice.head, look))
+        flow_graph(pack_flow(att, choice.layer, choice.head, look), _lock)
     with numbers:
         _figures(att, choice)
         _pairs(att, choice)
@@ -125,11 +125,14 @@ def _heads(trace: AttentionTrace) -> None:
 
 
 def _keep_in_range(trace: AttentionTrace) -> str:
-    """Move a choice that this model does not have to the nearest one that it has; return the kind."""
+    """Move a choice that this model or text does not have to the nearest one that it has; return the kind."""
     session = st.session_state
     if session.kind not in trace.kinds:
         session.kind = trace.kinds[0]
     att = trace[session.kind]
+    if session.token not in tokens_by_name(att):
+        st.info(f"There is no token {session.token} here: the flow shows all tokens.")
+        session.token = ""
     wanted = (session.layer, session.head)
     session.layer = min(session.layer, att.n_layers - 1)
     session.head = min(session.head, att.heads_in(session.layer) - 1)
@@ -139,6 +142,10 @@ def _keep_in_range(trace: AttentionTrace) -> str:
             f"layer {session.layer}, head {session.head} is shown instead."
         )
     return session.kind
+
+
+def _lock(token: str) -> None:
+    st.session_state.token = token if TOKEN.fullmatch(token) else ""
 
 
 def _pick(layer: int, head: int) -> None:

@@ -3,8 +3,9 @@
 
 const LEFT = 0, RIGHT = 1, TOP = 26;
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const picture = parentElement.flowPicture ?? (parentElement.flowPicture = new Flow(parentElement));
+  picture.send = setTriggerValue;
   picture.show(data);
   return () => {
     picture.end();
@@ -42,8 +43,9 @@ class Flow {
     this.header = header;
     this.lines = arrays;
     this.sides = [header.queries, header.keys];
+    if (!sameTokens) this.hovered = null;
     // A locked token stays locked from head to head, so that heads can be compared on it.
-    if (!sameTokens) this.locked = this.hovered = null;
+    this.locked = header.locked ? { side: header.locked[0] === "query" ? LEFT : RIGHT, row: header.locked[1] } : null;
     this.byToken = this.sides.map((tokens) => tokens.map(() => []));
     for (let line = arrays.weight.length - 1; line >= 0; line--) {
       this.byToken[LEFT][arrays.query[line]].push(line);
@@ -81,7 +83,13 @@ class Flow {
 
   lock(token) {
     const same = token && this.locked && token.side === this.locked.side && token.row === this.locked.row;
-    this.locked = same ? null : token;
+    this.setLock(same ? null : token);
+  }
+
+  /** Lock a token or none. The page is told, so that its link and its exports show the same lines. */
+  setLock(token) {
+    if (token || this.locked) this.send("locked", token ? nameOf(token) : "");
+    this.locked = token;
     this.tell();
     this.redraw();
   }
@@ -95,9 +103,8 @@ class Flow {
       this.hover({ side, row: clamp(now.row, 0, this.sides[side].length - 1) });
     } else if (event.key === "Enter" || event.key === " ") this.lock(this.focus);
     else if (event.key === "Escape") {
-      this.hovered = this.locked = null;
-      this.tell();
-      this.redraw();
+      this.hovered = null;
+      this.setLock(null);
     } else return;
     event.preventDefault();
     const focus = this.focus;
@@ -111,7 +118,7 @@ class Flow {
 
   tell() {
     const focus = this.focus;
-    this.root.dataset.focus = focus ? `${focus.side === LEFT ? "query" : "key"}:${focus.row}` : "";
+    this.root.dataset.focus = focus ? nameOf(focus) : "";
     this.root.dataset.locked = this.locked ? "yes" : "";
     if (!focus) {
       this.status.textContent = this.header.summary[0].toUpperCase() + this.header.summary.slice(1) + ".";
@@ -225,6 +232,10 @@ class Flow {
     this.stop();
     this.root.remove();
   }
+}
+
+function nameOf(token) {
+  return `${token.side === LEFT ? "query" : "key"}:${token.row}`;
 }
 
 function clamp(value, low, high) {
