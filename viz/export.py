@@ -79,7 +79,7 @@ def _glyph_sentence(missing: Sequence[str]) -> str | None:
     more = f" and {len(missing) - 12} more" if len(missing) > 12 else ""
     return (
         f"No installed font can draw {shown}{more}, so they show as boxes in this file: install a font that has "
-        "them (Debian: fonts-noto-cjk, fonts-noto-core), or export HTML, which uses the reader's fonts."
+        "them (Debian: fonts-noto-cjk, fonts-symbola, fonts-noto-core), or export HTML, which uses the reader's fonts."
     )
 
 

@@ -6,8 +6,10 @@ whoever draws or saves holds `drawing()`.
 
 from __future__ import annotations
 
+import logging
 import threading
 import unicodedata
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -33,6 +35,7 @@ _TEX_FONTS = ("cmb10", "cmex10", "cmmi10", "cmr10", "cmss10", "cmsy10", "cmtt10"
 # Controls, joiners and spaces have no shape of their own; variation selectors (FE0E, FE0F) choose one.
 _SHAPELESS = {"Cc", "Cf", "Zs", "Zl", "Zp"}
 _lock = threading.Lock()
+log = logging.getLogger("headlight.viz")
 
 
 @contextmanager
@@ -48,7 +51,9 @@ def drawing(families: list[str]) -> Iterator[None]:
         "axes.linewidth": 0.6,
         "axes.unicode_minus": False,
     }
-    with _lock, matplotlib.rc_context(settings):
+    with _lock, matplotlib.rc_context(settings), warnings.catch_warnings():
+        # `fonts_for` tells the visitor which; the log need not hear of every one of them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
 
 
@@ -71,6 +76,7 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
 @cache
 def _installed() -> tuple[tuple[str, str], ...]:
     """Return (family, path) of the regular upright fonts, the preferred first."""
+    _find_new_fonts()
     fonts: dict[str, str] = {}
     for entry in font_manager.fontManager.ttflist:
         plain = entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
@@ -79,6 +85,17 @@ def _installed() -> tuple[tuple[str, str], ...]:
             fonts.setdefault(entry.name, entry.fname)
     rank = {name: number for number, name in enumerate(_PREFERRED)}
     return tuple(sorted(fonts.items(), key=lambda font: (rank.get(font[0], len(rank)), font[0])))
+
+
+def _find_new_fonts() -> None:
+    """Add fonts that were installed since matplotlib last looked: it keeps its list in a file for good."""
+    known = {entry.fname for entry in font_manager.fontManager.ttflist}
+    for path in font_manager.findSystemFonts():
+        if path not in known:
+            try:
+                font_manager.fontManager.addfont(path)
+            except (OSError, RuntimeError, ValueError) as error:
+                log.info("%s is no font that can be drawn: %s", path, error)
 
 
 @cache
