@@ -1,6 +1,8 @@
 # The same commands that the README and .ci/run use.
 PYTHON ?= python3
 PORT ?= 8501
+# Whoever serves others chooses 0.0.0.0, and HEADLIGHT_MODELS with it: locally, any folder can be opened.
+ADDRESS ?= localhost
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -9,7 +11,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: run test check bench browser clean
 
 run: $(VENV)/.run-stamp  ## start the app on http://localhost:$(PORT)
-	$(BIN)/streamlit run app.py --server.port $(PORT) --server.headless true --browser.gatherUsageStats false
+	$(BIN)/streamlit run app.py --server.port $(PORT) --server.address $(ADDRESS) --server.headless true --browser.gatherUsageStats false
 
 test: $(VENV)/.dev-stamp browser  ## everything: unit, numerics, figures, pages, and the real browser
 	$(BIN)/pytest -q -n 2 -m "not e2e"

@@ -38,7 +38,7 @@ def model_controls(model: Model) -> None:
         else:
             st.selectbox("Model", allowed, key="model")
         proof = (
-            f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1e}"
+            f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
             if card.capture == "replayed"
             else "given by the model itself (output_attentions), since its family has no attention interface"
         )

@@ -47,13 +47,15 @@ def _write(options: argparse.Namespace) -> None:
 
 def _silence() -> None:
     """Keep standard error for our own sentences; libraries would draw progress bars and warnings on it."""
+    import logging
     import warnings
 
     from huggingface_hub.utils import disable_progress_bars
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
+    logging.getLogger("headlight").setLevel(logging.CRITICAL)
+    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
     disable_progress_bars()
     warnings.simplefilter("ignore")
 

@@ -185,3 +185,15 @@ def test_a_wrong_suffix_is_refused_before_a_model_is_loaded(
     monkeypatch.setattr(models, "load_model", never)
     assert main([*HEATMAP, "-o", str(tmp_path / "head.gif")]) == 2
     assert ".gif" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_without_a_network_the_refusal_is_still_one_sentence() -> None:
+    """In a process of its own, where what is logged would come out on standard error too."""
+    command = [sys.executable, "-m", "viz", *HEATMAP, "--model", "org/model", "-o", "head.png"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("headlight: org/model is not on this machine and the hub cannot be reached")
+    assert done.stderr.count("\n") == 1
