@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from models import Attention, AttentionTrace, Model, bundled
-from ui import state
 from ui.settings import allowed_models
-from ui.state import AUTOMATIC, DEFAULT_TEXT, Choice
+from ui.state import AUTOMATIC, DEFAULT_TEXT
 from viz.colours import CONTRASTS, PALETTES
 from viz.view import label
 
@@ -77,8 +76,8 @@ def _forget_token() -> None:
     st.session_state.token = ""
 
 
-def head_controls(trace: AttentionTrace, att: Attention) -> Choice:
-    """Let kind, layer, head, threshold and colours be chosen, and return the choice."""
+def head_controls(trace: AttentionTrace, att: Attention) -> None:
+    """Let kind, layer, head, threshold and colours be chosen."""
     if len(trace.kinds) > 1:
         st.selectbox("Attention", trace.kinds, key="kind", width=130)
     st.selectbox("Layer", range(att.n_layers), key="layer", width=95)
@@ -110,7 +109,6 @@ def head_controls(trace: AttentionTrace, att: Attention) -> Choice:
         format_func=lambda name: names.get(name, name),
         help="Shows the flow of one token alone, as a click on it does.",
     )
-    return state.chosen()
 
 
 def tokens_by_name(att: Attention) -> dict[str, str]:

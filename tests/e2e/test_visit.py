@@ -58,7 +58,7 @@ def test_a_click_and_the_arrow_keys_select_a_head(open_page):
     expect(page.get_by_role("heading", name="Token to token: layer 0, head 2")).to_be_visible()
     expect(page.get_by_text("Previous token")).to_be_visible()
     settled(page)
-    assert page.get_by_test_id("stMetric").filter(has_text="Previous token").inner_text().split()[-1] == "100.0%"
+    assert page.locator(".figures div").filter(has_text="Previous token").inner_text().split()[-1] == "100.0%"
     assert "layer=0" in page.url
     assert "head=2" in page.url
     canvas.press("ArrowRight")
@@ -211,7 +211,7 @@ def test_an_encoder_decoder_shows_three_kinds(open_page, tiny_bart):
     assert len(tokens_of_heatmap(page)) == 5
     box = page.locator(".flow-scroll")
     expect(box).to_have_attribute("aria-label", re.compile("cross attention"))
-    expect(page.get_by_test_id("stMetric").filter(has_text="Previous token")).to_contain_text("–")
+    expect(page.locator(".figures div").filter(has_text="Previous token")).to_contain_text("–")
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -1,6 +1,7 @@
 """The page's script, run without a browser: what it shows, and what it says when something is wrong."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,13 @@ def test_opens_on_a_sentence_already_inspected():
     assert messages(app) == []
 
 
+def written(app: AppTest, name: str) -> str:
+    """Return the HTML of the page's own element of a class."""
+    return next(element.proto.body for element in app.get("html") if f'class="{name}"' in element.proto.body)
+
+
 def test_the_figures_are_those_of_the_head():
-    app = run(layer="0", head="2")
-    shown = {metric.label: metric.value for metric in app.metric}
+    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", written(run(layer="0", head="2"), "figures")))
     assert shown["Previous token"] == "100.0%"
     assert shown["Entropy"].endswith(" bits")
     assert list(shown) == [
@@ -55,11 +60,19 @@ def test_the_figures_are_those_of_the_head():
 
 
 def test_the_strongest_pairs_are_beside_the_picture():
-    table = run(layer="5", head="11").dataframe[0].value
-    first = table.iloc[0]
-    assert (first["query_token"], first["key_token"]) == ("cat", "cat")
-    assert first["weight"] == pytest.approx(0.918, abs=1e-3)
-    assert list(table["weight"]) == sorted(table["weight"], reverse=True)
+    body = written(run(layer="5", head="11"), "pairs").split("<tbody>")[1]
+    rows = [re.sub("<[^>]+>", " ", row).split() for row in body.split("</tr>")[:-1]]
+    assert rows[0][:4] == ["2", "cat", "2", "cat"]
+    weights = [float(row[-1]) for row in rows]
+    assert weights[0] == pytest.approx(0.918, abs=1e-3)
+    assert weights == sorted(weights, reverse=True)
+
+
+def test_tokens_in_the_table_are_text():
+    table = written(run(text="<b>bold</b> & <script>"), "pairs")
+    assert "&lt;" in table
+    assert "<script" not in table
+    assert "<b>" not in table
 
 
 def test_another_text_and_head():

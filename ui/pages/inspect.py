@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import math
+from pathlib import Path
+
 import streamlit as st
 
 from analysis import head_measures, strongest_pairs
 from analysis.measures import MEASURES
-from models import Attention, AttentionTrace, HeadlightError, Model
+from models import Attention, AttentionTrace, HeadlightError, Model, Token
 from ui import state
 from ui.caches import grid_bytes, log, open_model, trace_of
 from ui.components import flow_graph, head_grid
@@ -19,14 +23,7 @@ from viz import Look, heatmap
 from viz.flow import pack_flow
 from viz.view import TOKEN, label
 
-_STYLE = """<style>
-[data-testid="stMainBlockContainer"] { padding: 2.2rem 2rem 3rem; max-width: 1500px; }
-@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding: 2rem 0.8rem 3rem; } }
-[data-testid="stMetricValue"] { font-size: 1.25rem; }
-/* Its file would not be safe in a spreadsheet; the Export popover's is. */
-[data-testid="stDataFrame"] ~ * [aria-label="Download as CSV"],
-[data-testid="stElementToolbar"] [aria-label="Download as CSV"] { display: none; }
-</style>"""
+_STYLE = Path(__file__).parents[1] / "style.css"
 PAIRS = 40
 
 
@@ -100,23 +97,28 @@ def _sentence(error: Exception, doing: str) -> str:
 
 @st.fragment
 def _heads(trace: AttentionTrace) -> None:
-    """Show all heads and the chosen one; choosing another reruns this part alone."""
+    """Show all heads and the chosen one; choosing another reruns this part alone.
+
+    The pictures of the chosen head are sent first, into places that are laid out before: the eye waits for them.
+    """
     att = trace[_keep_in_range(trace)]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        choice = head_controls(trace, att)
-        look = choice.look()
-        export_controls(att, choice, look)
+    choice = state.chosen()
+    look = choice.look()
     state.write_link(choice)
+    controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     overview, detail = st.columns([6, 5], gap="medium")
-    with overview:
-        st.markdown("##### All heads")
-        head_grid(grid_bytes(trace, att.kind, look), (choice.layer, choice.head), _pick)
-    with detail:
-        _heatmap(att, choice, look)
     lines, numbers = st.columns([6, 5], gap="medium")
     with lines:
         st.markdown(f"##### Token to token: layer {choice.layer}, head {choice.head}")
         flow_graph(pack_flow(att, choice.layer, choice.head, look), _lock)
+    with detail:
+        _heatmap(att, choice, look)
+    with overview:
+        st.markdown("##### All heads")
+        head_grid(grid_bytes(trace, att.kind, look), (choice.layer, choice.head), _pick)
+    with controls:
+        head_controls(trace, att)
+        export_controls(att, choice, look)
     with numbers:
         _figures(att, choice)
         _pairs(att, choice)
@@ -167,42 +169,38 @@ def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
 
 
 def _figures(att: Attention, choice: Choice) -> None:
-    st.markdown(f"##### Figures of layer {choice.layer}, head {choice.head}")
+    """Show the head's figures in one element: seven widgets of Streamlit would take longer than the pictures."""
     values = head_measures(att, choice.layer, choice.head)
-    with st.container(horizontal=True, gap="small"):
-        for name, (title, meaning) in MEASURES.items():
-            value = values[name]
-            if value != value:
-                shown = "–"
-            elif name == "entropy":
-                shown = f"{value:.2f} bits"
-            elif name == "distance":
-                shown = f"{value:.1f} tokens"
-            else:
-                shown = f"{value:.1%}"
-            st.metric(title, shown, help=meaning, width=125)
+    entries = "".join(
+        f'<div title="{html.escape(meaning)}"><dt>{title}</dt><dd>{_shown(name, values[name])}</dd></div>'
+        for name, (title, meaning) in MEASURES.items()
+    )
+    st.markdown(f"##### Figures of layer {choice.layer}, head {choice.head}")
+    st.html(f'<dl class="figures">{entries}</dl>')
+
+
+def _shown(name: str, value: float) -> str:
+    if math.isnan(value):
+        return "–"
+    return f"{value:.2f} bits" if name == "entropy" else f"{value:.1f} tokens" if name == "distance" else f"{value:.1%}"
 
 
 def _pairs(att: Attention, choice: Choice) -> None:
-    st.markdown("##### Strongest pairs")
+    """Show the strongest pairs as a plain table: the picture's equal for readers who cannot see it."""
     pairs = strongest_pairs(att, choice.layer, choice.head, PAIRS)
-    pairs["query_token"] = [label(att.query_tokens[position]) for position in pairs["query"]]
-    pairs["key_token"] = [label(att.key_tokens[position]) for position in pairs["key"]]
-    columns = {
-        "query": st.column_config.NumberColumn("#", width=40),
-        "query_token": st.column_config.TextColumn("query"),
-        "key": st.column_config.NumberColumn("#", width=40),
-        "key_token": st.column_config.TextColumn("attends to key"),
-        "weight": st.column_config.ProgressColumn("weight", min_value=0.0, max_value=1.0, format="%.4f"),
-    }
-    st.dataframe(
-        pairs,
-        key="pairs",
-        column_order=["query", "query_token", "key", "key_token", "weight"],
-        column_config=columns,
-        hide_index=True,
-        height=300,
+    rows = "".join(
+        f"<tr><td>{pair.query}</td><td>{_cell(att.query_tokens[pair.query])}</td>"
+        f"<td>{pair.key}</td><td>{_cell(att.key_tokens[pair.key])}</td>"
+        f'<td><meter min="0" max="1" value="{pair.weight:.4f}"></meter> {pair.weight:.4f}</td></tr>'
+        for pair in pairs.itertuples()
     )
+    head = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
+    st.markdown("##### Strongest pairs")
+    st.html(f'<div class="pairs" tabindex="0"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>')
+
+
+def _cell(token: Token) -> str:
+    return f'<span class="{"special" if token.special else ""}">{html.escape(label(token))}</span>'
 
 
 page()

@@ -1,7 +1,7 @@
 // Token-to-token flow of one head: queries left, keys right. Hovering or focusing a token isolates its lines, a click
 // or Enter locks it. Everything here happens in the browser: no message goes to the server.
 
-const LEFT = 0, RIGHT = 1, TOP = 26;
+const LEFT = 0, RIGHT = 1, TOP = 26, STRENGTHS = 24;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const picture = parentElement.flowPicture ?? (parentElement.flowPicture = new Flow(parentElement));
@@ -35,7 +35,7 @@ class Flow {
   }
 
   show(bytes) {
-    if (bytes === this.bytes) return;
+    if (sameBytes(bytes, this.bytes)) return;
     this.bytes = bytes;
     const { header, arrays } = unpack(bytes);
     const sameTokens = this.header && JSON.stringify([this.header.queries, this.header.keys]) ===
@@ -173,24 +173,32 @@ class Flow {
     this.root.dataset.drawn = this.root.dataset.focus;
   }
 
+  /** Draw lines in bundles of equal strength, one stroke each: thousands of strokes would take several frames. */
   drawLines(context, chosen, y, height) {
     const { query, key, weight } = this.lines;
     const middle = (this.left + this.right) / 2;
+    const bundles = Array.from({ length: STRENGTHS + 1 }, () => []);
     const count = chosen ? chosen.length : weight.length;
     for (let number = 0; number < count; number++) {
       const line = chosen ? chosen[number] : number;
       const from = y(query[line]), to = y(key[line]);
       if (Math.max(from, to) < 0 || Math.min(from, to) > height) continue;
       const bad = Number.isNaN(weight[line]);
-      const strength = bad ? 1 : weight[line];
+      bundles[bad ? STRENGTHS : Math.min(STRENGTHS - 1, Math.floor(weight[line] * STRENGTHS))].push(from, to);
+    }
+    bundles.forEach((ends, level) => {
+      if (!ends.length) return;
+      const strength = Math.min(1, (level + 0.5) / STRENGTHS);
       context.globalAlpha = 0.06 + 0.94 * strength ** this.header.gamma;
-      context.strokeStyle = bad ? this.header.bad : this.header.line;
+      context.strokeStyle = level === STRENGTHS ? this.header.bad : this.header.line;
       context.lineWidth = 0.6 + 4.4 * strength;
       context.beginPath();
-      context.moveTo(this.left, from);
-      context.bezierCurveTo(middle, from, middle, to, this.right, to);
+      for (let end = 0; end < ends.length; end += 2) {
+        context.moveTo(this.left, ends[end]);
+        context.bezierCurveTo(middle, ends[end], middle, ends[end + 1], this.right, ends[end + 1]);
+      }
       context.stroke();
-    }
+    });
   }
 
   drawTokens(context, chosen, y, height, theme, width) {

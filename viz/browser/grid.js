@@ -34,7 +34,7 @@ class Grid {
   }
 
   show(bytes) {
-    if (bytes === this.bytes) return;
+    if (sameBytes(bytes, this.bytes)) return;
     this.bytes = bytes;
     const { header, arrays } = unpack(bytes);
     this.header = header;

@@ -13,6 +13,13 @@ function unpack(bytes) {
   return { header, arrays };
 }
 
+/** Tell whether two runs of bytes are equal: a rerun of the page may bring the same ones again. */
+function sameBytes(one, other) {
+  if (one === other) return true;
+  if (!one || !other || one.length !== other.length) return false;
+  return one.every((byte, place) => byte === other[place]);
+}
+
 /** Colours and font of the page around the picture. */
 function themeOf(element) {
   const style = getComputedStyle(element);
