@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import models
 from models.errors import NoText
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = ["bert", "gpt2", "llama", "t5"]  # WordPiece, byte level, byte fallback, unigram
 TEXTS = {
     "NUL": "a\x00b",

@@ -20,6 +20,8 @@ from small_models import SENTENCE
 
 from models import errors, load_model, places
 
+pytestmark = pytest.mark.slow
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 UNREACHABLE = (
     "org/name is not on this machine and the hub cannot be reached: check the network, "

@@ -13,6 +13,8 @@ import models
 from models import capture
 from models.model import model_inputs
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "lazy", "dogs", "because", "cats", "sat", "on", "mats"]
 # Different lengths, and every third so long that it is cut: the cut is a state of the tokenizer.
 TEXTS = [" ".join(WORDS[number % 5 :] * (20 if number % 3 == 0 else 1 + number % 4)) for number in range(24)]

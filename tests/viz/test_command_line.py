@@ -20,6 +20,8 @@ from tests.viz.conftest import CAT, HEAD, LAYER
 from viz.__main__ import main
 from viz.export import FIGURES, PICTURES
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ONE_HEAD = ["--layer", str(LAYER), "--head", str(HEAD)]
 
@@ -187,7 +189,6 @@ def test_a_wrong_suffix_is_refused_before_a_model_is_loaded(
     assert ".gif" in capfd.readouterr().err
 
 
-@pytest.mark.slow
 def test_without_a_network_the_refusal_is_still_one_sentence() -> None:
     """In a process of its own, where what is logged would come out on standard error too."""
     command = [sys.executable, "-m", "viz", *HEATMAP, "--model", "org/model", "-o", "head.png"]

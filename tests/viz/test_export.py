@@ -17,6 +17,8 @@ from tests.viz.conftest import CAT, HEAD, LAYER
 from viz import CannotExport, Export, Look
 from viz.export import FIGURES, MIME, PICTURES, TABLES, format_of, table_rows
 
+pytestmark = pytest.mark.slow
+
 EVERY = [(figure, name) for figure in FIGURES for name in PICTURES] + [("table", name) for name in TABLES]
 
 

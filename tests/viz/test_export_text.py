@@ -19,7 +19,7 @@ from viz.paper import FIRST_FONT, fonts_for
 from viz.view import label
 
 # Boxes are drawn for what no font has, and the notice says so; matplotlib warns as well.
-pytestmark = pytest.mark.filterwarnings("ignore:Glyph .* missing from font")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Glyph .* missing from font")]
 UNWRITABLE = ("\uffff", "\ufffe", "\ufdd0", "\U0001ffff", "a\0b", "\x1b[31m", "\x85", "\ud800", "a\nb", "\r")
 TEXTS = (
     "The cat 猫 sat 😀 on 👩‍👩‍👧 the mat.",

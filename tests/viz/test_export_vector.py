@@ -19,6 +19,8 @@ from viz import Export, Look
 from viz.colours import MASKED, NOT_A_NUMBER
 from viz.export import FIGURES
 
+pytestmark = pytest.mark.slow
+
 SVG = "{http://www.w3.org/2000/svg}"
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 
