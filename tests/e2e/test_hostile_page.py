@@ -9,7 +9,7 @@ import threading
 import pytest
 from e2e_models import PAYLOADS, WORDS
 from playwright.sync_api import Page, expect
-from visitor import finished, flow, inspect
+from visitor import cell, finished, flow, inspect
 
 pytestmark = pytest.mark.e2e
 
@@ -54,6 +54,8 @@ def test_tokens_that_are_markup_are_text(open_page, markup_bert):
     labels = [text.strip() for text in drawn.all_text_contents()]
     for piece in ("<b>bold</b>", "$x$", "_a_", "&lt;i&gt;", "=1+1"):
         assert piece in labels
+    page.mouse.move(*cell(page, query=4, key=5))
+    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("<b>bold</b> (4) attends to $x$ (5)")
     page.locator(".flow-scroll").press("ArrowDown")
     for _ in range(4):
         page.locator(".flow-scroll").press("ArrowDown")

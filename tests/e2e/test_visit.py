@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import PHONE, finished, flow, grid, inspect, row_of, settled
+from visitor import PHONE, cell, finished, flow, grid, inspect, row_of, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -82,14 +82,8 @@ def test_ordinary_controls_select_the_same_head(open_page):
 
 def test_heatmap_hover_names_both_tokens_and_the_weight(open_page):
     page = open_page()
-    plot = page.locator(".js-plotly-plot")
     # "it" (8) attends to "cat" (2) with 0.71181 in the golden figures.
-    x, y = plot.evaluate(
-        """(plot) => { const { xaxis, yaxis } = plot._fullLayout; const box = plot.getBoundingClientRect();
-        return [box.left + xaxis._offset + xaxis.d2p(2), box.top + yaxis._offset + yaxis.d2p(8)]; }"""
-    )
-    page.mouse.move(x - 3, y - 3)
-    page.mouse.move(x, y)
+    page.mouse.move(*cell(page, query=8, key=2))
     hover = page.locator(".hoverlayer .hovertext")
     expect(hover).to_contain_text("it (8) attends to cat (2)")
     expect(hover).to_contain_text("weight 0.7118")

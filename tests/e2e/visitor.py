@@ -45,3 +45,17 @@ def row_of(page: Page, side: str, row: int) -> tuple[float, float]:
     height = int(flow(page).get_attribute("data-row-height"))
     x = box["x"] + (20 if side == "query" else box["width"] - 20)
     return x, box["y"] + 26 + (row + 0.5) * height
+
+
+def cell(page: Page, query: int, key: int) -> tuple[float, float]:
+    """Return where a pair of the heatmap stands on the page, scrolled into view, the pointer beside it."""
+    plot = page.locator(".js-plotly-plot")
+    plot.scroll_into_view_if_needed()
+    x, y = plot.evaluate(
+        """(plot, [query, key]) => {
+        const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
+        return [box.left + xaxis._offset + xaxis.d2p(key), box.top + yaxis._offset + yaxis.d2p(query)]; }""",
+        [query, key],
+    )
+    page.mouse.move(x - 3, y - 3)
+    return x, y

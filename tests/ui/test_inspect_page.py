@@ -89,6 +89,7 @@ def test_another_text_and_head():
     [
         ({"layer": "x"}, "The link's layer is ignored"),
         ({"layer": "7", "head": "40"}, "There is no layer 7, head 40 here: layer 5, head 11 is shown instead."),
+        ({"kind": "cross"}, "There is no cross attention here: encoder attention is shown instead."),
         ({"token": "key:99"}, "There is no token key:99 here: the flow shows all tokens."),
         ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
         ({"model": "no such model"}, "No model is called 'no such model'"),

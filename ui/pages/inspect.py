@@ -130,6 +130,8 @@ def _keep_in_range(trace: AttentionTrace) -> str:
     """Move a choice that this model or text does not have to the nearest one that it has; return the kind."""
     session = st.session_state
     if session.kind not in trace.kinds:
+        if session.kind:
+            st.info(f"There is no {session.kind} attention here: {trace.kinds[0]} attention is shown instead.")
         session.kind = trace.kinds[0]
     att = trace[session.kind]
     if session.token not in tokens_by_name(att):
