@@ -17,7 +17,8 @@ function unpack(bytes) {
 function sameBytes(one, other) {
   if (one === other) return true;
   if (!one || !other || one.length !== other.length) return false;
-  return one.every((byte, place) => byte === other[place]);
+  for (let place = 0; place < one.length; place++) if (one[place] !== other[place]) return false;
+  return true;
 }
 
 /** Colours and font of the page around the picture. */
