@@ -23,6 +23,12 @@ def allowed_models() -> tuple[str, ...] | None:
     return tuple(name.strip() for name in listed.split(",") if name.strip()) if listed else None
 
 
+def default_model() -> str:
+    """Return the model that the page opens with: the bundled one, unless the operator's list leaves it out."""
+    allowed = allowed_models()
+    return DEFAULT_MODEL if not allowed or DEFAULT_MODEL in allowed else allowed[0]
+
+
 def check_allowed(name: str) -> None:
     """Let a model's name through.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import streamlit as st
 
 from models.places import REVISION
-from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK
+from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
 from viz.view import TOKEN
@@ -112,6 +112,8 @@ def restore() -> None:
         choice, state.link_notices = from_link(st.query_params.to_dict())
         for name in NAMES:
             state[name] = getattr(choice, name)
+        if "model" not in st.query_params:
+            state.model = default_model()
     for name in NAMES:
         state[name] = state[name]
 

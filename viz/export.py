@@ -25,7 +25,7 @@ from viz.heatmap import draw_heatmap, heatmap
 from viz.outlines import truetype_in_pdf
 from viz.paper import drawing, fonts_for
 from viz.provenance import VERSION, as_json, provenance
-from viz.view import Look, label
+from viz.view import Look, head_title, label
 
 FIGURES = ("heatmap", "flow", "grid")
 PICTURES = ("png", "svg", "pdf", "html")
@@ -186,7 +186,8 @@ def _html(att: Attention, figure: str, layer: Any, head: Any, look: Look, origin
         )
     else:
         data = pack_flow(att, layer, head, look) if figure == "flow" else pack_grid(att, look, layer, head)
-        body = browser.standalone(figure, base64.b64encode(data).decode("ascii"))
+        title = head_title(att, layer, head) if figure == "flow" else f"All heads, {att.kind} attention"
+        body = browser.standalone(figure, title, base64.b64encode(data).decode("ascii"))
     return browser.page(f"Attention {figure}", body, as_json(origin))
 
 

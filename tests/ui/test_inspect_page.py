@@ -2,12 +2,13 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models import load_model
+from models import bundled, load_model
 
 pytestmark = pytest.mark.slow
 SECONDS = 60
@@ -127,3 +128,18 @@ def test_a_public_server_opens_only_its_own_models(monkeypatch):
     app = run(model="/etc")
     assert any("This server opens only these models: minilm." in message for message in messages(app))
     assert app.selectbox(key="model").options == ["minilm"]
+
+
+def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(bundled.minilm_folder(), folder)
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(folder))
+    app = run()
+    assert app.selectbox(key="model").value == str(folder)
+    assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert messages(app) == []
+
+
+def test_a_server_whose_only_model_does_not_open_says_so(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_MODELS", "org/absent")
+    assert any("org/absent is not on this machine" in message for message in messages(run()))

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+import models
 import viz
 from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
 from tests.viz.test_packing import unpack
@@ -127,3 +128,11 @@ def test_a_heatmap_brings_its_own_plotly(exported: Callable[[str, str], Export])
     text = exported("heatmap", "html").data.decode("utf-8")
     assert len(text) > 1_000_000
     assert "cdn.plot.ly" not in re.sub(r"/\*.*?\*/", "", text[:2000])
+
+
+@pytest.mark.parametrize(("figure", "title"), [("flow", "Layer 5, head 11, encoder"), ("grid", "All heads, encoder")])
+def test_a_file_says_what_it_shows(minilm: models.Model, figure: str, title: str) -> None:
+    """Away from the page, nothing else tells which head the lines are of."""
+    att = minilm.trace("The cat sat.")["encoder"]
+    page = viz.export(att, figure, "html", layer=5, head=11).data.decode()
+    assert f"<h1>{title} attention</h1>" in page

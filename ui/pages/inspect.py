@@ -17,7 +17,7 @@ from ui.components import flow_graph, head_grid
 from ui.controls import head_controls, model_controls, text_controls, tokens_by_name
 from ui.exporting import export_controls
 from ui.plain import plain
-from ui.settings import DEFAULT_MODEL
+from ui.settings import default_model
 from ui.state import Choice
 from viz import Look, heatmap
 from viz.flow import pack_flow
@@ -52,9 +52,13 @@ def _model() -> Model:
         model = open_model(choice.model, choice.revision)
     except Exception as error:
         problem = _sentence(error, f"opening {choice.model!r}")
-        name, revision = st.session_state.get("opened", (DEFAULT_MODEL, ""))
+        name, revision = st.session_state.get("opened", (default_model(), ""))
         st.session_state.model, st.session_state.revision = name, revision
-        model = open_model(name, revision)
+        try:
+            model = open_model(name, revision)
+        except Exception as worse:
+            st.error(plain(_sentence(worse, f"opening {name!r}")), icon=":material/error:")
+            st.stop()
     st.session_state.opened = (st.session_state.model, st.session_state.revision)
     with right:
         model_controls(model)
@@ -77,7 +81,7 @@ def _described(model: Model) -> str:
 
 
 def _trace(model: Model) -> AttentionTrace | None:
-    """Return the trace of the chosen text, or of the last one that could be traced, with one sentence about why."""
+    """Return the trace of the chosen text; None where it cannot be traced, with one sentence about why."""
     choice = state.chosen()
     try:
         trace = trace_of(model, choice.text, choice.pair, choice.target)

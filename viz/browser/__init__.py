@@ -31,10 +31,11 @@ def _read(name: str) -> str:
     return _HERE.joinpath(name).read_text(encoding="utf-8")
 
 
-def standalone(name: str, packed: str) -> str:
-    """Return the HTML that draws a picture from base64 data when the file is opened."""
+def standalone(name: str, title: str, packed: str) -> str:
+    """Return the HTML that names a picture and draws it from base64 data when the file is opened."""
     module = script(name).replace("export default function", "function mount", 1)
-    return f"""<div id="picture" class="standalone"></div>
+    return f"""<h1>{html.escape(title)}</h1>
+<div id="picture" class="standalone"></div>
 <style>{style(name)}</style>
 <script type="module">
 {module}
