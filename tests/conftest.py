@@ -12,7 +12,13 @@ with install_import_hook(["models", "analysis", "viz"], "beartype.beartype"):
 
 import pytest
 import torch
+from hypothesis import settings
 from transformers.utils import logging
+
+# A run tells of the code that changed, not of the dice; `pytest --hypothesis-profile=explore` throws them.
+settings.register_profile("same every time", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=3000, deadline=None)
+settings.load_profile("same every time")
 
 logging.disable_progress_bar()
 torch.set_num_threads(1)
