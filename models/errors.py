@@ -35,6 +35,10 @@ class NotEnoughMemory(HeadlightError):
     """The estimated bytes exceed what is free."""
 
 
+class TooLong(HeadlightError):
+    """The estimated time exceeds what the operator allows."""
+
+
 class BrokenModel(HeadlightError):
     """The checkpoint exists but does not load."""
 

@@ -11,13 +11,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
+    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    AutoImageProcessor,
     AutoModel,
+    AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from models.capture import IMPLEMENTATION
 from models.errors import (
@@ -30,7 +36,7 @@ from models.model import (
     Model,
 )
 from models.places import Place, brief, locate, read_config, refuse_unsafe, weight_files
-from models.proof import TOLERANCE, proven
+from models.proof import TOLERANCE, Senses, proven
 
 log = logging.getLogger("headlight.models")
 
@@ -52,7 +58,7 @@ def load_model(
     refuse_unsafe(place)
     torch_dtype, torch_device = _dtype(dtype), _device(device)
     _admit(place, torch_dtype)
-    tokenizer = _load_tokenizer(place)
+    senses = _load_senses(place, config)
     module, notices = _load_module(place, config, torch_dtype)
     try:
         nn.Module.to(module, torch_device)
@@ -60,7 +66,7 @@ def load_model(
     except RuntimeError as error:
         log.exception("moving %s to %s", place.name, torch_device)
         raise NotEnoughMemory(f"{place.name} does not fit on {torch_device}: load it with device='cpu'.") from error
-    return proven(module, tokenizer, place, notices)
+    return proven(module, senses, place, notices)
 
 
 def _admit(place: Place, dtype: torch.dtype) -> None:
@@ -77,6 +83,22 @@ def _admit(place: Place, dtype: torch.dtype) -> None:
                 f"{path.name} of {place.name} is no whole safetensors file ({brief(error)}): fetch it again."
             ) from error
     admit(int(1.2 * n_bytes), f"Loading {place.name}", "choose a smaller model, a half dtype, or close other programs")
+
+
+def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
+    """Return the processor of a model that reads pictures, else the tokenizer."""
+    if type(config) not in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING and type(config) not in IMAGE_PROCESSOR_MAPPING:
+        return Senses(_load_tokenizer(place))
+    if hasattr(config, "vocab_size") or hasattr(config, "text_config"):
+        return Senses(_load_tokenizer(place))
+    try:
+        return Senses(images=AutoImageProcessor.from_pretrained(place.folder, local_files_only=True))
+    except Exception as error:
+        log.exception("image processor of %s", place.name)
+        raise NoTokenizer(
+            f"{place.name} reads pictures and has no image processor that loads: save the one it was trained with "
+            "into the same folder (processor.save_pretrained)."
+        ) from error
 
 
 def _load_tokenizer(place: Place) -> PreTrainedTokenizerBase:
@@ -97,7 +119,7 @@ def _load_tokenizer(place: Place) -> PreTrainedTokenizerBase:
 
 
 def _load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> tuple[PreTrainedModel, tuple[str, ...]]:
-    auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModel
+    auto = _auto_class(config)
     options: dict[str, Any] = {
         "config": config,
         "dtype": dtype,
@@ -125,6 +147,20 @@ def _load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> 
             f"expected {tuple(expected)}; save or fetch both again."
         )
     return module, _loading_notices(module, info["missing_keys"], info["unexpected_keys"])
+
+
+def _auto_class(config: PreTrainedConfig) -> Any:
+    """Return what loads the model: with its head where that head lets it write."""
+    if config.is_encoder_decoder:
+        return AutoModelForSeq2SeqLM
+    head = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
+    writes = head in (config.architectures or ()) and not _is_bidirectional(config)
+    return AutoModelForCausalLM if writes else AutoModel
+
+
+def _is_bidirectional(config: PreTrainedConfig) -> bool:
+    # BERT and its kin have a causal head as well, for use as a decoder.
+    return getattr(config, "is_decoder", None) is False and type(config) in MODEL_FOR_MASKED_LM_MAPPING
 
 
 def _switches(module: PreTrainedModel) -> bool:

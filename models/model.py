@@ -1,38 +1,51 @@
-"""A loaded model that traces: text in, `AttentionTrace` out."""
+"""A loaded model that traces: a text or a picture in, `AttentionTrace` out."""
 
 from __future__ import annotations
 
-import inspect
 import logging
-import re
 import threading
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import repeat
+from time import perf_counter
+from typing import cast
 
 import torch
-from torch import nn
+from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from models.capture import Call, recording
-from models.errors import BrokenModel, NoAttention, NotEnoughMemory
-from models.memory import admit
-from models.tokens import Token, TokenReader
-from models.trace import Attention, AttentionTrace, Held, Layer, Replay, Source
+from models.cost import REMEDY, Budget, Costs, Estimate
+from models.decoding import GENERATED_TOKENS, shifted, written
+from models.errors import BrokenModel, NotEnoughMemory, NoText
+from models.forward import (
+    Layers,
+    in_order,
+    materialised_batch,
+    model_inputs,
+    replayed_batch,
+    trimmed,
+)
+from models.images import ImageReader, PatchSequence, patch_tokens
+from models.tokens import Token, TokenReader, TokenSequence
+from models.trace import Attention, AttentionTrace, Source
 
 log = logging.getLogger("headlight.models")
 
-GENERATED_TOKENS = 24
-_CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
+MOST_GENERATED = 256
+MOST_IN_BATCH = 64
+Progress = Callable[[int, int], None]
 # Two forward passes at once on a small machine only slow each other down.
 _forward_pass = threading.Semaphore(1)
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a visitor wants to know of a model before trusting its pictures."""
+    """What a visitor wants to know of a model before trusting its pictures.
+
+    `modality` is "text" or "image", what the model reads; `writes` says whether it can continue a text.
+    """
 
     name: str
     revision: str
@@ -47,6 +60,24 @@ class Card:
     capture: str
     proof: float
     notices: tuple[str, ...] = ()
+    modality: str = "text"
+    writes: bool = False
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One text as the model reads it: tokens and ids, and those of its decoder."""
+
+    source: Source
+    sequence: TokenSequence
+    notices: tuple[str, ...] = ()
+    decoder_ids: tuple[int, ...] = ()
+    decoder_tokens: tuple[Token, ...] = ()
+
+    @property
+    def n_tokens(self) -> int:
+        """How many positions there are, the decoder's included."""
+        return len(self.sequence.tokens) + len(self.decoder_tokens)
 
 
 class Model:
@@ -57,132 +88,219 @@ class Model:
     """
 
     def __init__(
-        self, module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, card: Card, *, bytes_per_pair: int = 2
+        self,
+        module: PreTrainedModel,
+        card: Card,
+        costs: Costs,
+        *,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        images: ImageReader | None = None,
     ) -> None:
         self.module = module
         self.tokenizer = tokenizer
         self.card = card
-        self._bytes_per_pair = bytes_per_pair
-        self._reader = TokenReader(tokenizer, card.max_tokens)
+        self.costs = costs
+        self._images = images
+        self._reader = TokenReader(tokenizer, card.max_tokens) if tokenizer is not None else None
 
     def __repr__(self) -> str:
         card = self.card
         return f"Model({card.name!r}, {card.n_layers} layers x {card.n_heads} heads, {'/'.join(card.kinds)})"
 
-    def trace(self, text: str, *, text_pair: str | None = None, target: str | None = None) -> AttentionTrace:
-        """Return the attention of one forward pass over `text`.
-
-        `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's
-        decoder reads; without it the decoder reads its own short greedy generation.
+    def estimate(
+        self, text: str, *, text_pair: str | None = None, target: str | None = None, generate: int = 0
+    ) -> Estimate:
+        """Return what `trace` with the same arguments would take.
 
         Raises:
             NoText: nothing in the text that the model can read.
+        """
+        reader = self._text_reader()
+        n_tokens = len(reader.read(text, text_pair).tokens) + max(0, generate)
+        if self.module.config.is_encoder_decoder:
+            n_tokens += GENERATED_TOKENS if target is None else len(reader.read(target, as_target=True).tokens)
+        return self.costs.estimate(n_tokens)
+
+    def trace(
+        self,
+        text: str | None = None,
+        *,
+        text_pair: str | None = None,
+        target: str | None = None,
+        generate: int = 0,
+        image: Image.Image | None = None,
+        progress: Progress | None = None,
+        budget: Budget | None = None,
+    ) -> AttentionTrace:
+        """Return the attention of one forward pass over a text, or over a picture.
+
+        `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's
+        decoder reads; without it the decoder reads its own short greedy generation. `generate` lets a decoder
+        continue the text by so many tokens first, and traces both. `progress(done, total)` is called after each
+        layer's attention, in this thread; what it raises ends the pass. `budget` refuses what would cost more.
+
+        Raises:
+            NoText: nothing in the text that the model can read, or the model does not read that kind of input.
             NotEnoughMemory: the trace would not fit; the sentence holds the estimate.
+            TooLong: the budget has fewer seconds than the estimate.
             BrokenModel: the tokenizer gives an id that the model has no embedding for, or the model cannot generate.
         """
-        sequence = self._reader.read(text, text_pair)
-        notices = list(sequence.notices)
-        inputs = model_inputs(self.module, sequence.inputs)
-        encoder_tokens = decoder_tokens = sequence.tokens
-        check_ids(self.module, sequence.tokens, self.card.name)
-        self._admit(len(sequence.tokens))
-        with _forward_pass, torch.inference_mode(), _memory_refusal(len(sequence.tokens)):
-            if self.module.config.is_encoder_decoder:
-                if target is None:
-                    decoder_ids, decoder_tokens = self._generated(inputs)
-                    notices.append("The decoder reads what the model itself generates, greedily; give a target text.")
-                else:
-                    decoder_ids, decoder_tokens, cut = self._read_target(target)
-                    check_ids(self.module, decoder_tokens, self.card.name)
-                    notices.extend(f"Target: {notice}" for notice in cut)
-                self._admit(len(sequence.tokens), len(decoder_tokens))
-                inputs["decoder_input_ids"] = decoder_ids
-            capture = replayed_layers if self.card.capture == "replayed" else materialised_layers
-            layers = capture(self.module, inputs)
-        source = Source(
-            self.card.name,
-            self.card.revision,
-            self.card.architecture,
-            self.card.device,
-            self.card.dtype,
-            self.card.capture,
-            text,
-            text_pair,
-            target,
-        )
-        tokens = {
-            "encoder": (encoder_tokens, encoder_tokens),
-            "decoder": (decoder_tokens, decoder_tokens),
-            "cross": (decoder_tokens, encoder_tokens),
-        }
-        attentions = {}
-        for kind, found in zip(self.card.kinds, in_order(layers), strict=True):
-            attentions[kind] = Attention(kind, found, *tokens[kind], source)
-        return AttentionTrace(attentions, tuple(notices), source)
+        budget = budget or Budget()
+        if image is not None:
+            return self._trace_image(image, progress, budget)
+        reading = self._read(text or "", text_pair, target)
+        self._admit([reading], budget)
+        with _forward_pass, torch.inference_mode(), _memory_refusal(reading.n_tokens):
+            reading = self._continued(self._with_decoder(reading), generate)
+            self._admit([reading], budget)
+            return self._run([reading], progress)[0]
 
-    def _admit(self, n_tokens: int, n_target: int = 0) -> None:
-        config = self.module.config.get_text_config()
-        width, n_layers = config.hidden_size, self.card.n_layers
-        n_all = n_tokens + n_target
-        n_bytes = 4 * n_all * width * (2 * n_layers + 16) + n_all**2 * self._bytes_per_pair
-        admit(n_bytes, f"Tracing {n_all:,} tokens", "shorten the text or choose a smaller model")
+    def trace_batch(
+        self, texts: Sequence[str], *, targets: Sequence[str] | None = None, budget: Budget | None = None
+    ) -> list[AttentionTrace]:
+        """Return the traces of many texts from one forward pass; the padding between their lengths is trimmed.
 
-    def _generated(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, tuple[Token, ...]]:
-        # No cache: it saves little on so few tokens, and T5's is too short where the decoder is deeper (5.23).
-        most = min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
-        try:
-            generate: Any = self.module.generate
-            generated = generate(**inputs, max_new_tokens=most, do_sample=False, num_beams=1, use_cache=False)
-        except (ValueError, TypeError, AttributeError, IndexError) as error:
-            log.exception("generating with %s", self.card.name)
-            raise BrokenModel(
-                f"{self.card.name} cannot generate a text for its decoder to read: give a target text."
-            ) from error
-        ids = generated[:, :-1] if generated.shape[1] > 2 else generated
-        return ids, self._reader.from_ids(ids[0].tolist())
+        Raises:
+            NoText: no texts or more than `MOST_IN_BATCH`, not a target for each, or nothing to read in one of them.
+            HeadlightError: as `trace`.
+        """
+        if not 1 <= len(texts) <= MOST_IN_BATCH or (targets is not None and len(targets) != len(texts)):
+            raise NoText(
+                f"A batch has 1 to {MOST_IN_BATCH} texts, and a target for each or for none; "
+                f"{len(texts)} texts and {len(targets or ())} targets came."
+            )
+        readings = [
+            self._read(text, None, target)
+            for text, target in zip(texts, targets or repeat(None, len(texts)), strict=True)
+        ]
+        budget = budget or Budget()
+        self._admit(readings, budget)
+        with _forward_pass, torch.inference_mode(), _memory_refusal(sum(one.n_tokens for one in readings)):
+            readings = [self._with_decoder(reading) for reading in readings]
+            return self._run(readings, None)
 
-    def _read_target(self, target: str) -> tuple[torch.Tensor, tuple[Token, ...], tuple[str, ...]]:
-        sequence = self._reader.read(target, as_target=True)
-        labels = torch.tensor([sequence.inputs["input_ids"]], device=self.module.device)
-        shift = getattr(self.module, "prepare_decoder_input_ids_from_labels", None)
-        if shift is not None and self.module.config.decoder_start_token_id is not None:
-            ids = shift(labels=labels)
+    def _text_reader(self) -> TokenReader:
+        if self._reader is None:
+            raise NoText(f"{self.card.name} reads pictures, not texts: give an image.")
+        return self._reader
+
+    def _read(self, text: str, text_pair: str | None, target: str | None) -> Reading:
+        sequence = self._text_reader().read(text, text_pair)
+        self._check_ids(sequence.tokens)
+        return Reading(self._source(text, text_pair, target), sequence, sequence.notices)
+
+    def _source(self, text: str, text_pair: str | None = None, target: str | None = None) -> Source:
+        card = self.card
+        made = (card.name, card.revision, card.architecture, card.device, card.dtype, card.capture)
+        return Source(*made, text, text_pair, target)
+
+    def _admit(self, readings: Sequence[Reading], budget: Budget) -> None:
+        # A batch is padded to its longest text.
+        longest = max(reading.n_tokens for reading in readings)
+        one = self.costs.estimate(longest)
+        n_rows = len(readings)
+        budget.admit(Estimate(n_rows * longest, n_rows * one.n_bytes, n_rows * one.seconds))
+
+    def _check_ids(self, tokens: tuple[Token, ...]) -> None:
+        check_ids(self.module, tokens, self.card.name)
+
+    def _with_decoder(self, reading: Reading) -> Reading:
+        """Return the reading with what an encoder-decoder's decoder reads: the target, or its own generation."""
+        if not self.module.config.is_encoder_decoder:
+            return reading
+        target = reading.source.target
+        if target is not None:
+            ids, tokens, notices = shifted(self.module, self._text_reader(), target, self.card.name)
+            self._check_ids(tokens)
         else:
-            ids = torch.cat([torch.full_like(labels[:, :1], self._start_id()), labels[:, :-1]], dim=1)
-        plain = self._reader.from_ids(ids[0].tolist())
-        # Shifted right by one, a token keeps the place in the target text that it had before.
-        tokens = tuple(
-            previous if previous.id == token.id else token
-            for token, previous in zip(plain, (plain[0], *sequence.tokens), strict=False)
-        )
-        return ids, tokens, sequence.notices
+            most = min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
+            inputs = model_inputs(self.module, reading.sequence.inputs)
+            ids = written(self.module, inputs, most, self.card.name)
+            ids = ids[:-1] if len(ids) > 2 else ids
+            start, *more = self._text_reader().from_ids(ids)
+            tokens = (start, *(replace(token, generated=True) for token in more))
+            notices = ("The decoder reads what the model itself generates, greedily; give a target text.",)
+        return replace(reading, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*reading.notices, *notices))
 
-    def _start_id(self) -> int:
-        for config in (self.module.generation_config, self.module.config):
-            for name in ("decoder_start_token_id", "bos_token_id"):
-                start = getattr(config, name, None)
-                if start is not None:
-                    return int(start)
-        raise BrokenModel(
-            f"{self.card.name} does not say which token its decoder starts with: "
-            "add decoder_start_token_id to its config.json."
-        )
+    def _continued(self, reading: Reading, n_tokens: int) -> Reading:
+        """Return the reading with the tokens that a decoder writes after the text."""
+        if n_tokens <= 0 or self.module.config.is_encoder_decoder:
+            return reading
+        if not self.card.writes:
+            raise BrokenModel(
+                f"{self.card.name} has no language-model head, so it cannot continue a text: "
+                "leave the continuation out, or load a checkpoint saved with its head (ForCausalLM)."
+            )
+        sequence = reading.sequence
+        room = (self.card.max_tokens or 10**9) - len(sequence.tokens)
+        most = min(n_tokens, MOST_GENERATED, room)
+        if most < 1:
+            notice = "There is no room for a continuation: the text alone is the most the model can read at once."
+            return replace(reading, notices=(*reading.notices, notice))
+        ids = written(self.module, model_inputs(self.module, sequence.inputs), most, self.card.name)
+        new = [replace(token, generated=True) for token in self._text_reader().from_ids(ids[len(sequence.tokens) :])]
+        inputs = {"input_ids": ids, "attention_mask": [1] * len(ids)}
+        notice = f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."
+        sequence = replace(sequence, tokens=(*sequence.tokens, *new), inputs=inputs)
+        return replace(reading, sequence=sequence, notices=(*reading.notices, notice))
+
+    def _run(self, readings: Sequence[Reading], progress: Progress | None) -> list[AttentionTrace]:
+        pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
+        inputs = model_inputs(self.module, *(reading.sequence.inputs for reading in readings), pad_id=pad_id or 0)
+        if self.module.config.is_encoder_decoder:
+            longest = max(len(reading.decoder_ids) for reading in readings)
+            rows = [[*one.decoder_ids, *[pad_id or 0] * (longest - len(one.decoder_ids))] for one in readings]
+            inputs["decoder_input_ids"] = torch.tensor(rows, device=self.module.device)
+        batch = self._captured(inputs, max(reading.n_tokens for reading in readings), progress)
+        return [self._trace_of(reading, layers) for reading, layers in zip(readings, batch, strict=True)]
+
+    def _captured(self, inputs: dict[str, torch.Tensor], n_tokens: int, progress: Progress | None) -> list[Layers]:
+        total = self.costs.n_layers
+        start = perf_counter()
+        if self.card.capture == "replayed":
+            on_call = None if progress is None else lambda done: progress(min(done, total), total)
+            batch = replayed_batch(body(self.module), inputs, on_call=on_call)
+        else:
+            batch = materialised_batch(body(self.module), inputs)
+            if progress is not None:
+                progress(total, total)
+        self.costs.learn(n_tokens, (perf_counter() - start) / len(batch))
+        return batch
+
+    def _trace_of(self, reading: Reading, layers: Layers) -> AttentionTrace:
+        tokens, decoder = reading.sequence.tokens, reading.decoder_tokens
+        sides = {"encoder": (tokens, tokens), "decoder": (decoder or tokens,) * 2, "cross": (decoder, tokens)}
+        found = in_order(trimmed(layers, len(tokens), len(decoder)))
+        attentions = {
+            kind: Attention(kind, of_kind, *sides[kind], reading.source)
+            for kind, of_kind in zip(self.card.kinds, found, strict=True)
+        }
+        return AttentionTrace(attentions, reading.notices, reading.source)
+
+    def _trace_image(self, image: Image.Image, progress: Progress | None, budget: Budget) -> AttentionTrace:
+        if self._images is None:
+            raise NoText(f"{self.card.name} reads texts, not pictures: give a text.")
+        patches = self._images.read(image)
+        n_patches = patches.grid[0] * patches.grid[1]
+        budget.admit(self.costs.estimate(n_patches))
+        with _forward_pass, torch.inference_mode(), _memory_refusal(n_patches):
+            layers = self._captured(image_inputs(self.module, patches), n_patches, progress)[0]
+        (found,) = in_order(layers)
+        tokens = patch_tokens(patches.grid, found[0].shape[1])
+        source = replace(self._source(""), image="sha256:" + sha256(patches.seen.tobytes()).hexdigest()[:12])
+        attention = Attention("encoder", found, tokens, tokens, source, key_grid=patches.grid)
+        return AttentionTrace({"encoder": attention}, (), source, image=patches.seen)
 
 
-def bytes_per_pair(layers: dict[str, list[Layer]]) -> int:
-    """Return about how many bytes each pair of positions costs while a text is traced, from one short trace.
+def body(module: PreTrainedModel) -> PreTrainedModel:
+    """Return the part of a model that has the attention: without the head that makes a logit for every word."""
+    writes = not module.config.is_encoder_decoder and module.can_generate()
+    return cast(PreTrainedModel, module.base_model) if writes else module
 
-    Next to nothing (a mask) where weights are replayed, but relative position biases (T5) are `[head, query, key]`,
-    with integer distances and copies on the way, and held weights are one such array per layer.
-    """
-    every = [layer for found in layers.values() for layer in found]
-    n_held = sum(layer.shape[0] for layer in every if isinstance(layer, Held))
-    biases = {
-        layer.bias.data_ptr(): layer.bias for layer in every if isinstance(layer, Replay) and layer.bias is not None
-    }
-    n_biased = sum(bias.shape[0] for bias in biases.values())
-    held_bytes = 4 * (n_held + 3 * max(layer.shape[0] for layer in every)) if n_held else 0
-    return 2 + held_bytes + (40 + 16 * n_biased if n_biased else 0)
+
+def image_inputs(module: PreTrainedModel, patches: PatchSequence) -> dict[str, torch.Tensor]:
+    """Return a picture's pixel values where the model is, in its dtype."""
+    return {name: values.to(module.device, module.dtype) for name, values in patches.inputs.items()}
 
 
 @contextmanager
@@ -199,9 +317,7 @@ def _memory_refusal(n_tokens: int) -> Iterator[None]:
         if not failed and "allocate memory" not in str(error):
             raise
         log.exception("out of memory at %d tokens", n_tokens)
-        raise NotEnoughMemory(
-            f"Tracing {n_tokens:,} tokens took more memory than is free: shorten the text or choose a smaller model."
-        ) from error
+        raise NotEnoughMemory(f"Tracing {n_tokens:,} tokens took more memory than is free: {REMEDY}.") from error
 
 
 def check_ids(module: PreTrainedModel, tokens: tuple[Token, ...], name: str) -> None:
@@ -217,85 +333,3 @@ def check_ids(module: PreTrainedModel, tokens: tuple[Token, ...], name: str) -> 
             f"The tokenizer gives {largest.display!r} the id {largest.id:,}, but {name} has only "
             f"{n_embeddings:,} embeddings: save the tokenizer it was trained with into its folder."
         )
-
-
-def model_inputs(module: nn.Module, encoded: Mapping[str, list[int]]) -> dict[str, torch.Tensor]:
-    """Return a tokenizer's lists as tensors `[1, token]`, only those that the model takes by name.
-
-    A tokenizer may give token types to a model that has none (Llama's, DistilBERT's).
-    """
-    taken = inspect.signature(module.forward).parameters
-    device = next(module.parameters()).device
-    return {name: torch.tensor([values], device=device) for name, values in encoded.items() if name in taken}
-
-
-def _options(module: nn.Module) -> dict[str, bool]:
-    # A cache would hold a second copy of every key and value during the only pass there is.
-    return {"use_cache": False} if "use_cache" in inspect.signature(module.forward).parameters else {}
-
-
-def in_order(layers: dict[str, list[Layer]]) -> list[list[Layer]]:
-    """Return the layers of each role in the order in which kinds are named."""
-    return [layers[role] for role in ("self", "encoder", "decoder", "cross") if layers.get(role)]
-
-
-def replayed_layers(
-    module: PreTrainedModel, inputs: dict[str, torch.Tensor], *, through_weights: bool = False
-) -> dict[str, list[Layer]]:
-    """Run one forward pass and return what each layer's weights depend on.
-
-    The roles are "self", or "encoder", "decoder" and "cross".
-    """
-    with recording(through_weights=through_weights) as calls:
-        module(**inputs, **_options(module))
-    names = {id(part): name for name, part in module.named_modules()}
-    layers: dict[str, list[Layer]] = defaultdict(list)
-    for call in calls:
-        role = _role(names.get(id(call.module), ""), call, encoder_decoder=module.config.is_encoder_decoder)
-        layers[role].append(call.replay.cpu())
-    return layers
-
-
-def _role(name: str, call: Call, *, encoder_decoder: bool) -> str:
-    if not encoder_decoder:
-        return "self"
-    if _CROSS.search(name) or _CROSS.search(type(call.module).__name__):
-        return "cross"
-    return "decoder" if "decoder" in name else "encoder"
-
-
-def materialised_layers(module: PreTrainedModel, inputs: dict[str, torch.Tensor]) -> dict[str, list[Layer]]:
-    """Run one forward pass in eager attention and return each layer's weights, by the same roles.
-
-    Raises:
-        NoAttention: the pass gave no attention weights.
-    """
-    output = module(**inputs, **_options(module), output_attentions=True)
-    fields = {
-        "self": "attentions",
-        "encoder": "encoder_attentions",
-        "decoder": "decoder_attentions",
-        "cross": "cross_attentions",
-    }
-    layers: dict[str, list[Layer]] = {}
-    for role, field in fields.items():
-        # Hybrid models have layers without attention weights between those that have some.
-        held = [weights[0].cpu() for weights in getattr(output, field, None) or () if weights is not None]
-        if held:
-            layers[role] = [Held(weights, _looks_causal(weights)) for weights in held]
-    if not layers:
-        raise NoAttention(no_attention(module))
-    return layers
-
-
-def _looks_causal(weights: torch.Tensor) -> bool:
-    _, n_query, n_key = weights.shape
-    return n_query == n_key and n_query > 1 and not bool(weights.triu(1).any())
-
-
-def no_attention(module: nn.Module) -> str:
-    """Return why a model is refused that computes no attention weights."""
-    return (
-        f"{type(module).__name__} computes no attention weights (it mixes tokens another way), "
-        "so there is nothing to show: choose a transformer with softmax attention."
-    )

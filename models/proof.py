@@ -1,79 +1,88 @@
-"""Loading ends with a proof: what we capture is compared with the model's own eager weights on a short text."""
+"""Loading ends with a proof: what we capture is compared with the model's own eager weights on a short input."""
 
 from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.image_processing_utils import BaseImageProcessor
 
 from models import bundled
 from models.capture import IMPLEMENTATION
-from models.errors import (
-    BrokenModel,
-    NoAttention,
-)
-from models.model import (
-    Card,
-    Model,
-    bytes_per_pair,
-    check_ids,
+from models.cost import Costs, sliding_windows
+from models.errors import BrokenModel, NoAttention
+from models.forward import (
+    Layers,
     in_order,
     materialised_layers,
     model_inputs,
     no_attention,
     replayed_layers,
 )
+from models.images import ImageReader, patch_tokens, probe_picture
+from models.model import Card, Model, body, check_ids, image_inputs
 from models.places import Place, brief, weight_files
+from models.replay import Layer
 from models.tokens import TokenReader
-from models.trace import Layer
 
 log = logging.getLogger("headlight.models")
 
-PROBE = "The quick brown fox jumps over the lazy dog."
+PROBE = "The quick brown fox jumps over the lazy dog. "
+# A text longer than a layer's sliding window shows whether the window is replayed; beyond this it would take long.
+LONGEST_PROBE = 512
 # Worst difference between replayed and eager weights that still counts as the same, by dtype. Measured over the
 # families of tests/models/test_families.py: 4e-7 in float32; the half types round the scores that eager computes.
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 2e-6, torch.float16: 5e-3, torch.bfloat16: 4e-2}
 
 
-def proven(
-    module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: Place, notices: tuple[str, ...]
-) -> Model:
-    """Choose the way of capture by a comparison on a short text, and describe the model.
+@dataclass(frozen=True)
+class Senses:
+    """What a model reads with: a tokenizer for texts, or a processor for pictures."""
+
+    tokenizer: PreTrainedTokenizerBase | None = None
+    images: BaseImageProcessor | None = None
+
+
+def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple[str, ...]) -> Model:
+    """Choose the way of capture by a comparison on a short input, and describe the model.
 
     Raises:
         NoAttention: the model gives no weights, or not one for each pair of tokens.
-        BrokenModel: the model does not run on a short text.
+        BrokenModel: the model does not run on a short input.
     """
-    max_tokens = _max_tokens(module, tokenizer)
-    layers: dict[str, list[Layer]] = {}
+    tokenizer = senses.tokenizer
+    max_tokens = _max_tokens(module, tokenizer) if tokenizer is not None else None
+    images = ImageReader(senses.images, module.config) if senses.images is not None else None
+    layers: Layers = {}
     try:
         with torch.inference_mode():
-            inputs = _probe(module, tokenizer, max_tokens, place.name)
+            if images is not None:
+                patches = images.read(probe_picture())
+                inputs = image_inputs(module, patches)
+            else:
+                assert tokenizer is not None
+                inputs = _probe(module, tokenizer, max_tokens, place.name)
             if module.config._attn_implementation == IMPLEMENTATION:
-                layers = replayed_layers(module, inputs, through_weights=True)
+                layers = replayed_layers(body(module), inputs, through_weights=True)
                 module.set_attn_implementation("eager")
-            eager = materialised_layers(module, inputs)
+            eager = materialised_layers(body(module), inputs)
     except (NoAttention, BrokenModel):
         raise
     except Exception as error:
-        log.exception("running %s on a short text", place.name)
+        log.exception("running %s on a short input", place.name)
         if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(no_attention(module)) from error
         raise BrokenModel(
             f"{place.name} does not run on a short text ({brief(error)}): "
             "choose a model of text, saved together with its own tokenizer."
         ) from error
-    if any(layer.shape[1] != layer.shape[2] for role, found in eager.items() if role != "cross" for layer in found):
-        raise NoAttention(
-            f"{type(module).__name__} gives its attention as windows around each token, not as one weight for each "
-            "pair of tokens, which Headlight cannot draw: choose a transformer with full attention."
-        )
+    if images is not None:
+        for layer in eager["self"]:
+            patch_tokens(patches.grid, layer.shape[1])
     difference = _worst_difference(layers, eager)
     dtype = module.dtype
     if difference is not None and difference <= TOLERANCE.get(dtype, 2e-6):
@@ -103,15 +112,18 @@ def proven(
         capture=capture,
         proof=difference,
         notices=notices,
+        modality="text" if images is None else "image",
+        writes=kinds == ("decoder",) and module.can_generate(),
     )
-    pairs = bytes_per_pair(layers if capture == "replayed" else eager)
-    return Model(module, tokenizer, card, bytes_per_pair=pairs)
+    costs = Costs(module, layers if capture == "replayed" else eager)
+    return Model(module, card, costs, tokenizer=tokenizer, images=images)
 
 
 def _probe(
     module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int | None, name: str
 ) -> dict[str, torch.Tensor]:
-    sequence = TokenReader(tokenizer, max_tokens).read(PROBE)
+    reader = TokenReader(tokenizer, min(max_tokens or LONGEST_PROBE, LONGEST_PROBE))
+    sequence = reader.read(PROBE * _repetitions(module, len(reader.read(PROBE).tokens)))
     check_ids(module, sequence.tokens, name)
     inputs = model_inputs(module, sequence.inputs)
     if module.config.is_encoder_decoder:
@@ -119,7 +131,13 @@ def _probe(
     return inputs
 
 
-def _worst_difference(replayed: dict[str, list[Layer]], eager: dict[str, list[Layer]]) -> float | None:
+def _repetitions(module: PreTrainedModel, n_tokens: int) -> int:
+    """Return how often the probe is repeated to be longer than any sliding window, once where that takes too long."""
+    widest = max((2 * window for window in sliding_windows(module)), default=0)
+    return 1 + widest // n_tokens if widest < LONGEST_PROBE else 1
+
+
+def _worst_difference(replayed: Layers, eager: Layers) -> float | None:
     """Return the largest difference of any weight, None where the two do not have the same layers."""
     shapes = [
         {role: [layer.shape for layer in found] for role, found in layers.items()} for layers in (replayed, eager)

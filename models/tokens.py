@@ -32,7 +32,8 @@ class Token:
     """One position of the model's input.
 
     `text` is the raw piece of the vocabulary, `display` the form a person reads, `start` and `end` its characters in
-    the source text (None where it stands for no text), `special` whether the tokenizer added it.
+    the source text (None where it stands for no text), `special` whether the tokenizer added it, `segment` which text
+    of a pair it belongs to (0 or 1), `generated` whether the model itself wrote it.
     """
 
     text: str
@@ -41,6 +42,8 @@ class Token:
     end: int | None
     special: bool
     display: str
+    segment: int = 0
+    generated: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class TokenReader:
                 self._with_source(token, texts[number or 0])
                 for token, number in zip(tokens, encoding.sequence_ids(), strict=True)
             )
+        tokens = _with_segments(tokens, encoding, encoded.get("token_type_ids"))
         ordinary = [token for token in tokens if not token.special]
         if not ordinary:
             raise NoText("This text has no token that the model can read: type at least one word.")
@@ -178,6 +182,18 @@ class TokenReader:
         if self._suffix and piece.endswith(self._suffix):
             piece = piece.removesuffix(self._suffix)
         return visible(piece.replace("▁", " "))
+
+
+def _with_segments(tokens: tuple[Token, ...], encoding: BatchEncoding, types: list[int] | None) -> tuple[Token, ...]:
+    """Return the tokens with the text of a pair that each belongs to; a separator closes the text before it."""
+    numbers = encoding.sequence_ids() if encoding.is_fast else types
+    if numbers is None or 1 not in numbers:
+        return tokens
+    placed, segment = [], 0
+    for token, number in zip(tokens, numbers, strict=True):
+        segment = segment if number is None else number
+        placed.append(replace(token, segment=segment))
+    return tuple(placed)
 
 
 def checked(text: str, name: str = "text") -> tuple[str, int]:

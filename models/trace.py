@@ -3,7 +3,7 @@
 `attn[layer, head, query, key]` is never held as a whole where the queries and keys that made it are known: a trace of
 a 12 x 12 model at 512 tokens holds 19 MB of q and k instead of 151 MB of weights, and computes a head in a fraction
 of a millisecond. Where only the weights can be had (families that are not on the attention interface), they are held
-behind the same class.
+behind the same class (models/replay.py has both).
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
+from torch.nn.functional import pad
 
 from models.errors import BadSelection
+from models.replay import ALL, Layer, Positions
 from models.tokens import Token
 
-Positions = slice | Sequence[int] | np.ndarray
-ALL = slice(None)
+# How much is computed at once where a head is looked at in strips: 64 MB of weights, and for pooled maps so few rows
+# that a sliding window's band stays narrow.
+STRIP_WEIGHTS = 2**24
 POOL_ROWS = 256
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a trace comes from: enough to make it again."""
+    """Where a trace comes from: enough to make it again. `image` is the hash of the picture that the model saw."""
 
     model: str
     revision: str
@@ -39,106 +42,7 @@ class Source:
     text: str
     text_pair: str | None = None
     target: str | None = None
-
-
-@dataclass(frozen=True)
-class Replay:
-    """What one layer's weights depend on; weights = softmax(scaling * q k^T, softcap, + bias, masked).
-
-    Shapes: `query` [n_heads, n_query, d_head]; `key` [n_kv_heads, n_key, d_head]; `mask` boolean (True = may attend)
-    or additive [1 or n_heads, n_query, n_key]; `bias` likewise; `sinks` [n_heads], extra logits that take attention
-    mass without being a key.
-    """
-
-    query: Float[Tensor, "head query d_head"]
-    key: Float[Tensor, "kv_head key d_head"]
-    scaling: float
-    mask: Tensor | None = None
-    bias: Tensor | None = None
-    causal: bool = False
-    softcap: float | None = None
-    sinks: Tensor | None = None
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """n_heads, n_query, n_key."""
-        return self.query.shape[0], self.query.shape[1], self.key.shape[1]
-
-    def rows(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
-        """Return whole rows of weights in float32."""
-        weights = self.scores(heads, queries)
-        if self.sinks is not None:
-            sinks = self.sinks[heads].float()[:, None, None].expand(-1, weights.shape[1], 1)
-            return torch.cat([weights, sinks], dim=-1).softmax(-1)[..., :-1]
-        return weights.softmax(-1)
-
-    def scores(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
-        """Return the scaled, masked scores in float32, the argument of the softmax."""
-        numbers = range(self.query.shape[0])[heads]
-        group = self.query.shape[0] // self.key.shape[0]
-        query = self.query[heads][:, queries].float()
-        key = self.key[[number // group for number in numbers]] if group > 1 else self.key[heads]
-        scores = query @ key.float().transpose(-1, -2) * self.scaling
-        if self.softcap is not None:
-            scores = torch.tanh(scores / self.softcap) * self.softcap
-        if self.bias is not None:
-            scores = scores + _of_heads(self.bias, heads)[:, queries].float()
-        if self.mask is not None and self.mask.dtype != torch.bool:
-            scores = scores + _of_heads(self.mask, heads)[:, queries].float()
-        allowed = self.allowed(heads, queries)
-        return scores if allowed is None else scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
-
-    def allowed(self, heads: slice, queries: Positions) -> Bool[Tensor, "head query key"] | None:
-        """Return which key each query may attend to, None where it is all of them."""
-        allowed = None
-        if self.mask is not None:
-            part = _of_heads(self.mask, heads)[:, queries]
-            allowed = part if part.dtype == torch.bool else part > torch.finfo(part.dtype).min / 2
-        if self.causal:
-            _, n_query, n_key = self.shape
-            order = torch.arange(n_query, device=self.query.device)[queries][:, None]
-            causal = (order >= torch.arange(n_key, device=self.query.device))[None]
-            allowed = causal if allowed is None else allowed & causal
-        return allowed
-
-    def cpu(self) -> Replay:
-        """Return the same on the CPU, so that a trace holds no accelerator memory."""
-        moved: dict[str, Any] = {
-            name: value.cpu() if isinstance(value, Tensor) else value for name, value in vars(self).items()
-        }
-        return Replay(**moved)
-
-
-def _of_heads(tensor: Tensor, heads: slice) -> Tensor:
-    return tensor if tensor.shape[0] == 1 else tensor[heads]
-
-
-@dataclass(frozen=True)
-class Held:
-    """One layer whose weights themselves were captured, `[head, query, key]`."""
-
-    weights: Float[Tensor, "head query key"]
-    causal: bool = False
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """n_heads, n_query, n_key."""
-        n_heads, n_query, n_key = self.weights.shape
-        return n_heads, n_query, n_key
-
-    def rows(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
-        """Return whole rows of weights in float32."""
-        return self.weights[heads][:, queries].float()
-
-    def allowed(self, heads: slice, queries: Positions) -> Bool[Tensor, "head query key"] | None:
-        """Return which key each query may attend to, None where it is all of them."""
-        if not self.causal:
-            return None
-        _, n_query, n_key = self.shape
-        return (torch.arange(n_query)[queries][:, None] >= torch.arange(n_key))[None]
-
-
-Layer = Replay | Held
+    image: str | None = None
 
 
 class Attention:
@@ -151,6 +55,8 @@ class Attention:
         query_tokens: tuple[Token, ...],
         key_tokens: tuple[Token, ...],
         source: Source,
+        *,
+        key_grid: tuple[int, int] | None = None,
     ) -> None:
         for number, layer in enumerate(layers):
             if layer.shape[1:] != (len(query_tokens), len(key_tokens)):
@@ -162,6 +68,8 @@ class Attention:
         self.query_tokens = query_tokens
         self.key_tokens = key_tokens
         self.source = source
+        # Where keys are patches of a picture: how many down and across; they are the last positions, row by row.
+        self.key_grid = key_grid
         self._layers = tuple(layers)
 
     @property
@@ -197,8 +105,7 @@ class Attention:
             BadSelection: no such layer, head or position.
         """
         self._check(layer, head)
-        rows = self._layers[layer].rows(slice(head, head + 1), self._positions("query", queries))[0]
-        return _readonly(rows[:, self._positions("key", keys)])
+        return self._block(layer, slice(head, head + 1), queries, keys)[0]
 
     def layer(self, layer: int, queries: Positions = ALL, keys: Positions = ALL) -> Float[np.ndarray, "head query key"]:
         """Return the weights of all heads of a layer, `[head, query, key]`.
@@ -206,8 +113,26 @@ class Attention:
         Raises:
             BadSelection: no such layer or position.
         """
-        rows = self._layer(layer).rows(ALL, self._positions("query", queries))
-        return _readonly(rows[:, :, self._positions("key", keys)])
+        self._layer(layer)
+        return self._block(layer, ALL, queries, keys)
+
+    def _block(
+        self, layer: int, heads: slice, queries: Positions, keys: Positions
+    ) -> Float[np.ndarray, "head query key"]:
+        """Return a block, computed a strip of rows at a time: the softmax needs all keys of a row, but not all rows."""
+        held = self._layers[layer]
+        rows, columns = self._positions("query", queries), self._positions("key", keys)
+        n_heads = len(range(held.shape[0])[heads])
+        places = np.arange(self.n_query)[rows]
+        block = np.empty((n_heads, len(places), len(np.arange(self.n_key)[columns])), dtype=np.float32)
+        n_rows = max(1, STRIP_WEIGHTS // (n_heads * self.n_key))
+        for start in range(0, len(places), n_rows):
+            part = places[start : start + n_rows]
+            run = isinstance(rows, slice) and rows.step in (None, 1)
+            strip = slice(int(part[0]), int(part[-1]) + 1) if run else part  # a run of rows is looked at without a copy
+            block[:, start : start + n_rows] = held.rows(heads, strip)[:, :, columns].numpy()
+        block.flags.writeable = False
+        return block
 
     def mask(
         self, layer: int, head: int, queries: Positions = ALL, keys: Positions = ALL
@@ -221,19 +146,23 @@ class Attention:
         rows, columns = self._positions("query", queries), self._positions("key", keys)
         allowed = self._layers[layer].allowed(slice(head, head + 1), rows)
         if allowed is None:
-            allowed = torch.ones(1, self.n_query, self.n_key, dtype=torch.bool)[:, rows]
+            shape = (len(np.arange(self.n_query)[rows]), len(np.arange(self.n_key)[columns]))
+            return _readonly(torch.ones(shape, dtype=torch.bool))
         return _readonly(allowed[0][:, columns])
 
-    def pooled(self, layer: int, head: int, size: int = 64) -> Float[np.ndarray, "query_block key_block"]:
+    def pooled(
+        self, layer: int, head: int, size: int = 64, *, queries: slice = ALL, keys: slice = ALL
+    ) -> Float[np.ndarray, "query_block key_block"]:
         """Return block maxima of one head, at most `size` x `size`, computed a strip of rows at a time.
 
-        Blocks are `ceil(n / size)` positions wide, the last one possibly less.
+        `queries` and `keys` are runs of positions, all of them if not given. Blocks are `ceil(n / size)` positions
+        wide, the last one possibly less.
 
         Raises:
-            BadSelection: no such layer or head, or a size below 1.
+            BadSelection: no such layer or head, a size below 1, or positions that are no run.
         """
         self._check(layer, head)
-        return self._pooled(layer, slice(head, head + 1), size)[0]
+        return self._pooled(layer, slice(head, head + 1), size, queries, keys)[0]
 
     def pooled_layer(self, layer: int, size: int = 64) -> Float[np.ndarray, "head query_block key_block"]:
         """Return the block maxima of all heads of a layer.
@@ -242,20 +171,49 @@ class Attention:
             BadSelection: no such layer, or a size below 1.
         """
         self._layer(layer)
-        return self._pooled(layer, ALL, size)
+        return self._pooled(layer, ALL, size, ALL, ALL)
 
-    def _pooled(self, layer: int, heads: slice, size: int) -> Float[np.ndarray, "head query_block key_block"]:
+    def pooled_layers(self, size: int = 64) -> Iterator[Float[np.ndarray, "head query_block key_block"]]:
+        """Yield the block maxima of each layer, computed when asked for: whoever stops asking stops the work.
+
+        Raises:
+            BadSelection: a size below 1.
+        """
+        for layer in range(self.n_layers):
+            yield self.pooled_layer(layer, size)
+
+    def _pooled(
+        self, layer: int, heads: slice, size: int, queries: slice, keys: slice
+    ) -> Float[np.ndarray, "head query_block key_block"]:
         if size < 1:
             raise BadSelection(f"A pooled map needs a size of at least 1, not {size}.")
         held = self._layers[layer]
-        _, n_query, n_key = held.shape
-        query_block, key_block = -(-n_query // size), -(-n_key // size)
-        strip = query_block * max(1, POOL_ROWS // query_block)
-        pools = []
-        for start in range(0, n_query, strip):
-            rows = held.rows(heads, slice(start, min(start + strip, n_query)))
-            pools.append(_block_maxima(_block_maxima(rows, -1, key_block), -2, query_block))
-        return _readonly(torch.cat(pools, dim=1))
+        first_query, n_query = self._run("query", queries)
+        first_key, n_key = self._run("key", keys)
+        query_block, key_block = max(1, -(-n_query // size)), max(1, -(-n_key // size))
+        n_heads = len(range(held.shape[0])[heads])
+        n_rows = max(1, min(POOL_ROWS, STRIP_WEIGHTS // (n_heads * self.n_key)) // query_block) * query_block
+        pool = torch.zeros(n_heads, -(-n_query // query_block), -(-n_key // key_block))
+        for start in range(0, n_query, n_rows):
+            rows = slice(first_query + start, first_query + min(start + n_rows, n_query))
+            band, low = held.band(heads, rows)
+            # The part of the band that lies in the wanted keys, from the edge of a block on.
+            band = band[:, :, max(0, first_key - low) : max(0, first_key + n_key - low)]
+            low = max(0, low - first_key)
+            if not band.shape[2]:
+                continue
+            block, before = divmod(low, key_block)
+            maxima = _block_maxima(_block_maxima(pad(band, (before, 0)), -1, key_block), -2, query_block)
+            row = start // query_block
+            pool[:, row : row + maxima.shape[1], block : block + maxima.shape[2]] = maxima
+        return _readonly(pool)
+
+    def _run(self, side: str, positions: slice) -> tuple[int, int]:
+        """Return the first position of a run and how many there are."""
+        start, stop, step = positions.indices(self.n_query if side == "query" else self.n_key)
+        if step != 1:
+            raise BadSelection(f"A pooled map needs a run of {side} positions, not every {step}th.")
+        return start, max(0, stop - start)
 
     def _positions(self, side: str, positions: Positions) -> Positions:
         """Return what torch can index with: a plain slice, or the numbers that NumPy would select."""
@@ -301,11 +259,15 @@ def _readonly_array(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class AttentionTrace:
-    """All attention of one forward pass: `trace["encoder"]` is an `Attention`; `notices` say what was cut or lost."""
+    """All attention of one forward pass: `trace["encoder"]` is an `Attention`; `notices` say what was cut or lost.
+
+    `image` is the picture that the model saw, after its processor's resizing and cropping, where it read one.
+    """
 
     attentions: Mapping[str, Attention]
     notices: tuple[str, ...]
     source: Source
+    image: UInt8[np.ndarray, "row column 3"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attentions", MappingProxyType(dict(self.attentions)))

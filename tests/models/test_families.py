@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
 import models
 from models import capture
-from models.trace import Replay
+from models.replay import Replay
 
 ROWS_SUM_BELOW_ONE = {"gpt_oss"}  # sinks take attention mass without being a key
 # Softcap, sinks, not on the attention interface: for these the plain forward is the eager one.

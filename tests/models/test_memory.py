@@ -103,7 +103,7 @@ def test_what_grows_with_the_square_of_the_text(loaded, monkeypatch):
     }
     assert growth["bert"] < 2.1
     assert growth["deberta-v2"] > growth["bert"] + 0.1
-    pairs = {family: loaded(family)._bytes_per_pair for family in ("bert", "t5", "deberta-v2")}
+    pairs = {family: loaded(family).costs.bytes_per_pair for family in ("bert", "t5", "deberta-v2")}
     # T5: 10 bias maps of 4 bytes (5 heads in the encoder's first layer, 5 in the decoder's), and what makes them.
     assert pairs["bert"] < 8 < 40 < pairs["t5"]
     assert pairs["deberta-v2"] >= 4 * 2 * 3

@@ -241,9 +241,9 @@ def test_architectures_without_attention_weights(family, found_out, tmp_path, mo
 def test_a_model_that_does_not_read_text(tmp_path):
     sizes = {"num_attention_heads": 2, "intermediate_size": 31, "image_size": 16, "patch_size": 8}
     AutoModel.from_config(ViTConfig(hidden_size=24, num_hidden_layers=1, **sizes)).save_pretrained(tmp_path / "eye")
-    refused(errors.NoTokenizer, "eye has no tokenizer that loads: ", tmp_path / "eye")
+    refused(errors.NoTokenizer, "eye reads pictures and has no image processor that loads: ", tmp_path / "eye")
     PreTrainedTokenizerFast(tokenizer_object=wordpiece(), **BERT_NAMES).save_pretrained(tmp_path / "eye")
-    refused(errors.BrokenModel, "eye does not run on a short text (", tmp_path / "eye")
+    refused(errors.NoTokenizer, "eye reads pictures and has no image processor that loads: ", tmp_path / "eye")
 
 
 @pytest.mark.parametrize("device", ["gpu", "meta", "cpu:3", "cuda:99", ""])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models import Attention, AttentionTrace, Source, Token
 from models.errors import BadSelection
-from models.trace import Held, Replay
+from models.replay import Held, Replay
 
 SOURCE = Source("small", "sha256:0", "Small", "cpu", "float32", "replayed", "a text")
 

@@ -1,0 +1,183 @@
+"""One forward pass of a batch, and what it tells of each layer's attention.
+
+Two ways, one result: replayed from queries and keys (models/capture.py), or the weights that the model gives itself
+(`output_attentions`, in eager attention). Both give, for each row of the batch, layers by role: "self", or "encoder",
+"decoder" and "cross".
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from models.capture import recording
+from models.errors import NoAttention
+from models.replay import Held, Layer
+
+Layers = dict[str, list[Layer]]
+ROLES = ("self", "encoder", "decoder", "cross")
+_CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
+# Found out once: a short text's forward pass takes only milliseconds.
+_taken: dict[type, frozenset[str]] = {}
+_names: WeakKeyDictionary[nn.Module, dict[int, str]] = WeakKeyDictionary()
+
+
+def model_inputs(module: nn.Module, *encoded: Mapping[str, Sequence[int]], pad_id: int = 0) -> dict[str, Tensor]:
+    """Return tokenizers' lists as tensors `[row, token]`, only those that the model takes by name.
+
+    A tokenizer may give token types to a model that has none (Llama's, DistilBERT's). Shorter rows are padded on the
+    right, where no position before the padding can tell.
+    """
+    taken, device = _parameters(module), next(module.parameters()).device
+    longest = max(len(row["input_ids"]) for row in encoded)
+    inputs = {}
+    for name in encoded[0]:
+        if name in taken:
+            padding = pad_id if name == "input_ids" else 0
+            rows = [[*row[name], *[padding] * (longest - len(row[name]))] for row in encoded]
+            inputs[name] = torch.tensor(rows, device=device)
+    if len(encoded) > 1 and "attention_mask" in taken and "attention_mask" not in inputs:
+        rows = [[position < len(row["input_ids"]) for position in range(longest)] for row in encoded]
+        inputs["attention_mask"] = torch.tensor(rows, dtype=torch.long, device=device)
+    return inputs
+
+
+def _parameters(module: nn.Module) -> frozenset[str]:
+    """Return the names that a module's forward takes."""
+    kind = type(module)
+    if kind not in _taken:
+        _taken[kind] = frozenset(inspect.signature(kind.forward).parameters)
+    return _taken[kind]
+
+
+def _options(module: nn.Module) -> dict[str, bool]:
+    # A cache would hold a second copy of every key and value during the only pass there is.
+    return {"use_cache": False} if "use_cache" in _parameters(module) else {}
+
+
+def replayed_layers(
+    module: PreTrainedModel,
+    inputs: Mapping[str, Tensor],
+    *,
+    through_weights: bool = False,
+    on_call: Callable[[int], None] | None = None,
+) -> Layers:
+    """Run one forward pass of one row and return what its layers' weights depend on; see `replayed_batch`."""
+    return replayed_batch(module, inputs, through_weights=through_weights, on_call=on_call)[0]
+
+
+def replayed_batch(
+    module: PreTrainedModel,
+    inputs: Mapping[str, Tensor],
+    *,
+    through_weights: bool = False,
+    on_call: Callable[[int], None] | None = None,
+) -> list[Layers]:
+    """Run one forward pass and return what each row's layers' weights depend on.
+
+    `on_call` is told after each attention call how many there were; the pass ends if it raises.
+
+    Raises:
+        NoAttention: the model cuts its input into windows.
+    """
+    with recording(through_weights=through_weights, on_call=on_call) as calls:
+        module(**inputs, **_options(module))
+    names = _names.get(module)
+    if names is None:
+        names = _names[module] = {id(part): name for name, part in module.named_modules()}
+    n_rows = _n_rows(inputs)
+    batch: list[Layers] = [defaultdict(list) for _ in range(n_rows)]
+    for call in calls:
+        if len(call.replays) != n_rows:
+            raise NoAttention(windowed(module))
+        role = _role(names.get(id(call.module), ""), call.module, encoder_decoder=module.config.is_encoder_decoder)
+        for layers, replay in zip(batch, call.replays, strict=True):
+            layers[role].append(replay.cpu())
+    return batch
+
+
+def _n_rows(inputs: Mapping[str, Tensor]) -> int:
+    return len(next(iter(inputs.values())))
+
+
+def _role(name: str, part: nn.Module, *, encoder_decoder: bool) -> str:
+    if not encoder_decoder:
+        return "self"
+    if _CROSS.search(name) or _CROSS.search(type(part).__name__):
+        return "cross"
+    return "decoder" if "decoder" in name else "encoder"
+
+
+def materialised_layers(module: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Layers:
+    """Run one forward pass of one row and return its layers' weights; see `materialised_batch`."""
+    return materialised_batch(module, inputs)[0]
+
+
+def materialised_batch(module: PreTrainedModel, inputs: Mapping[str, Tensor]) -> list[Layers]:
+    """Run one forward pass in eager attention and return each row's layers' weights, by the same roles.
+
+    Raises:
+        NoAttention: the pass gave no attention weights, or not one for each pair of positions.
+    """
+    output = module(**inputs, **_options(module), output_attentions=True)
+    fields = {
+        "self": "attentions",
+        "encoder": "encoder_attentions",
+        "decoder": "decoder_attentions",
+        "cross": "cross_attentions",
+    }
+    batch: list[Layers] = [{} for _ in range(_n_rows(inputs))]
+    for role, field in fields.items():
+        # Hybrid models have layers without attention weights between those that have some.
+        for held in (weights for weights in getattr(output, field, None) or () if weights is not None):
+            if not isinstance(held, Tensor) or held.dim() != 4 or len(held) != len(batch):
+                raise NoAttention(windowed(module))
+            if role != "cross" and held.shape[2] != held.shape[3]:
+                raise NoAttention(windowed(module))
+            for layers, weights in zip(batch, held.cpu(), strict=True):
+                layers.setdefault(role, []).append(Held(weights, _looks_causal(weights)))
+    if not batch[0]:
+        raise NoAttention(no_attention(module))
+    return batch
+
+
+def _looks_causal(weights: Tensor) -> bool:
+    _, n_query, n_key = weights.shape
+    return n_query == n_key and n_query > 1 and not bool(weights.triu(1).any())
+
+
+def in_order(layers: Layers) -> list[list[Layer]]:
+    """Return the layers of each role in the order in which kinds are named."""
+    return [layers[role] for role in ROLES if layers.get(role)]
+
+
+def trimmed(layers: Layers, n_tokens: int, n_target: int) -> Layers:
+    """Return the layers of one row of a batch without the padding on its right."""
+    lengths = {"cross": (n_target, n_tokens), "decoder": (n_target, n_target)}
+    return {
+        role: [layer.part(*lengths.get(role, (n_tokens, n_tokens))) for layer in found]
+        for role, found in layers.items()
+    }
+
+
+def no_attention(module: nn.Module) -> str:
+    """Return why a model is refused that computes no attention weights."""
+    return (
+        f"{type(module).__name__} computes no attention weights (it mixes tokens another way), "
+        "so there is nothing to show: choose a transformer with softmax attention."
+    )
+
+
+def windowed(module: nn.Module) -> str:
+    """Return why a model is refused whose weights are not a square of all positions."""
+    return (
+        f"{type(module).__name__} gives its attention as windows around each token, not as one weight for each "
+        "pair of tokens, which Headlight cannot draw: choose a transformer with full attention."
+    )

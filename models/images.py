@@ -1,0 +1,107 @@
+"""A picture to patches: what a vision encoder reads, through the processor that it was trained with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+from transformers.image_processing_utils import BaseImageProcessor
+
+from models.errors import BrokenModel, NoText
+from models.tokens import Token
+
+MOST_PIXELS = 64_000_000
+
+
+@dataclass(frozen=True)
+class PatchSequence:
+    """A picture as the model sees it: pixel values, the picture itself, and how many patches it has down and across."""
+
+    inputs: dict[str, Tensor]
+    seen: UInt8[np.ndarray, "row column 3"]
+    grid: tuple[int, int]
+
+
+class ImageReader:
+    """Reads pictures with one processor."""
+
+    def __init__(self, processor: BaseImageProcessor, config: Any) -> None:
+        self.processor: Any = processor
+        size = config.patch_size
+        self._patch = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+
+    def read(self, image: Image.Image) -> PatchSequence:
+        """Return the pixel values `[1, 3, row, column]` that the model's own processor makes of a picture.
+
+        Raises:
+            NoText: the picture is empty or has too many pixels, or its file is damaged.
+            BrokenModel: the processor gives no one picture in three colours.
+        """
+        if min(image.size) < 1 or image.size[0] * image.size[1] > MOST_PIXELS:
+            raise NoText(
+                f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, the most is {MOST_PIXELS:,} in all: "
+                "make it smaller."
+            )
+        try:
+            image = image.convert("RGB")
+        except (OSError, ValueError, SyntaxError) as error:
+            raise NoText("The picture's file is damaged: save it again as PNG or JPEG.") from error
+        given = dict(self.processor(image, return_tensors="pt"))
+        pixels = given.get("pixel_values")
+        if not isinstance(pixels, Tensor) or pixels.dim() != 4 or pixels.shape[:2] != (1, 3):
+            raise BrokenModel(
+                f"{type(self.processor).__name__} gives no one picture in three colours, but "
+                f"{list(getattr(pixels, 'shape', ()))}: choose a model that reads pictures whole."
+            )
+        rows, columns = pixels.shape[2] // self._patch[0], pixels.shape[3] // self._patch[1]
+        return PatchSequence({"pixel_values": pixels}, self._seen(pixels[0]), (rows, columns))
+
+    def _seen(self, pixels: Tensor) -> UInt8[np.ndarray, "row column 3"]:
+        """Return the picture after the processor's resizing and cropping, its normalisation undone."""
+        pixels = pixels.float()
+        if getattr(self.processor, "do_normalize", False):
+            mean, spread = (
+                torch.tensor(values).float().reshape(-1, 1, 1)
+                for values in (self.processor.image_mean, self.processor.image_std)
+            )
+            pixels = pixels * spread + mean
+        if getattr(self.processor, "do_rescale", True):
+            pixels = pixels / getattr(self.processor, "rescale_factor", 1 / 255)
+        seen = pixels.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy().copy()
+        seen.flags.writeable = False
+        return seen
+
+
+def patch_tokens(grid: tuple[int, int], n_tokens: int) -> tuple[Token, ...]:
+    """Return a token for each position: those that the model adds in front, then the patches, row by row.
+
+    Raises:
+        BrokenModel: there are fewer positions than patches.
+    """
+    rows, columns = grid
+    n_added = n_tokens - rows * columns
+    if n_added < 0:
+        raise BrokenModel(
+            f"The model joins patches on its way ({rows} x {columns} patches, {n_tokens} positions), so that weights "
+            "belong to no patch: choose a vision transformer of one resolution (ViT, DeiT, BEiT, DINOv2, CLIP)."
+        )
+    names = ["[CLS]", *(f"[added {number}]" for number in range(1, n_added))][:n_added]
+    added = [Token(name, number, None, None, True, name) for number, name in enumerate(names)]
+    patches = [
+        Token(f"patch {row},{column}", n_added + row * columns + column, None, None, False, f"{row},{column}")
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    return (*added, *patches)
+
+
+def probe_picture() -> Image.Image:
+    """Return a picture with something different in every place: what the proof at loading looks at."""
+    down, across = np.mgrid[0:96, 0:128]
+    colours = [(2 * across + down) % 256, (5 * down) % 256, (down * across // 16) % 256]
+    return Image.fromarray(np.stack(colours, axis=-1).astype(np.uint8))
