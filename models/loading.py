@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_MAPPING,
     AutoImageProcessor,
     AutoModel,
     AutoModelForCausalLM,
@@ -22,7 +22,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from models.capture import IMPLEMENTATION
@@ -87,9 +86,8 @@ def _admit(place: Place, dtype: torch.dtype) -> None:
 
 def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
     """Return the processor of a model that reads pictures, else the tokenizer."""
-    if type(config) not in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING and type(config) not in IMAGE_PROCESSOR_MAPPING:
-        return Senses(_load_tokenizer(place))
-    if hasattr(config, "vocab_size") or hasattr(config, "text_config"):
+    kind = MODEL_MAPPING.get(type(config), None)
+    if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
         return Senses(_load_tokenizer(place))
     try:
         return Senses(images=AutoImageProcessor.from_pretrained(place.folder, local_files_only=True))

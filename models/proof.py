@@ -76,10 +76,13 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         log.exception("running %s on a short input", place.name)
         if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(no_attention(module)) from error
-        raise BrokenModel(
-            f"{place.name} does not run on a short text ({brief(error)}): "
-            "choose a model of text, saved together with its own tokenizer."
-        ) from error
+        remedy = (
+            "choose a model of text, saved together with its own tokenizer"
+            if images is None
+            else "choose a vision encoder, saved together with its own image processor"
+        )
+        kind = "short text" if images is None else "picture"
+        raise BrokenModel(f"{place.name} does not run on a {kind} ({brief(error)}): {remedy}.") from error
     if images is not None:
         for layer in eager["self"]:
             patch_tokens(patches.grid, layer.shape[1])

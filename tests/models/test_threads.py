@@ -30,12 +30,12 @@ def traced(model: models.Model, text: str) -> tuple[list[np.ndarray], tuple[str,
 
 
 @pytest.mark.parametrize("family", ["bert", "deberta-v2", "gpt2", "bart", "minilm"])
-def test_eight_threads_see_what_one_sees(family, loaded, minilm):
+def test_sixteen_threads_see_what_one_sees(family, loaded, minilm):
     model = minilm if family == "minilm" else loaded(family)
-    texts = TEXTS[:8] if family == "minilm" else TEXTS
+    texts = TEXTS[:16] if family == "minilm" else TEXTS
     serial = [traced(model, text) for text in texts]
     assert any("are shown" in " ".join(notices) for _, notices, _ in serial) or family == "minilm"
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(16) as pool:
         together = list(pool.map(lambda text: traced(model, text), texts))
     for one, other in zip(serial, together, strict=True):
         assert one[1:] == other[1:]

@@ -1,0 +1,125 @@
+"""Two texts, or a text and what the model writes after it: every token says where it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_models import FAMILIES, SENTENCE, TARGET, sharpen
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+
+from models import Model, errors, load_model
+
+WRITERS = ("gpt2", "llama", "gemma2", "bloom")
+
+
+@pytest.fixture(scope="module")
+def writers(tmp_path_factory) -> dict[str, Model]:
+    """Decoders saved with the head that lets them write; Bloom's weights are materialised."""
+    return {name: load_model(str(with_head(name, tmp_path_factory.mktemp("writers") / name))) for name in WRITERS}
+
+
+def with_head(name: str, folder: Path) -> Path:
+    family = FAMILIES[name]()
+    torch.manual_seed(11)
+    module = AutoModelForCausalLM.from_config(family.config)
+    sharpen(module, 11)
+    module.save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=family.tokenizer(), **family.special).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_decoder_continues_its_text_and_both_are_traced(name, writers):
+    model = writers[name]
+    assert (model.card.writes, model.card.capture) == (True, FAMILIES[name]().capture)
+    plain, trace = model.trace(SENTENCE), model.trace(SENTENCE, generate=7)
+    n_prompt = len(plain["decoder"].query_tokens)
+    tokens = trace["decoder"].query_tokens
+    assert tokens[:n_prompt] == plain["decoder"].query_tokens
+    assert [token.generated for token in tokens] == [False] * n_prompt + [True] * (len(tokens) - n_prompt)
+    assert 1 <= len(tokens) - n_prompt <= 7
+    assert trace.notices[-1] == (
+        f"The last {len(tokens) - n_prompt} of {len(tokens)} tokens are the model's own continuation, greedily chosen."
+    )
+    folder = Path(model.module.name_or_path)
+    module = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
+    inputs = AutoTokenizer.from_pretrained(folder)(SENTENCE, return_tensors="pt")
+    inputs.pop("token_type_ids", None)
+    with torch.no_grad():
+        ids = inputs["input_ids"]
+        for _ in range(len(tokens) - n_prompt):  # greedy, by hand
+            ids = torch.cat([ids, module(input_ids=ids).logits[:, -1:].argmax(-1)], dim=1)
+        eager = module(input_ids=ids, output_attentions=True).attentions
+    assert [token.id for token in tokens] == ids[0].tolist()
+    for layer, expected in enumerate(eager):
+        # Measured: 9e-7.
+        assert np.abs(trace["decoder"].layer(layer) - expected[0].numpy()).max() <= 2e-6
+
+
+def test_the_prompt_sees_nothing_of_the_continuation(writers):
+    plain = writers["llama"].trace(SENTENCE)["decoder"]
+    both = writers["llama"].trace(SENTENCE, generate=5)["decoder"]
+    n_prompt = plain.n_query
+    for layer in range(both.n_layers):
+        assert not both.layer(layer, slice(0, n_prompt), slice(n_prompt, None)).any()
+        difference = both.layer(layer, slice(0, n_prompt), slice(0, n_prompt)) - plain.layer(layer)
+        assert np.abs(difference).max() <= 2e-6
+
+
+def test_a_continuation_ends_where_the_model_can_read_no_more(writers):
+    model = writers["gpt2"]
+    long = SENTENCE * 20
+    trace = model.trace(long, generate=5)
+    assert len(trace["decoder"].query_tokens) == 97
+    assert trace.notices[-1].startswith("There is no room for a continuation: ")
+    n_short = len(model.trace(SENTENCE)["decoder"].query_tokens)
+    assert len(model.trace(SENTENCE, generate=10_000)["decoder"].query_tokens) <= 97
+    assert len(model.trace(SENTENCE, generate=0)["decoder"].query_tokens) == n_short
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_without_a_head_there_is_no_continuation(family, loaded):
+    model = loaded(family)
+    assert not model.card.writes
+    with pytest.raises(errors.BrokenModel, match="has no language-model head, so it cannot continue a text: leave"):
+        model.trace(SENTENCE, generate=3)
+    assert model.trace(SENTENCE).kinds == model.card.kinds
+
+
+def test_what_an_encoder_decoder_writes_is_told_from_what_it_is_given(loaded):
+    own, given = loaded("bart").trace(SENTENCE), loaded("bart").trace(SENTENCE, target=TARGET)
+    start, *more = own["decoder"].query_tokens
+    assert not start.generated
+    assert more
+    assert all(token.generated for token in more)
+    assert not any(token.generated for token in given["decoder"].query_tokens)
+    assert not any(token.generated for token in own["encoder"].query_tokens)
+
+
+def test_every_token_of_a_pair_knows_its_text(minilm, loaded):
+    tokens = minilm.trace("the cat sat", text_pair="on a mat today")["encoder"].query_tokens
+    assert [token.text for token in tokens] == [
+        "[CLS]",
+        "the",
+        "cat",
+        "sat",
+        "[SEP]",
+        "on",
+        "a",
+        "mat",
+        "today",
+        "[SEP]",
+    ]
+    assert [token.segment for token in tokens] == [0] * 5 + [1] * 5
+    assert {token.segment for token in minilm.trace("the cat sat")["encoder"].query_tokens} == {0}
+    # Without token types of their own: RoBERTa's.
+    tokens = loaded("roberta").trace("the cat", text_pair="a dog")["encoder"].query_tokens
+    first, second = tokens.index(next(t for t in tokens if t.segment)), len(tokens)
+    assert 0 < first < second
+    assert {token.segment for token in tokens[:first]} == {0}
+    assert {token.segment for token in tokens[first:]} == {1}
+    assert "".join("the cat"[t.start : t.end] for t in tokens[:first] if t.start is not None) == "thecat"
+    assert "".join("a dog"[t.start : t.end] for t in tokens[first:] if t.start is not None) == "adog"
