@@ -212,7 +212,7 @@ class Attention:
         """Return the first position of a run and how many there are."""
         start, stop, step = positions.indices(self.n_query if side == "query" else self.n_key)
         if step != 1:
-            raise BadSelection(f"A pooled map needs a run of {side} positions, not every {step}th.")
+            raise BadSelection(f"A pooled map needs a run of {side} positions, not steps of {step}.")
         return start, max(0, stop - start)
 
     def _positions(self, side: str, positions: Positions) -> Positions:

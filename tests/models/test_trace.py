@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models import Attention, AttentionTrace, Source, Token
 from models.errors import BadSelection
-from models.replay import Held, Replay
+from models.replay import Held, Replay, Spans
 
 SOURCE = Source("small", "sha256:0", "Small", "cpu", "float32", "replayed", "a text")
 
@@ -134,6 +134,38 @@ def test_pooled_equals_the_maxima_of_blocks(n_query, n_key, size, causal, data):
     assert max(pooled.shape) <= size
     np.testing.assert_allclose(pooled, expected, atol=2e-7)
     np.testing.assert_allclose(found.pooled_layer(0, size=size)[1], expected, atol=2e-7)
+
+
+@settings(max_examples=150)
+@given(
+    reach=st.integers(0, 9),
+    rows=st.integers(1, 9),
+    size=st.integers(1, 29),
+    queries=st.tuples(st.integers(0, 46), st.integers(0, 46)).map(sorted),
+    keys=st.tuples(st.integers(0, 52), st.integers(0, 52)).map(sorted),
+)
+def test_pooled_parts_of_a_window_equal_the_maxima_of_blocks(reach, rows, size, queries, keys):
+    """A layer that sees a window, pooled in strips of few rows: bands begin and end inside blocks and parts."""
+    query, key = torch.arange(47)[:, None], torch.arange(53)
+    spans = Spans((query[:, 0] - reach).clamp(min=0), (query[:, 0] + reach + 1).clamp(max=53))
+    assert torch.equal(spans.allowed(slice(None), 0, 53)[0], (key - query).abs() <= reach)
+    found = attention(replay(2, 47, 53, 3, mask=spans))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.trace.POOL_ROWS", rows)
+        pooled = found.pooled(0, 1, size, queries=slice(*queries), keys=slice(*keys))
+        whole = found.weights(0, 1)
+        part = whole[slice(*queries), slice(*keys)]
+        high, wide = (max(1, math.ceil(length / size)) for length in part.shape)
+        starts = (range(0, part.shape[0], high), range(0, part.shape[1], wide))
+        expected = [[part[row : row + high, column : column + wide].max() for column in starts[1]] for row in starts[0]]
+        assert pooled.shape == (len(starts[0]), len(starts[1]))
+        np.testing.assert_allclose(pooled, np.array(expected).reshape(pooled.shape), atol=2e-7)
+        np.testing.assert_array_equal(found.pooled_layer(0, size)[1], found.pooled(0, 1, size))
+
+
+def test_a_pooled_map_is_of_a_run_of_positions(cross):
+    with pytest.raises(BadSelection, match=r"^A pooled map needs a run of key positions, not steps of 2\.$"):
+        cross.pooled(0, 0, keys=slice(0, 9, 2))
 
 
 def test_pooling_more_rows_than_a_strip_holds(monkeypatch):
