@@ -19,6 +19,10 @@ class UnsafeWeights(HeadlightError):
     """The weights are not in the safetensors format, or a file lies outside the model's folder."""
 
 
+class ForeignFormat(HeadlightError):
+    """What the folder holds is for another library: quantised weights, an adapter, GGUF, ONNX."""
+
+
 class RemoteCode(HeadlightError):
     """The model brings Python code of its own, which Headlight never runs."""
 

@@ -15,22 +15,16 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from transformers import (
-    CONFIG_MAPPING,
-    AutoConfig,
-    PreTrainedConfig,
-)
 
 from models import bundled
 from models.errors import (
     BrokenModel,
     HeadlightError,
     ModelUnreachable,
-    NoAttention,
-    RemoteCode,
     UnknownModel,
     UnsafeWeights,
 )
+from models.folders import models_within, refuse_foreign_weights, transformer_folder
 from models.memory import admit
 
 log = logging.getLogger("headlight.models")
@@ -40,8 +34,6 @@ REVISION = re.compile(r"(?!.*\.\.)\w[\w.-]{0,127}(/\w[\w.-]{0,127})*")
 _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 _UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
-# Families that mix tokens without attention weights; others are found out by running them.
-_NO_ATTENTION = {"fnet", "mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +66,7 @@ def locate(name: str, revision: str | None = None) -> Place:
         folder = Path(name).expanduser().resolve()
         if folder.is_dir():
             _refuse_revision(name, revision)
-            return Place(folder, folder.name or str(folder), "")
+            return Place(transformer_folder(folder), folder.name or str(folder), "")
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such home, no valid path
         log.info("%.80r is no folder: %s", name, error)
     if not HUB_ID.fullmatch(name) or ".." in name:
@@ -130,68 +122,50 @@ def _admit_download(name: str, revision: str | None) -> None:
     admit(size, f"Loading {name}", "choose a smaller model or close other programs")
 
 
-def read_config(place: Place) -> PreTrainedConfig:
-    """Return a model's configuration.
-
-    Raises:
-        UnknownModel: no readable config.json, or a type that transformers does not know.
-        RemoteCode: the architecture is Python code in the folder.
-        NoAttention: an architecture without attention weights.
-        BrokenModel: the configuration does not load.
-    """
-    path = place.folder / "config.json"
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-        model_type = str(described.get("model_type"))
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise UnknownModel(
-            f"{place.name} has no readable config.json: give a folder made by save_pretrained."
-        ) from error
-    if "auto_map" in described and model_type not in CONFIG_MAPPING:
-        raise RemoteCode(
-            f"{place.name} brings Python code of its own, which Headlight never runs: "
-            "choose a model whose architecture is part of transformers."
-        )
-    if model_type in _NO_ATTENTION:
-        raise NoAttention(
-            f"{place.name} is a {model_type} model, which computes no attention weights (it mixes tokens another way), "
-            "so there is nothing to show: choose a transformer with softmax attention."
-        )
-    if model_type not in CONFIG_MAPPING:
-        raise UnknownModel(
-            f"{place.name} is of the type {model_type[:60]!r}, which this version of transformers does not know: "
-            "choose another model or update transformers."
-        )
-    try:
-        return AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:
-        log.exception("config of %s", place.name)
-        raise BrokenModel(f"The config.json of {place.name} does not load ({brief(error)}): save it again.") from error
-
-
 def weight_files(place: Place) -> list[Path]:
     """Return the safetensors files of a model that transformers would read.
 
     Raises:
-        UnsafeWeights: there are none, or one lies outside the model's folder.
+        UnsafeWeights: there are none, or other formats are named.
+        ForeignFormat: there are none, but another library's.
+        BrokenModel: the index that names them cannot be read.
     """
-    index = place.folder / "model.safetensors.index.json"
     single = place.folder / "model.safetensors"
-    if single.exists() or not index.exists():
-        names = ["model.safetensors"] if single.exists() else []
-    else:
-        try:
-            names = sorted({str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()})
-        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-            raise BrokenModel(f"The weight index of {place.name} cannot be read: save the model again.") from error
+    names = [single.name] if single.exists() else sorted(set(weight_map(place).values()))
+    if not names:
+        refuse_foreign_weights(place.folder, place.name)
     if not names or not all(name.endswith(".safetensors") and "\0" not in name for name in names):
-        others = bool(names) or any(any(place.folder.glob(pattern)) for pattern in _UNSAFE)
-        why = "its weights are not safetensors (other formats can run code)" if others else "it has no safetensors file"
+        unsafe = bool(names) or any(any(place.folder.glob(pattern)) for pattern in _UNSAFE)
+        inner = models_within(place.folder)
+        if inner and not unsafe:
+            raise UnsafeWeights(
+                f"{place.name} has no weights, but folders in it are models: give one of them ({inner})."
+            )
+        why = "its weights are not safetensors (other formats can run code)" if unsafe else "it has no safetensors file"
         raise UnsafeWeights(
             f"{place.name} is refused, {why}: load it once in a place you trust and call "
             "save_pretrained(folder, safe_serialization=True)."
         )
     return [place.folder / name for name in names]
+
+
+def weight_map(place: Place) -> dict[str, str]:
+    """Return which file holds which weight, as the index of a sharded checkpoint says; empty where there is none.
+
+    Raises:
+        BrokenModel: the index cannot be read.
+    """
+    index = place.folder / "model.safetensors.index.json"
+    if not index.exists() or (place.folder / "model.safetensors").exists():
+        return {}
+    try:
+        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        return {str(weight): str(file) for weight, file in named.items()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise BrokenModel(
+            f"The weight index of {place.name} cannot be read (expected a weight_map in {index.name}): "
+            "save or fetch the model again."
+        ) from error
 
 
 def refuse_unsafe(place: Place) -> None:
@@ -210,7 +184,7 @@ def refuse_unsafe(place: Place) -> None:
             )
 
 
-def brief(error: Exception) -> str:
+def brief(error: BaseException) -> str:
     """Return the first line of an error, short enough to quote in a sentence."""
     first = str(error).strip().splitlines()
     return (first[0] if first else type(error).__name__)[:160]

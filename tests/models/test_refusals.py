@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from small_models import BERT_NAMES, ROBERTA_NAMES, byte_level_marked, wordpiece
 from transformers import AutoModel, FNetConfig, LongformerConfig, MambaConfig, PreTrainedTokenizerFast, ViTConfig
 
-from models import HeadlightError, bundled, errors, load_model, places
+from models import HeadlightError, bundled, configs, errors, load_model
 
 REMEDY = "give a bundled name (minilm), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-"
 
@@ -56,13 +56,13 @@ def refused(kind: type[HeadlightError], sentence: str, name: str | Path, **optio
 def test_unknown_names(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if name == ".":
-        refused(errors.UnknownModel, f"{tmp_path.name} has no readable config.json: give a folder made by save_", name)
+        refused(errors.UnknownModel, f"{tmp_path.name} has no config.json: give a folder made by save_", name)
     else:
         refused(errors.UnknownModel, f"No model is called {name.strip()[:80]!r}: {REMEDY}", name)
 
 
 def test_a_folder_above_is_no_model():
-    refused(errors.UnknownModel, "/ has no readable config.json: give a folder made by save_pretrained.", "/")
+    refused(errors.UnknownModel, "/ has no config.json: give a folder made by save_pretrained.", "/")
 
 
 def no_config(folder: Path) -> None:
@@ -124,12 +124,22 @@ def link_out(name: str) -> Callable[[Path], None]:
 NOT_SAFE = (
     "spoilt is refused, its weights are not safetensors (other formats can run code): load it once in a place you"
 )
-UNREADABLE_INDEX = "The weight index of spoilt cannot be read: save the model again."
+UNREADABLE_INDEX = (
+    "The weight index of spoilt cannot be read (expected a weight_map in model.safetensors.index.json): save or fetch"
+)
 SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = {
-    "no config": (no_config, errors.UnknownModel, "spoilt has no readable config.json: give a folder made by save_"),
-    "config is no JSON": (config_of("{"), errors.UnknownModel, "spoilt has no readable config.json: "),
-    "config is a list": (config_of("[]"), errors.UnknownModel, "spoilt has no readable config.json: "),
-    "config is deep": (config_of("[" * 100_000), errors.UnknownModel, "spoilt has no readable config.json: "),
+    "no config": (no_config, errors.UnknownModel, "spoilt has no config.json: give a folder made by save_pretrained."),
+    "config is no JSON": (
+        config_of("{"),
+        errors.UnknownModel,
+        "spoilt has no readable config.json (Expecting property",
+    ),
+    "config is a list": (
+        config_of("[]"),
+        errors.UnknownModel,
+        "spoilt has no readable config.json (expected an object of settings, came a list",
+    ),
+    "config is deep": (config_of("[" * 100_000), errors.UnknownModel, "spoilt has no readable config.json (maximum"),
     "no type": (config_of("{}"), errors.UnknownModel, "spoilt is of the type 'None', which this version of transform"),
     "odd type": (config_of('{"model_type": [1]}'), errors.UnknownModel, "spoilt is of the type '[1]', which this "),
     "unknown type": (
@@ -145,7 +155,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = 
     "heads that do not divide": (
         lambda folder: configure(folder, num_attention_heads=5),
         errors.BrokenModel,
-        "spoilt does not load (The hidden size (42) is not a multiple of the number of attention heads (5)): save or",
+        "The config.json of spoilt makes no model (The hidden size (42) is not a multiple of the number of attention ",
     ),
     "other shapes": (
         lambda folder: configure(folder, vocab_size=99),
@@ -158,8 +168,8 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = 
         errors.RemoteCode,
         "spoilt brings Python code of its own, which Headlight never runs: choose a model whose architecture is part",
     ),
-    "no tokenizer": (no_tokenizer, errors.NoTokenizer, "spoilt has no tokenizer that loads: save the one it was trai"),
-    "broken tokenizer": (broken_tokenizer, errors.NoTokenizer, "spoilt has no tokenizer that loads: save the one it"),
+    "no tokenizer": (no_tokenizer, errors.NoTokenizer, "spoilt has no tokenizer that loads (no vocabulary in the "),
+    "broken tokenizer": (broken_tokenizer, errors.NoTokenizer, "spoilt has no tokenizer that loads (Expecting value"),
     "foreign tokenizer": (foreign_tokenizer, errors.BrokenModel, "The tokenizer gives 'er' the id 303, but spoilt has"),
     "pickles": (pickled_weights, errors.UnsafeWeights, NOT_SAFE),
     "no weights": (no_weights, errors.UnsafeWeights, "spoilt is refused, it has no safetensors file: load it once"),
@@ -230,7 +240,7 @@ NO_WEIGHTS_TO_SHOW = {
 @pytest.mark.parametrize("family", NO_WEIGHTS_TO_SHOW)
 def test_architectures_without_attention_weights(family, found_out, tmp_path, monkeypatch):
     if found_out == "by running it":
-        monkeypatch.setattr(places, "_NO_ATTENTION", set())
+        monkeypatch.setattr(configs, "_NO_ATTENTION", set())
     config, sentence = NO_WEIGHTS_TO_SHOW[family]
     AutoModel.from_config(config).save_pretrained(tmp_path / family)
     PreTrainedTokenizerFast(tokenizer_object=wordpiece(), **BERT_NAMES).save_pretrained(tmp_path / family)
@@ -268,15 +278,15 @@ def test_weights_that_the_checkpoint_lacks_are_named_on_the_card(folder):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     assert load_model(str(folder)).card.notices == (
         "1 weight is not in the checkpoint and was initialised at random (encoder.layer.1.attention.self.key.weight): "
-        "do not trust pictures of the layers that they belong to.",
+        "do not trust pictures of these layers or of any after them.",
     )
 
 
 @pytest.mark.parametrize(
     ("n_layers", "sentence"),
     [
-        (3, "16 weights are not in the checkpoint and were initialised at random (encoder.layer.2."),
-        (1, "The checkpoint has layers that config.json does not count (encoder.layer.1."),
+        (3, "16 weights are not in the checkpoint and were initialised at random (encoder.layer.2 (16)): do not"),
+        (1, "The checkpoint has layers that config.json does not count (encoder.layer.1 (16)): the model"),
     ],
 )
 def test_a_config_that_counts_layers_otherwise_is_said_on_the_card(n_layers, sentence, folder):

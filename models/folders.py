@@ -1,0 +1,96 @@
+"""What a folder holds that is not a model for Headlight, said by name, and where the model in it lies."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from models.errors import ForeignFormat, UnknownModel
+
+# Only these are looked for, at the top and one folder down; what a name stands for.
+_FORMATS = {
+    "*.gguf": "GGUF",
+    "*.onnx": "ONNX",
+    "saved_model.pb": "TensorFlow",
+    "tf_model.h5": "TensorFlow",
+    "flax_model.msgpack": "Flax",
+    "openvino_model.xml": "OpenVINO",
+    "*.mlpackage": "Core ML",
+    "*.engine": "TensorRT",
+}
+_MOST_NAMED = 5
+
+
+def transformer_folder(folder: Path) -> Path:
+    """Return the folder of the transformer within one of sentence-transformers, any other folder as it is.
+
+    Older ones keep it in `0_Transformer`, as their modules.json says.
+    """
+    if (folder / "config.json").exists():
+        return folder
+    for module in _json(folder / "modules.json", []):
+        if isinstance(module, dict) and str(module.get("type")).endswith(".Transformer"):
+            try:
+                inner = (folder / str(module.get("path"))).resolve()
+                if inner.is_relative_to(folder.resolve()) and (inner / "config.json").is_file():
+                    return inner
+            except (OSError, ValueError):  # too long, or no path at all
+                continue
+    return folder
+
+
+def refuse_what_is_no_model(folder: Path, name: str) -> None:
+    """Let a folder through that may be a whole model.
+
+    Raises:
+        ForeignFormat: it holds an adapter, or weights of another library.
+        UnknownModel: it holds folders with models in them.
+    """
+    adapter = folder / "adapter_config.json"
+    if adapter.exists():  # with PEFT beside it, transformers would open the base that it names, wherever that lies
+        base = _json(adapter, {}).get("base_model_name_or_path")
+        of = f" for {str(base)[:80]}" if base else ""
+        raise ForeignFormat(
+            f"{name} is an adapter{of} and no whole model (adapter_config.json): merge it into its base model "
+            "(merge_and_unload) and save that with save_pretrained."
+        )
+    if (folder / "config.json").exists():
+        return
+    refuse_foreign_weights(folder, name)
+    inner = models_within(folder)
+    if inner:
+        raise UnknownModel(f"{name} has no config.json, but folders in it do: give one of them ({inner}).")
+
+
+def refuse_foreign_weights(folder: Path, name: str) -> None:
+    """Let a folder without safetensors through, unless another library's weights or another folder explain it.
+
+    Raises:
+        ForeignFormat: the weights are another library's.
+    """
+    for pattern, library in _FORMATS.items():
+        found = sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")])
+        if found:
+            path = str(found[0].relative_to(folder))[:80]
+            raise ForeignFormat(
+                f"{name} has its weights in the format of {library} ({path}), expected safetensors: "
+                "choose the model that it was made from, saved with save_pretrained."
+            )
+
+
+def models_within(folder: Path) -> str:
+    """Return the names of the folders in this one that hold a model, as one reads a list; empty if there are none."""
+    # checkpoint-1000 comes after checkpoint-500.
+    names = sorted((path.parent.name for path in folder.glob("*/config.json")), key=lambda name: (len(name), name))
+    shown = [name[:60] for name in names[-_MOST_NAMED:]]
+    return ", ".join([*(["…"] if len(names) > _MOST_NAMED else []), *shown])
+
+
+def _json(path: Path, default: Any) -> Any:
+    """Return what a file holds, the default where it is not of its kind."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return default
+    return found if isinstance(found, type(default)) else default

@@ -1,0 +1,105 @@
+"""Weights that are no numbers, and attention that says nothing: found at load and told by name, never repaired."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from models.replay import Layer
+
+_MOST_NAMED = 4
+
+
+def weight_notices(module: nn.Module) -> Iterator[str]:
+    """Yield a sentence about weights that are NaN or infinite, and one about matrices that hold one value only."""
+    bad, constant = [], []
+    matrices = _matrices(module)
+    for name, tensor in _tensors(module):
+        n_bad = int((~torch.isfinite(tensor)).sum())
+        if n_bad:
+            kind = "NaN" if bool(torch.isnan(tensor).any()) else "infinite"
+            bad.append(f"{name} ({n_bad:,} of {tensor.numel():,} values {kind})")
+        elif name in matrices and bool((tensor == tensor.flatten()[0]).all()):
+            constant.append(f"{name} (all {float(tensor.flatten()[0]):g})")
+    if bad:
+        yield (
+            f"{_counted(len(bad), 'weight tensor is', 'weight tensors are')} damaged: {_listed(bad)}; pictures show "
+            "what the model computes with them, values that are no numbers as such: fetch or save the model again."
+        )
+    if constant:
+        yield (
+            f"{_counted(len(constant), 'weight matrix holds', 'weight matrices hold')} one value only: "
+            f"{_listed(constant)}; they tell no token from another, so attention that depends on them is uniform or "
+            "the same everywhere."
+        )
+
+
+def attention_notices(layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
+    """Yield a sentence about heads that attend to every key alike on the short text, and one about heads that are NaN.
+
+    `layers` are those of each role ("self", or "encoder", "decoder", "cross").
+    """
+    uniform, bad = [], []
+    for role, found in layers.items():
+        where = "" if role == "self" else f"{role} "
+        for number, layer in enumerate(found):
+            weights, allowed = layer.rows(slice(None), slice(None)), layer.allowed(slice(None), slice(None))
+            heads = range(weights.shape[0])
+            masked = torch.zeros_like(weights, dtype=torch.bool) if allowed is None else ~allowed.expand_as(weights)
+            highest = weights.masked_fill(masked, 0).amax(-1)
+            lowest = weights.masked_fill(masked, 1).amin(-1)
+            flat = ((highest == lowest) | (masked.sum(-1) >= weights.shape[-1] - 1)).all(-1)
+            numbers = torch.isfinite(weights).flatten(1).all(-1)
+            uniform += [f"{where}layer {number} head {head}" for head in heads if flat[head] and weights.shape[-1] > 1]
+            bad += [f"{where}layer {number} head {head}" for head in heads if not numbers[head]]
+    if uniform:
+        yield (
+            f"{_counted(len(uniform), 'head attends', 'heads attend')} to every token alike on a short text "
+            f"({_listed(uniform)}): no query or key tells tokens apart there."
+        )
+    if bad:
+        yield (
+            f"{_counted(len(bad), 'head is', 'heads are')} not a number on a short text ({_listed(bad)}): "
+            "the weights are damaged or too large for this dtype."
+        )
+
+
+@contextmanager
+def finite_weights(module: nn.Module) -> Iterator[bool]:
+    """Put zeros in place of bad values for a while; gives whether there were any.
+
+    Whether what is captured is what the model computes does not depend on values, but NaN equals nothing, and with
+    NaN nothing could be proven.
+    """
+    spoilt = [(tensor, tensor.data) for _, tensor in _tensors(module) if not bool(torch.isfinite(tensor).all())]
+    try:
+        for tensor, values in spoilt:
+            tensor.data = torch.nan_to_num(values, 0.0, 0.0, 0.0)
+        yield bool(spoilt)
+    finally:
+        for tensor, values in spoilt:
+            tensor.data = values
+
+
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in module.named_parameters():
+        if tensor.is_floating_point():
+            yield name, tensor
+
+
+def _matrices(module: nn.Module) -> set[str]:
+    """Return the names of weights of two axes and more, but for tables: a table of one kind of token may be zero."""
+    tables = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Embedding)}
+    return {name for name, tensor in module.named_parameters() if tensor.dim() >= 2 and tensor.numel() > 1} - tables
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    more = len(parts) - _MOST_NAMED
+    return ", ".join(parts[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
