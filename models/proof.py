@@ -23,6 +23,7 @@ from models.forward import (
     no_attention,
     replayed_layers,
 )
+from models.health import attention_notices, finite_weights
 from models.images import ImageReader, patch_tokens, probe_picture
 from models.model import Card, Model, body, check_ids, image_inputs
 from models.places import Place, brief, weight_files
@@ -59,7 +60,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     images = ImageReader(senses.images, module.config) if senses.images is not None else None
     layers: Layers = {}
     try:
-        with torch.inference_mode():
+        with finite_weights(module) as repaired, torch.inference_mode():
             if images is not None:
                 patches = images.read(probe_picture())
                 inputs = image_inputs(module, patches)
@@ -101,6 +102,8 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     )
     first = in_order(eager)[0]
     revision = place.revision or "sha256:" + bundled.sha256(weight_files(place)[0])[:12]
+    if not repaired:  # else the weights were named, and these layers are not the model's own
+        notices = (*notices, *attention_notices(layers if capture == "replayed" else eager))
     card = Card(
         name=place.name,
         revision=revision,
@@ -141,18 +144,24 @@ def _repetitions(module: PreTrainedModel, n_tokens: int) -> int:
 
 
 def _worst_difference(replayed: Layers, eager: Layers) -> float | None:
-    """Return the largest difference of any weight, None where the two do not have the same layers."""
+    """Return the largest difference of any weight, None where nothing is proven.
+
+    So it is where the two do not have the same layers, where only one of them is a number, and where a layer has none.
+    """
     shapes = [
         {role: [layer.shape for layer in found] for role, found in layers.items()} for layers in (replayed, eager)
     ]
     if shapes[0] != shapes[1]:
         return None
-    everything = slice(None)
-    return max(
-        float((ours.rows(everything, everything) - theirs.rows(everything, everything)).abs().max())
-        for role in eager
-        for ours, theirs in zip(replayed[role], eager[role], strict=True)
-    )
+    everything, worst = slice(None), 0.0
+    for role in eager:
+        for ours, theirs in zip(replayed[role], eager[role], strict=True):
+            found, expected = ours.rows(everything, everything), theirs.rows(everything, everything)
+            numbers = torch.isfinite(expected)
+            if not bool(numbers.any()) or not torch.equal(numbers, torch.isfinite(found)):
+                return None
+            worst = max(worst, float((found - expected)[numbers].abs().max()))
+    return worst
 
 
 def _causal(layers: list[Layer]) -> bool:
