@@ -1,5 +1,6 @@
 """Each small model is built and loaded once for all tests of this room."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,3 +34,9 @@ def loaded(folder_of: Callable[[str], Path]) -> Callable[[str], models.Model]:
         return ready[family]
 
     return find
+
+
+@pytest.fixture
+def folder(folder_of: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A small BERT to spoil, called `spoilt`."""
+    return Path(shutil.copytree(folder_of("bert"), tmp_path / "inside" / "spoilt"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from small_models import BERT_NAMES, ROBERTA_NAMES, byte_level_marked, wordpiece
+from spoiling import configure, refused
 from transformers import AutoModel, FNetConfig, LongformerConfig, MambaConfig, PreTrainedTokenizerFast, ViTConfig
 
 from models import HeadlightError, bundled, configs, errors, load_model
@@ -19,34 +19,11 @@ from models import HeadlightError, bundled, configs, errors, load_model
 REMEDY = "give a bundled name (minilm), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-"
 
 
-@pytest.fixture
-def folder(folder_of, tmp_path) -> Path:
-    """A small BERT to spoil, called `spoilt`."""
-    return Path(shutil.copytree(folder_of("bert"), tmp_path / "inside" / "spoilt"))
-
-
 @pytest.fixture(autouse=True)
 def _afterwards_everything_works(minilm):
     yield
     trace = load_model("minilm").trace("The cat sat.")
     assert trace["encoder"].weights(0, 2).tolist() == minilm.trace("The cat sat.")["encoder"].weights(0, 2).tolist()
-
-
-def configure(folder: Path, **changes) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
-def refused(kind: type[HeadlightError], sentence: str, name: str | Path, **options) -> None:
-    """One sentence in one line, that begins so; no path of this machine in it."""
-    with pytest.raises(kind) as caught:
-        load_model(str(name), **options)
-    said = str(caught.value)
-    assert said.startswith(sentence), said
-    assert said.endswith((".", "`."))
-    assert "\n" not in said
-    assert "/tmp" not in said
-    assert len(said) < 400
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""How the tests of this room spoil a folder, and what they expect of the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models import HeadlightError, load_model
+
+WEIGHTS = "model.safetensors"
+KEY = "encoder.layer.1.attention.self.key"
+QUERY = "encoder.layer.0.attention.self.query"
+
+
+def configure(folder: Path, **changes: Any) -> None:
+    """Change settings of config.json."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def change(folder: Path, changes: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change weights, by a function of all of them."""
+    weights = load_file(folder / WEIGHTS)
+    changes(weights)
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+
+
+def refused(kind: type[HeadlightError], sentence: str, name: str | Path, **options: Any) -> None:
+    """One sentence in one line, that begins so; no path of this machine in it."""
+    with pytest.raises(kind) as caught:
+        load_model(str(name), **options)
+    said = str(caught.value)
+    assert said.startswith(sentence), said
+    assert said.endswith((".", "`."))
+    assert "\n" not in said
+    assert "/tmp" not in said
+    assert len(said) < 400
