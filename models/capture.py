@@ -24,10 +24,17 @@ from transformers.masking_utils import sdpa_mask
 from models.replay import Replay, Spans, compact
 
 IMPLEMENTATION = "headlight"
+# Keys that a layer chose for each query beside its mask (DeepSeek V3.2, MiniMax M3): passed on to any implementation
+# that is not transformers' own. They matter only in texts longer than the choice, which no short proof can show.
+CHOSEN_KEYS = ("indices", "block_indices")
 # How many weights are computed at once where the output is made of them: 64 MB.
 OUTPUT_WEIGHTS = 2**24
 # Rows of queries that are computed together where each sees only a short run of keys.
 BAND_ROWS = 256
+
+
+class NotReplayed(Exception):
+    """A layer computes its weights from more than this function reads: they must come from the model itself."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,12 @@ def attention_forward(
     """Compute a module's attention output `[batch, query, head, d_head]`, and note the call if one is recording.
 
     `query` is `[batch, head, query, d_head]` after rotary embedding, `key` and `value` have `n_kv_heads` heads.
+
+    Raises:
+        NotReplayed: the layer chooses keys besides its mask.
     """
+    if any(kwargs.get(name) is not None for name in CHOSEN_KEYS):
+        raise NotReplayed(f"{type(module).__name__} chooses its keys by an index, which is not replayed.")
     recorder, softcap, sinks = _recorder.get(), kwargs.get("softcap"), kwargs.get("s_aux")
     in_sdpa = softcap is None and sinks is None and not (recorder and recorder.through_weights)
     if recorder is None and in_sdpa:

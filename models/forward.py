@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models.capture import recording
+from models.capture import NotReplayed, recording
 from models.errors import NoAttention
 from models.replay import Held, Layer
 
@@ -85,7 +85,7 @@ def replayed_batch(
     `on_call` is told after each attention call how many there were; the pass ends if it raises.
 
     Raises:
-        NoAttention: the model cuts its input into windows.
+        NotReplayed: a layer sees windows of the input, or chooses keys besides its mask.
     """
     with recording(through_weights=through_weights, on_call=on_call) as calls:
         module(**inputs, **_options(module))
@@ -96,7 +96,7 @@ def replayed_batch(
     batch: list[Layers] = [defaultdict(list) for _ in range(n_rows)]
     for call in calls:
         if len(call.replays) != n_rows:
-            raise NoAttention(windowed(module))
+            raise NotReplayed(f"{type(call.module).__name__} sees windows of the input, each a row of its own.")
         role = _role(names.get(id(call.module), ""), call.module, encoder_decoder=module.config.is_encoder_decoder)
         for layers, replay in zip(batch, call.replays, strict=True):
             layers[role].append(replay.cpu())
@@ -134,18 +134,31 @@ def materialised_batch(module: PreTrainedModel, inputs: Mapping[str, Tensor]) ->
         "cross": "cross_attentions",
     }
     batch: list[Layers] = [{} for _ in range(_n_rows(inputs))]
+    in_windows = False
     for role, field in fields.items():
         # Hybrid models have layers without attention weights between those that have some.
-        for held in (weights for weights in getattr(output, field, None) or () if weights is not None):
-            if not isinstance(held, Tensor) or held.dim() != 4 or len(held) != len(batch):
-                raise NoAttention(windowed(module))
-            if role != "cross" and held.shape[2] != held.shape[3]:
-                raise NoAttention(windowed(module))
-            for layers, weights in zip(batch, held.cpu(), strict=True):
-                layers.setdefault(role, []).append(Held(weights, _looks_causal(weights)))
-    if not batch[0]:
-        raise NoAttention(no_attention(module))
+        for given in (weights for weights in getattr(output, field, None) or () if isinstance(weights, Tensor)):
+            square = role == "cross" or given.shape[-2:].numel() == given.shape[-1] ** 2
+            if given.dim() == 4 and (len(given) > len(batch) or not square):
+                in_windows = True
+            elif _is_softmax(given, len(batch)):
+                for layers, weights in zip(batch, given.cpu(), strict=True):
+                    layers.setdefault(role, []).append(Held(weights, _looks_causal(weights)))
+    if in_windows or not batch[0]:
+        raise NoAttention(windowed(module) if in_windows else no_attention(module))
     return batch
+
+
+def _is_softmax(weights: Tensor, n_rows: int) -> bool:
+    """Return whether `weights` are `[row, head, query, key]` of a softmax.
+
+    Under the same name some models give scores (SqueezeBERT), or what a recurrence holds (MiniMax, RWKV). Broken
+    weights (NaN) are let through: they are shown as such.
+    """
+    if weights.dim() != 4 or len(weights) != n_rows:
+        return False
+    # A tenth more than 1 leaves room for the rounding of half types.
+    return not bool((weights < 0).any()) and not bool((weights.sum(-1) > 1.1).any())
 
 
 def _looks_causal(weights: Tensor) -> bool:

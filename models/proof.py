@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.image_processing_utils import BaseImageProcessor
 
 from models import bundled
-from models.capture import IMPLEMENTATION
+from models.capture import IMPLEMENTATION, NotReplayed
 from models.cost import Costs, sliding_windows
 from models.errors import BrokenModel, NoAttention
 from models.forward import (
@@ -68,7 +69,8 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
                 assert tokenizer is not None
                 inputs = _probe(module, tokenizer, max_tokens, place.name)
             if module.config._attn_implementation == IMPLEMENTATION:
-                layers = replayed_layers(body(module), inputs, through_weights=True)
+                with suppress(NotReplayed):
+                    layers = replayed_layers(body(module), inputs, through_weights=True)
                 module.set_attn_implementation("eager")
             eager = materialised_layers(body(module), inputs)
     except (NoAttention, BrokenModel):
@@ -94,6 +96,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         capture = "replayed"
     else:
         log.info("%s falls back to eager weights (difference %s)", place.name, difference)
+        check_weights(module, eager)
         capture, difference = "materialised", 0.0
     kinds = tuple(
         "encoder" if role == "self" and not _causal(eager[role]) else "decoder" if role == "self" else role
@@ -123,6 +126,21 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
     return Model(module, card, costs, tokenizer=tokenizer, images=images)
+
+
+def check_weights(module: PreTrainedModel, eager: Layers) -> None:
+    """Let a model through that gives each head's weights.
+
+    Raises:
+        NoAttention: they are an average that all heads share (WavLM).
+    """
+    everything = slice(None)
+    heads = [layer.rows(everything, everything) for found in eager.values() for layer in found]
+    if any(len(weights) > 1 and weights.std() > 0 and bool((weights == weights[:1]).all()) for weights in heads):
+        raise NoAttention(
+            f"{type(module).__name__} gives one average for all its heads, so there is no head to show: "
+            "choose a transformer that gives each head's attention."
+        )
 
 
 def _probe(
