@@ -1,0 +1,179 @@
+"""One family, twice: as Headlight captures it, and as transformers itself gives its eager weights."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from models.capture import IMPLEMENTATION, NotReplayed
+from models.loading import _switches
+from models.model import materialised_layers, replayed_layers
+from models.proof import check_weights
+from models.trace import Held, Layer
+from tests.models.zoo.build import build, config_of
+from tests.models.zoo.inputs import inputs_of
+from tests.models.zoo.replace import changed_by_replay, changed_by_softmax
+
+ALL = slice(None)
+# The bound of models/proof.py in float32: what replays within it is replayed, anything else is materialised.
+TOLERANCE = 2e-6
+FIELDS = {
+    "self": "attentions",
+    "encoder": "encoder_attentions",
+    "decoder": "decoder_attentions",
+    "cross": "cross_attentions",
+}
+Weights = dict[str, list[Tensor]]
+
+
+@dataclass
+class Pair:
+    """The same weights under Headlight's implementation and in a plain eager module, with what both read."""
+
+    family: str
+    ours: PreTrainedModel
+    plain: PreTrainedModel
+    modality: str
+    inputs: dict[str, Tensor]
+    on_interface: bool
+
+    def output(self) -> Tensor:
+        """Run ours and return the first tensor of what it gives."""
+        return first_tensor(self.ours(**self.inputs, **no_cache(self.ours)))
+
+
+@dataclass
+class Finding:
+    """What was found for a family; differences are of weights, `difference` of the way that is taken."""
+
+    family: str
+    architecture: str
+    modality: str
+    capture: str = ""
+    kinds: dict[str, str] = field(default_factory=dict)
+    difference: float = 0.0
+    rounding: float | None = None
+    output: float = 0.0
+    changed: float = 0.0
+    peak: float = 0.0
+
+
+def pair_of(family: str) -> Pair:
+    """Build both modules; ours the way that models/loading.py takes."""
+    plain = build(config_of(family), "eager", family)
+    try:
+        ours = build(config_of(family), IMPLEMENTATION, family)
+        on_interface = _switches(ours)
+    except (ValueError, ImportError, KeyError):
+        on_interface = False
+    if not on_interface:
+        ours = build(config_of(family), "eager", family)
+    ours.load_state_dict(plain.state_dict())
+    return Pair(family, ours, plain, *inputs_of(plain, family), on_interface)
+
+
+def no_cache(module: nn.Module) -> dict[str, bool]:
+    """Return what keeps a module from making a cache: some build other masks with one (FSMT loses its causal one)."""
+    return {"use_cache": False} if "use_cache" in inspect.signature(module.forward).parameters else {}
+
+
+def plain_weights(plain: nn.Module, inputs: dict[str, Tensor]) -> Weights:
+    """Return `[head, query, key]` of each layer from `output_attentions`, those that are a softmax over pairs."""
+    with torch.no_grad():
+        output = plain(**inputs, **no_cache(plain), output_attentions=True)
+    found = {kind: getattr(output, name, None) or () for kind, name in FIELDS.items()}
+    return {
+        kind: kept
+        for kind, layers in found.items()
+        if (kept := [layer[0] for layer in layers if isinstance(layer, Tensor) and layer.dim() == 4 and len(layer) == 1
+                     and float(layer.min()) >= 0 and float(layer.sum(-1).max()) < 1.01])
+    }  # fmt: skip
+
+
+def worst(ours: dict[str, list[Layer]], plain: Weights) -> float | None:
+    """Return the largest difference of any weight, None where the layers are not the same."""
+    shapes = [
+        {kind: [tuple(layer.shape) for layer in layers] for kind, layers in side.items()} for side in (ours, plain)
+    ]
+    if shapes[0] != shapes[1]:
+        return None
+    return max(
+        float((mine.rows(ALL, ALL) - theirs).abs().max())
+        for kind in plain
+        for mine, theirs in zip(ours[kind], plain[kind], strict=True)
+    )
+
+
+def first_tensor(output: Any) -> Tensor:
+    return next(part for part in output.to_tuple() if isinstance(part, Tensor))
+
+
+def examine(family: str) -> Finding:
+    """Trace a family as loading and tracing do, and compare.
+
+    Raises:
+        NoAttention: Headlight refuses it.
+    """
+    pair = pair_of(family)
+    ours, inputs = pair.ours, pair.inputs
+    found = Finding(family, type(pair.plain).__name__, pair.modality)
+    with torch.no_grad():
+        eager = plain_weights(pair.plain, inputs)
+        check_weights(pair.plain, {kind: [Held(layer) for layer in layers] for kind, layers in eager.items()})
+        difference = _replayed_difference(pair, eager)
+        if difference is not None and difference <= TOLERANCE:
+            found.capture, found.difference = "replayed", difference
+            found.rounding = worst(replayed_layers(ours, inputs), eager)
+            found.changed = changed_by_replay(pair.output)
+        else:
+            if pair.on_interface:
+                ours.set_attn_implementation("eager")
+            layers = materialised_layers(ours, inputs)
+            given = worst(layers, eager)
+            if given is None:
+                raise AssertionError(f"{family}: two eager passes do not give the same layers.")
+            found.capture, found.difference = "materialised", given
+        if found.capture == "materialised":
+            found.changed = changed_by_softmax(pair.output, [layer for layers in eager.values() for layer in layers])
+        found.output = float(
+            (pair.output() - first_tensor(_normal(pair, found.capture)(**inputs, **no_cache(ours)))).abs().max()
+        )
+    found.kinds = {_kind(kind, eager[kind]): _sizes(eager[kind]) for kind in eager}
+    found.peak = float(torch.stack([layer.amax(-1).mean() for layers in eager.values() for layer in layers]).mean())
+    return found
+
+
+def _replayed_difference(pair: Pair, eager: Weights) -> float | None:
+    if not pair.on_interface or not eager:
+        return None
+    with suppress(NotReplayed):
+        return worst(replayed_layers(pair.ours, pair.inputs, through_weights=True), eager)
+    return None
+
+
+def _normal(pair: Pair, capture: str) -> PreTrainedModel:
+    """Return the module as transformers runs it when nobody asks for weights, the same weights in it."""
+    if capture == "materialised" or not pair.plain._supports_sdpa:
+        return pair.plain
+    try:
+        module = build(config_of(pair.family), "sdpa", pair.family)
+    except ValueError:  # a part of it has no SDPA
+        return pair.plain
+    module.load_state_dict(pair.plain.state_dict())
+    return module
+
+
+def _kind(role: str, layers: list[Tensor]) -> str:
+    causal = all(layer.shape[1] == layer.shape[2] and not layer.triu(1).any() for layer in layers)
+    return role if role != "self" else "decoder" if causal else "encoder"
+
+
+def _sizes(layers: list[Tensor]) -> str:
+    heads = sorted({len(layer) for layer in layers})
+    return f"{len(layers)} x {'/'.join(map(str, heads))}"

@@ -1,0 +1,77 @@
+"""Other weights in the place of captured ones: if the output stays, the captured attention is not the one in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models.capture import recording
+from models.trace import Replay
+
+# Reformer has no softmax: it takes the exponential of a difference.
+SOFTMAX = (torch.ops.aten._softmax.default, torch.ops.aten._safe_softmax.default, torch.ops.aten.exp.default)
+
+
+def changed_by_replay(run: Callable[[], Tensor]) -> float:
+    """Return how far the output moves when every replayed weight that it is made of is the same."""
+    with recording(through_weights=True):
+        before = run()
+    rows = Replay.rows
+    with (
+        patch.object(Replay, "rows", lambda self, *where: torch.full_like(rows(self, *where), 1 / self.shape[2])),
+        recording(through_weights=True),
+    ):
+        return float((before - run()).abs().max())
+
+
+def changed_by_softmax(run: Callable[[], Tensor], captured: list[Tensor]) -> float:
+    """Return how far the output moves when the softmaxes that gave `captured` give uniform rows, `[head, query, key]`.
+
+    Raises:
+        LookupError: captured weights that no softmax of the pass gave.
+    """
+    with _Softmaxes(captured=captured) as found:
+        before = run()
+    if len(found.places) < len(captured):
+        raise LookupError(f"{len(captured) - len(found.places)} layers of captured weights came from no softmax.")
+    with _Softmaxes(replaced=set(found.places.values())):
+        return float((before - run()).abs().max())
+
+
+class _Softmaxes(TorchDispatchMode):
+    """Counts the softmaxes of a pass: finds those whose result was captured, or replaces those of given numbers."""
+
+    def __init__(self, *, captured: list[Tensor] | None = None, replaced: set[int] | None = None) -> None:
+        super().__init__()
+        self.captured, self.replaced = captured or [], replaced or set()
+        self.places: dict[int, int] = {}
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func not in SOFTMAX:
+            return result
+        self.count += 1
+        if self.count in self.replaced:
+            return torch.full_like(result, 1 / result.shape[-1])
+        for layer, weights in enumerate(self.captured):
+            if layer not in self.places and _holds(result, weights):
+                self.places[layer] = self.count
+        return result
+
+
+def _holds(result: Tensor, weights: Tensor) -> bool:
+    """Return whether a softmax gave these weights, as a whole, or among prompts, sinks or other keys that are cut."""
+    if result.numel() == weights.numel():
+        return torch.equal(result.reshape(weights.shape), weights)
+    n_query, n_key = weights.shape[-2:]
+    if result.dim() < 3 or result.shape[-2] < n_query or result.shape[-1] < n_key or result.shape[-3] != len(weights):
+        return False
+    held = result.reshape(-1, *result.shape[-2:])[: len(weights)]
+    rows = (held[:, :n_query], held[:, -n_query:])
+    return any(torch.equal(part, weights) for some in rows for part in (some[..., :n_key], some[..., -n_key:]))
