@@ -84,16 +84,20 @@ def no_cache(module: nn.Module) -> dict[str, bool]:
 
 
 def plain_weights(plain: nn.Module, inputs: dict[str, Tensor]) -> Weights:
-    """Return `[head, query, key]` of each layer from `output_attentions`, those that are a softmax over pairs."""
+    """Return `[head, query, key]` of each layer from `output_attentions`, of the first row of a batch.
+
+    Only what is a softmax over pairs: as many rows as the batch has, none below 0 or with a sum above 1.
+    """
+    n_rows = len(inputs["input_ids"]) if "input_ids" in inputs else 1
     with torch.no_grad():
         output = plain(**inputs, **no_cache(plain), output_attentions=True)
-    found = {kind: getattr(output, name, None) or () for kind, name in FIELDS.items()}
-    return {
-        kind: kept
-        for kind, layers in found.items()
-        if (kept := [layer[0] for layer in layers if isinstance(layer, Tensor) and layer.dim() == 4 and len(layer) == 1
-                     and float(layer.min()) >= 0 and float(layer.sum(-1).max()) < 1.01])
-    }  # fmt: skip
+    found: Weights = {}
+    for kind, name in FIELDS.items():
+        given = [layer for layer in getattr(output, name, None) or () if isinstance(layer, Tensor) and layer.dim() == 4]
+        kept = [layer[0] for layer in given if len(layer) == n_rows and layer.min() >= 0 and layer.sum(-1).max() < 1.01]
+        if kept:
+            found[kind] = kept
+    return found
 
 
 def worst(ours: dict[str, list[Layer]], plain: Weights) -> float | None:
@@ -108,6 +112,16 @@ def worst(ours: dict[str, list[Layer]], plain: Weights) -> float | None:
         for kind in plain
         for mine, theirs in zip(ours[kind], plain[kind], strict=True)
     )
+
+
+def captured(pair: Pair, inputs: dict[str, Tensor]) -> dict[str, list[Layer]]:
+    """Return what Headlight captures of the inputs, replayed where the family is on the attention interface."""
+    with torch.no_grad():
+        if pair.on_interface:
+            with suppress(NotReplayed):
+                return replayed_layers(pair.ours, inputs, through_weights=True)
+            pair.ours.set_attn_implementation("eager")
+        return materialised_layers(pair.ours, inputs)
 
 
 def first_tensor(output: Any) -> Tensor:

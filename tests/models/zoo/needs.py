@@ -116,6 +116,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "minicpm_ocr": OF_FOUR,
     "minicpmv4_6": OF_FOUR,
     "minicpmv4_7": OF_FOUR,
+    "modernbert": {"local_attention": 6},
+    "ultrabert": {"local_attention": 6},
     # Vision
     "layoutlmv3": {"coordinate_size": 12, "shape_size": 12, "input_size": 32},
     "swin": SWIN,
@@ -179,4 +181,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "informer": {"prediction_length": 5, "context_length": 9},
     "time_series_transformer": {"prediction_length": 5, "context_length": 9},
 }
-GAINS: dict[str, float] = {}
+# Scores that are not divided by the root of the width need less.
+UNDIVIDED = "t5 mt5 umt5 longt5 switch_transformers udop gpt_neo granite granitemoe granitemoeshared granitemoehybrid"
+GAINS: dict[str, float] = dict.fromkeys([*UNDIVIDED.split(), "granite_swa", "granitemoe_swa"], 0.2)
