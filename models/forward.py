@@ -124,7 +124,7 @@ def materialised_batch(module: PreTrainedModel, inputs: Mapping[str, Tensor]) ->
     """Run one forward pass in eager attention and return each row's layers' weights, by the same roles.
 
     Raises:
-        NoAttention: the pass gave no attention weights, or not one for each pair of positions.
+        NoAttention: the pass gave no attention weights.
     """
     output = module(**inputs, **_options(module), output_attentions=True)
     fields = {
@@ -138,13 +138,12 @@ def materialised_batch(module: PreTrainedModel, inputs: Mapping[str, Tensor]) ->
     for role, field in fields.items():
         # Hybrid models have layers without attention weights between those that have some.
         for given in (weights for weights in getattr(output, field, None) or () if isinstance(weights, Tensor)):
-            square = role == "cross" or given.shape[-2:].numel() == given.shape[-1] ** 2
-            if given.dim() == 4 and (len(given) > len(batch) or not square):
+            if given.dim() == 4 and len(given) > len(batch):
                 in_windows = True
             elif _is_softmax(given, len(batch)):
                 for layers, weights in zip(batch, given.cpu(), strict=True):
                     layers.setdefault(role, []).append(Held(weights, _looks_causal(weights)))
-    if in_windows or not batch[0]:
+    if not batch[0]:
         raise NoAttention(windowed(module) if in_windows else no_attention(module))
     return batch
 

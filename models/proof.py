@@ -23,6 +23,7 @@ from models.forward import (
     model_inputs,
     no_attention,
     replayed_layers,
+    windowed,
 )
 from models.health import attention_notices, finite_weights
 from models.images import ImageReader, patch_tokens, probe_picture
@@ -89,6 +90,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     if images is not None:
         for layer in eager["self"]:
             patch_tokens(patches.grid, layer.shape[1])
+    check_weights(module, eager)
     difference = _worst_difference(layers, eager)
     dtype = module.dtype
     if difference is not None and difference <= TOLERANCE.get(dtype, 2e-6):
@@ -96,7 +98,6 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         capture = "replayed"
     else:
         log.info("%s falls back to eager weights (difference %s)", place.name, difference)
-        check_weights(module, eager)
         capture, difference = "materialised", 0.0
     kinds = tuple(
         "encoder" if role == "self" and not _causal(eager[role]) else "decoder" if role == "self" else role
@@ -129,18 +130,24 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
 
 
 def check_weights(module: PreTrainedModel, eager: Layers) -> None:
-    """Let a model through that gives each head's weights.
+    """Let a model through whose own weights are one for each head and pair of positions.
 
     Raises:
-        NoAttention: they are an average that all heads share (WavLM).
+        NoAttention: they are windows around each position, on a coarser grid, or an average of all heads (WavLM).
     """
-    everything = slice(None)
-    heads = [layer.rows(everything, everything) for found in eager.values() for layer in found]
-    if any(len(weights) > 1 and weights.std() > 0 and bool((weights == weights[:1]).all()) for weights in heads):
+    if any(layer.shape[1] != layer.shape[2] for role, found in eager.items() if role != "cross" for layer in found):
+        raise NoAttention(windowed(module))
+    heads = [layer.rows(slice(None), slice(None)) for found in eager.values() for layer in found]
+    if any(len(weights) > 1 and _tells_apart(weights) and bool((weights == weights[:1]).all()) for weights in heads):
         raise NoAttention(
             f"{type(module).__name__} gives one average for all its heads, so there is no head to show: "
             "choose a transformer that gives each head's attention."
         )
+
+
+def _tells_apart(weights: torch.Tensor) -> bool:
+    """Return whether any query prefers a key: where none does, as with dead weights, all heads are equal anyway."""
+    return bool((weights.amax(-1) != weights.masked_fill(weights == 0, 1.0).amin(-1)).any())
 
 
 def _probe(

@@ -179,5 +179,7 @@ def test_a_model_that_joins_patches_is_refused(tmp_path):
     config = SwinConfig(image_size=32, patch_size=4, embed_dim=12, depths=[1, 1], num_heads=[2, 3], window_size=4)
     AutoModel.from_config(config).save_pretrained(tmp_path / "swin")
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "swin")
-    with pytest.raises(errors.NoAttention, match=r"^SwinModel gives its attention as windows around each token"):
+    with pytest.raises(
+        errors.BrokenModel, match=r"^The model joins patches on its way \(8 x 8 patches, 16 positions\)"
+    ):
         load_model(str(tmp_path / "swin"))

@@ -10,7 +10,7 @@ from transformers import AutoModel, PreTrainedTokenizerFast
 import models
 from models.capture import NotReplayed
 from models.errors import NoAttention
-from models.model import materialised_layers, replayed_layers
+from models.forward import materialised_layers, replayed_layers
 from models.proof import check_weights
 from tests.models.zoo.build import config_of, sharpen
 from tests.models.zoo.compare import pair_of

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.capture import IMPLEMENTATION, NotReplayed
-from models.loading import _switches
-from models.model import materialised_layers, replayed_layers
+from models.checkpoints import _switches
+from models.forward import materialised_layers, replayed_layers
 from models.proof import check_weights
-from models.trace import Held, Layer
+from models.replay import Held, Layer
 from tests.models.zoo.build import build, config_of
 from tests.models.zoo.inputs import inputs_of
 from tests.models.zoo.replace import changed_by_replay, changed_by_softmax

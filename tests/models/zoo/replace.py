@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.capture import recording
-from models.trace import Replay
+from models.replay import Replay
 
 # Reformer has no softmax: it takes the exponential of a difference.
 SOFTMAX = (torch.ops.aten._softmax.default, torch.ops.aten._safe_softmax.default, torch.ops.aten.exp.default)
@@ -21,12 +21,18 @@ def changed_by_replay(run: Callable[[], Tensor]) -> float:
     """Return how far the output moves when every replayed weight that it is made of is the same."""
     with recording(through_weights=True):
         before = run()
-    rows = Replay.rows
     with (
-        patch.object(Replay, "rows", lambda self, *where: torch.full_like(rows(self, *where), 1 / self.shape[2])),
+        patch.object(Replay, "band", uniform),
         recording(through_weights=True),
     ):
         return float((before - run()).abs().max())
+
+
+def uniform(replay: Replay, heads: slice, queries: slice) -> tuple[Tensor, int]:
+    """Return the same weight for every pair in the place of `Replay.band`."""
+    n_heads, n_query, n_key = replay.shape
+    shape = (len(range(n_heads)[heads]), len(range(n_query)[queries]), n_key)
+    return torch.full(shape, 1 / n_key), 0
 
 
 def changed_by_softmax(run: Callable[[], Tensor], captured: list[Tensor]) -> float:
