@@ -107,6 +107,15 @@ def _array(positions):
     return positions if isinstance(positions, slice | np.ndarray) else np.array(positions, dtype=np.int64)
 
 
+@pytest.mark.parametrize("queries", [slice(None), slice(1, 7), slice(0, 7, 2), [6, 0, 3, 3], slice(None, None, -1)])
+def test_a_block_of_more_rows_than_a_strip_holds(cross, queries, monkeypatch):
+    at_once = [(cross.weights(layer, 1, queries), cross.layer(layer, queries)) for layer in range(3)]
+    monkeypatch.setattr("models.trace.STRIP_WEIGHTS", 2 * 11)
+    for layer, (head, heads) in enumerate(at_once):
+        np.testing.assert_allclose(cross.weights(layer, 1, queries), head, atol=2e-7)
+        np.testing.assert_allclose(cross.layer(layer, queries), heads, atol=2e-7)
+
+
 def test_all_heads_of_a_layer_are_the_single_heads(cross):
     for layer in range(cross.n_layers):
         single = np.stack([cross.weights(layer, head) for head in range(cross.heads_in(layer))])
