@@ -6,32 +6,69 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from analysis.strips import ROWS, head_strips
 from models import Attention
 
 COLUMNS = ("layer", "head", "query", "key", "query_token", "key_token", "weight")
 
 
-def weights_table(att: Attention, layer: int, head: int) -> pd.DataFrame:
+def weights_table(
+    att: Attention, layer: int, head: int, *, queries: range | None = None, keys: range | None = None
+) -> pd.DataFrame:
     """Return every pair of one head, one row a pair, with the columns of `COLUMNS`; tokens are the raw pieces.
 
+    `queries` and `keys` choose a window of it; positions stay those of the whole text.
+
     Raises:
         BadSelection: no such layer or head.
     """
-    weights = att.weights(layer, head)
+    queries, keys = queries or range(att.n_query), keys or range(att.n_key)
+    weights = att.weights(layer, head, queries=slice(queries.start, queries.stop), keys=slice(keys.start, keys.stop))
     query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    return _table(att, layer, head, query, key, weights.ravel())
+    return _table(att, layer, head, query + queries.start, key + keys.start, weights.ravel())
 
 
-def strongest_pairs(att: Attention, layer: int, head: int, n_pairs: int = 20) -> pd.DataFrame:
+def strongest_pairs(
+    att: Attention,
+    layer: int,
+    head: int,
+    n_pairs: int = 20,
+    *,
+    queries: range | None = None,
+    keys: range | None = None,
+    rows: int = ROWS,
+) -> pd.DataFrame:
     """Return the pairs with the largest weights, strongest first; ties in the order of query, then key.
 
+    `queries` and `keys` choose a window of the head, which is read `rows` queries at a time.
+
     Raises:
         BadSelection: no such layer or head.
     """
-    weights = att.weights(layer, head)
-    order = np.argsort(-weights, axis=None, kind="stable")[:n_pairs]
-    query, key = np.unravel_index(order, weights.shape)
-    return _table(att, layer, head, query, key, weights[query, key])
+    keys = keys or range(att.n_key)
+    query, key, weight = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+    for start, weights in head_strips(att, layer, head, queries, keys, rows=rows):
+        ranks = np.nan_to_num(weights, nan=-1)  # what is no number ranks last
+        # A pair further down must beat the last of those found, not equal it.
+        enough = 0 < n_pairs == len(weight)
+        found = np.flatnonzero(ranks > np.nan_to_num(weight[-1], nan=-1) if enough else ranks >= -1)
+        row, column = np.unravel_index(_largest(ranks.ravel(), found, n_pairs), weights.shape)
+        query = np.concatenate([query, row + start])
+        key = np.concatenate([key, column + keys.start])
+        weight = np.concatenate([weight, weights[row, column]])
+        order = np.argsort(-weight, kind="stable")[:n_pairs]
+        query, key, weight = query[order], key[order], weight[order]
+    return _table(att, layer, head, query, key, weight)
+
+
+def _largest(ranks: np.ndarray, found: np.ndarray, most: int) -> np.ndarray:
+    """Return those of the places `found` that may be among the `most` largest, in their order."""
+    if not most or len(found) <= most:
+        return found[:most]
+    values = ranks[found]
+    least = np.partition(values, len(values) - most)[len(values) - most]
+    above, equal = found[values > least], found[values == least]
+    return np.sort(np.concatenate([above, equal[: most - len(above)]]))
 
 
 def visible_pairs(

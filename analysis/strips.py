@@ -1,0 +1,38 @@
+"""One head, or one layer, a strip of rows at a time: at 8,192 tokens a head is 268 MB, a strip of it 8 MB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float
+
+from models import Attention
+
+ROWS = 256
+
+
+def head_strips(
+    att: Attention, layer: int, head: int, queries: range | None = None, keys: range | None = None, *, rows: int = ROWS
+) -> Iterator[tuple[int, Float[np.ndarray, "query key"]]]:
+    """Yield (first query, weights `[<= rows, key]`) of one head from top to bottom, or of a window of it.
+
+    Raises:
+        BadSelection: no such layer or head.
+    """
+    queries, keys = queries or range(att.n_query), keys or range(att.n_key)
+    for start in range(queries.start, queries.stop, rows):
+        strip = slice(start, min(start + rows, queries.stop))
+        yield start, att.weights(layer, head, queries=strip, keys=slice(keys.start, keys.stop))
+
+
+def layer_strips(
+    att: Attention, layer: int, *, rows: int = ROWS
+) -> Iterator[tuple[int, Float[np.ndarray, "head query key"]]]:
+    """Yield (first query, weights `[head, <= rows, key]`) of all heads of a layer from top to bottom.
+
+    Raises:
+        BadSelection: no such layer.
+    """
+    for start in range(0, att.n_query, rows):
+        yield start, att.layer(layer, queries=slice(start, min(start + rows, att.n_query)))
