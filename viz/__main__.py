@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from models.errors import HeadlightError
+from models.errors import BadSelection, HeadlightError
 from viz.colours import CONTRASTS, PALETTES
+
+if TYPE_CHECKING:
+    from models import Attention
 
 _DESCRIPTION = "Draw a transformer's attention into a file; the suffix of OUTPUT picks the format."
 
@@ -35,14 +41,35 @@ def _write(options: argparse.Namespace) -> None:
 
     _silence()
     format_of(options.figure, options.output)
+    spans = _span(options.queries, "queries"), _span(options.keys, "keys")
     look = Look(options.threshold, options.palette, options.contrast, options.token)
     model = load_model(options.model, revision=options.revision, device=options.device, dtype=options.dtype)
     trace = model.trace(options.text, text_pair=options.text_pair, target=options.target)
     att = trace[options.kind or trace.kinds[0]]
+    look = replace(look, region=_region(att, *spans))
     made = save(att, options.figure, options.output, layer=options.layer, head=options.head, look=look)
     for notice in (*model.card.notices, *trace.notices, made.notice):
         if notice:
             print(f"headlight: note: {notice}", file=sys.stderr)
+
+
+def _span(text: str | None, side: str) -> tuple[int, int | None]:
+    """Return the start and the stop of "0:64", as Python's slices have them: either may be left out."""
+    found = re.fullmatch(r"([0-9]{0,7}):([0-9]{0,7})", text or ":")
+    if found is None:
+        raise BadSelection(f"The {side} of a window are given as 0:64, not {str(text)[:40]!r}.")
+    return int(found[1] or 0), int(found[2]) if found[2] else None
+
+
+def _region(att: Attention, queries: tuple[int, int | None], keys: tuple[int, int | None]) -> str:
+    if (queries, keys) == ((0, None), (0, None)):
+        return ""
+    sides = (("queries", queries, att.n_query), ("keys", keys, att.n_key))
+    for side, (start, stop), count in sides:
+        if not start < (count if stop is None else stop) <= count:
+            window = f"{start}:{'' if stop is None else stop}"
+            raise BadSelection(f"There are no {side} {window}: this text has {count} of them, 0:{count}.")
+    return ":".join(f"{start}-{(count if stop is None else stop) - 1}" for _, (start, stop), count in sides)
 
 
 def _silence() -> None:
@@ -84,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
         figure.add_argument("--token", default="", help="the one whose lines a flow isolates: query:8 or key:2")
         figure.add_argument("--palette", choices=PALETTES, default="blues")
         figure.add_argument("--contrast", choices=tuple(CONTRASTS), default="linear")
+        if name != "grid":
+            figure.add_argument("--queries", help="a window of a long text, as 0:64 (64 queries from the first on)")
+            figure.add_argument("--keys", help="the same for keys")
+        figure.set_defaults(queries=None, keys=None)
         figure.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
         figure.add_argument("--dtype", default="float32")
         figure.add_argument("-o", "--output", required=True, metavar="OUTPUT")

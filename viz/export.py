@@ -25,14 +25,15 @@ from viz.heatmap import draw_heatmap, heatmap
 from viz.outlines import truetype_in_pdf
 from viz.paper import drawing, fonts_for
 from viz.provenance import VERSION, as_json, provenance
-from viz.view import Look, head_title, label
+from viz.region import region_of
+from viz.view import Look, head_title, label, tokens_in
 
 FIGURES = ("heatmap", "flow", "grid")
 PICTURES = ("png", "svg", "pdf", "html")
 TABLES = ("csv", "npz")
 DPI = 300
-# A spreadsheet would open no more, and a person read none of them.
-MOST_ROWS = 20_000_000
+# A spreadsheet would open no more rows of a CSV, and a person read none of them; weights of an NPZ are 4 bytes each.
+MOST_ROWS = {"csv": 20_000_000, "npz": 400_000_000}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 MIME = {
     "png": "image/png",
@@ -94,19 +95,21 @@ def export(
 ) -> Export:
     """Return a figure ("heatmap", "flow", "grid") or "table" in a format.
 
-    A grid outlines the head if one is given; a table has one head, the heads of one layer, or all.
+    A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `look.region`
+    limits a heatmap, a flow or a table to a window of the head.
 
     Raises:
-        BadSelection: no such layer or head, or one that is needed is missing.
+        BadSelection: no such layer, head or region, or one that is needed is missing.
         CannotExport: the figure does not come in that format, or the table would have too many rows.
     """
     look = look or Look()
     formats = _formats(figure)
     if file_format not in formats:
         raise CannotExport(f"A {figure} cannot be written as {file_format[:40]!r}: choose {', '.join(formats)}.")
-    origin = provenance(att, figure, layer, head, None if figure == "table" else look)
+    origin = provenance(att, figure, layer, head, look)
     if figure == "table":
-        return Export(_csv(att, layer, head) if file_format == "csv" else _npz(att, layer, head, origin), origin)
+        made = _csv(att, layer, head, look) if file_format == "csv" else _npz(att, layer, head, look, origin)
+        return Export(made, origin)
     if figure != "grid" and (layer is None or head is None):
         raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
     if file_format == "html":
@@ -198,27 +201,40 @@ def _selected(att: Attention, layer: int | None, head: int | None) -> list[tuple
     return [(row, column) for row in layers for column in (range(att.heads_in(row)) if head is None else [head])]
 
 
-def table_rows(att: Attention, layer: int | None, head: int | None) -> int:
-    """Return how many rows a CSV of this selection has.
+def table_rows(att: Attention, layer: int | None, head: int | None, look: Look | None = None) -> int:
+    """Return how many rows a table of this selection has, one a pair.
 
     Raises:
-        BadSelection: no such layer.
+        BadSelection: no such layer or region.
     """
-    return len(_selected(att, layer, head)) * att.n_query * att.n_key
+    region = region_of(att, look.region if look else "")
+    return len(_selected(att, layer, head)) * len(region.queries) * len(region.keys)
 
 
-def _csv(att: Attention, layer: int | None, head: int | None) -> bytes:
-    n_rows = table_rows(att, layer, head)
-    if n_rows > MOST_ROWS:
-        raise CannotExport(
-            f"This table would have {n_rows:,} rows, the most is {MOST_ROWS:,}: choose one head, or NPZ for all."
-        )
+def too_many_rows(file_format: str, n_rows: int) -> str | None:
+    """Return why a table of so many rows cannot be written, None if it can."""
+    most = MOST_ROWS[file_format]
+    if n_rows <= most:
+        return None
+    remedy = "or NPZ" if n_rows <= MOST_ROWS["npz"] else "or a region of it"
+    return f"This table would have {n_rows:,} rows, the most is {most:,}: choose one head, {remedy}."
+
+
+def _admit_rows(file_format: str, n_rows: int) -> None:
+    refusal = too_many_rows(file_format, n_rows)
+    if refusal:
+        raise CannotExport(refusal)
+
+
+def _csv(att: Attention, layer: int | None, head: int | None, look: Look) -> bytes:
+    _admit_rows("csv", table_rows(att, layer, head, look))
+    region = region_of(att, look.region)
     file = io.StringIO(newline="")
     # The line end of RFC 4180: with it, a lone carriage return or line feed in a token is quoted.
     writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for row, column in _selected(att, layer, head):
-        pairs = weights_table(att, row, column)
+        pairs = weights_table(att, row, column, queries=region.queries, keys=region.keys)
         pairs["query_token"] = pairs["query_token"].map(spreadsheet_text)
         pairs["key_token"] = pairs["key_token"].map(spreadsheet_text)
         pairs["weight"] = pairs["weight"].map("{:.9g}".format)
@@ -231,17 +247,21 @@ def spreadsheet_text(text: str) -> str:
     return "'" + text if text.startswith(_FORMULA) else text
 
 
-def _npz(att: Attention, layer: int | None, head: int | None, origin: dict[str, Any]) -> bytes:
-    chosen = _selected(att, layer, head)
-    weights = np.stack([att.weights(row, column) for row, column in chosen])
+def _npz(att: Attention, layer: int | None, head: int | None, look: Look, origin: dict[str, Any]) -> bytes:
+    _admit_rows("npz", table_rows(att, layer, head, look))
+    region, chosen = region_of(att, look.region), _selected(att, layer, head)
+    queries, keys = (slice(span.start, span.stop) for span in (region.queries, region.keys))
+    query_tokens, key_tokens = tokens_in(att, region)
     file = io.BytesIO()
     np.savez_compressed(
         file,
-        weights=weights,
+        weights=np.stack([att.weights(row, column, queries, keys) for row, column in chosen]),
         layer=np.array([row for row, _ in chosen], dtype=np.int32),
         head=np.array([column for _, column in chosen], dtype=np.int32),
-        query_tokens=np.array([token.text for token in att.query_tokens]),
-        key_tokens=np.array([token.text for token in att.key_tokens]),
+        query=np.array(region.queries, dtype=np.int32),
+        key=np.array(region.keys, dtype=np.int32),
+        query_tokens=np.array([token.text for token in query_tokens]),
+        key_tokens=np.array([token.text for token in key_tokens]),
         provenance=np.array(as_json(origin)),
     )
     return file.getvalue()

@@ -26,11 +26,14 @@ PAPER_WIDTH = 3.4  # inches between the two columns of tokens
 def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:
     """Return one head's lines at or above `look.threshold` as an interactive figure.
 
+    Of a long text or region, the readable part is shown that `viz.region.window` chooses; the title names it.
+
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer, head, region, or token to isolate.
     """
     look = look or Look()
     view = isolate(flow_view(att, layer, head, look))
+    query, key = view.rows
     figure = go.Figure()
     red, green, blue = (int(255 * part) for part in to_rgba(colours.line(look.palette))[:3])
     # One trace per strength: a trace has one width and one colour. What is no number comes last, as level STRENGTHS.
@@ -39,7 +42,7 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
     for level in np.unique(strength):
         chosen = strength == level
         middle = min((level + 0.5) / STRENGTHS, 1.0)
-        x, y = _curves(view.query[chosen], view.key[chosen])
+        x, y = _curves(query[chosen], key[chosen])
         alpha = float(colours.opacity(middle, look.contrast))
         colour = colours.NOT_A_NUMBER if level == STRENGTHS else f"rgba({red},{green},{blue},{alpha:.3f})"
         figure.add_scatter(
@@ -49,8 +52,8 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
             line={"width": _width(middle), "color": colour},
             hoverinfo="skip",
         )
-    _add_tokens(figure, view, 0, view.query_tokens, view.query, view.key, view.key_tokens, "attends to")
-    _add_tokens(figure, view, 1, view.key_tokens, view.key, view.query, view.query_tokens, "is attended to by")
+    _add_tokens(figure, view, "query")
+    _add_tokens(figure, view, "key")
     longest = max(len(view.query_tokens), len(view.key_tokens))
     figure.update_layout(
         title={"text": plotly_text(f"{view.title}, {describe(view, look)}"), "font": {"size": 15}},
@@ -67,14 +70,21 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
 
 def describe(view: FlowView, look: Look) -> str:
     """Return what is drawn and what the threshold hides, in words; pairs that are no number have no share."""
-    lines = f"lines from {look.threshold:.2f} up"
+    lines = ", ".join([*view.notes, f"lines from {look.threshold:.2f} up"])
     if view.isolated:
         side, position = view.isolated
-        token = (view.query_tokens if side == "query" else view.key_tokens)[position]
+        token = _side(view, side)[0][position - _side(view, side)[1].start]
         return f"only {label(token)} ({side} {position}), {lines}"
     if np.isnan(view.kept):
         return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
-    return f"{lines} hold {view.kept:.0%} of the attention"
+    whose = "these queries'" if view.notes else "the"
+    return f"{lines} hold {view.kept:.0%} of {whose} attention"
+
+
+def _side(view: FlowView, side: str) -> tuple[tuple[Token, ...], range]:
+    """Return the tokens of a side ("query" or "key") and their positions."""
+    region = view.region
+    return (view.query_tokens, region.queries) if side == "query" else (view.key_tokens, region.keys)
 
 
 def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
@@ -83,6 +93,7 @@ def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
     header = {
         "title": view.title,
         "summary": describe(replace(view, isolated=None), look),
+        "first": [view.region.queries.start, view.region.keys.start],
         "locked": list(view.isolated) if view.isolated else None,
         "queries": [[label(token), token.special] for token in view.query_tokens],
         "keys": [[label(token), token.special] for token in view.key_tokens],
@@ -90,9 +101,10 @@ def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
         "bad": colours.NOT_A_NUMBER,
         "gamma": colours.CONTRASTS[look.contrast],
     }
+    query, key = view.rows
     arrays: dict[str, np.ndarray] = {
-        "query": view.query.astype(np.uint16),
-        "key": view.key.astype(np.uint16),
+        "query": query.astype(np.uint16),
+        "key": key.astype(np.uint16),
         "weight": view.weight.astype(np.float32),
     }
     return pack(header, arrays)
@@ -112,7 +124,7 @@ def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
     axes.set(xlim=(-side, 1 + side), ylim=(longest - 0.4, -1.6))
     axes.set_title(f"{view.title}\n{describe(view, look)}", fontsize=9)
     codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
-    paths = [Path([(0, q), (0.45, q), (0.55, k), (1, k)], codes) for q, k in zip(view.query, view.key, strict=True)]
+    paths = [Path([(0, q), (0.45, q), (0.55, k), (1, k)], codes) for q, k in zip(*view.rows, strict=True)]
     faces = np.tile(to_rgba(colours.line(look.palette)), (len(paths), 1))
     faces[:, 3] = colours.opacity(view.weight, look.contrast)
     faces[np.isnan(view.weight)] = to_rgba(colours.NOT_A_NUMBER)
@@ -140,28 +152,25 @@ def _curves(query: np.ndarray, key: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return np.hstack([x, gap]).ravel(), np.hstack([y, gap]).ravel()
 
 
-def _add_tokens(
-    figure: go.Figure,
-    view: FlowView,
-    side: int,
-    tokens: tuple[Token, ...],
-    own: np.ndarray,
-    other: np.ndarray,
-    other_tokens: tuple[Token, ...],
-    verb: str,
-) -> None:
+def _add_tokens(figure: go.Figure, view: FlowView, side: str) -> None:
+    """Add the tokens of a side, whose hover names the strongest of their lines."""
+    tokens, span = _side(view, side)
+    other_tokens, other_span = _side(view, "key" if side == "query" else "query")
+    own, other = (view.query, view.key) if side == "query" else (view.key, view.query)
+    verb = "attends to" if side == "query" else "is attended to by"
     hover = []
-    for position, token in enumerate(tokens):
+    for position, token in zip(span, tokens, strict=True):
         lines = np.flatnonzero(own == position)[::-1][:8]
-        pairs = [f"{plotly_text(label(other_tokens[other[n]]))} ({other[n]}): {view.weight[n]:.4f}" for n in lines]
+        ends = [(other[n], other_tokens[other[n] - other_span.start], view.weight[n]) for n in lines]
+        pairs = [f"{plotly_text(label(end))} ({place}): {weight:.4f}" for place, end, weight in ends]
         hover.append("<br>".join([f"{plotly_text(label(token))} ({position}) {verb}", *(pairs or ["nothing shown"])]))
     figure.add_scatter(
-        x=np.full(len(tokens), float(side)),
+        x=np.full(len(tokens), 0.0 if side == "query" else 1.0),
         y=np.arange(len(tokens)),
         mode="markers+text",
         marker={"size": 5, "color": GREY},
         text=[plotly_label(token) for token in tokens],
-        textposition="middle right" if side else "middle left",
+        textposition="middle left" if side == "query" else "middle right",
         hovertext=hover,
         hoverinfo="text",
     )

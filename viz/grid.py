@@ -13,7 +13,7 @@ from viz import colours
 from viz.heatmap import bar_title
 from viz.packing import pack
 from viz.paper import DIMMED, add_colour_bar
-from viz.view import THUMBNAIL, GridView, Look, grid_view
+from viz.view import GridView, Look, grid_view
 
 GAP = 0.08
 SELECTED = "#e4572e"
@@ -22,7 +22,7 @@ SELECTED = "#e4572e"
 def grid(att: Attention, layer: int | None = None, head: int | None = None, *, look: Look | None = None) -> go.Figure:
     """Return all heads as one interactive figure, the head (layer, head) outlined if it is given.
 
-    Long texts are shown as block maxima of at most 48 x 48 a head.
+    Long texts are shown as block maxima of at most 48 x 48 a head, fewer where there are many heads.
 
     Raises:
         BadSelection: no such layer or head.
@@ -77,7 +77,7 @@ def legend(view: GridView) -> str:
     rows, columns = view.maps.shape[2:]
     notes = []
     if (rows, columns) != (view.n_query, view.n_key):
-        blocks = -(-view.n_query // THUMBNAIL), -(-view.n_key // THUMBNAIL)
+        blocks = -(-view.n_query // view.thumbnail), -(-view.n_key // view.thumbnail)
         notes.append(f"a cell is the largest weight of {blocks[0]} x {blocks[1]} pairs")
     if _broken(view).any():
         notes.append("pink: not a number")

@@ -21,31 +21,35 @@ from viz.view import HeadView, Look, columns, head_view, label, label_positions
 # More cells than this would make a vector file that no viewer opens quickly; they become one image.
 MOST_VECTOR_CELLS = 40_000
 HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
+BLOCK_HOVER = "queries %{y}<br>keys %{x}<br>largest weight %{z:.5f}<extra></extra>"
 MOST_SLANTED = 20
 SHORTEST_SIDE = 0.8  # inches
 GREY = "#808895"
 
 
 def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:
-    """Return one head's weights as an interactive figure.
+    """Return one head's weights, or those of `look.region`, as an interactive figure.
 
-    The axes are integer positions and the tokens their tick text, so that repeated tokens keep their own cells.
+    The axes are integer positions and the tokens their tick text, so that repeated tokens keep their own cells. Where
+    a side has more than `READABLE` tokens, a cell is the largest weight of a block of pairs, and the title says so.
 
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer, head or region.
     """
-    view, look = head_view(att, layer, head), look or Look()
-    shown = np.where(view.mask, view.weights, np.nan)
+    look = look or Look()
+    view = head_view(att, layer, head, look)
+    shown = np.where(view.mask, view.weights, np.float32(np.nan))
     gap = 0.5 if shown.size < 2500 else 0
+    (high, wide), region = view.region.block, view.region
+    places = {"x": _centres(region.keys, wide), "y": _centres(region.queries, high)}
     cells = go.Heatmap(
         z=shown,
-        x=np.arange(len(view.key_tokens)),
-        y=np.arange(len(view.query_tokens)),
+        **places,
         zmin=0,
         zmax=1,
         colorscale=colours.plotly_scale(look.palette, look.contrast),
         colorbar={"title": {"text": bar_title(look), "side": "right"}, "thickness": 12, "tickformat": ".1f"},
-        hovertemplate=HOVER,
+        hovertemplate=HOVER if region.exact else BLOCK_HOVER,
         hoverongaps=False,
         xgap=gap,
         ygap=gap,
@@ -55,6 +59,7 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
     if bad.any():
         broken = go.Heatmap(
             z=np.where(bad, 1.0, np.nan),
+            **places,
             colorscale=[(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)],
             showscale=False,
             hovertemplate="%{y} to %{x}: not a number<extra></extra>",
@@ -62,23 +67,30 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
         )
         traces.append(broken)
     slanted = len(view.key_tokens) <= MOST_SLANTED
-    keys, key_room = _plotly_axes("x", view.key_tokens, "key (attended to)", -45 if slanted else -90)
+    keys, key_room = _plotly_axes("x", view.key_tokens, region.keys, wide, "key (attended to)", -45 if slanted else -90)
     # Queries run down.
-    queries, query_room = _plotly_axes("y", view.query_tokens, "query (attends)", 0)
+    queries, query_room = _plotly_axes("y", view.query_tokens, region.queries, high, "query (attends)", 0)
     second = {f"{axis}axis": f"{axis}2" for axis in "xy" if f"{axis}axis2" in {**keys, **queries}}
     if second:
         # Plotly draws an axis only where a trace uses it.
         traces.append(go.Scatter(x=[None], y=[None], **second, showlegend=False, hoverinfo="skip"))
+    title = "<br>".join([describe(view), *(f'<span style="font-size:12px">{note}</span>' for note in view.notes)])
+    top = 44 + 17 * len(view.notes)
     layout = {
-        "title": {"text": describe(view), "font": {"size": 15}},
+        "title": {"text": title, "font": {"size": 15}},
         # Measured here: Plotly would lay the picture out twice to find its margins, which doubles a head switch.
-        "margin": {"l": query_room, "r": 8, "t": 44, "b": key_room},
+        "margin": {"l": query_room, "r": 8, "t": top, "b": key_room},
         "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
         "paper_bgcolor": "rgba(0,0,0,0)",
-        "height": 450 + key_room,
+        "height": 406 + top + key_room,
         "hoverlabel": {"font": {"size": 13}},
     }
     return go.Figure(traces, {**layout, **keys, **queries})
+
+
+def _centres(span: range, block: int) -> np.ndarray:
+    """Return where the cells of a side stand: positions, or the middles of blocks of them."""
+    return np.arange(span.start, span.stop) if block == 1 else np.arange(span.start, span.stop, block) + (block - 1) / 2
 
 
 def describe(view: HeadView) -> str:
@@ -89,7 +101,7 @@ def describe(view: HeadView) -> str:
     return view.title + (f" ({', '.join(legend)})" if legend else "")
 
 
-def _bad(view: HeadView) -> Bool[np.ndarray, "query key"]:
+def _bad(view: HeadView) -> Bool[np.ndarray, "row column"]:
     return np.isnan(view.weights) & view.mask
 
 
@@ -109,18 +121,20 @@ def plotly_label(token: Token) -> str:
     return f'<span style="color:{GREY}">{text}</span>' if token.special else text
 
 
-def _plotly_axes(axis: str, tokens: tuple[Token, ...], title: str, angle: int) -> tuple[dict[str, Any], int]:
-    """Return the layout of an axis of tokens, and the room in pixels that its labels need.
+def _plotly_axes(
+    axis: str, tokens: tuple[Token, ...], span: range, block: int, title: str, angle: int
+) -> tuple[dict[str, Any], int]:
+    """Return the layout of an axis of the tokens at `span`, and the room in pixels that its labels need.
 
-    Where the tokens are too many to read, a second axis shows every n-th; the first keeps all of them in any case,
+    Where the tokens are too many to read, a second axis shows every n-th; the first names all cells in any case,
     since hover takes its token names from there.
     """
     size = max(9, min(13, 480 // max(len(tokens), 1)))
     spaced = label_positions(len(tokens))
-    ends = [-0.5, len(tokens) - 0.5]
+    ends = [span.start - 0.5, span.stop - 0.5]
     first = {
         "tickmode": "array",
-        "tickvals": list(range(len(tokens))),
+        "tickvals": _centres(span, block).tolist(),
         "range": ends if axis == "x" else ends[::-1],
         "showgrid": False,
         "zeroline": False,
@@ -138,11 +152,11 @@ def _plotly_axes(axis: str, tokens: tuple[Token, ...], title: str, angle: int) -
     room = round(34 + 0.58 * size * widest * (0.75 if angle == -45 else 1))
     if len(spaced) == len(tokens):
         return {f"{axis}axis": {**first, **shown}}, room
-    every = [plotly_text(label(token)) for token in tokens]
+    every = [_cell_name(tokens, span, start, block) for start in range(0, len(tokens), block)]
     second = {
         **first,
         **shown,
-        "tickvals": list(spaced),
+        "tickvals": [span.start + position for position in spaced],
         "overlaying": axis,
         "matches": axis,
         "side": "bottom" if axis == "x" else "left",
@@ -150,26 +164,36 @@ def _plotly_axes(axis: str, tokens: tuple[Token, ...], title: str, angle: int) -
     return {f"{axis}axis": {**first, "ticktext": every, "showticklabels": False}, f"{axis}axis2": second}, room
 
 
+def _cell_name(tokens: tuple[Token, ...], span: range, start: int, block: int) -> str:
+    """Return what hover calls the cell that begins at token `start`: a token, or the first and last of several."""
+    end = min(start + block, len(tokens)) - 1
+    first, last = plotly_text(label(tokens[start])), plotly_text(label(tokens[end]))
+    return first if block == 1 else f"{first} … {last} ({span[start]} to {span[end]})"
+
+
 def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
     """Return the same picture for paper; the caller saves it (viz.export)."""
-    view = head_view(att, layer, head)
-    n_query, n_key = view.weights.shape
-    cell = min(0.3, 7.0 / max(n_query, n_key))
-    figure = Figure(figsize=(max(2.6, cell * n_key) + 2.2, max(2.0, cell * n_query) + 1.6), layout="constrained")
+    view = head_view(att, layer, head, look)
+    n_rows, n_columns = view.weights.shape
+    cell = min(0.3, 7.0 / max(n_rows, n_columns))
+    figure = Figure(figsize=(max(2.6, cell * n_columns) + 2.2, max(2.0, cell * n_rows) + 1.6), layout="constrained")
     # Square cells, unless one side is so short that its cells would become lines.
-    axes = figure.add_subplot(aspect="equal" if cell * min(n_query, n_key) >= SHORTEST_SIDE else "auto")
+    axes = figure.add_subplot(aspect="equal" if cell * min(n_rows, n_columns) >= SHORTEST_SIDE else "auto")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
     _draw_cells(axes, view, colour_map)
-    axes.set(xlim=(-0.5, n_key - 0.5), ylim=(n_query - 0.5, -0.5))
-    for axis, tokens in ((axes.xaxis, view.key_tokens), (axes.yaxis, view.query_tokens)):
+    axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5))
+    sides = zip((axes.yaxis, axes.xaxis), (view.query_tokens, view.key_tokens), view.region.block, strict=True)
+    for axis, tokens, block in sides:
         positions = label_positions(len(tokens), 80)
-        axis.set_ticks(list(positions), [label(tokens[position]) for position in positions])
+        # The middle of a token is where it would stand if every pair had its own cell.
+        places = [(position + 0.5) / block - 0.5 for position in positions]
+        axis.set_ticks(places, [label(tokens[position]) for position in positions])
         style_labels(axis, [tokens[position] for position in positions], size=min(9, max(4, 72 * cell * 0.8)))
     for text in axes.get_xticklabels():
         text.set(rotation=90)
     axes.set_xlabel("key (attended to)", fontsize=9)
     axes.set_ylabel("query (attends)", fontsize=9)
-    axes.set_title(describe(view), fontsize=10)
+    axes.set_title("\n".join([describe(view), *view.notes]), fontsize=10)
     axes.tick_params(length=2)
     add_colour_bar(figure, axes, colour_map, bar_title(look))
     return figure
@@ -191,7 +215,7 @@ def _draw_cells(axes: Axes, view: HeadView, colour_map: Colormap) -> None:
     axes.add_collection(PolyCollection(squares, facecolors=drawn, edgecolors=drawn, linewidths=0.1))
 
 
-def _cell_colours(view: HeadView, colour_map: Colormap) -> Float[np.ndarray, "query key 4"]:
+def _cell_colours(view: HeadView, colour_map: Colormap) -> Float[np.ndarray, "row column 4"]:
     faces = colour_map(np.nan_to_num(view.weights))
     faces[~view.mask] = to_rgba(colours.MASKED)
     faces[_bad(view)] = to_rgba(colours.NOT_A_NUMBER)

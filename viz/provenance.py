@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from models import Attention
-from viz.view import Look
+from viz.view import Look, thumbnail
 
 VERSION = "0.1.0"
 _LIBRARIES = ("torch", "transformers", "plotly", "matplotlib", "numpy", "pandas")
@@ -18,14 +18,19 @@ _LIBRARIES = ("torch", "transformers", "plotly", "matplotlib", "numpy", "pandas"
 def provenance(att: Attention, figure: str, layer: int | None, head: int | None, look: Look | None) -> dict[str, Any]:
     """Return model, revision, text, selection, transformations and versions, as JSON can hold them.
 
-    `figure` is "heatmap", "flow", "grid" or "table". Tables are not drawn and have no look.
+    `figure` is "heatmap", "flow", "grid" or "table". Of a look, only what changed the figure is told: a table is not
+    drawn, but may be a region.
     """
     shown: dict[str, Any] = asdict(look) if look else {}
+    if figure == "table":
+        shown = {"region": shown.get("region")}
     if figure != "flow":
         shown.pop("threshold", None)
         shown.pop("token", None)
+    if figure == "grid" or not shown.get("region"):
+        shown.pop("region", None)
     if figure == "grid":
-        shown["pooling"] = "block maxima of at most 48 x 48 a head"
+        shown["pooling"] = f"block maxima of at most {thumbnail(att)} x {thumbnail(att)} a head"
     return {
         "made_by": f"Headlight {VERSION}",
         "figure": figure,

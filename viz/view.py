@@ -13,10 +13,14 @@ from analysis import kept_mass, visible_pairs
 from models import Attention, Token
 from models.errors import BadSelection
 from viz.colours import CONTRASTS, PALETTES
+from viz.region import Region, block_maxima, parsed, region_of, whole, window
 
 LABEL_LENGTH = 24
 TOKEN = re.compile(r"(query|key):[0-9]{1,5}")
 THUMBNAIL = 48
+SMALLEST_THUMBNAIL = 8
+# What the thumbnails of all heads may take on their way to the browser, a byte a cell.
+MOST_CELLS = 900_000
 # Below this a label could not be read: at most so many tokens get one, evenly spaced.
 MOST_LABELS = 32
 
@@ -32,13 +36,15 @@ class Look:
 
     `threshold` is the smallest weight that the flow draws, 0 to 1; `palette` one of `PALETTES`; `contrast` "linear"
     or "root" (colour follows the square root of the weight, which shows weak attention). `token` is the one whose
-    lines the flow isolates, "query:8" or "key:2", empty for all.
+    lines the flow isolates, "query:8" or "key:2", empty for all. `region` is the window of a head that is shown,
+    "0-63:128-191" (first and last queries, then keys), empty for the whole.
     """
 
     threshold: float = 0.05
     palette: str = "blues"
     contrast: str = "linear"
     token: str = ""
+    region: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -48,24 +54,33 @@ class Look:
                 raise BadSelection(f"There is no {name} {str(value)[:40]!r}: choose one of {', '.join(known)}.")
         if self.token and not TOKEN.fullmatch(self.token):
             raise BadSelection(f"A token to isolate is given as query:8 or key:2, not {self.token[:40]!r}.")
+        if self.region:
+            parsed(self.region)
 
 
 @dataclass(frozen=True)
 class HeadView:
-    """One head: exact weights, what it may attend to, and the tokens of both sides."""
+    """A region of one head as cells: exact weights, or the largest of each block of pairs where it is long.
 
-    weights: Float[np.ndarray, "query key"]
-    mask: Bool[np.ndarray, "query key"]
+    `mask` is True where a cell has a pair that may attend; the tokens are those of the region.
+    """
+
+    weights: Float[np.ndarray, "row column"]
+    mask: Bool[np.ndarray, "row column"]
+    region: Region
     query_tokens: tuple[Token, ...]
     key_tokens: tuple[Token, ...]
     title: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class FlowView:
-    """The pairs of one head at or above the threshold, weakest first, and the share of mass that they hold.
+    """The pairs of a region of one head at or above the threshold, weakest first.
 
-    `isolated` is the side ("query" or "key") and the position of the token whose lines alone are drawn, if any.
+    `query` and `key` are positions in the whole text, the tokens those of the region. `kept` is the share that the
+    pairs hold of all attention of the region's queries. `isolated` is the side ("query" or "key") and the position
+    of the token whose lines alone are drawn, if any.
     """
 
     query: np.ndarray
@@ -73,44 +88,72 @@ class FlowView:
     weight: np.ndarray
     kept: float
     isolated: tuple[str, int] | None
+    region: Region
     query_tokens: tuple[Token, ...]
     key_tokens: tuple[Token, ...]
     title: str
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs' ends as rows of the picture, whose first row is the region's first query and key."""
+        return self.query - self.region.queries.start, self.key - self.region.keys.start
 
 
 @dataclass(frozen=True)
 class GridView:
-    """All heads as maps of at most `THUMBNAIL` x `THUMBNAIL` block maxima; `selected` is (layer, head) or None."""
+    """All heads as maps of block maxima (`thumbnail` on a side); `selected` is (layer, head) or None."""
 
     maps: Float[np.ndarray, "layer head row column"]
     n_heads: tuple[int, ...]
     n_query: int
     n_key: int
+    thumbnail: int
     selected: tuple[int, int] | None
     title: str
 
 
-def head_view(att: Attention, layer: int, head: int) -> HeadView:
-    """Return one head's data.
+def head_view(att: Attention, layer: int, head: int, look: Look) -> HeadView:
+    """Return one head's data, or that of the region that the look names.
 
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer, head or region.
     """
-    weights = att.weights(layer, head)
-    return HeadView(weights, att.mask(layer, head), att.query_tokens, att.key_tokens, head_title(att, layer, head))
+    region = region_of(att, look.region)
+    weights, mask = block_maxima(att, layer, head, region)
+    notes = _notes(att, region)
+    if not region.exact:
+        notes += (f"each cell is the largest weight of {region.block[0]} x {region.block[1]} pairs",)
+    return HeadView(weights, mask, region, *tokens_in(att, region), head_title(att, layer, head), notes)
 
 
 def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
-    """Return one head's lines, those of all tokens.
+    """Return one head's lines, those of all tokens of the region, or of a readable part where it is long.
 
     Raises:
-        BadSelection: no such layer, head, or token to isolate.
+        BadSelection: no such layer, head, region, or token to isolate.
     """
-    weights = att.weights(layer, head)
-    lines = visible_pairs(weights, look.threshold)
-    kept = kept_mass(weights, look.threshold)
     isolated = _token_of(att, look)
-    return FlowView(*lines, kept, isolated, att.query_tokens, att.key_tokens, head_title(att, layer, head))
+    region = window(att, region_of(att, look.region), isolated)
+    rows = att.weights(layer, head, queries=slice(region.queries.start, region.queries.stop))
+    weights = rows[:, region.keys.start : region.keys.stop]
+    query, key, weight = visible_pairs(weights, look.threshold)
+    total = float(rows.sum(dtype=np.float64))
+    kept = kept_mass(weights, look.threshold) * float(weights.sum(dtype=np.float64)) / total if total else np.nan
+    query, key = query + region.queries.start, key + region.keys.start
+    title, notes = head_title(att, layer, head), _notes(att, region)
+    return FlowView(query, key, weight, kept, isolated, region, *tokens_in(att, region), title, notes)
+
+
+def _notes(att: Attention, region: Region) -> tuple[str, ...]:
+    return (region.named(),) if region != whole(att) else ()
+
+
+def tokens_in(att: Attention, region: Region) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+    """Return the query tokens and the key tokens of a region."""
+    sides = ((att.query_tokens, region.queries), (att.key_tokens, region.keys))
+    queries, keys = (tokens[span.start : span.stop] for tokens, span in sides)
+    return queries, keys
 
 
 def _token_of(att: Attention, look: Look) -> tuple[str, int] | None:
@@ -120,6 +163,9 @@ def _token_of(att: Attention, look: Look) -> tuple[str, int] | None:
     position, count = int(number), att.n_query if side == "query" else att.n_key
     if position >= count:
         raise BadSelection(f"There is no {side} {position} to isolate: this text has {side} tokens 0 to {count - 1}.")
+    region = region_of(att, look.region)
+    if position not in (region.queries if side == "query" else region.keys):
+        raise BadSelection(f"The {side} {position} to isolate lies outside the region of {region.named()}.")
     return side, position
 
 
@@ -142,13 +188,20 @@ def grid_view(att: Attention, layer: int | None = None, head: int | None = None)
     if layer is not None and head is not None:
         att.weights(layer, head, queries=slice(0, 1))
         selected = (layer, head)
-    layers = [att.pooled_layer(number, THUMBNAIL) for number in range(att.n_layers)]
+    size = thumbnail(att)
+    layers = [att.pooled_layer(number, size) for number in range(att.n_layers)]
     counts = tuple(maps.shape[0] for maps in layers)
     full = np.full((len(layers), max(counts), *layers[0].shape[1:]), np.nan, dtype=np.float32)
     for number, maps in enumerate(layers):
         full[number, : maps.shape[0]] = maps
     title = f"All heads, {att.kind} attention"
-    return GridView(full, counts, att.n_query, att.n_key, selected, title)
+    return GridView(full, counts, att.n_query, att.n_key, size, selected, title)
+
+
+def thumbnail(att: Attention) -> int:
+    """Return how many cells a thumbnail has on a side at most: `THUMBNAIL`, fewer where there are many heads."""
+    largest = int((MOST_CELLS / (att.n_layers * att.n_heads)) ** 0.5)
+    return max(SMALLEST_THUMBNAIL, min(THUMBNAIL, largest))
 
 
 def head_title(att: Attention, layer: int, head: int) -> str:

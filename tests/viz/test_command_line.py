@@ -93,6 +93,23 @@ def test_a_table_of_one_head_as_npz(cat: models.Attention, tmp_path: Path) -> No
         np.testing.assert_array_equal(file["weights"][0], cat.weights(LAYER, HEAD))
 
 
+@pytest.mark.parametrize(
+    ("window", "queries", "keys"),
+    [
+        (["--queries", "2:5", "--keys", "7:11"], slice(2, 5), slice(7, 11)),
+        (["--queries", "9:"], slice(9, 13), slice(0, 13)),
+        (["--keys", ":4"], slice(0, 13), slice(0, 4)),
+    ],
+)
+def test_a_window_is_given_as_slices(
+    cat: models.Attention, tmp_path: Path, window: list[str], queries: slice, keys: slice
+) -> None:
+    path = tmp_path / "window.npz"
+    assert main(["table", "--text", CAT, *ONE_HEAD, *window, "-o", str(path)]) == 0
+    with np.load(path, allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["weights"][0], cat.weights(LAYER, HEAD, queries, keys))
+
+
 def test_a_grid_needs_no_head(tmp_path: Path) -> None:
     assert main(["grid", "--text", CAT, "-o", str(tmp_path / "heads.svg")]) == 0
 
@@ -126,6 +143,9 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         ([*HEATMAP, "--threshold", "2"], "head.png", "A threshold is a weight from 0 to 1, not 2.0."),
         ([*HEATMAP, "--threshold", "nan"], "head.png", "A threshold is a weight from 0 to 1, not nan."),
         ([*HEATMAP, "--kind", "cross"], "head.png", "There is no 'cross' attention here"),
+        ([*HEATMAP, "--queries", "3"], "head.png", "The queries of a window are given as 0:64, not '3'."),
+        ([*HEATMAP, "--keys", "5:14"], "head.png", "There are no keys 5:14: this text has 13 of them, 0:13."),
+        ([*HEATMAP, "--queries", "5:5"], "head.png", "There are no queries 5:5: this text has 13 of them, 0:13."),
         (HEATMAP, "no/such/folder/head.png", "cannot be written: No such file or directory."),
     ],
 )

@@ -99,7 +99,7 @@ def test_one_head_one_layer_or_all() -> None:
 def test_a_table_that_nobody_could_open_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     att = attention(random_weights(2, 3, 5, 7))
     # By its module, since `viz.export` itself is the function.
-    monkeypatch.setattr(import_module("viz.export"), "MOST_ROWS", 209)
+    monkeypatch.setitem(import_module("viz.export").MOST_ROWS, "csv", 209)
     with pytest.raises(CannotExport, match="This table would have 210 rows, the most is 209: choose one head, or NPZ"):
         viz.export(att, "table", "csv")
     assert viz.export(att, "table", "npz").data

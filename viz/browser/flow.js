@@ -38,14 +38,14 @@ class Flow {
     if (sameBytes(bytes, this.bytes)) return;
     this.bytes = bytes;
     const { header, arrays } = unpack(bytes);
-    const sameTokens = this.header && JSON.stringify([this.header.queries, this.header.keys]) ===
-      JSON.stringify([header.queries, header.keys]);
+    const sameTokens = this.header && JSON.stringify([this.header.first, this.header.queries, this.header.keys]) ===
+      JSON.stringify([header.first, header.queries, header.keys]);
     this.header = header;
     this.lines = arrays;
     this.sides = [header.queries, header.keys];
     if (!sameTokens) this.hovered = null;
     // A locked token stays locked from head to head, so that heads can be compared on it.
-    this.locked = header.locked ? { side: header.locked[0] === "query" ? LEFT : RIGHT, row: header.locked[1] } : null;
+    this.locked = header.locked ? this.tokenOf(header.locked) : null;
     this.byToken = this.sides.map((tokens) => tokens.map(() => []));
     for (let line = arrays.weight.length - 1; line >= 0; line--) {
       this.byToken[LEFT][arrays.query[line]].push(line);
@@ -59,6 +59,20 @@ class Flow {
     this.root.dataset.lines = arrays.weight.length;
     this.tell();
     this.redraw();
+  }
+
+  /** Rows are those of the picture; names and the page count positions in the whole text, of which this is a part. */
+  tokenOf([name, position]) {
+    const side = name === "query" ? LEFT : RIGHT;
+    return { side, row: position - this.header.first[side] };
+  }
+
+  nameOf(token) {
+    return `${token.side === LEFT ? "query" : "key"}:${this.positionOf(token)}`;
+  }
+
+  positionOf(token) {
+    return token.row + this.header.first[token.side];
   }
 
   get focus() {
@@ -88,7 +102,7 @@ class Flow {
 
   /** Lock a token or none. The page is told, so that its link and its exports show the same lines. */
   setLock(token) {
-    if (token || this.locked) this.send("locked", token ? nameOf(token) : "");
+    if (token || this.locked) this.send("locked", token ? this.nameOf(token) : "");
     this.locked = token;
     this.tell();
     this.redraw();
@@ -118,7 +132,7 @@ class Flow {
 
   tell() {
     const focus = this.focus;
-    this.root.dataset.focus = focus ? nameOf(focus) : "";
+    this.root.dataset.focus = focus ? this.nameOf(focus) : "";
     this.root.dataset.locked = this.locked ? "yes" : "";
     if (!focus) {
       this.status.textContent = this.header.summary[0].toUpperCase() + this.header.summary.slice(1) + ".";
@@ -132,7 +146,7 @@ class Flow {
     const more = lines.length > 6 ? ` and ${lines.length - 6} more` : "";
     const lock = this.locked && !this.hovered ? " (locked)" : "";
     this.status.textContent =
-      `${this.sides[focus.side][focus.row][0]} (${focus.row})${lock} ${verb} ${named.join(", ") || "nothing shown"}${more}`;
+      `${this.sides[focus.side][focus.row][0]} (${this.positionOf(focus)})${lock} ${verb} ${named.join(", ") || "nothing shown"}${more}`;
   }
 
   draw() {
@@ -240,10 +254,6 @@ class Flow {
     this.stop();
     this.root.remove();
   }
-}
-
-function nameOf(token) {
-  return `${token.side === LEFT ? "query" : "key"}:${token.row}`;
 }
 
 function clamp(value, low, high) {
