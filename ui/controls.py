@@ -8,7 +8,8 @@ from models import Attention, AttentionTrace, Model, bundled
 from ui.settings import allowed_models
 from ui.state import AUTOMATIC, DEFAULT_TEXT
 from viz.colours import CONTRASTS, PALETTES
-from viz.view import label
+from viz.region import Region
+from viz.view import label, tokens_in
 
 EXAMPLES = {
     "Coreference": DEFAULT_TEXT,
@@ -50,7 +51,7 @@ def text_controls(model: Model) -> None:
     st.text_area(
         "Text to inspect",
         key="text",
-        on_change=_forget_token,
+        on_change=_forget_places,
         height=82,
         placeholder="Type or paste a sentence, then press Ctrl+Enter",
         help="Ctrl+Enter inspects.",
@@ -69,15 +70,16 @@ def text_controls(model: Model) -> None:
 
 
 def _use(text: str) -> None:
-    st.session_state.update(text=text, pair="", target="", token="")
+    st.session_state.update(text=text, pair="", target="")
+    _forget_places()
 
 
-def _forget_token() -> None:
-    st.session_state.token = ""
+def _forget_places() -> None:
+    st.session_state.update(token="", region="")
 
 
-def head_controls(trace: AttentionTrace, att: Attention) -> None:
-    """Let kind, layer, head, threshold and colours be chosen."""
+def head_controls(trace: AttentionTrace, att: Attention, shown: Region) -> None:
+    """Let kind, layer, head, threshold, colours and the token to isolate be chosen, which is one of those shown."""
     if len(trace.kinds) > 1:
         st.selectbox("Attention", trace.kinds, key="kind", width=130)
     st.selectbox("Layer", range(att.n_layers), key="layer", width=95)
@@ -100,7 +102,7 @@ def head_controls(trace: AttentionTrace, att: Attention) -> None:
         format_func=_CONTRAST_NAMES.__getitem__,
         help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
     )
-    names = tokens_by_name(att)
+    names = {"": "all tokens", **tokens_by_name(att, shown)}
     st.selectbox(
         "Isolate",
         tuple(names),
@@ -111,12 +113,12 @@ def head_controls(trace: AttentionTrace, att: Attention) -> None:
     )
 
 
-def tokens_by_name(att: Attention) -> dict[str, str]:
-    """Return what can be isolated, by name: all tokens, one query, or one key."""
-    sides = (("query", att.query_tokens), ("key", att.key_tokens))
-    named = {
+def tokens_by_name(att: Attention, region: Region) -> dict[str, str]:
+    """Return the names ("query:8") of a region's tokens with what a person calls them."""
+    queries, keys = tokens_in(att, region)
+    sides = (("query", queries, region.queries), ("key", keys, region.keys))
+    return {
         f"{side}:{position}": f"{label(token)} ({side} {position})"
-        for side, tokens in sides
-        for position, token in enumerate(tokens)
+        for side, tokens, span in sides
+        for position, token in zip(span, tokens, strict=True)
     }
-    return {"": "all tokens", **named}

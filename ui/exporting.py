@@ -11,7 +11,7 @@ from models import Attention
 from ui.plain import plain
 from ui.state import Choice
 from viz import Look, export
-from viz.export import MIME, MOST_ROWS, PICTURES, TABLES, glyph_notice, table_rows
+from viz.export import MIME, PICTURES, TABLES, glyph_notice, table_rows, too_many_rows
 from viz.provenance import provenance
 
 _FIGURES = {
@@ -41,10 +41,10 @@ def export_controls(att: Attention, choice: Choice, look: Look) -> None:
             format_func=str.upper,
             required=True,
         )
-        name = _file_name(att, figure, layer, head)
-        rows = table_rows(att, layer, head)
-        if file_format == "csv" and rows > MOST_ROWS:
-            st.warning(f"This table would have {rows:,} rows: choose NPZ, or one head.")
+        name = _file_name(att, figure, layer, head, "" if figure == "grid" else choice.region)
+        refusal = too_many_rows(file_format, table_rows(att, layer, head, look)) if figure == "table" else None
+        if refusal:
+            st.warning(plain(refusal))
             return
         if file_format in ("png", "svg", "pdf") and figure != "grid":
             notice = glyph_notice(att)
@@ -60,7 +60,7 @@ def export_controls(att: Attention, choice: Choice, look: Look) -> None:
             type="primary",
         )
         if file_format == "csv":
-            origin = provenance(att, figure, layer, head, None)
+            origin = provenance(att, figure, layer, head, look)
             st.download_button(
                 "Download its origin (JSON)",
                 data=json.dumps(origin, indent=1),
@@ -74,7 +74,8 @@ def export_controls(att: Attention, choice: Choice, look: Look) -> None:
             st.caption("The file says in its metadata which model, revision, text and settings made it.")
 
 
-def _file_name(att: Attention, figure: str, layer: int | None, head: int | None) -> str:
+def _file_name(att: Attention, figure: str, layer: int | None, head: int | None, region: str) -> str:
     model = re.sub(r"[^A-Za-z0-9.-]+", "-", att.source.model.rsplit("/", 1)[-1]).strip("-.")[:40] or "model"
     place = "all-heads" if layer is None else f"layer{layer}-head{head}"
-    return f"{model}-{att.kind}-{place}-{figure}"
+    window = f"-{region.replace(':', '-by-')}" if region else ""
+    return f"{model}-{att.kind}-{place}{window}-{figure}"

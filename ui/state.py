@@ -7,10 +7,12 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
+from models.errors import HeadlightError
 from models.places import REVISION
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
+from viz.region import parsed
 from viz.view import TOKEN
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
@@ -33,13 +35,14 @@ class Choice:
     palette: str = AUTOMATIC
     contrast: str = "linear"
     token: str = ""
+    region: str = ""
 
     def look(self) -> Look:
         """Return how pictures are drawn; the automatic palette follows the page's light or dark theme."""
         palette = self.palette
         if palette == AUTOMATIC:
             palette = "night" if st.context.theme.type == "dark" else "blues"
-        return Look(self.threshold, palette, self.contrast, self.token)
+        return Look(self.threshold, palette, self.contrast, self.token, self.region)
 
 
 NAMES = tuple(field.name for field in fields(Choice))
@@ -78,6 +81,11 @@ def _parsed(name: str, value: str) -> str | int | float:
         raise ValueError(f"{value[:40]!r} is none of {', '.join(filter(None, _CHOICES[name]))}")
     if name == "token" and value and not TOKEN.fullmatch(value):
         raise ValueError(f"{value[:40]!r} is no token such as query:8 or key:2")
+    if name == "region" and value:
+        try:
+            parsed(value)
+        except HeadlightError:
+            raise ValueError(f"{value[:40]!r} is no region such as 0-63:128-191") from None
     if name == "revision" and not REVISION.fullmatch(value or "main"):
         raise ValueError(f"{value[:40]!r} is no branch, tag or commit")
     if len(value) > _LONGEST.get(name, MOST_CHARACTERS_IN_LINK):

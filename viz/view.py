@@ -133,8 +133,7 @@ def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
     Raises:
         BadSelection: no such layer, head, region, or token to isolate.
     """
-    isolated = _token_of(att, look)
-    region = window(att, region_of(att, look.region), isolated)
+    isolated, region = _token_of(att, look), flow_region(att, look)
     rows = att.weights(layer, head, queries=slice(region.queries.start, region.queries.stop))
     weights = rows[:, region.keys.start : region.keys.stop]
     query, key, weight = visible_pairs(weights, look.threshold)
@@ -143,6 +142,15 @@ def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
     query, key = query + region.queries.start, key + region.keys.start
     title, notes = head_title(att, layer, head), _notes(att, region)
     return FlowView(query, key, weight, kept, isolated, region, *tokens_in(att, region), title, notes)
+
+
+def flow_region(att: Attention, look: Look) -> Region:
+    """Return the part of a head that a flow shows: the look's region, or what can be read of it.
+
+    Raises:
+        BadSelection: no such region, or token to isolate.
+    """
+    return window(att, region_of(att, look.region), _token_of(att, look))
 
 
 def _notes(att: Attention, region: Region) -> tuple[str, ...]:

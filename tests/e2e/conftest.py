@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_models import save_bart, save_markup_bert
+from e2e_models import save_bart, save_long_bert, save_markup_bert
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from visitor import DESKTOP, finished
 
@@ -94,6 +94,12 @@ def markup_bert(tmp_path_factory) -> Path:
 def tiny_bart(tmp_path_factory) -> Path:
     """An encoder-decoder: three kinds of attention."""
     return save_bart(tmp_path_factory.mktemp("bart") / "tiny-bart")
+
+
+@pytest.fixture(scope="session")
+def long_bert(tmp_path_factory) -> Path:
+    """An encoder of 4 layers and 4 heads for texts of thousands of tokens."""
+    return save_long_bert(tmp_path_factory.mktemp("long") / "long-bert")
 
 
 class Watched:

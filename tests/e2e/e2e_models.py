@@ -4,7 +4,15 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BartConfig, BartForConditionalGeneration, BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    BertConfig,
+    BertModel,
+    ModernBertConfig,
+    ModernBertModel,
+    PreTrainedTokenizerFast,
+)
 
 PAYLOADS = (
     "<img/src=x/onerror=window.pwned=1>",
@@ -20,7 +28,7 @@ PAYLOADS = (
 WORDS = ("the", "cat", "sat", "she", "likes", "coffee", "你", "好", "世", "界", "سلام", "שלום", "🙂", "👩‍👩‍👧")
 
 
-def _tokenizer(start: str, end: str) -> PreTrainedTokenizerFast:
+def _tokenizer(start: str, end: str, longest: int = 61) -> PreTrainedTokenizerFast:
     pieces = ["[PAD]", "[UNK]", start, end, *WORDS, *PAYLOADS]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
@@ -35,7 +43,7 @@ def _tokenizer(start: str, end: str) -> PreTrainedTokenizerFast:
         unk_token="[UNK]",
         bos_token=start,
         eos_token=end,
-        model_max_length=61,
+        model_max_length=longest,
     )
 
 
@@ -77,5 +85,29 @@ def save_bart(folder: Path) -> Path:
         forced_eos_token_id=None,
     )
     BartForConditionalGeneration(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_long_bert(folder: Path, n_layers: int = 4, n_heads: int = 4, longest: int = 8192) -> Path:
+    """A ModernBERT shape that reads 8,192 tokens: layers that see all of them, and layers that see a band."""
+    tokenizer = _tokenizer("[CLS]", "[SEP]", longest)
+    torch.manual_seed(11)
+    config = ModernBertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16 * n_heads,
+        num_hidden_layers=n_layers,
+        num_attention_heads=n_heads,
+        intermediate_size=37,
+        max_position_embeddings=longest,
+        local_attention=128,
+        initializer_range=0.6,
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=3,
+        cls_token_id=2,
+        sep_token_id=3,
+    )
+    ModernBertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -92,6 +92,15 @@ def test_another_text_and_head():
         ({"layer": "7", "head": "40"}, "There is no layer 7, head 40 here: layer 5, head 11 is shown instead."),
         ({"kind": "cross"}, "There is no cross attention here: encoder attention is shown instead."),
         ({"token": "key:99"}, "There is no token key:99 here: the flow shows all tokens."),
+        ({"region": "4-2:0-1"}, "The link's region is ignored"),
+        (
+            {"region": "2-4:1-400"},
+            "There is no region of queries 2 to 4, keys 1 to 400 here: queries 2 to 4, keys 1 to 12 are shown instead.",
+        ),
+        (
+            {"region": "2-4:1-5", "token": "query:8"},
+            "The token query:8 lies outside the region: the flow shows all of the region's tokens.",
+        ),
         ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
         ({"model": "no such model"}, "No model is called 'no such model'"),
         ({"model": "org/model"}, "org/model is not on this machine and the hub cannot be reached"),
@@ -101,6 +110,25 @@ def test_another_text_and_head():
 def test_what_is_wrong_is_one_sentence(parameters, sentence):
     said = messages(run(**parameters))
     assert any(sentence in message for message in said), said
+
+
+def test_a_region_is_opened_by_numbers_and_left_by_a_button():
+    app = run(text="the cat sat on the mat and " * 60, region="0-63:128-191")
+    layout = heatmap(app)["layout"]
+    assert (layout["yaxis"]["range"], layout["xaxis"]["range"]) == ([63.5, -0.5], [127.5, 191.5])
+    app.button(key="whole head").click().run()
+    layout = heatmap(app)["layout"]
+    assert "each cell is the largest weight of 4 x 4 pairs" in layout["title"]["text"]
+    assert layout["xaxis"]["range"] == [-0.5, 421.5]
+    assert "region" not in app.query_params
+    assert app.session_state.region == ""
+
+
+def test_another_text_lets_the_region_go():
+    app = run(region="2-4:1-5")
+    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    assert heatmap(app)["layout"]["yaxis"]["ticktext"][1:-1] == ["birds", "sing", "at", "dawn"]
+    assert messages(app) == []
 
 
 def test_after_a_wrong_model_the_page_works_on():

@@ -19,6 +19,7 @@ CHOICE = Choice(
     palette="cividis",
     contrast="root",
     token="key:3",
+    region="0-63:128-191",
     model="some/model",
     revision="v1.2",
 )
@@ -62,6 +63,8 @@ def test_any_choice_survives_its_link(choice):
         ("contrast", "", "is none of linear, root"),
         ("kind", "self", "is none of encoder, decoder, cross"),
         ("token", "query:x", "is no token such as query:8 or key:2"),
+        ("region", "3-2:0-1", "is no region such as 0-63:128-191"),
+        ("region", "all", "is no region such as 0-63:128-191"),
         ("revision", "../..", "is no branch, tag or commit"),
         ("model", "m" * 301, "it has 301 characters, too many for a link"),
         ("text", "t" * 2001, "it has 2,001 characters, too many for a link"),

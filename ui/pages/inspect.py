@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -14,14 +15,16 @@ from models import Attention, AttentionTrace, HeadlightError, Model, Token
 from ui import state
 from ui.caches import grid_bytes, log, open_model, trace_of
 from ui.components import flow_graph, head_grid
-from ui.controls import head_controls, model_controls, text_controls, tokens_by_name
+from ui.controls import head_controls, model_controls, text_controls
 from ui.exporting import export_controls
 from ui.plain import plain
+from ui.regions import holds, keep_region, open_box, region_controls
 from ui.settings import default_model
 from ui.state import Choice
 from viz import Look, heatmap
 from viz.flow import pack_flow
-from viz.view import TOKEN, label
+from viz.region import region_of, whole
+from viz.view import TOKEN, flow_region, label
 
 _STYLE = Path(__file__).parents[1] / "style.css"
 PAIRS = 40
@@ -112,16 +115,20 @@ def _heads(trace: AttentionTrace) -> None:
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     overview, detail = st.columns([6, 5], gap="medium")
     lines, numbers = st.columns([6, 5], gap="medium")
+    shown = flow_region(att, look)
     with lines:
         st.markdown(f"##### Token to token: layer {choice.layer}, head {choice.head}")
         flow_graph(pack_flow(att, choice.layer, choice.head, look), _lock)
+        if shown != region_of(att, choice.region):
+            st.caption(f"The flow shows {shown.named()}: open another region, or isolate a token elsewhere.")
     with detail:
         _heatmap(att, choice, look)
+        region_controls(att, choice)
     with overview:
         st.markdown("##### All heads")
         head_grid(grid_bytes(trace, att.kind, look), (choice.layer, choice.head), _pick)
     with controls:
-        head_controls(trace, att)
+        head_controls(trace, att, shown)
         export_controls(att, choice, look)
     with numbers:
         _figures(att, choice)
@@ -138,8 +145,12 @@ def _keep_in_range(trace: AttentionTrace) -> str:
             st.info(f"There is no {session.kind} attention here: {trace.kinds[0]} attention is shown instead.")
         session.kind = trace.kinds[0]
     att = trace[session.kind]
-    if session.token not in tokens_by_name(att):
+    keep_region(att)
+    if session.token and not holds(whole(att), session.token):
         st.info(f"There is no token {session.token} here: the flow shows all tokens.")
+        session.token = ""
+    if session.token and not holds(region_of(att, session.region), session.token):
+        st.info(f"The token {session.token} lies outside the region: the flow shows all of the region's tokens.")
         session.token = ""
     wanted = (session.layer, session.head)
     session.layer = min(session.layer, att.n_layers - 1)
@@ -162,9 +173,12 @@ def _pick(layer: int, head: int) -> None:
 
 def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
     figure = heatmap(att, choice.layer, choice.head, look=look)
+    figure.layout.dragmode = "select"
     st.plotly_chart(
         figure,
         key="heatmap",
+        on_select=partial(open_box, att),
+        selection_mode="box",
         alt=f"Heatmap of layer {choice.layer}, head {choice.head}; the same weights stand in the table below.",
         config={
             "displaylogo": False,
@@ -193,7 +207,8 @@ def _shown(name: str, value: float) -> str:
 
 def _pairs(att: Attention, choice: Choice) -> None:
     """Show the strongest pairs as a plain table: the picture's equal for readers who cannot see it."""
-    pairs = strongest_pairs(att, choice.layer, choice.head, PAIRS)
+    region = region_of(att, choice.region)
+    pairs = strongest_pairs(att, choice.layer, choice.head, PAIRS, queries=region.queries, keys=region.keys)
     rows = "".join(
         f"<tr><td>{pair.query}</td><td>{_cell(att.query_tokens[pair.query])}</td>"
         f"<td>{pair.key}</td><td>{_cell(att.key_tokens[pair.key])}</td>"
@@ -201,7 +216,7 @@ def _pairs(att: Attention, choice: Choice) -> None:
         for pair in pairs.itertuples()
     )
     head = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
-    st.markdown("##### Strongest pairs")
+    st.markdown("##### Strongest pairs" + (f" of {region.named()}" if choice.region else ""))
     st.html(f'<div class="pairs" tabindex="0"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>')
 
 
