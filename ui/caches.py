@@ -1,21 +1,28 @@
-"""What visitors share: loaded models and traces, both read-only, the least recently made ones dropped."""
+"""What visitors share: loaded models, traces, maps of all heads and a head's numbers, all read-only."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 from huggingface_hub.utils import disable_progress_bars
 from transformers.utils import logging as transformers_logging
 
-from models import AttentionTrace, Model, load_model
-from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, check_allowed
-from viz import Look
-from viz.grid import pack_grid
+from models import Attention, AttentionTrace, Model, load_model
+from models.cost import Estimate
+from ui.jobs import Job, Jobs, Progress
+from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, budget, cache_bytes, check_allowed
+from viz.view import HeadMaps
 
 log = logging.getLogger("headlight.ui")
 transformers_logging.disable_progress_bar()
 disable_progress_bars()
+Value = TypeVar("Value")
+NUMBERS_IN_MEMORY = 64
 
 
 def open_model(name: str, revision: str) -> Model:
@@ -33,27 +40,99 @@ def _model(name: str, revision: str) -> Model:
     return load_model(name, revision=revision or None)
 
 
-def trace_of(model: Model, text: str, pair: str, target: str) -> AttentionTrace:
-    """Return the trace of a text, computed once for all visitors who look at it.
+@dataclass(frozen=True)
+class Request:
+    """A text and what is done with it: what two visitors have to agree on to share a trace."""
 
-    Raises:
-        HeadlightError: why it cannot be traced, in one sentence.
-    """
-    return _trace(model, model.card.name, model.card.revision, text, pair, target)
+    model: str
+    revision: str
+    text: str
+    pair: str = ""
+    target: str = ""
+    generate: int = 0
+
+    def estimate(self, model: Model) -> Estimate:
+        """Return what the trace takes, let through by this server's budget.
+
+        Raises:
+            HeadlightError: the text cannot be read, or would take more than the budget, in one sentence.
+        """
+        estimate = model.estimate(
+            self.text, text_pair=self.pair or None, target=self.target or None, generate=self.generate
+        )
+        budget().admit(estimate)
+        return estimate
+
+    def start(self, model: Model, estimate: Estimate) -> Job[AttentionTrace]:
+        """Start the trace in a thread of its own."""
+        allowed = budget()
+
+        def work(progress: Progress) -> AttentionTrace:
+            return model.trace(
+                self.text,
+                text_pair=self.pair or None,
+                target=self.target or None,
+                generate=self.generate,
+                progress=progress,
+                budget=allowed,
+            )
+
+        return Job(work, n_bytes=estimate.n_bytes, seconds=estimate.seconds)
 
 
-@st.cache_resource(max_entries=TRACES_IN_MEMORY, show_spinner="Tracing …")
-def _trace(_model: Model, name: str, revision: str, text: str, pair: str, target: str) -> AttentionTrace:
-    return _model.trace(text, text_pair=pair or None, target=target or None)
+@st.cache_resource(show_spinner=False)
+def traces() -> Jobs[AttentionTrace]:
+    """Return the traces of all visitors."""
+    return Jobs(TRACES_IN_MEMORY, cache_bytes)
 
 
-def grid_bytes(trace: AttentionTrace, kind: str, look: Look) -> bytes:
-    """Return the packed thumbnails of all heads, computed once per trace and look."""
-    source = trace.source
-    key = (source.model, source.revision, source.text, source.text_pair, source.target)
-    return _grid(trace, key, kind, look.palette, look.contrast)
+class _Kept:
+    """What is known of an attention, dropped with it."""
+
+    def __init__(self, att: Attention) -> None:
+        self.maps = HeadMaps.empty(att)
+        self.job: Job[bool] | None = None
+        self.numbers: dict[Hashable, Any] = {}
 
 
-@st.cache_resource(max_entries=TRACES_IN_MEMORY, show_spinner=False)
-def _grid(_trace: AttentionTrace, key: tuple, kind: str, palette: str, contrast: str) -> bytes:
-    return pack_grid(_trace[kind], Look(palette=palette, contrast=contrast))
+@st.cache_resource(show_spinner=False)
+def _everything_kept() -> WeakKeyDictionary[Attention, _Kept]:
+    return WeakKeyDictionary()
+
+
+def _kept(att: Attention) -> _Kept:
+    every = _everything_kept()
+    if att not in every:
+        every.setdefault(att, _Kept(att))
+    return every[att]
+
+
+def maps_of(att: Attention) -> HeadMaps:
+    """Return the maps of all heads, as far as they are computed."""
+    return _kept(att).maps
+
+
+def maps_job(att: Attention, visitor: str) -> Job[bool]:
+    """Return the work that fills the maps, watched by the visitor; one that was stopped goes on where it was."""
+    kept = _kept(att)
+    if kept.job is None or (kept.job.stopped and kept.job.finished):
+        maps = kept.maps
+
+        def work(progress: Progress) -> bool:
+            maps.fill(att, progress)
+            return True
+
+        kept.job = Job(work)
+    kept.job.watch(visitor)
+    return kept.job
+
+
+def remembered(att: Attention, key: Hashable, compute: Callable[[], Value]) -> Value:
+    """Return a number or table of one attention, computed once."""
+    numbers = _kept(att).numbers
+    if key not in numbers:
+        value = compute()
+        while len(numbers) >= NUMBERS_IN_MEMORY:
+            numbers.pop(next(iter(numbers)), None)
+        numbers[key] = value
+    return numbers[key]

@@ -6,7 +6,7 @@ import streamlit as st
 
 from models import Attention, AttentionTrace, Model, bundled
 from ui.settings import allowed_models
-from ui.state import AUTOMATIC, DEFAULT_TEXT
+from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED
 from viz.colours import CONTRASTS, PALETTES
 from viz.region import Region
 from viz.view import label, tokens_in
@@ -64,6 +64,16 @@ def text_controls(model: Model) -> None:
         st.button("Inspect", type="primary", key="inspect")
         for name, text in EXAMPLES.items():
             st.button(name, key=f"example {name}", on_click=_use, args=(text,), type="tertiary", help=text)
+        if model.card.writes:
+            st.number_input(
+                "Continue with tokens",
+                0,
+                MOST_GENERATED,
+                key="generate",
+                on_change=_forget_places,
+                width=170,
+                help="The model goes on writing, greedily; its own tokens are told apart by a line in the pictures.",
+            )
         if "encoder" in model.card.kinds and "cross" not in model.card.kinds:
             with st.popover("Second text", help="A pair of segments, as BERT was trained on."):
                 st.text_input("Second text", key="pair")

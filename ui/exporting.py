@@ -8,6 +8,7 @@ import re
 import streamlit as st
 
 from models import Attention
+from ui.caches import maps_of
 from ui.plain import plain
 from ui.state import Choice
 from viz import Look, export
@@ -46,13 +47,17 @@ def export_controls(att: Attention, choice: Choice, look: Look) -> None:
         if refusal:
             st.warning(plain(refusal))
             return
+        maps = maps_of(att) if figure == "grid" else None
+        if maps is not None and not maps.complete:
+            st.warning("The maps of all heads are not complete yet: wait until they are, or let them go on.")
+            return
         if file_format in ("png", "svg", "pdf") and figure != "grid":
             notice = glyph_notice(att)
             if notice:
                 st.warning(plain(notice))
         st.download_button(
             f"Download {file_format.upper()}",
-            data=lambda: export(att, figure, file_format, layer=layer, head=head, look=look).data,
+            data=lambda: export(att, figure, file_format, layer=layer, head=head, look=look, maps=maps).data,
             file_name=f"{name}.{file_format}",
             mime=MIME[file_format],
             key="download",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from models.cost import Budget
 from models.errors import HeadlightError
 
 DEFAULT_MODEL = "minilm"
@@ -13,8 +14,54 @@ MODELS_IN_MEMORY = 2
 TRACES_IN_MEMORY = 24
 
 
+class BadSetting(HeadlightError):
+    """An environment variable has a value that it cannot have."""
+
+
 class NotAllowed(HeadlightError):
     """The operator's list does not have the model."""
+
+
+# A shorter run starts by itself, a longer one when the visitor has seen what it takes.
+ASK_SECONDS = 5.0
+# What the traces of all visitors may hold together, beyond the one that was asked for last.
+CACHE_BYTES = 3e9
+
+
+def budget() -> Budget:
+    """Return what one text may take on this server (`HEADLIGHT_MOST_SECONDS`, `HEADLIGHT_MOST_BYTES`)."""
+    n_bytes = _number("HEADLIGHT_MOST_BYTES")
+    return Budget(None if n_bytes is None else int(n_bytes), _number("HEADLIGHT_MOST_SECONDS"))
+
+
+def ask_seconds() -> float:
+    """Return how long a run may take that starts without being asked (`HEADLIGHT_ASK_SECONDS`)."""
+    seconds = _number("HEADLIGHT_ASK_SECONDS")
+    return ASK_SECONDS if seconds is None else seconds
+
+
+def cache_bytes() -> float:
+    """Return what the traces in memory may take together (`HEADLIGHT_CACHE_BYTES`)."""
+    n_bytes = _number("HEADLIGHT_CACHE_BYTES")
+    return CACHE_BYTES if n_bytes is None else n_bytes
+
+
+def _number(name: str) -> float | None:
+    """Return a setting that is a number from 0, None where it is not set.
+
+    Raises:
+        BadSetting: it is set to something else.
+    """
+    written = os.environ.get(name, "").strip()
+    if not written:
+        return None
+    try:
+        number = float(written)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise BadSetting(f"{name} has to be a number from 0, such as 60 or 4e9, not {written[:40]!r}.")
+    return number
 
 
 def allowed_models() -> tuple[str, ...] | None:

@@ -17,6 +17,7 @@ from viz.view import TOKEN
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
+MOST_GENERATED = 64
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Choice:
     text: str = DEFAULT_TEXT
     pair: str = ""
     target: str = ""
+    generate: int = 0
     kind: str = ""
     layer: int = 5
     head: int = 11
@@ -71,6 +73,10 @@ def _parsed(name: str, value: str) -> str | int | float:
     if name in ("layer", "head"):
         if not value.isascii() or not value.isdigit() or len(value) > 4:
             raise ValueError(f"{value[:40]!r} is no number from 0")
+        return int(value)
+    if name == "generate":
+        if value not in map(str, range(MOST_GENERATED + 1)):
+            raise ValueError(f"{value[:40]!r} is no number of tokens from 0 to {MOST_GENERATED}")
         return int(value)
     if name == "threshold":
         number = float(value) if len(value) < 20 else float("nan")

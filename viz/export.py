@@ -6,8 +6,9 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from viz.outlines import truetype_in_pdf
 from viz.paper import drawing, fonts_for
 from viz.provenance import VERSION, as_json, provenance
 from viz.region import region_of
-from viz.view import Look, head_title, label, tokens_in
+from viz.view import HeadMaps, Look, head_title, label, tokens_in
 
 FIGURES = ("heatmap", "flow", "grid")
 PICTURES = ("png", "svg", "pdf", "html")
@@ -92,11 +93,12 @@ def export(
     layer: int | None = None,
     head: int | None = None,
     look: Look | None = None,
+    maps: HeadMaps | None = None,
 ) -> Export:
     """Return a figure ("heatmap", "flow", "grid") or "table" in a format.
 
     A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `look.region`
-    limits a heatmap, a flow or a table to a window of the head.
+    limits a heatmap, a flow or a table to a window of the head. `maps` spares a grid the work that is done already.
 
     Raises:
         BadSelection: no such layer, head or region, or one that is needed is missing.
@@ -113,8 +115,9 @@ def export(
     if figure != "grid" and (layer is None or head is None):
         raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
     if file_format == "html":
-        return Export(_html(att, figure, layer, head, look, origin).encode("utf-8"), origin)
-    return _drawn(att, figure, file_format, layer, head, look, origin)
+        return Export(_html(att, figure, layer, head, look, origin, maps).encode("utf-8"), origin)
+    draw = partial(draw_grid, maps=maps) if figure == "grid" else draw_heatmap if figure == "heatmap" else draw_flow
+    return _drawn(att, figure, file_format, layer, head, look, origin, draw)
 
 
 def format_of(figure: str, path: str | Path) -> str:
@@ -154,13 +157,19 @@ def save(att: Attention, figure: str, path: str | Path, **selection: Any) -> Exp
 
 
 def _drawn(
-    att: Attention, figure: str, file_format: str, layer: Any, head: Any, look: Look, origin: dict[str, Any]
+    att: Attention,
+    figure: str,
+    file_format: str,
+    layer: Any,
+    head: Any,
+    look: Look,
+    origin: dict[str, Any],
+    draw: Callable[..., Figure],
 ) -> Export:
     families, missing = fonts_for(()) if figure == "grid" else _fonts(att)
-    draw = {"heatmap": draw_heatmap, "flow": draw_flow, "grid": draw_grid}[figure]
     file = io.BytesIO()
     with drawing(families), truetype_in_pdf():
-        drawn: Figure = draw(att, layer, head, look)
+        drawn = draw(att, layer, head, look)
         drawn.savefig(file, format=file_format, dpi=DPI, bbox_inches="tight", metadata=_metadata(file_format, origin))
     return Export(file.getvalue(), origin, tuple(missing))
 
@@ -175,7 +184,15 @@ def _metadata(file_format: str, origin: dict[str, Any]) -> dict[str, Any]:
     return {"Title": title, "Creator": maker, "Subject": described, "CreationDate": None}
 
 
-def _html(att: Attention, figure: str, layer: Any, head: Any, look: Look, origin: dict[str, Any]) -> str:
+def _html(
+    att: Attention,
+    figure: str,
+    layer: Any,
+    head: Any,
+    look: Look,
+    origin: dict[str, Any],
+    maps: HeadMaps | None,
+) -> str:
     if figure == "heatmap":
         drawn = heatmap(att, layer, head, look=look)
         drawn.update_layout(height=None, paper_bgcolor="white")
@@ -188,7 +205,7 @@ def _html(att: Attention, figure: str, layer: Any, head: Any, look: Look, origin
             config={"displaylogo": False, "responsive": True},
         )
     else:
-        data = pack_flow(att, layer, head, look) if figure == "flow" else pack_grid(att, look, layer, head)
+        data = pack_flow(att, layer, head, look) if figure == "flow" else pack_grid(att, look, layer, head, maps)
         title = head_title(att, layer, head) if figure == "flow" else f"All heads, {att.kind} attention"
         body = browser.standalone(figure, title, base64.b64encode(data).decode("ascii"))
     return browser.page(f"Attention {figure}", body, as_json(origin))

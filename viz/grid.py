@@ -13,7 +13,7 @@ from viz import colours
 from viz.heatmap import bar_title
 from viz.packing import pack
 from viz.paper import DIMMED, add_colour_bar
-from viz.view import GridView, Look, grid_view
+from viz.view import GridView, HeadMaps, Look, grid_view
 
 GAP = 0.08
 SELECTED = "#e4572e"
@@ -74,46 +74,50 @@ def describe(view: GridView) -> str:
 
 def legend(view: GridView) -> str:
     """Return what a cell stands for where it is not one pair, and the colour of bad ones; empty if all is plain."""
-    rows, columns = view.maps.shape[2:]
     notes = []
-    if (rows, columns) != (view.n_query, view.n_key):
-        blocks = -(-view.n_query // view.thumbnail), -(-view.n_key // view.thumbnail)
-        notes.append(f"a cell is the largest weight of {blocks[0]} x {blocks[1]} pairs")
+    if view.n_done < len(view.n_heads):
+        notes.append(f"{view.n_done} of {len(view.n_heads)} layers so far")
+    if view.block != (1, 1):
+        notes.append(f"a cell is the largest weight of {view.block[0]} x {view.block[1]} pairs")
     if _broken(view).any():
         notes.append("pink: not a number")
     return ", ".join(notes)
 
 
 def _broken(view: GridView) -> Bool[np.ndarray, "layer head"]:
-    """Return which heads hold a weight that is no number; the maps of heads that a layer lacks do not count."""
+    """Return which heads hold a weight that is no number; heads that a layer lacks do not count."""
     exists = np.arange(view.maps.shape[1]) < np.array(view.n_heads)[:, None]
+    exists[view.n_done :] = False
     return np.isnan(view.maps).any(axis=(2, 3)) & exists
 
 
-def pack_grid(att: Attention, look: Look, layer: int | None = None, head: int | None = None) -> bytes:
+def pack_grid(
+    att: Attention, look: Look, layer: int | None = None, head: int | None = None, maps: HeadMaps | None = None
+) -> bytes:
     """Return the data of viz/browser/grid.js: all maps as bytes (weight x 255), and the colours."""
-    view = grid_view(att, layer, head)
+    view = grid_view(att, layer, head, maps)
     header = {
         "title": describe(view),
         "note": legend(view),
         "heads": list(view.n_heads),
         "shape": list(view.maps.shape),
+        "done": view.n_done,
         "aspect": float(np.clip(view.n_query / view.n_key, 0.4, 2.5)),
         "selected": list(view.selected) if view.selected else None,
         "outline": SELECTED,
         "bad": colours.NOT_A_NUMBER,
     }
     arrays = {
-        "maps": np.round(np.nan_to_num(view.maps) * 255).astype(np.uint8),
+        "maps": np.round(np.nan_to_num(view.maps[: view.n_done]) * 255).astype(np.uint8),
         "colours": colours.table(look.palette, look.contrast),
         "broken": _broken(view).astype(np.uint8),
     }
     return pack(header, arrays)
 
 
-def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look) -> Figure:
+def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, maps: HeadMaps | None = None) -> Figure:
     """Return the same picture for paper; the caller saves it (viz.export)."""
-    view = grid_view(att, layer, head)
+    view = grid_view(att, layer, head, maps)
     n_layers, n_heads = view.maps.shape[:2]
     cell = min(0.8, max(0.3, 11 / n_heads))
     figure = Figure(figsize=(cell * n_heads + 1.6, max(2.0, cell * n_layers + 1.2)), layout="constrained")
@@ -123,8 +127,8 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look) -
     for number, heads in enumerate(view.n_heads):
         for position in range(heads):
             extent = (position - inner, position + inner, number + inner, number - inner)
-            maps = np.ma.masked_invalid(view.maps[number, position])
-            axes.imshow(maps, extent=extent, cmap=colour_map, vmin=0, vmax=1, interpolation="none", zorder=1)
+            shown = np.ma.masked_invalid(view.maps[number, position])
+            axes.imshow(shown, extent=extent, cmap=colour_map, vmin=0, vmax=1, interpolation="none", zorder=1)
             frame = Rectangle((extent[0], extent[3]), 2 * inner, 2 * inner, fill=False, ec=DIMMED, lw=0.3, zorder=2)
             axes.add_patch(frame)
     if view.selected:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,15 +101,62 @@ class FlowView:
         return self.query - self.region.queries.start, self.key - self.region.keys.start
 
 
+@dataclass
+class HeadMaps:
+    """Block maxima of all heads, `[layer, head, row, column]`, filled layer by layer; NaN where there is none yet.
+
+    A cell is the maximum of `block` queries and keys; `n_heads` counts the heads of each layer, `n_done` the layers
+    that are filled.
+    """
+
+    values: Float[np.ndarray, "layer head row column"]
+    block: tuple[int, int]
+    n_heads: tuple[int, ...]
+    n_done: int = 0
+
+    @classmethod
+    def empty(cls, att: Attention) -> HeadMaps:
+        """Return maps that are yet to be filled."""
+        size = thumbnail(att)
+        high, wide = -(-att.n_query // size), -(-att.n_key // size)
+        sides = (-(-att.n_query // high), -(-att.n_key // wide))
+        values = np.full((att.n_layers, att.n_heads, *sides), np.nan, dtype=np.float32)
+        return cls(values, (high, wide), tuple(att.heads_in(layer) for layer in range(att.n_layers)))
+
+    def fill(self, att: Attention, progress: Callable[[int, int], None] | None = None) -> HeadMaps:
+        """Compute what is missing, a layer at a time; `progress(done, total)` may raise to stop."""
+        for layer in range(self.n_done, att.n_layers):
+            self.values[layer, : self.n_heads[layer]] = att.pooled_layer(layer, thumbnail(att))
+            self.n_done = layer + 1
+            if progress:
+                progress(self.n_done, att.n_layers)
+        return self
+
+    @property
+    def complete(self) -> bool:
+        """Whether every layer is filled."""
+        return self.n_done == len(self.n_heads)
+
+    def coarse(self) -> HeadMaps:
+        """Return the same maps at a third of the resolution: what is sent while the rest is computed."""
+        rows, columns = (np.arange(0, n, 3) for n in self.values.shape[2:])
+        values = np.maximum.reduceat(np.maximum.reduceat(self.values, rows, axis=2), columns, axis=3)
+        return HeadMaps(values, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
+
+
 @dataclass(frozen=True)
 class GridView:
-    """All heads as maps of block maxima (`thumbnail` on a side); `selected` is (layer, head) or None."""
+    """All heads as maps of block maxima, `block` queries and keys to a cell; `selected` is (layer, head) or None.
+
+    Of the layers only the first `n_done` are known.
+    """
 
     maps: Float[np.ndarray, "layer head row column"]
     n_heads: tuple[int, ...]
+    n_done: int
     n_query: int
     n_key: int
-    thumbnail: int
+    block: tuple[int, int]
     selected: tuple[int, int] | None
     title: str
 
@@ -186,8 +234,12 @@ def isolate(view: FlowView) -> FlowView:
     return replace(view, query=view.query[chosen], key=view.key[chosen], weight=view.weight[chosen])
 
 
-def grid_view(att: Attention, layer: int | None = None, head: int | None = None) -> GridView:
+def grid_view(
+    att: Attention, layer: int | None = None, head: int | None = None, maps: HeadMaps | None = None
+) -> GridView:
     """Return all heads' maps, with the one that is selected if a layer and a head are given.
+
+    `maps` are those that are known already, perhaps not all of them yet.
 
     Raises:
         BadSelection: no such layer or head.
@@ -196,14 +248,10 @@ def grid_view(att: Attention, layer: int | None = None, head: int | None = None)
     if layer is not None and head is not None:
         att.weights(layer, head, queries=slice(0, 1))
         selected = (layer, head)
-    size = thumbnail(att)
-    layers = [att.pooled_layer(number, size) for number in range(att.n_layers)]
-    counts = tuple(maps.shape[0] for maps in layers)
-    full = np.full((len(layers), max(counts), *layers[0].shape[1:]), np.nan, dtype=np.float32)
-    for number, maps in enumerate(layers):
-        full[number, : maps.shape[0]] = maps
+    if maps is None:
+        maps = HeadMaps.empty(att).fill(att)
     title = f"All heads, {att.kind} attention"
-    return GridView(full, counts, att.n_query, att.n_key, size, selected, title)
+    return GridView(maps.values, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title)
 
 
 def thumbnail(att: Attention) -> int:

@@ -12,11 +12,12 @@ import streamlit as st
 from analysis import head_measures, strongest_pairs
 from analysis.measures import MEASURES
 from models import Attention, AttentionTrace, HeadlightError, Model, Token
-from ui import state
-from ui.caches import grid_bytes, log, open_model, trace_of
-from ui.components import flow_graph, head_grid
+from ui import runs, state
+from ui.caches import log, open_model, remembered
+from ui.components import flow_graph
 from ui.controls import head_controls, model_controls, text_controls
 from ui.exporting import export_controls
+from ui.overview import overview
 from ui.plain import plain
 from ui.regions import holds, keep_region, open_box, region_controls
 from ui.settings import default_model
@@ -85,13 +86,11 @@ def _described(model: Model) -> str:
 
 def _trace(model: Model) -> AttentionTrace | None:
     """Return the trace of the chosen text; None where it cannot be traced, with one sentence about why."""
-    choice = state.chosen()
     try:
-        trace = trace_of(model, choice.text, choice.pair, choice.target)
+        return runs.trace(model)
     except Exception as error:
         st.error(plain(_sentence(error, "tracing")), icon=":material/error:")
         return None
-    return trace
 
 
 def _sentence(error: Exception, doing: str) -> str:
@@ -113,7 +112,7 @@ def _heads(trace: AttentionTrace) -> None:
     look = choice.look()
     state.write_link(choice)
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    overview, detail = st.columns([6, 5], gap="medium")
+    left, detail = st.columns([6, 5], gap="medium")
     lines, numbers = st.columns([6, 5], gap="medium")
     shown = flow_region(att, look)
     with lines:
@@ -124,9 +123,8 @@ def _heads(trace: AttentionTrace) -> None:
     with detail:
         _heatmap(att, choice, look)
         region_controls(att, choice)
-    with overview:
-        st.markdown("##### All heads")
-        head_grid(grid_bytes(trace, att.kind, look), (choice.layer, choice.head), _pick)
+    with left:
+        overview(att, (choice.layer, choice.head), look)
     with controls:
         head_controls(trace, att, shown)
         export_controls(att, choice, look)
@@ -167,10 +165,6 @@ def _lock(token: str) -> None:
     st.session_state.token = token if TOKEN.fullmatch(token) else ""
 
 
-def _pick(layer: int, head: int) -> None:
-    st.session_state.layer, st.session_state.head = layer, head
-
-
 def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
     figure = heatmap(att, choice.layer, choice.head, look=look)
     figure.layout.dragmode = "select"
@@ -190,7 +184,8 @@ def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
 
 def _figures(att: Attention, choice: Choice) -> None:
     """Show the head's figures in one element: seven widgets of Streamlit would take longer than the pictures."""
-    values = head_measures(att, choice.layer, choice.head)
+    place = choice.layer, choice.head
+    values = remembered(att, ("figures", *place), lambda: head_measures(att, *place))
     entries = "".join(
         f'<div title="{html.escape(meaning)}"><dt>{title}</dt><dd>{_shown(name, values[name])}</dd></div>'
         for name, (title, meaning) in MEASURES.items()
@@ -207,8 +202,9 @@ def _shown(name: str, value: float) -> str:
 
 def _pairs(att: Attention, choice: Choice) -> None:
     """Show the strongest pairs as a plain table: the picture's equal for readers who cannot see it."""
-    region = region_of(att, choice.region)
-    pairs = strongest_pairs(att, choice.layer, choice.head, PAIRS, queries=region.queries, keys=region.keys)
+    region, place = region_of(att, choice.region), (choice.layer, choice.head)
+    window = {"queries": region.queries, "keys": region.keys}
+    pairs = remembered(att, ("pairs", *place, region), lambda: strongest_pairs(att, *place, PAIRS, **window))
     rows = "".join(
         f"<tr><td>{pair.query}</td><td>{_cell(att.query_tokens[pair.query])}</td>"
         f"<td>{pair.key}</td><td>{_cell(att.key_tokens[pair.key])}</td>"

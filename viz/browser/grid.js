@@ -48,10 +48,11 @@ class Grid {
 
   /** Colour all maps once, at their own resolution, into one image that every redraw scales from. */
   paint() {
-    const [layers, heads, rows, columns] = this.header.shape;
+    const [, heads, rows, columns] = this.header.shape;
+    const layers = this.header.done;
     this.sheet = document.createElement("canvas");
     this.sheet.width = heads * columns;
-    this.sheet.height = layers * rows;
+    this.sheet.height = Math.max(1, layers * rows);
     const image = new ImageData(this.sheet.width, this.sheet.height);
     const { maps, colours } = this.arrays;
     let source = 0;
@@ -91,7 +92,13 @@ class Grid {
       for (let head = 0; head < this.header.heads[layer]; head++) {
         const x = MARGIN_LEFT + head * this.pitch;
         const box = [x + gap / 2, y + gap / 2, this.pitch - gap, this.pitchY - gap];
-        context.drawImage(this.sheet, head * columns, layer * rows, columns, rows, ...box);
+        if (layer < this.header.done) {
+          context.drawImage(this.sheet, head * columns, layer * rows, columns, rows, ...box);
+        } else {
+          // Not computed yet: unlike any weight.
+          context.fillStyle = theme.panel;
+          context.fillRect(...box);
+        }
         const broken = this.arrays.broken[layer * heads + head];
         this.frame(context, box, broken ? this.header.bad : theme.faded, broken ? 2 : 0.5);
         if (this.selected?.[0] === layer && this.selected[1] === head) this.frame(context, box, this.header.outline, 3);
@@ -104,6 +111,7 @@ class Grid {
       this.label(context, theme, String(head), x, MARGIN_TOP / 2, "center", this.selected?.[1] === head);
     }
     this.root.dataset.drawn = this.root.dataset.selected;
+    this.root.dataset.done = this.header.done;
   }
 
   label(context, theme, text, x, y, align, strong) {

@@ -1,0 +1,119 @@
+"""From a text to its trace on the page: at once where it is short, else asked for, watched and stopped."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import streamlit as st
+
+from models import AttentionTrace, Model
+from models.cost import Estimate, readable_seconds
+from ui import state
+from ui.caches import Request, traces
+from ui.jobs import Job
+from ui.settings import ask_seconds
+
+# Between two looks at a job: quicker would only move the bar in smaller steps.
+LOOK_SECONDS = 0.6
+_OLD = "The pictures below still show the text before."
+
+
+def visitor() -> str:
+    """Return who is looking: one name for each session."""
+    return st.session_state.setdefault("visitor", uuid4().hex)
+
+
+def request(model: Model) -> Request:
+    """Return what the visitor has chosen to trace."""
+    choice = state.chosen()
+    generate = choice.generate if model.card.writes else 0
+    return Request(model.card.name, model.card.revision, choice.text, choice.pair, choice.target, generate)
+
+
+def trace(model: Model) -> AttentionTrace | None:
+    """Return the trace of the chosen text; while there is none, say why and return the one before, if any.
+
+    Raises:
+        HeadlightError: why it cannot be traced, in one sentence.
+    """
+    wanted, session = request(model), st.session_state
+    _leave_others(wanted)
+    job = traces().find(wanted)
+    if job is None or (session.get("stopped") == wanted and not job.finished):
+        estimate = wanted.estimate(model)
+        long = estimate.seconds > ask_seconds() or session.get("stopped") == wanted
+        if long and session.get("started") != wanted:
+            return _asked(wanted, estimate)
+        job = traces().ask(wanted, lambda: wanted.start(model, estimate), visitor())
+        with st.spinner("Tracing …"):
+            job.wait(0 if long else max(ask_seconds(), 1.0))
+    if not job.finished:
+        session.started = wanted
+        _watched(wanted, job)
+        return _before()
+    session.pop("started", None)
+    try:
+        result = job.result()
+    except Exception:
+        traces().forget(wanted)  # another try may succeed
+        raise
+    session.shown = wanted
+    return result
+
+
+def _leave_others(wanted: Request) -> None:
+    """Let go of a run that this visitor no longer waits for."""
+    started = st.session_state.get("started")
+    if started and started != wanted:
+        job = traces().find(started)
+        if job is not None and not job.finished:
+            job.leave(visitor())
+        st.session_state.pop("started")
+
+
+def _before() -> AttentionTrace | None:
+    """Return what was shown last, while it is in memory."""
+    shown = st.session_state.get("shown")
+    job = traces().find(shown) if shown else None
+    if job is None or not job.finished:
+        return None
+    st.caption(_OLD)
+    return job.result()
+
+
+def _asked(wanted: Request, estimate: Estimate) -> AttentionTrace | None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        stopped = "Stopped. " if st.session_state.get("stopped") == wanted else ""
+        st.markdown(f"{stopped}This is a long run: {estimate}.")
+        st.button("Start", key="start", type="primary", on_click=_start, args=(wanted,))
+    return _before()
+
+
+def _start(wanted: Request) -> None:
+    st.session_state.started = wanted
+    st.session_state.pop("stopped", None)
+
+
+def _stop(wanted: Request, job: Job) -> None:
+    job.leave(visitor())
+    st.session_state.pop("started", None)
+    st.session_state.stopped = wanted
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def _watched(wanted: Request, job: Job) -> None:
+    """Show how far a job is, and let it be stopped; its end reruns the page."""
+    if job.finished or st.session_state.get("stopped") == wanted:
+        st.rerun()
+    job.watch(visitor())  # the last look may be a while ago
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        progress_bar(job, "Tracing", "layer")
+        st.button("Stop", key="stop", on_click=_stop, args=(wanted, job))
+
+
+def progress_bar(job: Job, doing: str, unit: str) -> None:
+    """Show how much of a job is done and how long the rest will take."""
+    left = job.seconds_left
+    rest = "" if left is None else f", about {readable_seconds(left)} left"
+    counted = f": {unit} {job.done} of {job.total}" if job.total else " …"
+    st.progress(job.done / job.total if job.total else 0.0, f"{doing}{counted}{rest}")
