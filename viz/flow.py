@@ -16,7 +16,7 @@ from viz import colours
 from viz.heatmap import GREY, plotly_label, plotly_text
 from viz.packing import pack
 from viz.paper import DIMMED
-from viz.view import FlowView, Look, columns, flow_view, isolate, label
+from viz.view import FlowView, Look, boundaries, columns, flow_view, isolate, label
 
 CURVE = np.linspace(0, 1, 13)
 STRENGTHS = 12
@@ -52,6 +52,11 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
             line={"width": _width(middle), "color": colour},
             hoverinfo="skip",
         )
+    for tokens, x0, x1 in ((view.query_tokens, -0.35, 0.0), (view.key_tokens, 1.0, 1.35)):
+        for row in boundaries(tokens):
+            figure.add_shape(
+                type="line", x0=x0, x1=x1, y0=row - 0.5, y1=row - 0.5, line={"color": GREY, "width": 1, "dash": "dot"}
+            )
     _add_tokens(figure, view, "query")
     _add_tokens(figure, view, "key")
     longest = max(len(view.query_tokens), len(view.key_tokens))
@@ -97,6 +102,7 @@ def pack_flow(att: Attention, layer: int, head: int, look: Look) -> bytes:
         "locked": list(view.isolated) if view.isolated else None,
         "queries": [[label(token), token.special] for token in view.query_tokens],
         "keys": [[label(token), token.special] for token in view.key_tokens],
+        "cuts": [boundaries(view.query_tokens), boundaries(view.key_tokens)],
         "line": colours.line(look.palette),
         "bad": colours.NOT_A_NUMBER,
         "gamma": colours.CONTRASTS[look.contrast],
@@ -134,6 +140,9 @@ def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
         for position, token in enumerate(tokens):
             colour = DIMMED if token.special else "black"
             axes.text(x, position, label(token), ha=align, va="center_baseline", fontsize=size, color=colour)
+    for tokens, ends in ((view.query_tokens, (-side, 0)), (view.key_tokens, (1, 1 + side))):
+        for place in boundaries(tokens):
+            axes.plot(ends, (place - 0.5, place - 0.5), color=DIMMED, linewidth=0.6, linestyle=":")
     axes.text(-0.02, -1.1, "query", ha="right", va="center", fontsize=7, color=DIMMED)
     axes.text(1.02, -1.1, "key", ha="left", va="center", fontsize=7, color=DIMMED)
     return figure

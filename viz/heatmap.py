@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from models import Attention, Token
 from viz import colours
-from viz.paper import add_colour_bar, style_labels
-from viz.view import HeadView, Look, columns, head_view, label, label_positions
+from viz.paper import DIMMED, add_colour_bar, style_labels
+from viz.view import HeadView, Look, boundaries, columns, head_view, label, label_positions
 
 # More cells than this would make a vector file that no viewer opens quickly; they become one image.
 MOST_VECTOR_CELLS = 40_000
@@ -82,10 +82,26 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
         "margin": {"l": query_room, "r": 8, "t": top, "b": key_room},
         "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
         "paper_bgcolor": "rgba(0,0,0,0)",
+        "shapes": _boundary_lines(view),
         "height": 406 + top + key_room,
         "hoverlabel": {"font": {"size": 13}},
     }
     return go.Figure(traces, {**layout, **keys, **queries})
+
+
+def _boundary_lines(view: HeadView) -> list[dict[str, Any]]:
+    """Return a thin line between texts of a pair, and before what the model itself wrote."""
+    line = {"type": "line", "line": {"color": GREY, "width": 1, "dash": "dot"}}
+    lines = []
+    for axis, other, tokens, span in (
+        ("x", "y", view.key_tokens, view.region.keys),
+        ("y", "x", view.query_tokens, view.region.queries),
+    ):
+        for place in boundaries(tokens):
+            edge = span.start + place - 0.5
+            ends = {f"{axis}0": edge, f"{axis}1": edge, f"{other}0": 0, f"{other}1": 1}
+            lines.append({**line, **ends, f"{other}ref": f"{other} domain"})
+    return lines
 
 
 def _centres(span: range, block: int) -> np.ndarray:
@@ -189,6 +205,11 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
         places = [(position + 0.5) / block - 0.5 for position in positions]
         axis.set_ticks(places, [label(tokens[position]) for position in positions])
         style_labels(axis, [tokens[position] for position in positions], size=min(9, max(4, 72 * cell * 0.8)))
+    for drawn, tokens, block in zip(
+        (axes.axhline, axes.axvline), (view.query_tokens, view.key_tokens), view.region.block, strict=True
+    ):
+        for place in boundaries(tokens):
+            drawn(place / block - 0.5, color=DIMMED, linewidth=0.6, linestyle=":")
     for text in axes.get_xticklabels():
         text.set(rotation=90)
     axes.set_xlabel("key (attended to)", fontsize=9)

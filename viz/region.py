@@ -106,24 +106,25 @@ def block_maxima(
 ) -> tuple[Float[np.ndarray, "row column"], Bool[np.ndarray, "row column"]]:
     """Return the largest weight of each cell of a region, and whether any of its pairs may attend.
 
-    Masked pairs do not count; a pair that is no number makes its cell none. The head is read a strip at a time.
+    A pair that is no number makes its cell none.
 
     Raises:
         BadSelection: no such layer or head.
     """
-    keys = slice(region.keys.start, region.keys.stop)
+    queries, keys = (slice(span.start, span.stop) for span in (region.queries, region.keys))
+    if region.exact:
+        return att.weights(layer, head, queries, keys), att.mask(layer, head, queries, keys)
+    return att.pooled(layer, head, READABLE, queries=queries, keys=keys), _block_mask(att, layer, head, region)
+
+
+def _block_mask(att: Attention, layer: int, head: int, region: Region) -> Bool[np.ndarray, "row column"]:
+    """Return whether any pair of a cell may attend, from strips of the head's mask."""
     high, wide = region.block
+    keys, columns = slice(region.keys.start, region.keys.stop), np.arange(0, len(region.keys), wide)
     strip = high * max(1, STRIP_ROWS // high)
-    columns = np.arange(0, len(region.keys), wide)
-    cells, masks = [], []
+    masks = []
     for start in range(region.queries.start, region.queries.stop, strip):
-        queries = slice(start, min(start + strip, region.queries.stop))
-        weights, mask = att.weights(layer, head, queries, keys), att.mask(layer, head, queries, keys)
-        if not region.exact:
-            rows = np.arange(0, len(weights), high)
-            counted = np.where(mask, weights, np.float32(0))
-            weights = np.maximum.reduceat(np.maximum.reduceat(counted, rows, axis=0), columns, axis=1)
-            mask = np.logical_or.reduceat(np.logical_or.reduceat(mask, rows, axis=0), columns, axis=1)
-        cells.append(weights)
-        masks.append(mask)
-    return np.concatenate(cells), np.concatenate(masks)
+        mask = att.mask(layer, head, slice(start, min(start + strip, region.queries.stop)), keys)
+        rows = np.arange(0, len(mask), high)
+        masks.append(np.logical_or.reduceat(np.logical_or.reduceat(mask, rows, axis=0), columns, axis=1))
+    return np.concatenate(masks)

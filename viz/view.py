@@ -212,6 +212,12 @@ def tokens_in(att: Attention, region: Region) -> tuple[tuple[Token, ...], tuple[
     return queries, keys
 
 
+def boundaries(tokens: tuple[Token, ...]) -> list[int]:
+    """Return the places before which a line is drawn: another text of a pair, or the model's own words, begin there."""
+    parts = [(token.segment, token.generated) for token in tokens]
+    return [place for place in range(1, len(parts)) if parts[place] != parts[place - 1]]
+
+
 def _token_of(att: Attention, look: Look) -> tuple[str, int] | None:
     if not look.token:
         return None

@@ -57,11 +57,12 @@ def test_a_link_of_another_text_is_clamped() -> None:
 
 @given(st.data())
 def test_cells_are_the_maxima_of_their_blocks_by_brute_force(data: st.DataObject) -> None:
-    n_query, n_key = data.draw(st.sampled_from([(LONG, WIDE), (WIDE, 7), (5, LONG), (129, 128)]))
+    n_query, n_key = data.draw(st.sampled_from([(LONG, WIDE), (WIDE, WIDE), (WIDE, 7), (5, WIDE), (129, 128)]))
     weights, masked = WEIGHTS[:n_query, :n_key], np.triu(np.ones((n_query, n_key), dtype=bool), 1)
     first, last = (sorted(data.draw(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)))) for n in (n_query, n_key))
     region = Region(range(first[0], first[1] + 1), range(last[0], last[1] + 1))
     causal = n_query == n_key
+    weights = np.tril(weights) if causal else weights
     cells, mask = block_maxima(attention(weights, causal=causal), 0, 0, region)
     high, wide = -(-len(region.queries) // READABLE), -(-len(region.keys) // READABLE)
     assert max(cells.shape) <= READABLE

@@ -243,6 +243,11 @@ class Flow {
         context.fillStyle = special ? theme.faded : theme.text;
         context.fillText(text, edge, y(row), room);
         context.globalAlpha = 0.55;
+        if (this.header.cuts[side].includes(row)) {
+          const top = y(row) - this.rowHeight / 2;
+          context.fillStyle = theme.faded;
+          context.fillRect(side === LEFT ? 0 : this.right, top, side === LEFT ? this.left : width - this.right, 1);
+        }
         context.beginPath();
         context.arc(side === LEFT ? this.left - 3 : this.right + 3, y(row), 1.8, 0, 7);
         context.fill();

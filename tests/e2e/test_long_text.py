@@ -1,0 +1,139 @@
+"""Texts of hundreds and thousands of tokens: block maxima, any window of them exactly, and little on the wire."""
+
+import pytest
+from e2e_models import WORDS
+from playwright.sync_api import Page, expect
+from visitor import cell, finished, flow, inspect, settled
+
+pytestmark = pytest.mark.e2e
+# What one view may send, in bytes; all heads may send more, once.
+MOST_FOR_A_VIEW, MOST_WITH_ALL_HEADS = 400_000, 1_400_000
+
+
+def long_text(n_tokens: int) -> str:
+    """A text that both the bundled encoder and the long one read as so many tokens, their own two included."""
+    words = WORDS[:6]
+    return " ".join(words[number * number % 7 % 6] for number in range(n_tokens - 2))
+
+
+def layout(page: Page) -> dict:
+    return page.locator(".js-plotly-plot").evaluate(
+        """(plot) => ({ x: plot._fullLayout.xaxis.range, y: plot._fullLayout.yaxis.range,
+        title: plot._fullLayout.title.text, rows: plot._fullData[0].z.length }) """
+    )
+
+
+def window(page: Page) -> list[float]:
+    """First and last query, first and last key of what the heatmap shows."""
+    found = layout(page)
+    return [found["y"][1] + 0.5, found["y"][0] - 0.5, found["x"][0] + 0.5, found["x"][1] - 0.5]
+
+
+@pytest.fixture
+def received(browser, monkeypatch) -> list[int]:
+    """Bytes of the WebSocket messages that pages get, all of them since the test began."""
+    sizes: list[int] = []
+
+    def count(payload: str | bytes) -> None:
+        sizes.append(len(payload.encode() if isinstance(payload, str) else payload))
+
+    def new_context(**options):
+        context = plain(**options)
+        context.on(
+            "page",
+            lambda page: page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: count(frame))),
+        )
+        return context
+
+    plain = browser.new_context
+    monkeypatch.setattr(browser, "new_context", new_context)
+    return sizes
+
+
+@pytest.mark.parametrize("n_tokens", [512, 2100])
+def test_a_head_switch_sends_little(open_page, received, long_bert, n_tokens):
+    model = "" if n_tokens == 512 else f"&model={long_bert}"
+    page = open_page(f"/?layer=1&head=0&threshold=0{model}")
+    inspect(page, long_text(n_tokens))
+    finished(page)
+    assert 10_000 < sum(received) < MOST_WITH_ALL_HEADS
+    received.clear()
+    page.locator(".grid-canvas").press("ArrowRight")
+    expect(page.get_by_role("heading", name="Token to token: layer 1, head 1")).to_be_visible()
+    settled(page)
+    assert layout(page)["title"].count("Layer 1, head 1") == 1
+    # Threshold 0: every line of the flow's window. Seen: 290 kB at 512 tokens, 287 kB at 2,100.
+    assert 10_000 < sum(received) < MOST_FOR_A_VIEW
+
+
+def test_a_box_opens_a_part_pair_by_pair(open_page):
+    page = open_page("/?layer=0&head=2")
+    inspect(page, long_text(512))
+    finished(page)
+    assert "each cell is the largest weight of 4 x 4 pairs" in layout(page)["title"]
+    assert window(page) == [0, 511, 0, 511]
+    page.mouse.move(*cell(page, query=101, key=97))
+    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("largest weight 0.")
+    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("(100 to 103)")
+    start, end = cell(page, query=100, key=90), cell(page, query=160, key=150)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=5)
+    page.mouse.up()
+    expect(page.get_by_role("button", name="Whole head")).to_be_visible()
+    settled(page)
+    opened = window(page)
+    # A pixel is more than a token: the edges are those under the pointer, to within one.
+    assert opened == pytest.approx([100, 160, 90, 150], abs=2)
+    assert layout(page)["rows"] == opened[1] - opened[0] + 1
+    name = "-".join(f"{edge:.0f}" for edge in opened[:2]) + ":" + "-".join(f"{edge:.0f}" for edge in opened[2:])
+    assert f"region={name.replace(':', '%3A')}" in page.url
+    # Layer 0, head 2 looks at the previous token.
+    page.mouse.move(*cell(page, query=121, key=120))
+    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("(121) attends to")
+    # The flow and the table follow.
+    expect(page.locator(".flow-status")).to_contain_text(f"Queries {opened[0]:.0f} to {opened[1]:.0f}, keys")
+    expect(page.get_by_role("heading", name=f"Strongest pairs of queries {opened[0]:.0f}")).to_be_visible()
+    page.locator(".flow-scroll").press("ArrowDown")
+    expect(flow(page)).to_have_attribute("data-focus", f"query:{opened[0]:.0f}")
+    page.get_by_role("button", name="Whole head").click()
+    settled(page)
+    assert window(page) == [0, 511, 0, 511]
+    assert "region=" not in page.url
+
+
+def test_the_same_by_keyboard_alone(open_page):
+    page = open_page("/?layer=0&head=2")
+    inspect(page, long_text(300))
+    finished(page)
+    page.get_by_role("button", name="Region").press("Enter")
+    for label, number in (("First query", 40), ("Last query", 69), ("First key", 200), ("Last key", 299)):
+        box = page.get_by_label(label, exact=True)
+        box.fill(str(number))
+        box.press("Tab")
+    page.get_by_role("button", name="Open region").press("Enter")
+    settled(page)
+    assert window(page) == [40, 69, 200, 299]
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Whole head").press("Enter")
+    settled(page)
+    assert window(page) == [0, 299, 0, 299]
+
+
+def test_a_link_opens_the_region(open_page):
+    text = "+".join(long_text(200).split())
+    page = open_page(f"/?text={text}&region=150-199:10-20&token=query:160")
+    assert window(page) == [150, 199, 10, 20]
+    expect(flow(page)).to_have_attribute("data-focus", "query:160")
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_a_flow_moves_to_the_token_that_is_isolated(open_page):
+    text = "+".join(long_text(300).split())
+    page = open_page(f"/?text={text}")
+    expect(page.locator(".flow-status")).to_contain_text("Queries 0 to 127, keys 0 to 127")
+    expect(page.get_by_text("The flow shows queries 0 to 127")).to_be_visible()
+    page = open_page(f"/?text={text}&token=query:250")
+    expect(flow(page)).to_have_attribute("data-focus", "query:250")
+    page.locator(".flow-scroll").press("ArrowDown")
+    expect(flow(page)).to_have_attribute("data-focus", "query:251")
