@@ -130,7 +130,7 @@ class Jobs(Generic[Result]):
             self._jobs.pop(key, None)
 
     def _drop(self) -> None:
-        kept = list(self._jobs.items())
-        while len(kept) > 1 and (len(kept) > self._most or sum(job.n_bytes for _, job in kept) > self._most_bytes()):
-            key, _ = kept.pop(0)
-            del self._jobs[key]
+        for key, job in list(self._jobs.items())[:-1]:
+            n_bytes = sum(other.n_bytes for other in self._jobs.values())
+            if job.finished and (len(self._jobs) > self._most or n_bytes > self._most_bytes()):
+                del self._jobs[key]

@@ -1,0 +1,156 @@
+"""A long run on the page: estimated and asked for, watched, stopped without loss, refused above the budget."""
+
+import json
+import threading
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models import Model, load_model
+from tests.ui.test_inspect_page import heatmap, messages, run
+from ui import overview
+from ui.jobs import Stopped
+from ui.settings import BadSetting, ask_seconds, budget, cache_bytes
+
+pytestmark = pytest.mark.slow
+SECONDS = 20
+
+
+class Gate:
+    """Lets a traced pass go from layer to layer as a test says."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Event()
+        self.free = threading.Semaphore(0)
+        self.stopped = threading.Event()
+
+
+@pytest.fixture
+def gate(monkeypatch) -> Gate:
+    """Every pass waits at each layer, and every run is a long one."""
+    gate, trace = Gate(), Model.trace
+
+    def slow(model, text, *, progress=None, **options):
+        def told(done, total):
+            gate.inside.set()
+            assert gate.free.acquire(timeout=SECONDS)
+            try:
+                progress(done, total)
+            except Stopped:
+                gate.stopped.set()
+                raise
+
+        return trace(model, text, progress=told, **options)
+
+    monkeypatch.setattr(Model, "trace", slow)
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "0")
+    return gate
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(element.value for element in (*app.markdown, *app.caption))
+
+
+def bar(app: AppTest) -> str:
+    return app.get("progress")[0].proto.text
+
+
+def opened(monkeypatch, text: str) -> AppTest:
+    """The page with one text shown, and another one asked for."""
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
+    app = run(text=f"Birds sing at dawn before: {text}")
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "0")
+    app.text_area(key="text").set_value(text).run()
+    return app
+
+
+def test_a_long_run_is_asked_for_and_the_old_pictures_stay(monkeypatch):
+    app = opened(monkeypatch, "A text that takes long")
+    assert "This is a long run: 7 tokens: about" in said(app)
+    assert "The pictures below still show the text before." in said(app)
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.button(key="start").click().run()
+    app.run()
+    assert "takes" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "long run" not in said(app)
+    assert messages(app) == []
+
+
+def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):
+    gate.free.release(6)
+    app = opened(monkeypatch, "A text that is stopped")
+    app.button(key="start").click().run()
+    assert gate.inside.wait(SECONDS)
+    gate.free.release(2)
+    app.run()
+    assert "Tracing" in bar(app)
+    assert "The pictures below still show the text before." in said(app)
+    app.button(key="stop").click().run()
+    gate.free.release(10)
+    assert gate.stopped.wait(SECONDS)
+    assert "Stopped. This is a long run" in said(app)
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.button(key="start").click().run()
+    gate.free.release(10)
+    for _ in range(20):
+        app.run()
+        if "stopped" in heatmap(app)["layout"]["yaxis"]["ticktext"]:
+            break
+    assert "stopped" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HEADLIGHT_MOST_SECONDS", "0", "and this server gives 0.0 s to one text: shorten the text"),
+        ("HEADLIGHT_MOST_BYTES", "1000", "and this server gives 1.0 kB to one text: shorten the text"),
+        ("HEADLIGHT_MOST_SECONDS", "soon", "HEADLIGHT_MOST_SECONDS has to be a number from 0, such as 60 or 4e9"),
+    ],
+)
+def test_above_the_budget_it_is_refused_with_the_remedy(monkeypatch, name, value, sentence):
+    monkeypatch.setenv(name, value)
+    app = run(text=f"This text is over budget by {name} {value}")
+    assert any(sentence in message for message in messages(app)), messages(app)
+    assert not app.get("plotly_chart")
+
+
+def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    attention = type(load_model("minilm").trace("a")["encoder"])
+    pooled_layer, free = attention.pooled_layer, threading.Semaphore(0)
+
+    def slow(att, layer, size=64):
+        assert free.acquire(timeout=SECONDS)
+        return pooled_layer(att, layer, size)
+
+    monkeypatch.setattr(attention, "pooled_layer", slow)
+    app = run(text="Heads that appear one layer after another")
+    assert "Looking at all heads" in bar(app)
+    assert "Layer 5, head 11" in json.dumps(heatmap(app))  # the chosen head does not wait for the others
+    free.release(2)
+    app.button(key="stop maps").click().run()
+    free.release(1)
+    assert not app.get("progress")
+    app.button(key="go on").click().run()
+    free.release(20)
+    for _ in range(20):
+        app.run()
+        if not app.get("progress"):
+            break
+    assert not app.get("progress")
+    assert not [button for button in app.button if button.key in ("go on", "stop maps")]
+    assert messages(app) == []
+
+
+def test_settings_are_numbers(monkeypatch):
+    for name in ("ASK_SECONDS", "MOST_SECONDS", "MOST_BYTES", "CACHE_BYTES"):
+        monkeypatch.delenv(f"HEADLIGHT_{name}", raising=False)
+    assert (budget().seconds, budget().n_bytes) == (None, None)
+    assert (ask_seconds(), cache_bytes()) == (5.0, 3e9)
+    monkeypatch.setenv("HEADLIGHT_MOST_BYTES", "4e9")
+    monkeypatch.setenv("HEADLIGHT_MOST_SECONDS", " 60 ")
+    assert (budget().seconds, budget().n_bytes) == (60, 4_000_000_000)
+    for wrong in ("-1", "nan", "inf", "1 GB"):
+        monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", wrong)
+        with pytest.raises(BadSetting, match="HEADLIGHT_ASK_SECONDS has to be a number from 0"):
+            ask_seconds()
