@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import streamlit as st
 from huggingface_hub.utils import disable_progress_bars
+from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from models import Attention, AttentionTrace, Model, load_model
@@ -23,6 +24,8 @@ transformers_logging.disable_progress_bar()
 disable_progress_bars()
 Value = TypeVar("Value")
 NUMBERS_IN_MEMORY = 64
+# A model reads every picture at its own size: some hundred patches, known only to the trace, which admits them.
+_OF_A_PICTURE = Estimate(0, 100_000_000, 0.0)
 
 
 def open_model(name: str, revision: str) -> Model:
@@ -42,14 +45,19 @@ def _model(name: str, revision: str) -> Model:
 
 @dataclass(frozen=True)
 class Request:
-    """A text and what is done with it: what two visitors have to agree on to share a trace."""
+    """A text or a picture and what is done with it: what two visitors have to agree on to share a trace.
+
+    `picture` names the `image` of a model that reads pictures; equal names are equal pictures.
+    """
 
     model: str
     revision: str
-    text: str
+    text: str = ""
     pair: str = ""
     target: str = ""
     generate: int = 0
+    picture: str = ""
+    image: Image.Image | None = field(default=None, compare=False, repr=False)
 
     def estimate(self, model: Model) -> Estimate:
         """Return what the trace takes, let through by this server's budget.
@@ -57,6 +65,8 @@ class Request:
         Raises:
             HeadlightError: the text cannot be read, or would take more than the budget, in one sentence.
         """
+        if self.image is not None:
+            return _OF_A_PICTURE
         estimate = model.estimate(
             self.text, text_pair=self.pair or None, target=self.target or None, generate=self.generate
         )
@@ -68,6 +78,8 @@ class Request:
         allowed = budget()
 
         def work(progress: Progress) -> AttentionTrace:
+            if self.image is not None:
+                return model.trace(image=self.image, progress=progress, budget=allowed)
             return model.trace(
                 self.text,
                 text_pair=self.pair or None,

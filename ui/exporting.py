@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import streamlit as st
 
 from models import Attention
@@ -19,18 +20,20 @@ _FIGURES = {
     "heatmap": "Heatmap of the chosen head",
     "flow": "Flow of the chosen head",
     "grid": "All heads",
+    "patches": "Attention on the picture",
     "table": "Weights of the chosen head",
     "all weights": "Weights of all heads",
 }
 
 
-def export_controls(att: Attention, choice: Choice, look: Look) -> None:
+def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarray | None = None) -> None:
     """Offer the pictures as PNG, SVG, PDF and HTML, and the weights as CSV and NPZ."""
     popover = st.popover("Export", icon=":material/download:", type="primary", key="export", on_change="rerun")
     if not popover.open:
         return  # a head switch must not wait for what nobody sees
     with popover:
-        chosen = st.radio("Export", tuple(_FIGURES), key="export figure", format_func=_FIGURES.__getitem__)
+        offered = tuple(name for name in _FIGURES if name != "patches" or image is not None)
+        chosen = st.radio("Export", offered, key="export figure", format_func=_FIGURES.__getitem__)
         figure = "table" if chosen == "all weights" else chosen
         layer, head = (None, None) if chosen == "all weights" else (choice.layer, choice.head)
         formats = TABLES if figure == "table" else PICTURES
@@ -42,7 +45,7 @@ def export_controls(att: Attention, choice: Choice, look: Look) -> None:
             format_func=str.upper,
             required=True,
         )
-        name = _file_name(att, figure, layer, head, "" if figure == "grid" else choice.region)
+        name = _file_name(att, figure, layer, head, "" if figure in ("grid", "patches") else choice.region)
         refusal = too_many_rows(file_format, table_rows(att, layer, head, look)) if figure == "table" else None
         if refusal:
             st.warning(plain(refusal))
@@ -57,7 +60,9 @@ def export_controls(att: Attention, choice: Choice, look: Look) -> None:
                 st.warning(plain(notice))
         st.download_button(
             f"Download {file_format.upper()}",
-            data=lambda: export(att, figure, file_format, layer=layer, head=head, look=look, maps=maps).data,
+            data=lambda: (
+                export(att, figure, file_format, layer=layer, head=head, look=look, maps=maps, image=image).data
+            ),
             file_name=f"{name}.{file_format}",
             mime=MIME[file_format],
             key="download",

@@ -11,11 +11,12 @@ from models.cost import Estimate, readable_seconds
 from ui import state
 from ui.caches import Request, traces
 from ui.jobs import Job
+from ui.pictures import chosen_picture
 from ui.settings import ask_seconds
 
 # Between two looks at a job: quicker would only move the bar in smaller steps.
 LOOK_SECONDS = 0.6
-_OLD = "The pictures below still show the text before."
+_OLD = "The pictures below still show what was inspected before."
 
 
 def visitor() -> str:
@@ -24,8 +25,15 @@ def visitor() -> str:
 
 
 def request(model: Model) -> Request:
-    """Return what the visitor has chosen to trace."""
+    """Return what the visitor has chosen to trace.
+
+    Raises:
+        BadPicture: the visitor's picture cannot be read, in one sentence.
+    """
     choice = state.chosen()
+    if model.card.modality == "image":
+        image, name = chosen_picture()
+        return Request(model.card.name, model.card.revision, picture=name, image=image)
     generate = choice.generate if model.card.writes else 0
     return Request(model.card.name, model.card.revision, choice.text, choice.pair, choice.target, generate)
 

@@ -9,8 +9,9 @@ from viz.export import CannotExport, Export, export, save
 from viz.flow import flow
 from viz.grid import grid
 from viz.heatmap import heatmap
+from viz.patches import patches
 from viz.provenance import VERSION
 from viz.view import Look
 
 __version__ = VERSION
-__all__ = ["CannotExport", "Export", "Look", "export", "flow", "grid", "heatmap", "save"]
+__all__ = ["CannotExport", "Export", "Look", "export", "flow", "grid", "heatmap", "patches", "save"]

@@ -25,6 +25,7 @@ from viz.grid import draw_grid, pack_grid
 from viz.heatmap import draw_heatmap, heatmap
 from viz.outlines import truetype_in_pdf
 from viz.paper import drawing, fonts_for
+from viz.patches import draw_patches, patches
 from viz.provenance import VERSION, as_json, provenance
 from viz.region import region_of
 from viz.view import HeadMaps, Look, head_title, label, tokens_in
@@ -94,11 +95,13 @@ def export(
     head: int | None = None,
     look: Look | None = None,
     maps: HeadMaps | None = None,
+    image: np.ndarray | None = None,
 ) -> Export:
-    """Return a figure ("heatmap", "flow", "grid") or "table" in a format.
+    """Return a figure ("heatmap", "flow", "grid", "patches") or "table" in a format.
 
     A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `look.region`
-    limits a heatmap, a flow or a table to a window of the head. `maps` spares a grid the work that is done already.
+    limits a heatmap, a flow or a table to a window of the head. `maps` spares a grid the work that is done already;
+    "patches" needs the `image` of the trace.
 
     Raises:
         BadSelection: no such layer, head or region, or one that is needed is missing.
@@ -112,12 +115,21 @@ def export(
     if figure == "table":
         made = _csv(att, layer, head, look) if file_format == "csv" else _npz(att, layer, head, look, origin)
         return Export(made, origin)
+    if figure == "patches" and image is None:
+        raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
     if figure != "grid" and (layer is None or head is None):
         raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
     if file_format == "html":
-        return Export(_html(att, figure, layer, head, look, origin, maps).encode("utf-8"), origin)
-    draw = partial(draw_grid, maps=maps) if figure == "grid" else draw_heatmap if figure == "heatmap" else draw_flow
-    return _drawn(att, figure, file_format, layer, head, look, origin, draw)
+        image = image if figure == "patches" else None
+        return Export(_html(att, figure, layer, head, look, origin, maps, image).encode("utf-8"), origin)
+    drawings: dict[str, Callable[..., Figure]] = {
+        "heatmap": draw_heatmap,
+        "flow": draw_flow,
+        "grid": partial(draw_grid, maps=maps),
+    }
+    if image is not None:
+        drawings["patches"] = partial(draw_patches, image=image)
+    return _drawn(att, figure, file_format, layer, head, look, origin, drawings[figure])
 
 
 def format_of(figure: str, path: str | Path) -> str:
@@ -137,8 +149,8 @@ def format_of(figure: str, path: str | Path) -> str:
 
 
 def _formats(figure: str) -> tuple[str, ...]:
-    if figure not in (*FIGURES, "table"):
-        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid or table.")
+    if figure not in (*FIGURES, "patches", "table"):
+        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid, patches or table.")
     return TABLES if figure == "table" else PICTURES
 
 
@@ -166,7 +178,7 @@ def _drawn(
     origin: dict[str, Any],
     draw: Callable[..., Figure],
 ) -> Export:
-    families, missing = fonts_for(()) if figure == "grid" else _fonts(att)
+    families, missing = fonts_for(()) if figure in ("grid", "patches") else _fonts(att)
     file = io.BytesIO()
     with drawing(families), truetype_in_pdf():
         drawn = draw(att, layer, head, look)
@@ -192,16 +204,17 @@ def _html(
     look: Look,
     origin: dict[str, Any],
     maps: HeadMaps | None,
+    image: np.ndarray | None,
 ) -> str:
-    if figure == "heatmap":
-        drawn = heatmap(att, layer, head, look=look)
+    if figure in ("heatmap", "patches"):
+        drawn = heatmap(att, layer, head, look=look) if image is None else patches(att, image, layer, head, look=look)
         drawn.update_layout(height=None, paper_bgcolor="white")
         body = drawn.to_html(
             full_html=False,
             include_plotlyjs=True,
             include_mathjax=False,
             default_height="92vh",
-            div_id="headlight-heatmap",
+            div_id=f"headlight-{figure}",
             config={"displaylogo": False, "responsive": True},
         )
     else:

@@ -26,7 +26,10 @@ def provenance(att: Attention, figure: str, layer: int | None, head: int | None,
         shown = {"region": shown.get("region")}
     if figure != "flow":
         shown.pop("threshold", None)
+    if figure not in ("flow", "patches"):
         shown.pop("token", None)
+    if figure == "patches":
+        shown = {"token": shown["token"]}
     if figure == "grid" or not shown.get("region"):
         shown.pop("region", None)
     if figure == "grid":

@@ -181,7 +181,7 @@ def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
     Raises:
         BadSelection: no such layer, head, region, or token to isolate.
     """
-    isolated, region = _token_of(att, look), flow_region(att, look)
+    isolated, region = token_of(att, look), flow_region(att, look)
     rows = att.weights(layer, head, queries=slice(region.queries.start, region.queries.stop))
     weights = rows[:, region.keys.start : region.keys.stop]
     query, key, weight = visible_pairs(weights, look.threshold)
@@ -198,7 +198,7 @@ def flow_region(att: Attention, look: Look) -> Region:
     Raises:
         BadSelection: no such region, or token to isolate.
     """
-    return window(att, region_of(att, look.region), _token_of(att, look))
+    return window(att, region_of(att, look.region), token_of(att, look))
 
 
 def _notes(att: Attention, region: Region) -> tuple[str, ...]:
@@ -218,7 +218,12 @@ def boundaries(tokens: tuple[Token, ...]) -> list[int]:
     return [place for place in range(1, len(parts)) if parts[place] != parts[place - 1]]
 
 
-def _token_of(att: Attention, look: Look) -> tuple[str, int] | None:
+def token_of(att: Attention, look: Look) -> tuple[str, int] | None:
+    """Return the side ("query" or "key") and the position of the token that the look isolates, if any.
+
+    Raises:
+        BadSelection: this text has no such token, or it lies outside the look's region.
+    """
     if not look.token:
         return None
     side, number = look.token.split(":")

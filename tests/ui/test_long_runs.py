@@ -67,7 +67,7 @@ def opened(monkeypatch, text: str) -> AppTest:
 def test_a_long_run_is_asked_for_and_the_old_pictures_stay(monkeypatch):
     app = opened(monkeypatch, "A text that takes long")
     assert "This is a long run: 7 tokens: about" in said(app)
-    assert "The pictures below still show the text before." in said(app)
+    assert "The pictures below still show what was inspected before." in said(app)
     assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
     app.button(key="start").click().run()
     app.run()
@@ -84,7 +84,7 @@ def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):
     gate.free.release(2)
     app.run()
     assert "Tracing" in bar(app)
-    assert "The pictures below still show the text before." in said(app)
+    assert "The pictures below still show what was inspected before." in said(app)
     app.button(key="stop").click().run()
     gate.free.release(10)
     assert gate.stopped.wait(SECONDS)

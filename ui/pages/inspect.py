@@ -7,6 +7,7 @@ import math
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from analysis import head_measures, strongest_pairs
@@ -18,11 +19,12 @@ from ui.components import flow_graph
 from ui.controls import head_controls, model_controls, text_controls
 from ui.exporting import export_controls
 from ui.overview import overview
+from ui.pictures import picture_controls
 from ui.plain import plain
 from ui.regions import holds, keep_region, open_box, region_controls
 from ui.settings import default_model
 from ui.state import Choice
-from viz import Look, heatmap
+from viz import Look, heatmap, patches
 from viz.flow import pack_flow
 from viz.region import region_of, whole
 from viz.view import TOKEN, flow_region, label
@@ -36,7 +38,10 @@ def page() -> None:
     st.html(_STYLE)
     state.restore()
     model = _model()
-    text_controls(model)
+    if model.card.modality == "image":
+        picture_controls(model)
+    else:
+        text_controls(model)
     notices = [*st.session_state.link_notices, *model.card.notices]
     trace = _trace(model)
     if trace is not None:
@@ -127,11 +132,15 @@ def _heads(trace: AttentionTrace) -> None:
         overview(att, (choice.layer, choice.head), look)
     with controls:
         head_controls(trace, att, shown)
-        export_controls(att, choice, look)
+        export_controls(att, choice, look, trace.image)
     with numbers:
+        if trace.image is not None:
+            _patches(att, trace.image, choice, look)
         _figures(att, choice)
         _pairs(att, choice)
-    if not state.fits_link(choice):
+    if trace.image is not None:
+        st.caption("The picture is in no link: the address restores everything but the picture.")
+    elif not state.fits_link(choice):
         st.caption("The text is too long for a link: the address restores everything but the text.")
 
 
@@ -180,6 +189,17 @@ def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
             "toImageButtonOptions": {"format": "svg", "filename": "headlight-heatmap"},
         },
     )
+
+
+def _patches(att: Attention, image: np.ndarray, choice: Choice, look: Look) -> None:
+    """Show what the isolated query looks at, else the first token that the model adds, as light on the picture."""
+    st.plotly_chart(
+        patches(att, image, choice.layer, choice.head, look=look),
+        key="patches",
+        alt=f"The picture in the light of layer {choice.layer}, head {choice.head}; the weights stand in the table.",
+        config={"displaylogo": False, "displayModeBar": False},
+    )
+    st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch looks at.")
 
 
 def _figures(att: Attention, choice: Choice) -> None:
