@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -54,15 +55,14 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
         if maps is not None and not maps.complete:
             st.warning("The maps of all heads are not complete yet: wait until they are, or let them go on.")
             return
-        if file_format in ("png", "svg", "pdf") and figure != "grid":
+        if file_format in ("png", "svg", "pdf") and figure not in ("grid", "patches"):
             notice = glyph_notice(att)
             if notice:
                 st.warning(plain(notice))
+        shown: dict[str, Any] = {"layer": layer, "head": head, "look": look, "maps": maps, "image": image}
         st.download_button(
             f"Download {file_format.upper()}",
-            data=lambda: (
-                export(att, figure, file_format, layer=layer, head=head, look=look, maps=maps, image=image).data
-            ),
+            data=lambda: export(att, figure, file_format, **shown).data,
             file_name=f"{name}.{file_format}",
             mime=MIME[file_format],
             key="download",

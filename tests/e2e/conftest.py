@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_models import save_bart, save_long_bert, save_markup_bert
+from e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from visitor import DESKTOP, finished
 
@@ -100,6 +100,18 @@ def tiny_bart(tmp_path_factory) -> Path:
 def long_bert(tmp_path_factory) -> Path:
     """An encoder of 4 layers and 4 heads for texts of thousands of tokens."""
     return save_long_bert(tmp_path_factory.mktemp("long") / "long-bert")
+
+
+@pytest.fixture(scope="session")
+def tiny_gpt(tmp_path_factory) -> Path:
+    """A decoder with its language-model head."""
+    return save_gpt(tmp_path_factory.mktemp("gpt") / "tiny-gpt")
+
+
+@pytest.fixture(scope="session")
+def tiny_vit(tmp_path_factory) -> Path:
+    """A model that reads pictures."""
+    return save_vit(tmp_path_factory.mktemp("vit") / "tiny-vit")
 
 
 class Watched:

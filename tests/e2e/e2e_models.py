@@ -9,9 +9,14 @@ from transformers import (
     BartForConditionalGeneration,
     BertConfig,
     BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
     ModernBertConfig,
     ModernBertModel,
     PreTrainedTokenizerFast,
+    ViTConfig,
+    ViTImageProcessorPil,
+    ViTModel,
 )
 
 PAYLOADS = (
@@ -110,4 +115,40 @@ def save_long_bert(folder: Path, n_layers: int = 4, n_heads: int = 4, longest: i
     )
     ModernBertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_gpt(folder: Path) -> Path:
+    """A decoder that can continue a text."""
+    tokenizer = _tokenizer("<s>", "</s>")
+    torch.manual_seed(7)
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_embd=30,
+        n_layer=2,
+        n_head=3,
+        n_positions=61,
+        initializer_range=0.6,
+        bos_token_id=2,
+        eos_token_id=3,
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_vit(folder: Path) -> Path:
+    """A vision transformer that reads 8 rows and 12 columns of patches after one token of its own."""
+    torch.manual_seed(13)
+    config = ViTConfig(
+        hidden_size=30,
+        num_hidden_layers=2,
+        num_attention_heads=3,
+        intermediate_size=37,
+        image_size=(128, 192),
+        patch_size=16,
+        initializer_range=0.3,
+    )
+    ViTModel(config, add_pooling_layer=False).save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 128, "width": 192}).save_pretrained(folder)
     return folder
