@@ -12,6 +12,8 @@ from small_models import SENTENCE
 from spoiling import KEY, QUERY, change
 
 from models import load_model
+from models.proof import _worst_difference
+from models.replay import Held
 from viz import heatmap
 
 
@@ -100,3 +102,19 @@ def test_one_dead_head_of_a_decoder_is_told(folder_of, tmp_path):
         "1 head attends to every token alike on a short text (layer 1 head 2): "
         "no query or key tells tokens apart there.",
     )
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "difference"),
+    [
+        ([[0.25, 0.75]], [[0.5, 0.5]], 0.25),
+        ([[0.5, 0.5], [np.nan, np.nan]], [[0.5, 0.5], [np.nan, np.nan]], 0.0),
+        ([[0.5, 0.5], [0.5, 0.5]], [[0.5, 0.5], [np.nan, np.nan]], None),
+        ([[0.5, 0.5], [np.nan, np.nan]], [[0.5, 0.5], [0.5, 0.5]], None),
+        ([[np.nan, np.nan]], [[np.nan, np.nan]], None),
+        ([[0.5, 0.5]], [[0.5, 0.5, 0.0]], None),
+    ],
+)
+def test_a_difference_that_is_no_number_proves_nothing(ours, theirs, difference):
+    layers = [{"self": [Held(torch.tensor([weights]))]} for weights in (ours, theirs)]
+    assert _worst_difference(*layers) == difference

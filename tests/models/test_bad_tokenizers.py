@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import small_models
 from small_models import BERT_NAMES
-from transformers import PreTrainedTokenizerFast
+from spoiling import refused
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from models import errors, load_model
 
@@ -55,3 +56,16 @@ def test_a_tokenizer_without_special_tokens(folder):
     save_tokenizer(folder, words)
     trace = load_model(str(folder)).trace("the cat dog")
     assert [token.text for token in trace["encoder"].query_tokens] == ["the", "cat", "dog"]
+
+
+def test_a_panic_of_the_tokenizers_library_is_a_refusal(folder, monkeypatch):
+    panic = type("PanicException", (BaseException,), {})  # as PyO3 names it
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *given, **options: (_ for _ in ()).throw(panic("oh")))
+    refused(errors.NoTokenizer, "spoilt has no tokenizer that loads (oh): save the one it was trained with", folder)
+
+
+def test_somebody_who_interrupts_is_obeyed(folder, monkeypatch):
+    stop = KeyboardInterrupt()
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *given, **options: (_ for _ in ()).throw(stop))
+    with pytest.raises(KeyboardInterrupt):
+        load_model(str(folder))
