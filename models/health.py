@@ -91,9 +91,13 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _matrices(module: nn.Module) -> set[str]:
-    """Return the names of weights of two axes and more, but for tables: a table of one kind of token may be zero."""
+    """Return the names of weights that map one width to another.
+
+    Tables (a table of one kind of token may be zero) and single vectors (DINOv2's mask token is) are none.
+    """
     tables = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Embedding)}
-    return {name for name, tensor in module.named_parameters() if tensor.dim() >= 2 and tensor.numel() > 1} - tables
+    named = {name for name, tensor in module.named_parameters() if sum(size > 1 for size in tensor.shape) >= 2}
+    return {name for name in named - tables if name.endswith("weight")}
 
 
 def _counted(number: int, one: str, many: str) -> str:

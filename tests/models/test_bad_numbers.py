@@ -95,6 +95,12 @@ def test_dead_queries_are_told_and_uniform(folder):
     assert weights.min() == weights.max()
 
 
+def test_a_table_or_a_vector_of_zeros_is_nothing_to_tell(folder):
+    change(folder, lambda weights: weights["embeddings.token_type_embeddings.weight"].zero_())
+    change(folder, lambda weights: weights[f"{QUERY}.bias"].zero_())
+    assert load_model(str(folder)).card.notices == ()
+
+
 def test_one_dead_head_of_a_decoder_is_told(folder_of, tmp_path):
     folder = Path(shutil.copytree(folder_of("llama"), tmp_path / "spoilt"))
     change(folder, lambda weights: weights["layers.1.self_attn.q_proj.weight"][20:30].zero_())  # head 2, 10 wide
