@@ -27,6 +27,7 @@ from transformers import (
 )
 
 from models import Model, errors, load_model
+from models.cost import Budget
 
 # 4 rows and 6 columns of patches, so that a swap of the two shows.
 HEIGHT, WIDTH, PATCH = 20, 30, 5
@@ -173,6 +174,11 @@ def test_pictures_that_cannot_be_read_are_refused(seeing, tmp_path, minilm):
         errors.NoText, match=r"^sentence-transformers/all-MiniLM-L6-v2 reads texts, not pictures: give a text\.$"
     ):
         minilm.trace(image=photograph())
+
+
+def test_a_picture_is_admitted_too(seeing):
+    with pytest.raises(errors.NotEnoughMemory, match=r"^Tracing 24 tokens needs about .* this server gives 10 bytes"):
+        seeing["vit"].trace(image=photograph(), budget=Budget(n_bytes=10))
 
 
 def test_a_model_that_joins_patches_is_refused(tmp_path):

@@ -7,10 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import ModernBertConfig, ModernBertModel
+from small_models import ROBERTA_NAMES, byte_level_marked
+from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from models import capture
+from models import capture, load_model
 from models.forward import replayed_layers
 from models.replay import Replay, Spans, compact
 
@@ -147,6 +148,18 @@ def test_a_windowed_layer_is_held_without_its_mask(windowed):
     assert held == 4 * 2 * 36 * n_tokens
     band, low = layers[1].band(slice(None), slice(600, 700))
     assert (band.shape, low) == ((3, 100, 100 + 2 * 11), 600 - 11)
+
+
+def test_the_proof_reads_more_than_a_window_so_that_a_lost_window_shows(windowed, tmp_path, monkeypatch):
+    config = ModernBertConfig(
+        **{**windowed.config.to_dict(), "vocab_size": 307, "local_attention": 122, "pad_token_id": 1}
+    )
+    torch.manual_seed(6)
+    ModernBertModel(config).save_pretrained(tmp_path)
+    PreTrainedTokenizerFast(tokenizer_object=byte_level_marked(), **ROBERTA_NAMES).save_pretrained(tmp_path)
+    assert load_model(str(tmp_path)).card.capture == "replayed"
+    monkeypatch.setattr(capture, "compact", lambda mask: None)
+    assert load_model(str(tmp_path)).card.capture == "materialised"
 
 
 def test_a_softcap_in_a_window_computes_the_band_alone(monkeypatch):
