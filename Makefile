@@ -23,8 +23,12 @@ check: $(VENV)/.dev-stamp  ## format, lint, types and unit tests, in under a min
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 -m "not e2e and not slow"
 
-bench: $(VENV)/.dev-stamp browser  ## timings, side by side in one run
+bench: $(VENV)/peers/.stamp browser  ## side by side with others, in one run: docs/benchmarks.md (15 minutes; needs npm)
 	$(BIN)/python -m benchmarks
+
+$(VENV)/peers/.stamp: benchmarks/peers.txt benchmarks/bring_peers.sh $(VENV)/.dev-stamp
+	@rm -rf $(VENV)/peers
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/bring_peers.sh $(VENV)/peers
 
 browser: $(VENV)/.dev-stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/e2e/bring_browser.sh

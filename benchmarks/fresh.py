@@ -1,0 +1,51 @@
+"""Work in a process of its own, so that its peak memory is its own.
+
+The kernel's high-water mark of resident memory is reset before the work (/proc/self/clear_refs: Linux only).
+"""
+
+import gc
+import importlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+def fresh(work: str, **arguments: Any) -> Any:
+    """Return what `benchmarks.<module>.<function>`, given as "module.function", returns in a new process."""
+    command = [sys.executable, "-m", "benchmarks.fresh", work, json.dumps(arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak_of(work: Callable[[], object], device: str = "cpu") -> tuple[int, int]:
+    """Return the peak bytes while `work` runs and their growth over what was held before."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        torch.cuda.synchronize()
+        peak = torch.cuda.max_memory_allocated()
+    else:
+        before = _resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")
+        work()
+        peak = _resident("VmHWM")
+    return peak, peak - before
+
+
+def _resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+if __name__ == "__main__":
+    module, function = sys.argv[1].split(".")
+    result = getattr(importlib.import_module(f"benchmarks.{module}"), function)(**json.loads(sys.argv[2]))
+    print(json.dumps(result))

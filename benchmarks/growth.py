@@ -1,0 +1,76 @@
+"""How bytes, memory and time grow with the length of a text, to 8,192 tokens; each length in a process of its own."""
+
+import numpy as np
+import torch
+
+from benchmarks.fresh import fresh, peak_of
+from benchmarks.shapes import modernbert_folder, text_of
+from benchmarks.table import Report, met, milliseconds, size, timed
+from models import Attention, load_model
+
+LENGTHS = (512, 1024, 2048, 4096, 8192)
+THUMBNAIL = 48
+WINDOW = 128
+MOST_BYTES = 5e9
+
+
+def look(name: str, device: str, n_tokens: int) -> dict[str, float]:
+    """Trace a text, see all heads as pooled maps, open one window exactly; called in a fresh process."""
+    model = load_model(name, device=device)
+    model.trace(text_of(16))
+    found: dict[str, float] = {}
+
+    def visit() -> None:
+        traces = []
+        found["trace"] = timed(lambda: traces.append(model.trace(text_of(n_tokens))))
+        att = traces[0]["encoder"]
+        maps = []
+        found["maps"] = timed(lambda: maps.extend(att.pooled_layer(layer, THUMBNAIL) for layer in range(att.n_layers)))
+        middle = slice(n_tokens // 2, n_tokens // 2 + WINDOW)
+        found["window"] = timed(lambda: att.weights(att.n_layers // 2, 0, queries=middle, keys=middle))
+        found["held"] = held_bytes(att)
+        found["weights"] = 4 * att.n_layers * att.n_heads * n_tokens**2
+
+    found["peak"], found["grown"] = peak_of(visit)
+    return found
+
+
+def held_bytes(att: Attention) -> int:
+    """Return the bytes that a trace keeps alive: whole storages, each counted once."""
+    tensors = [part for layer in att._layers for part in vars(layer).values() if isinstance(part, torch.Tensor)]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    return sum(storages.values())
+
+
+def exponent(lengths: tuple[int, ...], values: list[float]) -> float:
+    """Return b of the least-squares fit values = a * lengths ** b on logarithms."""
+    return float(np.polyfit(np.log(lengths), np.log(values), 1)[0])
+
+
+def main(report: Report, device: str = "cpu") -> None:
+    """Print the growth on the ModernBERT shape, the fitted exponents, and what was to be reached."""
+    with modernbert_folder() as folder:
+        found = [fresh("growth.look", name=folder, device=device, n_tokens=n_tokens) for n_tokens in LENGTHS]
+    columns = {
+        "the weights alone": ("weights", size),
+        "a trace holds": ("held", size),
+        "peak growth": ("grown", size),
+        "peak of the process": ("peak", size),
+        "trace": ("trace", milliseconds),
+        f"all heads pooled to {THUMBNAIL} x {THUMBNAIL}": ("maps", milliseconds),
+        f"a window of {WINDOW} x {WINDOW}, exact": ("window", milliseconds),
+    }
+    rows = [
+        [f"{n_tokens:,}", *(shown(values[key]) for key, shown in columns.values())]
+        for n_tokens, values in zip(LENGTHS, found, strict=True)
+    ]
+    fitted = [exponent(LENGTHS, [values[key] for values in found]) for key, _ in columns.values()]
+    rows.append(["fitted exponent", *(f"{power:.2f}" for power in fitted)])
+    notes = (
+        "Peak growth and peak are resident memory of one process that traces, pools all heads and opens the window; "
+        "the exponent b is that of `tokens ** b`, least squares on logarithms. Nobody holds the weights alone.",
+    )
+    report.table("Growth, the ModernBERT shape", ("tokens", *columns), rows, *notes)
+    peak = max(values["peak"] for values in found)
+    reached = (f"peak at {max(LENGTHS):,} tokens", size(peak), f"under {size(MOST_BYTES)}", met(peak < MOST_BYTES))
+    report.table("Growth, to reach", ("what", "reached", "to reach", "met"), [reached])
