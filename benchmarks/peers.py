@@ -167,8 +167,8 @@ def main(report: Report, folder: Path = PEERS) -> None:
             "bytes",
             lambda found: size(found.n_bytes),
             f"Libraries are not counted: Headlight's app is {size(app_bytes)} once per visitor, the same for every "
-            "text (its first pictures included); CircuitsVis' bundle is left out of its files, bertviz asks a CDN for its "
-            "own. Headlight's bytes are all that the WebSocket and HTTP carry after the text was sent.",
+            "text (its first pictures included); CircuitsVis' bundle is left out of its files, bertviz asks a CDN for "
+            "its own. Headlight's bytes are all that the WebSocket and HTTP carry after the text was sent.",
         ),
         (
             "first picture",
