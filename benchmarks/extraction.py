@@ -14,7 +14,7 @@ from benchmarks.shapes import modernbert_folder, text_of
 from benchmarks.table import Report, interleaved, met, milliseconds, ratio, size, timed
 from models import Model, load_model
 from models.capture import IMPLEMENTATION
-from models.model import model_inputs, replayed_layers
+from models.forward import model_inputs, replayed_layers
 
 MINILM_LENGTHS = (16, 32, 64, 128, 256, 512)
 MODERNBERT_LENGTHS = (512, 1024, 2048)

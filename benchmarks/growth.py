@@ -1,5 +1,7 @@
 """How bytes, memory and time grow with the length of a text, to 8,192 tokens; each length in a process of its own."""
 
+from dataclasses import is_dataclass
+
 import numpy as np
 import torch
 
@@ -37,8 +39,14 @@ def look(name: str, device: str, n_tokens: int) -> dict[str, float]:
 
 def held_bytes(att: Attention) -> int:
     """Return the bytes that a trace keeps alive: whole storages, each counted once."""
-    tensors = [part for layer in att._layers for part in vars(layer).values() if isinstance(part, torch.Tensor)]
-    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    storages = {}
+    parts = [part for layer in att._layers for part in vars(layer).values()]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, torch.Tensor):
+            storages[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
+        elif is_dataclass(part):  # a mask told by its spans
+            parts.extend(vars(part).values())
     return sum(storages.values())
 
 
