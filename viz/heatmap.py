@@ -79,7 +79,7 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
     layout = {
         "title": {"text": title, "font": {"size": 15}},
         # Measured here: Plotly would lay the picture out twice to find its margins, which doubles a head switch.
-        "margin": {"l": query_room, "r": 8, "t": top, "b": key_room},
+        "margin": {"l": query_room, "r": 8, "t": top, "b": key_room, "pad": 0},
         "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "shapes": _boundary_lines(view),
