@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from models.errors import NoAttention
 from tests.models.zoo.build import check_small, config_of
 from tests.models.zoo.compare import Finding, examine
-from tests.models.zoo.reasons import REFUSED, untried_reason
+from tests.models.zoo.reasons import refused_reason, untried_reason
 from tests.models.zoo.table import PAGE, page, row
 
 
@@ -29,8 +29,8 @@ def main(names: list[str]) -> None:
             check_small(config_of(family))
             findings.append(examine(family))
             print(*row(findings[-1]), sep=" | ", flush=True)
-        except NoAttention as error:
-            refused[family] = REFUSED.get(family, str(error).split(":")[0])
+        except NoAttention:
+            refused[family] = refused_reason(family)
             print(family, "refused", refused[family], sep=" | ", flush=True)
         except Exception as error:
             untried[family] = untried_reason(error)

@@ -94,6 +94,8 @@ def sharpen(module: nn.Module, gain: float, seed: int) -> None:
     for name, parameter in module.named_parameters():
         if "sinks" in name:
             parameter.normal_(0.0, 1.0, generator=generator)
+        elif name.endswith(".temp"):  # what keys are multiplied by: 0 before training
+            parameter.fill_(1.0)
         elif id(parameter) in embeddings:
             parameter.normal_(0.0, 0.7, generator=generator)
         elif parameter.dim() >= 2 and parameter.is_floating_point():

@@ -62,6 +62,7 @@ class Finding:
     output: float = 0.0
     changed: float = 0.0
     peak: float = 0.0
+    spread: float = 0.0
 
 
 def pair_of(family: str) -> Pair:
@@ -89,15 +90,24 @@ def plain_weights(plain: nn.Module, inputs: dict[str, Tensor]) -> Weights:
     Only what is a softmax over pairs: as many rows as the batch has, none below 0 or with a sum above 1.
     """
     n_rows = len(inputs["input_ids"]) if "input_ids" in inputs else 1
-    with torch.no_grad():
-        output = plain(**inputs, **no_cache(plain), output_attentions=True)
     found: Weights = {}
-    for kind, name in FIELDS.items():
-        given = [layer for layer in getattr(output, name, None) or () if isinstance(layer, Tensor) and layer.dim() == 4]
-        kept = [layer[0] for layer in given if len(layer) == n_rows and layer.min() >= 0 and layer.sum(-1).max() < 1.01]
-        if kept:
+    for kind, given in given_layers(run(plain, inputs)).items():
+        shaped = [layer for layer in given if layer.dim() == 4 and len(layer) == n_rows]
+        if kept := [layer[0] for layer in shaped if layer.min() >= 0 and layer.sum(-1).max() < 1.01]:
             found[kind] = kept
     return found
+
+
+def run(plain: nn.Module, inputs: dict[str, Tensor]) -> Any:
+    """Return the output of a forward that is asked for its attention."""
+    with torch.no_grad():
+        return plain(**inputs, **no_cache(plain), output_attentions=True)
+
+
+def given_layers(output: Any) -> dict[str, list[Tensor]]:
+    """Return every tensor that stands where attention weights do, whatever it is."""
+    fields = {kind: getattr(output, name, None) or () for kind, name in FIELDS.items()}
+    return {kind: [layer for layer in given if isinstance(layer, Tensor)] for kind, given in fields.items()}
 
 
 def worst(ours: dict[str, list[Layer]], plain: Weights) -> float | None:
@@ -149,17 +159,20 @@ def examine(family: str) -> Finding:
             if pair.on_interface:
                 ours.set_attn_implementation("eager")
             layers = materialised_layers(ours, inputs)
-            given = worst(layers, eager)
-            if given is None:
+            apart = worst(layers, eager)
+            if apart is None:
                 raise AssertionError(f"{family}: two eager passes do not give the same layers.")
-            found.capture, found.difference = "materialised", given
+            found.capture, found.difference = "materialised", apart
         if found.capture == "materialised":
             found.changed = changed_by_softmax(pair.output, [layer for layers in eager.values() for layer in layers])
         found.output = float(
             (pair.output() - first_tensor(_normal(pair, found.capture)(**inputs, **no_cache(ours)))).abs().max()
         )
-    found.kinds = {_kind(kind, eager[kind]): _sizes(eager[kind]) for kind in eager}
-    found.peak = float(torch.stack([layer.amax(-1).mean() for layers in eager.values() for layer in layers]).mean())
+        given = given_layers(run(pair.plain, inputs))
+    found.kinds = {_kind(kind, eager[kind]): _sizes(eager[kind], len(given[kind])) for kind in eager}
+    every = [layer for layers in eager.values() for layer in layers]
+    found.peak = float(torch.stack([layer.amax(-1).mean() for layer in every]).mean())
+    found.spread = min(float((layer - _uniform_like(layer)).abs().max()) for layer in every)
     return found
 
 
@@ -183,11 +196,17 @@ def _normal(pair: Pair, capture: str) -> PreTrainedModel:
     return module
 
 
+def _uniform_like(layer: Tensor) -> Tensor:
+    allowed = (layer > 0).float()
+    return allowed * (layer.sum(-1) / allowed.sum(-1).clamp(min=1))[..., None]
+
+
 def _kind(role: str, layers: list[Tensor]) -> str:
     causal = all(layer.shape[1] == layer.shape[2] and not layer.triu(1).any() for layer in layers)
     return role if role != "self" else "decoder" if causal else "encoder"
 
 
-def _sizes(layers: list[Tensor]) -> str:
-    heads = sorted({len(layer) for layer in layers})
-    return f"{len(layers)} x {'/'.join(map(str, heads))}"
+def _sizes(layers: list[Tensor], n_given: int) -> str:
+    """Return "layers x heads", and of how many where not all that was given is attention over pairs."""
+    heads = "/".join(str(number) for number in sorted({len(layer) for layer in layers}))
+    return f"{len(layers)}{f' of {n_given}' if n_given > len(layers) else ''} x {heads}"

@@ -1,28 +1,38 @@
-"""Why a family is refused, in more words than the engine's; and why one was not tried."""
+"""Why a family is refused, as its own output shows; and why one was not tried."""
 
 from __future__ import annotations
 
 import re
 
-_RECURRENT = "a recurrence carries what was read; there is no weight for a pair of tokens"
-_CONVOLUTIONS = "convolutions, no attention"
-_WINDOWS = "weights within windows or chunks, not one for each pair of positions"
-_COARSE = "keys on a coarser grid than the queries"
-_TOWERS = "towers side by side, with no attention of the whole"
+from transformers.utils import ModelOutput
 
-REFUSED: dict[str, str] = {
-    **dict.fromkeys(["mamba", "mamba2", "falcon_mamba", "rwkv", "xlstm"], _RECURRENT),
-    **dict.fromkeys(["mobilenet_v1", "mobilenet_v2", "convnext", "convnextv2", "resnet", "regnet"], _CONVOLUTIONS),
-    **dict.fromkeys(["led", "longformer", "sam_vision_model", "sam_hq_vision_model", "mobilevit"], _WINDOWS),
-    **dict.fromkeys(["glpn", "segformer", "pvt", "pvt_v2"], _COARSE),
-    **dict.fromkeys(["flava", "tipsv2"], _TOWERS),
-    "fnet": "Fourier transforms, no attention",
+from tests.models.zoo.compare import given_layers, pair_of, run
+from tests.models.zoo.replace import counted_softmaxes
+
+# What no shape tells.
+KNOWN = {
     "squeezebert": "gives its scores, before the softmax, in place of weights",
-    "swiftformer": "additive attention, one weight a token",
     "wavlm": "gives one average for all heads of a layer",
-    "mra": "multi-resolution blocks, no weights given",
-    "yoso": "hashing, no weights given",
+    "funnel": "queries and keys are pooled to different lengths",
+    "led": "weights within windows around each token",
+    "longformer": "weights within windows around each token",
+    **dict.fromkeys(["glpn", "segformer", "pvt", "pvt_v2"], "keys on a coarser grid than the queries"),
 }
+
+
+def refused_reason(family: str) -> str:
+    """Return one clause that says why Headlight has nothing to show of a family."""
+    if family in KNOWN:
+        return KNOWN[family]
+    pair = pair_of(family)
+    output, n_softmaxes = counted_softmaxes(lambda: run(pair.plain, pair.inputs))
+    given = [layer for layers in given_layers(output).values() for layer in layers]
+    if given:
+        shapes = sorted({str(list(layer.shape)) for layer in given})
+        return f"gives {' and '.join(shapes)} in place of one weight for each head and pair of positions"
+    if any(isinstance(part, ModelOutput) for part in output.values()):
+        return "towers side by side, each with attention of its own and none of the whole"
+    return "transformers gives no weights of it" if n_softmaxes else "no softmax in it: it mixes positions another way"
 
 
 def untried_reason(error: Exception) -> str:

@@ -13,8 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.capture import recording
 from models.replay import Replay
 
-# Reformer has no softmax: it takes the exponential of a difference.
-SOFTMAX = (torch.ops.aten._softmax.default, torch.ops.aten._safe_softmax.default, torch.ops.aten.exp.default)
+SOFTMAX = (torch.ops.aten._softmax.default, torch.ops.aten._safe_softmax.default)
+# Reformer's weights are the exponential of a difference.
+LIKE_SOFTMAX = (*SOFTMAX, torch.ops.aten.exp.default)
 
 
 def changed_by_replay(run: Callable[[], Tensor]) -> float:
@@ -49,6 +50,12 @@ def changed_by_softmax(run: Callable[[], Tensor], captured: list[Tensor]) -> flo
         return float((before - run()).abs().max())
 
 
+def counted_softmaxes(run: Callable[[], Any]) -> tuple[Any, int]:
+    """Return what a pass gives, and how many softmaxes it took."""
+    with _Softmaxes() as found:
+        return run(), found.softmaxes
+
+
 class _Softmaxes(TorchDispatchMode):
     """Counts the softmaxes of a pass: finds those whose result was captured, or replaces those of given numbers."""
 
@@ -56,13 +63,14 @@ class _Softmaxes(TorchDispatchMode):
         super().__init__()
         self.captured, self.replaced = captured or [], replaced or set()
         self.places: dict[int, int] = {}
-        self.count = 0
+        self.count = self.softmaxes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func not in SOFTMAX:
+        if func not in LIKE_SOFTMAX:
             return result
         self.count += 1
+        self.softmaxes += func in SOFTMAX
         if self.count in self.replaced:
             return torch.full_like(result, 1 / result.shape[-1])
         for layer, weights in enumerate(self.captured):

@@ -36,7 +36,8 @@ they fall back by themselves. In each of them the output changes when the captur
   and is replayed, else eager's.
 
 Differences are rounded up to a power of ten; 0 is equal to the bit. `reads` is what the family was given: a family
-that also reads images or sound was given text alone.
+that also reads images or sound was given text alone. `1 of 2` layers: the others gave something else than one weight
+for each head and pair of positions. BigBird and BigBird-Pegasus are built with `attention_type="original_full"`.
 """
 
 
