@@ -10,11 +10,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from models.errors import BadSelection, HeadlightError
+from models.errors import BadSelection, HeadlightError, NoText
 from viz.colours import CONTRASTS, PALETTES
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from models import Attention
+
+FORMATS = ("PNG", "JPEG", "WEBP")
 
 _DESCRIPTION = "Draw a transformer's attention into a file; the suffix of OUTPUT picks the format."
 
@@ -44,13 +48,27 @@ def _write(options: argparse.Namespace) -> None:
     spans = _span(options.queries, "queries"), _span(options.keys, "keys")
     look = Look(options.threshold, options.palette, options.contrast, options.token)
     model = load_model(options.model, revision=options.revision, device=options.device, dtype=options.dtype)
-    trace = model.trace(options.text, text_pair=options.text_pair, target=options.target)
+    if options.image:
+        trace = model.trace(image=_picture(options.image))
+    else:
+        given = {"text_pair": options.text_pair, "target": options.target, "generate": options.generate}
+        trace = model.trace(options.text, **given)
     att = trace[options.kind or trace.kinds[0]]
     look = replace(look, region=_region(att, *spans))
-    made = save(att, options.figure, options.output, layer=options.layer, head=options.head, look=look)
+    shown = {"layer": options.layer, "head": options.head, "look": look, "image": trace.image}
+    made = save(att, options.figure, options.output, **shown)
     for notice in (*model.card.notices, *trace.notices, made.notice):
         if notice:
             print(f"headlight: note: {notice}", file=sys.stderr)
+
+
+def _picture(path: str) -> Image.Image:
+    from PIL import Image
+
+    try:
+        return Image.open(path, formats=FORMATS)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise NoText(f"{path} is no picture that can be read: give a PNG, JPEG or WebP file.") from error
 
 
 def _span(text: str | None, side: str) -> tuple[int, int | None]:
@@ -94,15 +112,19 @@ def _parser() -> argparse.ArgumentParser:
         "heatmap": "one head: queries down, keys across (.png .svg .pdf .html)",
         "flow": "one head: lines from token to token (.png .svg .pdf .html)",
         "grid": "all heads as small maps (.png .svg .pdf .html)",
+        "patches": "what one query of one head looks at, as light on the picture (.png .svg .pdf .html)",
         "table": "weights of one head, of a layer, or of all (.csv .npz)",
     }
     for name, text in helps.items():
         figure = figures.add_parser(name, help=text, description=text)
-        one_head = name in ("heatmap", "flow")
+        one_head = name in ("heatmap", "flow", "patches")
         figure.add_argument("--model", default="minilm", help="bundled name, folder, or hub id (default: minilm)")
         figure.add_argument("--revision", help="branch, tag or commit of a hub id")
-        figure.add_argument("--text", required=True, help="the text to inspect")
+        read = figure.add_mutually_exclusive_group(required=True)
+        read.add_argument("--text", help="the text to inspect")
+        read.add_argument("--image", metavar="FILE", help="the picture to inspect, for a model that reads pictures")
         figure.add_argument("--text-pair", help="a second segment")
+        figure.add_argument("--generate", type=int, default=0, metavar="N", help="let a decoder continue by N tokens")
         figure.add_argument("--target", help="what the decoder of an encoder-decoder reads")
         figure.add_argument("--kind", choices=("encoder", "decoder", "cross"), help="which attention")
         figure.add_argument("--layer", type=int, required=one_head, help="0-based")
@@ -111,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
         figure.add_argument("--token", default="", help="the one whose lines a flow isolates: query:8 or key:2")
         figure.add_argument("--palette", choices=PALETTES, default="blues")
         figure.add_argument("--contrast", choices=tuple(CONTRASTS), default="linear")
-        if name != "grid":
+        if name not in ("grid", "patches"):
             figure.add_argument("--queries", help="a window of a long text, as 0:64 (64 queries from the first on)")
             figure.add_argument("--keys", help="the same for keys")
         figure.set_defaults(queries=None, keys=None)

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
 from transformers.utils import logging
 
 import models
@@ -218,3 +220,37 @@ def test_without_a_network_the_refusal_is_still_one_sentence() -> None:
     assert done.stdout == ""
     assert done.stderr.startswith("headlight: org/model is not on this machine and the hub cannot be reached")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_picture_in_light_and_as_weights(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 31, "image_size": 24, "patch_size": 6}
+    ViTModel(ViTConfig(num_hidden_layers=2, **sizes)).save_pretrained(tmp_path / "vit")
+    ViTImageProcessorPil(size={"height": 24, "width": 24}).save_pretrained(tmp_path / "vit")
+    Image.effect_noise((50, 40), 80).save(tmp_path / "photo.png")
+    capfd.readouterr()
+    model = ["--model", str(tmp_path / "vit"), "--image", str(tmp_path / "photo.png"), "--layer", "1", "--head", "2"]
+    for figure, suffix in (
+        ("patches", "svg"),
+        ("patches", "html"),
+        ("heatmap", "png"),
+        ("grid", "pdf"),
+        ("table", "csv"),
+    ):
+        path = tmp_path / f"{figure}.{suffix}"
+        assert main([figure, *model, "-o", str(path)]) == 0, capfd.readouterr().err
+        assert path.stat().st_size > 1000
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert table["key_token"].tolist()[:3] == ["[CLS]", "patch 0,0", "patch 0,1"]
+    assert len(table) == 17 * 17
+    (tmp_path / "photo.png").write_bytes(b"no picture")
+    assert main(["heatmap", *model, "-o", str(tmp_path / "x.png")]) == 2
+    said = capfd.readouterr().err
+    assert said.endswith("photo.png is no picture that can be read: give a PNG, JPEG or WebP file.\n")
+    assert main(["patches", "--text", CAT, *ONE_HEAD, "-o", str(tmp_path / "x.png")]) == 2
+    assert "The patches of a picture need the picture" in capfd.readouterr().err
+
+
+def test_an_encoder_continues_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["flow", "--text", CAT, "--generate", "3", *ONE_HEAD, "-o", str(tmp_path / "x.svg")]) == 2
+    assert "has no language-model head, so it cannot continue a text" in capfd.readouterr().err
