@@ -29,7 +29,7 @@ materialised, because they are not on transformers' attention interface or becau
 they fall back by themselves. In each of them the output changes when the captured attention is replaced.
 
 - *weights*: worst difference of any weight of any head, ours against eager, where both multiply their outputs from
-  their weights. The bound is {tolerance:.0e} for replayed families and 0, equal to the bit, for materialised ones.
+  their weights. The bound is {tolerance} for replayed families and 0, equal to the bit, for materialised ones.
 - *SDPA pass*: the same in the ordinary forward pass, where the layers below were computed by another kernel than
   eager's: SDPA's rounding, not the replay's.
 - *output*: worst difference of the traced forward's first output from the plain one's: SDPA's where the family has it
@@ -65,7 +65,7 @@ def page(findings: list[Finding], refused: dict[str, str], untried: dict[str, st
             n_all=len(findings) + len(refused) + len(untried),
             n_replayed=captures["replayed"],
             n_materialised=captures["materialised"],
-            tolerance=TOLERANCE,
+            tolerance=f"{TOLERANCE:.0e}".replace("e-0", "e-"),
         ),
         "## What changes the weights\n\nThe tests of these families see the feature at work and the weights equal.\n",
         _table(("what", "families"), [(name, ", ".join(families)) for name, families in FEATURES.items()]),
