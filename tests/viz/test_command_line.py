@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from logging import NOTSET, getLogger
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def _loud_again(monkeypatch: pytest.MonkeyPatch, minilm: models.Model) -> Iterat
     with warnings.catch_warnings():
         yield
     logging.set_verbosity(verbosity)
+    getLogger("headlight").setLevel(NOTSET)
 
 
 def test_the_command_of_the_contract_in_a_process_of_its_own(tmp_path: Path) -> None:
