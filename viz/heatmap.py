@@ -162,6 +162,7 @@ def _plotly_axes(
         "ticktext": [plotly_label(tokens[position]) for position in spaced],
         "title": {"text": title, "font": {"size": 12}},
         "tickfont": {"size": size},
+        "ticklabelstandoff": 4,
         "tickangle": angle,
     }
     widest = max(columns(label(tokens[position])) for position in spaced)
