@@ -136,6 +136,14 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
         BrokenModel: it does not load, or its weights belong to another configuration.
     """
     auto = _auto_class(config)
+    in_full: tuple[str, ...] = ()
+    if getattr(config, "attention_type", None) == "block_sparse":
+        # BigBird changes itself to this, for good, with the first short text: nothing may change on a shared model.
+        config.attention_type = "original_full"
+        in_full = (
+            "This model's block-sparse attention is computed in full: in short texts it does so itself, in long "
+            "ones it would see only some blocks, so what is shown there is more than it was trained with.",
+        )
     options: dict[str, Any] = {
         "config": config,
         "dtype": dtype,
@@ -162,7 +170,7 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
             f"The config.json of {place.name} does not belong to its weights: {name} has the shape {tuple(found)}, "
             f"expected {tuple(expected)}; save or fetch both again."
         )
-    return module, _notices(module, place, info["missing_keys"], info["unexpected_keys"])
+    return module, (*_notices(module, place, info["missing_keys"], info["unexpected_keys"]), *in_full)
 
 
 def _auto_class(config: PreTrainedConfig) -> Any:

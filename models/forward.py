@@ -182,8 +182,8 @@ def trimmed(layers: Layers, n_tokens: int, n_target: int) -> Layers:
 def no_attention(module: nn.Module) -> str:
     """Return why a model is refused that computes no attention weights."""
     return (
-        f"{type(module).__name__} computes no attention weights (it mixes tokens another way), "
-        "so there is nothing to show: choose a transformer with softmax attention."
+        f"{type(module).__name__} gives no attention weights over its whole input (it mixes tokens another way, or "
+        "joins several models), so there is nothing to show: choose one transformer with softmax attention."
     )
 
 

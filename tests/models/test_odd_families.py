@@ -48,7 +48,7 @@ def test_a_model_that_chooses_its_keys_falls_back_though_the_proof_is_short(tmp_
 
 
 def test_scores_in_the_place_of_weights_are_no_attention(tmp_path):
-    with pytest.raises(NoAttention, match="SqueezeBertModel computes no attention weights"):
+    with pytest.raises(NoAttention, match="SqueezeBertModel gives no attention weights over its whole input"):
         load("squeezebert", tmp_path)
 
 
@@ -70,6 +70,19 @@ def test_windows_that_pose_as_a_batch_are_no_layer_of_attention():
         layers = materialised_layers(pair.plain, pair.inputs)["self"]
     assert [len(weights) for weights in given] == [4, 1]
     assert [layer.shape for layer in layers] == [(3, 16, 16)]
+
+
+def test_block_sparse_attention_is_computed_in_full_and_the_model_does_not_change(tmp_path):
+    model = load("big_bird", tmp_path, attention_type="block_sparse", block_size=2, num_random_blocks=1)
+    assert model.card.notices[0].startswith("This model's block-sparse attention is computed in full: ")
+    attention = model.trace(SENTENCE)["encoder"]
+    module = AutoModel.from_pretrained(tmp_path, attention_type="original_full", attn_implementation="eager").eval()
+    ids = torch.tensor([[token.id for token in attention.query_tokens]])
+    with torch.no_grad():
+        eager = module(input_ids=ids, output_attentions=True).attentions
+    for layer, expected in enumerate(eager):
+        assert torch.equal(torch.tensor(attention.layer(layer)), expected[0])
+    assert model.module.config.attention_type == "original_full"
 
 
 def test_an_average_over_heads_is_no_head():
