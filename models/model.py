@@ -242,7 +242,8 @@ class Model:
         inputs = {"input_ids": ids, "attention_mask": [1] * len(ids)}
         notice = f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."
         sequence = replace(sequence, tokens=(*sequence.tokens, *new), inputs=inputs)
-        return replace(reading, sequence=sequence, notices=(*reading.notices, notice))
+        source = replace(reading.source, generate=len(new))
+        return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, notice))
 
     def _run(self, readings: Sequence[Reading], progress: Progress | None) -> list[AttentionTrace]:
         pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None

@@ -31,7 +31,10 @@ POOL_ROWS = 256
 
 @dataclass(frozen=True)
 class Source:
-    """Where a trace comes from: enough to make it again. `image` is the hash of the picture that the model saw."""
+    """Where a trace comes from: enough to make it again.
+
+    `generate` is how many tokens the model was let write after the text; `image` the hash of the picture that it saw.
+    """
 
     model: str
     revision: str
@@ -42,6 +45,7 @@ class Source:
     text: str
     text_pair: str | None = None
     target: str | None = None
+    generate: int = 0
     image: str | None = None
 
 

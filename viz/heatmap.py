@@ -18,8 +18,6 @@ from viz import colours
 from viz.paper import DIMMED, add_colour_bar, style_labels
 from viz.view import HeadView, Look, boundaries, columns, head_view, label, label_positions
 
-# More cells than this would make a vector file that no viewer opens quickly; they become one image.
-MOST_VECTOR_CELLS = 40_000
 HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
 BLOCK_HOVER = "queries %{y}<br>keys %{x}<br>largest weight %{z:.5f}<extra></extra>"
 MOST_SLANTED = 20
@@ -227,9 +225,6 @@ def _draw_cells(axes: Axes, view: HeadView, colour_map: Colormap) -> None:
     background = np.array(colour_map(0))
     axes.set_facecolor(colour_map(0))
     query, key = np.nonzero((faces != background).any(-1))
-    if len(query) > MOST_VECTOR_CELLS:
-        axes.imshow(faces, interpolation="none")
-        return
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
     squares = np.stack([key, query], axis=-1)[:, None, :] + corners
     drawn = faces[query, key]

@@ -31,7 +31,7 @@ def test_the_figures_are_those_of_the_whole(rows: int, n_query: int, n_key: int)
     special = tokens(*(f"k{number}" for number in range(n_key)), special=[0, n_key - 1])
     att = attention(random_weights(n_query, n_key), key_tokens=special, kind="encoder")
     whole = head_measures(att, 0, 0, rows=n_query)
-    # Sums of float64 in another order: the worst difference seen is 4e-16.
+    # Sums of float64 in another order: measured 1.4e-15.
     assert head_measures(att, 0, 0, rows=rows) == pytest.approx(whole, abs=1e-14, nan_ok=True)
 
 

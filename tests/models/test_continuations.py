@@ -41,6 +41,7 @@ def test_a_decoder_continues_its_text_and_both_are_traced(name, writers):
     assert tokens[:n_prompt] == plain["decoder"].query_tokens
     assert [token.generated for token in tokens] == [False] * n_prompt + [True] * (len(tokens) - n_prompt)
     assert 1 <= len(tokens) - n_prompt <= 7
+    assert (plain.source.generate, trace.source.generate) == (0, len(tokens) - n_prompt)
     assert trace.notices[-1] == (
         f"The last {len(tokens) - n_prompt} of {len(tokens)} tokens are the model's own continuation, greedily chosen."
     )
