@@ -33,6 +33,7 @@ class Found:
 
     n_bytes: int
     written: float = 0.0
+    opened: bool = True
     drawn: list[float] = field(default_factory=list)
     switches: dict[str, list[float]] = field(default_factory=dict)
 
@@ -41,6 +42,8 @@ class Found:
         return median(self.drawn) if self.drawn else float("nan")
 
     def shown(self) -> str:
+        if not self.opened:
+            return "not opened: none at the length before"
         return seconds(self.picture) if self.drawn else f"no picture in {LIMIT:.0f} s"
 
     def switched(self) -> str:
@@ -61,7 +64,7 @@ def peer_at(playwright: Playwright, folder: Path, peer: Peer, model: Model, n_to
         file = Path(place) / "peer.html"
         written = timed(lambda: file.write_text(peer.html(weights, tokens), encoding="utf-8"))
         library = bundle_bytes(folder) if "CircuitsVis" in peer.name else 0
-        found = Found(file.stat().st_size - library, written)
+        found = Found(file.stat().st_size - library, written, opened=load)
         start = perf_counter()
         while load and len(found.drawn) < REPEATS and perf_counter() - start < LIMIT / 3:
             with chromium(playwright) as browser, contextlib.suppress(Error):
