@@ -30,7 +30,7 @@ CHOSEN_KEYS = ("indices", "block_indices")
 # How many weights are computed at once where the output is made of them: 64 MB.
 OUTPUT_WEIGHTS = 2**24
 # Rows of queries that are computed together where each sees only a short run of keys.
-BAND_ROWS = 256
+BAND_ROWS = 128
 
 
 class NotReplayed(Exception):
@@ -174,7 +174,7 @@ def _banded_output(replay: Replay, value: Tensor) -> Tensor:
             replay.query[None, :, rows],
             replay.key[None, :, low:high],
             value[:, :, low:high],
-            attn_mask=spans.allowed(rows, low, high),
+            attn_mask=spans.allowed(rows, low, high)[None],
             scale=replay.scaling,
             enable_gqa=replay.key.shape[0] < replay.query.shape[0],
         )

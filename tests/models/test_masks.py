@@ -131,10 +131,10 @@ def test_a_window_costs_its_band_and_the_output_is_the_plain_one(windowed, monke
             found = windowed(**inputs)[0]
         n_full = len(in_full)
         expected = windowed(**inputs)[0]
-    # Layers 0 and 3 are global; the others see 11 positions to each side, in strips of 256 rows.
+    # Layers 0 and 3 are global; the others see 11 positions to each side, in strips of 128 rows.
     assert n_full == 2
-    assert len(widths) == 2 * 5
-    assert max(widths) == 256 + 2 * 11
+    assert len(widths) == 2 * 10
+    assert max(widths) == 128 + 2 * 11
     # Measured: 4.8e-6 on values up to 4; sums of fewer addends round otherwise.
     assert (found - expected).abs().max() <= 3e-5
 
