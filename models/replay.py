@@ -137,6 +137,12 @@ class Replay:
             return torch.cat([weights, sinks], dim=-1).softmax(-1)[..., :-1], low
         return weights.softmax(-1), low
 
+    def reach(self, queries: Positions) -> int:
+        """Return how many keys lie in the run that these queries can see."""
+        spans = self._spans()
+        low, high = (0, self.shape[2]) if spans is None else spans.reach(queries, self.shape[2])
+        return max(1, high - low)
+
     def scores(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
         """Return the scaled, masked scores in float32, the argument of the softmax."""
         return self._scores(heads, queries, 0, self.shape[2])
@@ -146,7 +152,7 @@ class Replay:
         group = self.query.shape[0] // self.key.shape[0]
         query = self.query[heads][:, queries].float()
         key = self.key[[number // group for number in numbers]] if group > 1 else self.key[heads]
-        scores = query @ key[:, low:high].float().transpose(-1, -2) * self.scaling
+        scores = (query @ key[:, low:high].float().transpose(-1, -2)).mul_(self.scaling)
         if self.softcap is not None:
             scores = torch.tanh(scores / self.softcap) * self.softcap
         for added in (self.bias, self.mask):
@@ -228,6 +234,10 @@ class Held:
     def rows(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
         """Return whole rows of weights in float32."""
         return self.weights[heads][:, queries].float()
+
+    def reach(self, queries: Positions) -> int:
+        """Return the number of keys: weights that are held are looked at whole."""
+        return self.shape[2]
 
     def band(self, heads: slice, queries: Positions) -> tuple[Float[Tensor, "head query key"], int]:
         """Return whole rows, and 0: the first key."""

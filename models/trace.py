@@ -23,10 +23,11 @@ from models.errors import BadSelection
 from models.replay import ALL, Layer, Positions
 from models.tokens import Token
 
-# How much is computed at once where a head is looked at in strips: 64 MB of weights, and for pooled maps so few rows
-# that a sliding window's band stays narrow.
+# How much is computed at once where a head is looked at in strips: 64 MB of weights. For pooled maps so few rows that a
+# sliding window's band stays narrow, and 8 MB, since memory of that size is used again without asking the system.
 STRIP_WEIGHTS = 2**24
 POOL_ROWS = 256
+POOL_WEIGHTS = 2**21
 
 
 @dataclass(frozen=True)
@@ -195,21 +196,25 @@ class Attention:
         first_query, n_query = self._run("query", queries)
         first_key, n_key = self._run("key", keys)
         query_block, key_block = max(1, -(-n_query // size)), max(1, -(-n_key // size))
-        n_heads = len(range(held.shape[0])[heads])
-        n_rows = max(1, min(POOL_ROWS, STRIP_WEIGHTS // (n_heads * self.n_key)) // query_block) * query_block
-        pool = torch.zeros(n_heads, -(-n_query // query_block), -(-n_key // key_block))
+        numbers = range(held.shape[0])[heads]
+        n_rows = max(1, min(POOL_ROWS, POOL_WEIGHTS // self.n_key) // query_block) * query_block
+        pool = torch.zeros(len(numbers), -(-n_query // query_block), -(-n_key // key_block))
         for start in range(0, n_query, n_rows):
             rows = slice(first_query + start, first_query + min(start + n_rows, n_query))
-            band, low = held.band(heads, rows)
-            # The part of the band that lies in the wanted keys, from the edge of a block on.
-            band = band[:, :, max(0, first_key - low) : max(0, first_key + n_key - low)]
-            low = max(0, low - first_key)
-            if not band.shape[2]:
-                continue
-            block, before = divmod(low, key_block)
-            maxima = _block_maxima(_block_maxima(pad(band, (before, 0)), -1, key_block), -2, query_block)
-            row = start // query_block
-            pool[:, row : row + maxima.shape[1], block : block + maxima.shape[2]] = maxima
+            row, together = start // query_block, max(1, POOL_WEIGHTS // (n_rows * held.reach(rows)))
+            for first in range(0, len(numbers), together):
+                some = numbers[first : first + together]
+                band, low = held.band(slice(some.start, some.stop), rows)
+                # The part of the band that lies in the wanted keys, from the edge of a block on.
+                band = band[:, :, max(0, first_key - low) : max(0, first_key + n_key - low)]
+                low = max(0, low - first_key)
+                if not band.shape[2]:
+                    continue
+                block, before = divmod(low, key_block)
+                # Queries first: along keys, which lie in memory one after the other; little is left for the second.
+                maxima = _block_maxima(_block_maxima(pad(band, (before, 0)), -2, query_block), -1, key_block)
+                place = pool[first : first + together, row : row + maxima.shape[1], block : block + maxima.shape[2]]
+                place.copy_(maxima)
         return _readonly(pool)
 
     def _run(self, side: str, positions: slice) -> tuple[int, int]:
