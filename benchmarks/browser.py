@@ -27,6 +27,16 @@ SCRIPT = """(() => {
     requestAnimationFrame(look);
   });
 
+  // What is to be seen of the heatmap: Plotly draws the same picture again to lay hit areas over it.
+  const seen = () => {
+    const plot = document.querySelector(".js-plotly-plot");
+    if (!plot) return "";
+    const box = plot.getBoundingClientRect();
+    return [box.width, box.height, ...[...plot.querySelectorAll("image")].map((image) => image.getAttribute("href")),
+      ...[...plot.querySelectorAll("text")].map((text) => text.textContent + text.getAttribute("transform")),
+      plot.querySelectorAll("path.shape").length].join("|");
+  };
+
   // A canvas that is drawn again because the page around it moved shows what it showed before.
   const redrawn = ({ target, attributeName }) => target.tagName === "CANVAS" || attributeName === "data-drawn";
 
@@ -38,14 +48,15 @@ SCRIPT = """(() => {
       if (Number.isNaN(benchmark.started)) benchmark.started = performance.now();
     };
     for (const type of ["keydown", "click"]) window.addEventListener(type, start, true);
-    const dirty = new Set(), seen = new WeakSet();
+    const dirty = new Set(), observed = new WeakSet();
+    let heatmap = seen();
     const note = (node) => {
       for (const [name, selector] of Object.entries(PICTURES))
         if (node.closest?.(selector) || node.querySelector?.(selector)) dirty.add(name);
     };
     const observer = new MutationObserver((records) => {
       for (const record of records) {
-        if (redrawn(record)) continue;
+        if (redrawn(record) || record.target.closest?.(PICTURES.heatmap)) continue;
         for (const [name, selector] of Object.entries(PICTURES))
           if (record.target.closest?.(selector)) dirty.add(name);
         record.addedNodes.forEach(note);
@@ -53,12 +64,14 @@ SCRIPT = """(() => {
     });
     let watching = true, first = true;
     const look = () => {
-      for (const root of roots()) if (!seen.has(root)) {
-        seen.add(root);
+      for (const root of roots()) if (!observed.has(root)) {
+        observed.add(root);
         observer.observe(root, { subtree: true, childList: true, attributes: true, characterData: true });
         if (!first) note(root);
       }
       first = false;
+      dirty.delete("heatmap");
+      if (heatmap !== (heatmap = seen())) dirty.add("heatmap");
       for (const name of dirty) {
         benchmark.last = performance.now();
         twoFrames(() => { benchmark.changed[name] = performance.now() - benchmark.started; });
