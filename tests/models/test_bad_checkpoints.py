@@ -20,6 +20,8 @@ from spoiling import KEY, QUERY, WEIGHTS, change, configure, refused
 from models import HeadlightError, errors, load_model
 from models.checkpoints import by_layer
 
+pytestmark = pytest.mark.slow
+
 # Bytes of a file: its header is 8 bytes of length, then JSON.
 
 

@@ -13,6 +13,8 @@ from spoiling import KEY, WEIGHTS, change, configure, refused
 
 from models import errors, load_model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("quantised", "method"),

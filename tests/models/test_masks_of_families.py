@@ -9,6 +9,8 @@ from tests.models.zoo.compare import ALL, TOLERANCE, captured, pair_of, plain_we
 from tests.models.zoo.features import FEATURES
 from tests.models.zoo.inputs import N_TOKENS, ids
 
+pytestmark = pytest.mark.slow
+
 N_PADDED = 4
 WINDOW = 5
 

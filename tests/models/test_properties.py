@@ -10,12 +10,15 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Attention, Source, Token
 from models.replay import Held, Replay, compact
+
+pytestmark = pytest.mark.slow
 
 ALL = slice(None)
 SOURCE = Source("small", "sha256:0", "Small", "cpu", "float32", "replayed", "a text")

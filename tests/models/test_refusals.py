@@ -16,6 +16,8 @@ from transformers import AutoModel, FNetConfig, LongformerConfig, MambaConfig, P
 
 from models import HeadlightError, bundled, configs, errors, load_model
 
+pytestmark = pytest.mark.slow
+
 REMEDY = "give a bundled name (minilm), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-"
 
 
