@@ -53,3 +53,11 @@ class NoText(HeadlightError):
 
 class BadSelection(HeadlightError, LookupError):
     """A kind, layer, head or position that this attention does not have."""
+
+
+class BadSettings(HeadlightError, ValueError):
+    """Settings of a training that make no network, or one too large."""
+
+
+class BadTraining(HeadlightError):
+    """A folder in which a training cannot start or go on."""
