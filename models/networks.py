@@ -1,4 +1,4 @@
-"""The from-scratch stacks of models/scratch.py with embeddings and an output layer (section 3.4), as transformers models.
+"""The stacks of models/scratch.py with embeddings and an output layer (section 3.4), as models of transformers.
 
 As such they are saved, loaded, refused, proven and traced like any other model: `load_model` knows no difference.
 A configuration names its sizes as transformers does. `task` is the name of the task that the model was trained on.
@@ -70,6 +70,7 @@ class ScratchEncoderDecoderConfig(ScratchEncoderConfig):
     model_type = "headlight_encoder_decoder"
 
     is_encoder_decoder: bool = True
+    decoder_start_token_id: int | None = None
 
 
 class ScratchVisionConfig(ScratchEncoderConfig):
@@ -85,8 +86,8 @@ class ScratchVisionConfig(ScratchEncoderConfig):
 class _Network(PreTrainedModel):
     """What the three have in common: how they start, and that their attention can be looked at."""
 
-    config_class = ScratchEncoderConfig
-    config: ScratchEncoderConfig
+    config_class: type[PreTrainedConfig] = ScratchEncoderConfig
+    config: Any
     base_model_prefix = ""
     _supports_sdpa = True
     _supports_attention_backend = True
@@ -278,9 +279,8 @@ class ScratchVisionEncoder(_Network):
     """A picture in patches, a class token before them, the class out (Dosovitskiy et al. 2021, arXiv:2010.11929)."""
 
     config_class = ScratchVisionConfig
-    config: ScratchVisionConfig
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = "image"
 
     def __init__(self, config: ScratchVisionConfig) -> None:
         super().__init__(config)

@@ -16,7 +16,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from models import bundled
+from models import bundled, trained
 from models.errors import (
     BrokenModel,
     HeadlightError,
@@ -56,8 +56,11 @@ def locate(name: str, revision: str | None = None) -> Place:
     if name in bundled.NAMES:
         _refuse_revision(name, revision)
         return Place(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
+    if name.startswith(trained.PREFIX):
+        _refuse_revision(name, revision)
+        return Place(trained.folder(name), name, "")
     unknown = (
-        f"No model is called {name[:80]!r}: give a bundled name ({', '.join(bundled.NAMES)}), "
+        f"No model is called {name[:80]!r}: give a bundled name ({', '.join((*bundled.NAMES, *trained.names()))}), "
         "a folder made by save_pretrained, or a hub id such as google-bert/bert-base-uncased."
     )
     if not name or "\0" in name or len(name) > 1000:

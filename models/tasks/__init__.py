@@ -6,11 +6,15 @@ from models.errors import UnknownModel
 from models.tasks.agreement import AGREEMENT
 from models.tasks.brackets import BRACKETS
 from models.tasks.copying import PREVIOUS, REVERSAL, SORTING
+from models.tasks.dates import DATES
+from models.tasks.digits import DIGITS
 from models.tasks.recall import RECALL
+from models.tasks.series import SERIES
 from models.tasks.settings import Settings
 from models.tasks.task import Solution, Task
 
-TASKS: dict[str, Task] = {task.name: task for task in (PREVIOUS, REVERSAL, SORTING, BRACKETS, RECALL, AGREEMENT)}
+_ALL = (PREVIOUS, REVERSAL, SORTING, BRACKETS, RECALL, AGREEMENT, DATES, DIGITS, SERIES)
+TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def task_named(name: str) -> Task:

@@ -12,11 +12,11 @@ from models.tasks.settings import Settings
 from models.tasks.task import Solution, Task, framed
 
 BLANK = "___"
-_NOUNS = dict(
-    pair.split("/")
-    for pair in "key/keys cabinet/cabinets author/authors book/books dog/dogs tree/trees house/houses boy/boys "
-    "girl/girls teacher/teachers picture/pictures farmer/farmers".split()
-)
+_NOUNS = {
+    **{"key": "keys", "cabinet": "cabinets", "author": "authors", "book": "books", "dog": "dogs", "tree": "trees"},
+    **{"house": "houses", "boy": "boys", "girl": "girls", "teacher": "teachers", "picture": "pictures"},
+    **{"farmer": "farmers"},
+}
 _PLURALS = set(_NOUNS.values())
 _VERBS = {"sees": "see", "likes": "like", "knows": "know"}
 _ADJECTIVES = ("old", "new", "small", "tall", "quiet", "red")

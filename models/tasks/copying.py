@@ -1,4 +1,4 @@
-"""Three tasks in which every letter is copied from one other place: the one before, the mirrored one, the sorted one."""
+"""Three tasks in which every letter is copied from one place: the one before, the mirrored one, the next in rank."""
 
 from __future__ import annotations
 

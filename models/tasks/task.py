@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,13 +137,17 @@ class Task:
                 found.append((text, solution))
         return found
 
+    def draw(self, random: Random, n_samples: int, *, held_out: bool = False) -> Batch:
+        """Return a batch of samples at random."""
+        return self.batch(self.samples(random, n_samples, held_out=held_out))
+
     # --- what is trained ---------------------------------------------------------------------------------------------
 
     def network(self, settings: Settings) -> PreTrainedModel:
         """Return a new network for this task, its weights at random (torch's generator)."""
         return ScratchEncoder(ScratchEncoderConfig(**self.sizes(settings), is_causal=self.kind == "decoder"))
 
-    def sizes(self, settings: Settings) -> dict[str, object]:
+    def sizes(self, settings: Settings) -> dict[str, Any]:
         """Return the fields of the network's configuration."""
         return {
             "task": self.name,
@@ -194,6 +200,10 @@ class Task:
         found, labels = self.outputs(network, batch).argmax(-1), batch["labels"]
         return ((found == labels) | (labels == NOT_ASKED)).all(-1)
 
+    def save_reader(self, folder: Path) -> None:
+        """Write what turns a text into the network's input into its folder."""
+        self.tokenizer().save_pretrained(folder)
+
     def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return what a network answers at each position where something is asked, None if the text is not valid."""
         solution = self.solve(text)
@@ -233,7 +243,8 @@ class TranslationTask(Task):
         """Return which samples are right when the network reads what it wrote itself."""
         labels = batch["labels"]
         n_tokens = labels.shape[1]
-        written = network.generate(batch["input_ids"], batch["attention_mask"], max_new_tokens=n_tokens)[:, 1:]
+        generate: Any = network.generate
+        written = generate(batch["input_ids"], batch["attention_mask"], max_new_tokens=n_tokens)[:, 1:]
         written = functional.pad(written, (0, n_tokens - written.shape[1]), value=SPECIAL.index(END))
         return ((written == labels) | (labels == NOT_ASKED)).all(-1)
 
@@ -249,8 +260,3 @@ def framed(answers: Sequence[str], truth: Sequence[frozenset[int]]) -> Solution:
     moved = [frozenset(key + 1 for key in keys) for keys in truth]
     nothing: frozenset[int] = frozenset()
     return Solution(("", *answers, ""), (nothing, *moved, nothing))
-
-
-def with_settings(task: Task, settings: Settings) -> Task:
-    """Return the task with other settings."""
-    return replace(task, settings=settings)
