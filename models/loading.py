@@ -8,7 +8,6 @@ import torch
 from torch import nn
 from transformers import MODEL_MAPPING, AutoImageProcessor, PreTrainedConfig
 
-import models.networks  # noqa: F401  (registers the models that are trained here)
 from models.checkpoints import admit_checkpoint, load_module
 from models.configs import read_config
 from models.errors import BrokenModel, NotEnoughMemory, NoTokenizer

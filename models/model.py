@@ -44,7 +44,8 @@ _forward_pass = threading.Semaphore(1)
 class Card:
     """What a visitor wants to know of a model before trusting its pictures.
 
-    `modality` is "text" or "image", what the model reads; `writes` says whether it can continue a text.
+    `modality` is "text" or "image", what the model reads; `writes` says whether it can continue a text; `task` names
+    the task with a known truth that it was trained on (models/tasks), if it was.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Card:
     notices: tuple[str, ...] = ()
     modality: str = "text"
     writes: bool = False
+    task: str = ""
 
 
 @dataclass(frozen=True)

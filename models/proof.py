@@ -28,6 +28,7 @@ from models.forward import (
 from models.health import attention_notices, finite_weights
 from models.images import ImageReader, patch_tokens, probe_picture
 from models.model import Card, Model, body, check_ids, image_inputs
+from models.networks import ScratchEncoderConfig
 from models.places import Place, brief, weight_files
 from models.replay import Layer
 from models.tokens import TokenReader
@@ -124,6 +125,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         notices=notices,
         modality="text" if images is None else "image",
         writes=kinds == ("decoder",) and module.can_generate(),
+        task=module.config.task if isinstance(module.config, ScratchEncoderConfig) else "",
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
     return Model(module, card, costs, tokenizer=tokenizer, images=images)

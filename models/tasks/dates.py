@@ -6,7 +6,7 @@ import re
 from random import Random
 
 from models.tasks.settings import Settings
-from models.tasks.task import END, Solution, TranslationTask
+from models.tasks.task import END, SPECIAL, Solution, TranslationTask
 
 # Months by language, January first, and how a date is written; {d} day, {o} day with its ending, {m} month, {y} year.
 _MONTHS = {
@@ -103,14 +103,15 @@ def _number(written: str) -> int:
 
 
 _LETTERS = sorted({letter for names in _MONTHS.values() for letter in names} | set("theofdrlinpk .,"))
+_ALPHABET = (*_WRITTEN, *(letter for letter in _LETTERS if not letter.isspace()), " ", *"年月日十", *_CHINESE)
 DATES = Dates(
     name="dates",
     title="Writing dates",
     rule="Write the date as year-month-day.",
     looks="Each digit that is written at the digit or the word that it comes from.",
     kind="cross",
-    alphabet=(*_WRITTEN, *(letter for letter in _LETTERS if not letter.isspace()), " ", *"年月日十", *_CHINESE),
-    labels=(),
+    alphabet=_ALPHABET,
+    labels=(*SPECIAL, *_ALPHABET),
     examples=("the 3rd of March 1998", "3. März 1998", "le 14 juillet 1789", "1998年3月3日", "一九九八年三月三日"),
     settings=Settings(n_layers=2, steps=4000),
     longest=36,

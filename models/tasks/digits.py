@@ -13,7 +13,6 @@ from random import Random
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, ViTImageProcessorPil
@@ -54,6 +53,16 @@ class Digits(Task):
             pixels = torch.stack([_moved(one, random.randint(-1, 1), random.randint(-1, 1)) for one in pixels])
         return {"pixel_values": pixels[:, None].expand(-1, 3, -1, -1), "labels": labels[chosen]}
 
+    def watched(self, text: str) -> Batch:
+        """Return one picture that is not trained on, the one of that number (the first if there is none)."""
+        pictures, labels = _data()
+        number = _HELD_OUT * int(text or 0)
+        return {"pixel_values": pictures[None, number, None].expand(-1, 3, -1, -1), "labels": labels[number, None]}
+
+    def watched_queries(self, text: str) -> list[int]:
+        """Return the class token, which gives the answer."""
+        return [0]
+
     def loss(self, network: PreTrainedModel, batch: Batch) -> Float[Tensor, ""]:
         """Return the mean cross-entropy of the classes in nats."""
         return functional.cross_entropy(self.outputs(network, batch), batch["labels"], label_smoothing=0.05)
@@ -65,6 +74,8 @@ class Digits(Task):
 
 @cache
 def _data() -> tuple[Float[Tensor, "picture row column"], Tensor]:
+    from sklearn.datasets import load_digits  # here, since it takes a second that only this task needs
+
     pictures, labels = load_digits(return_X_y=True)
     # Through 256 levels, as a picture file has them, so that a file gives the network the same numbers.
     levels = np.round(pictures.reshape(-1, SIDE, SIDE) * (255 / _DARKEST)) / 255

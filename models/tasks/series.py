@@ -68,6 +68,12 @@ class Series(Task):
         means = [float(np.mean([float(piece) for piece in pieces[phase:n_given:period]])) for phase in range(period)]
         return _solution(pieces, [means[place % period] for place in range(len(pieces))], period)
 
+    def watched_queries(self, text: str) -> list[int]:
+        """Return the places to be continued: a map of all would hold mostly what nobody asks for."""
+        solution = self.solve(text)
+        assert solution is not None, text
+        return [place for place, keys in enumerate(solution.truth) if keys]
+
     # --- numbers instead of labels -----------------------------------------------------------------------------------
 
     def network(self, settings: Settings) -> PreTrainedModel:

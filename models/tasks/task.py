@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from models.errors import NoText
 from models.networks import (
     ScratchEncoder,
     ScratchEncoderConfig,
@@ -92,6 +93,11 @@ class Task:
         """Return the ids of all pieces, special tokens first."""
         return {piece: number for number, piece in enumerate((*SPECIAL, *self.alphabet))}
 
+    @property
+    def has_truth(self) -> bool:
+        """Whether it is known where a head has to look."""
+        return bool(self.alphabet)
+
     def pieces(self, text: str) -> list[str]:
         """Return a text as the tokenizer cuts it: into words, or into characters without the spaces."""
         text = text.lower()
@@ -141,6 +147,23 @@ class Task:
         """Return a batch of samples at random."""
         return self.batch(self.samples(random, n_samples, held_out=held_out))
 
+    def watched(self, text: str) -> Batch:
+        """Return one text alone, to look at while a network learns.
+
+        Raises:
+            NoText: the task cannot answer it.
+        """
+        solution = self.solve(text)
+        if solution is None:
+            raise NoText(f"This is no text of the task {self.title!r}: try {self.examples[0]!r}.")
+        return self.batch([(text, solution)])
+
+    def watched_queries(self, text: str) -> list[int]:
+        """Return the queries of a text that are worth watching: all, unless the task says otherwise."""
+        solution = self.solve(text)
+        assert solution is not None, text
+        return list(range(len(solution.truth)))
+
     # --- what is trained ---------------------------------------------------------------------------------------------
 
     def network(self, settings: Settings) -> PreTrainedModel:
@@ -183,6 +206,12 @@ class Task:
             "attention_mask": padded([[1] * len(row) for row in ids], 0),
             "labels": padded(labels, NOT_ASKED),
         }
+
+    def attention(self, network: PreTrainedModel, batch: Batch) -> Float[Tensor, "layer row head query key"]:
+        """Return the weights that the truth is about, all layers, from the network's own arithmetic."""
+        inputs = {name: values for name, values in batch.items() if name != "labels"}
+        output = network(**inputs, output_attentions=True)
+        return torch.stack(output["cross_attentions" if self.kind == "cross" else "attentions"])
 
     def loss(self, network: PreTrainedModel, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of the answers in nats."""

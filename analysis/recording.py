@@ -1,0 +1,252 @@
+"""A training as it went: the maps, the truth scores, loss and accuracy every few steps, live or from a file.
+
+`python -m analysis.recording TASK --out FOLDER` trains and writes a frame every few steps, which a page reads as they
+come; stopped (SIGTERM, or a closed standard input) it leaves a checkpoint, and the same command goes on from there.
+At the end the folder holds the model that `python -m models.train` would have made, and `recording.npz`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import FrameType
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from transformers.utils import logging as transformers_logging
+
+from analysis.truth import mean_score
+from models.errors import BadTraining, HeadlightError
+from models.tasks import TASKS, Task, task_named
+from models.train import settings_arguments
+from models.training import CHECKPOINT, Training, begun, changed
+
+EVERY = 10
+# Unseen samples that a frame's accuracy and truth scores are taken over.
+WATCHED = 64
+# What a shipped recording is thinned to: as many frames as a slider has useful places.
+MOST_SHIPPED = 80
+RECORDING = "recording.npz"
+FRAMES = "frames"
+LEVELS = 255
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One moment: after `step` steps, with the mean loss since the frame before.
+
+    `accuracy` is the share of unseen samples that are right; `scores[layer, head]` the truth scores over them (NaN
+    without a truth); `maps[layer, head, query, key]` the attention over the watched text, 0 to 255 for 0 to 1.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+    scores: Float[np.ndarray, "layer head"]
+    maps: UInt8[np.ndarray, "layer head query key"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """All frames of a training of `task` over `text`, oldest first; `steps_in_all` is where it ends."""
+
+    task: str
+    text: str
+    steps_in_all: int
+    step: Int[np.ndarray, " frame"]
+    loss: Float[np.ndarray, " frame"]
+    accuracy: Float[np.ndarray, " frame"]
+    scores: Float[np.ndarray, "frame layer head"]
+    maps: UInt8[np.ndarray, "frame layer head query key"]
+
+    @classmethod
+    def of(cls, task: str, text: str, steps_in_all: int, frames: Sequence[Frame]) -> Recording:
+        """Return frames together; at least one."""
+        return cls(
+            task,
+            text,
+            steps_in_all,
+            np.array([frame.step for frame in frames]),
+            np.array([frame.loss for frame in frames]),
+            np.array([frame.accuracy for frame in frames]),
+            np.stack([frame.scores for frame in frames]),
+            np.stack([frame.maps for frame in frames]),
+        )
+
+    def thinned(self, most: int = MOST_SHIPPED) -> Recording:
+        """Return at most so many frames, close together at the start where most happens, with the first and last."""
+        n_frames = len(self.step)
+        if n_frames <= most:
+            return self
+        places = np.unique(np.round((n_frames - 1) * np.linspace(0, 1, most) ** 1.5).astype(int))
+        arrays = {name: getattr(self, name)[places] for name in ("step", "loss", "accuracy", "scores", "maps")}
+        return Recording(self.task, self.text, self.steps_in_all, **arrays)
+
+    def save(self, path: Path) -> None:
+        """Write a compressed `.npz`."""
+        with path.open("wb") as file:
+            np.savez_compressed(file, **vars(self))
+
+    @classmethod
+    def load(cls, path: Path) -> Recording:
+        """Read what `save` wrote.
+
+        Raises:
+            BadTraining: the file is no recording.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = {name: file[name] for name in cls.__dataclass_fields__}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise BadTraining(f"{path.name} is no recording of a training: record it again.") from error
+        return cls(str(found.pop("task")), str(found.pop("text")), int(found.pop("steps_in_all")), **found)
+
+
+class Recorder:
+    """Watches one training with one text; `frame()` looks at it as it stands."""
+
+    def __init__(self, training: Training, text: str = "") -> None:
+        self.training = training
+        task = training.task
+        self.text = text or (task.examples[0] if task.examples else "")
+        self._watched = task.watched(self.text)
+        self._samples = task.samples(Random("watched"), WATCHED, held_out=True) if task.has_truth else []
+        self._unseen = task.batch(self._samples) if self._samples else task.draw(Random(), 1000, held_out=True)
+        self._losses: list[float] = []
+
+    def advance(self) -> None:
+        """Take a step of the training."""
+        self._losses.append(self.training.advance())
+
+    def frame(self) -> Frame:
+        """Return the training as it stands, and start the next mean of the loss."""
+        task = self.training.task
+        with self.training.looked_at() as network:
+            maps = task.attention(network, self._watched)[:, 0]
+            right = task.right(network, self._unseen)
+            if self._samples:
+                weights = task.attention(network, self._unseen)
+                scores = mean_score(
+                    [
+                        (weights[:, row, :, : len(solution.truth)].numpy(), solution)
+                        for row, (_, solution) in enumerate(self._samples)
+                    ]
+                )
+            else:
+                scores = np.full(maps.shape[:2], np.nan)
+        loss = float(np.mean(self._losses)) if self._losses else float("nan")
+        self._losses.clear()
+        levels = (maps[:, :, task.watched_queries(self.text)] * LEVELS).round().to(torch.uint8).numpy()
+        return Frame(self.training.step, loss, float(right.float().mean()), scores, levels)
+
+
+# --- a folder that another process fills ------------------------------------------------------------------------------
+
+
+def write_frame(folder: Path, frame: Frame) -> None:
+    """Write a frame so that a reader finds it whole or not at all."""
+    frames = folder / FRAMES
+    frames.mkdir(parents=True, exist_ok=True)
+    path = frames / f"{frame.step:08}.npz"
+    with (frames / ".part").open("wb") as file:
+        np.savez(file, **vars(frame))
+    os.replace(frames / ".part", path)
+
+
+def read_frames(folder: Path, after: int = -1) -> list[Frame]:
+    """Return the frames of a folder that are later than a step, oldest first."""
+    found = []
+    for path in sorted((folder / FRAMES).glob("*.npz")):
+        if int(path.stem) > after:
+            with np.load(path, allow_pickle=False) as file:
+                found.append(
+                    Frame(int(file["step"]), float(file["loss"]), float(file["accuracy"]), file["scores"], file["maps"])
+                )
+    return found
+
+
+def _forget_after(folder: Path, step: int) -> None:
+    """Delete frames of a future that a killed training has to go through again."""
+    for path in (folder / FRAMES).glob("*.npz"):
+        if int(path.stem) > step:
+            path.unlink()
+
+
+class _Stop:
+    """Whether somebody asked this process to end: by a signal, or by closing its standard input."""
+
+    def __init__(self, *, with_input: bool) -> None:
+        self.asked = threading.Event()
+        signal.signal(signal.SIGTERM, self._ask)
+        signal.signal(signal.SIGINT, self._ask)
+        if with_input:
+            threading.Thread(target=self._until_closed, daemon=True).start()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.asked.set()
+
+    def _until_closed(self) -> None:
+        sys.stdin.read()
+        self.asked.set()
+
+
+def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop: _Stop, **settings: int) -> bool:
+    """Train in a folder, from its checkpoint if it has one, and write frames; return whether it came to its end.
+
+    Raises:
+        HeadlightError: the settings make no network, or the folder holds another training.
+    """
+    training = begun(task, changed(task.settings, **settings), folder)
+    _forget_after(folder, training.step)
+    recorder = Recorder(training, text)
+    if not training.step:
+        write_frame(folder, recorder.frame())
+    while not training.finished and not stop.asked.is_set():
+        recorder.advance()
+        if training.step % every == 0 or training.finished:
+            write_frame(folder, recorder.frame())
+            training.keep(folder)
+    if not training.finished:
+        training.keep(folder)
+        return False
+    frames = read_frames(folder)
+    Recording.of(task.name, recorder.text, training.settings.steps, frames).thinned().save(folder / RECORDING)
+    training.save(folder)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Record a training; return the exit code."""
+    command = argparse.ArgumentParser(prog="python -m analysis.recording", description=__doc__)
+    command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
+    command.add_argument("--out", type=Path, required=True, help="the folder to train in")
+    command.add_argument("--text", default="", help="the text to watch (default: the task's first example)")
+    command.add_argument("--every", type=int, default=EVERY, help="steps from frame to frame")
+    command.add_argument("--while-input-is-open", action="store_true", help="stop when standard input is closed")
+    settings_arguments(command)
+    given = vars(command.parse_args(arguments))
+    transformers_logging.disable_progress_bar()
+    torch.set_num_threads(1)  # as models.train does, so that both make the same weights
+    stop = _Stop(with_input=given.pop("while_input_is_open"))
+    try:
+        task, folder = task_named(given.pop("task")), given.pop("out")
+        record(task, folder, text=given.pop("text"), every=max(1, given.pop("every")), stop=stop, **given)
+    except HeadlightError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

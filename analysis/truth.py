@@ -1,0 +1,88 @@
+"""How often a head looks where the right answer is: the truth score of models that were trained on a known task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from models import Model
+from models.model import MOST_IN_BATCH
+from models.tasks import TASKS, Solution, Task
+
+SAMPLES = 128
+# A head that looks at the right place this often solves the task by itself.
+SOLVES = 0.9
+
+
+@dataclass(frozen=True)
+class TruthScores:
+    """The truth scores of all heads over the same unseen texts.
+
+    `scores[layer, head]` is the share of queries whose strongest key is a true one; `chance` what a head that looks
+    anywhere would reach; `accuracy` the share of the texts that the model as a whole answers rightly.
+    """
+
+    scores: Float[np.ndarray, "layer head"]
+    chance: float
+    accuracy: float
+    n_samples: int
+
+
+def truth_scores(model: Model, n_samples: int = SAMPLES) -> TruthScores | None:
+    """Return the truth scores of a model's heads, None if the model was trained on no task with a known truth."""
+    task = task_of(model)
+    if task is None or not task.has_truth:
+        return None
+    samples = task.samples(Random("truth"), n_samples, held_out=True)
+    scores = np.zeros((0, 0))
+    n_asked, by_chance, n_right = 0, 0.0, 0
+    for start in range(0, n_samples, MOST_IN_BATCH):
+        part = samples[start : start + MOST_IN_BATCH]
+        targets = [target(solution) for _, solution in part] if task.kind == "cross" else None
+        for trace, (_, solution) in zip(
+            model.trace_batch([text for text, _ in part], targets=targets), part, strict=True
+        ):
+            att = trace[task.kind]
+            truth = solution.mask(att.n_key)
+            found = np.stack([hits(att.layer(layer), truth) for layer in range(att.n_layers)])
+            scores = scores + found if scores.size else found
+            n_asked += int(truth.any(1).sum())
+            by_chance += chance(truth, causal=task.kind == "decoder")
+        n_right += int(task.right(model.module, task.batch(part)).sum())
+    return TruthScores(scores / n_asked, by_chance / n_asked, n_right / n_samples, n_samples)
+
+
+def target(solution: Solution) -> str:
+    """Return the right answer as the text that an encoder-decoder's decoder reads."""
+    return "".join(solution.answers[:-1])
+
+
+def task_of(model: Model) -> Task | None:
+    """Return the task that a model was trained on, None if it is none of ours."""
+    return TASKS.get(model.card.task)
+
+
+def hits(
+    weights: Float[np.ndarray, "*layer head query key"], truth: Bool[np.ndarray, "query key"]
+) -> Float[np.ndarray, "*layer head"]:
+    """Return how many queries, of those with a truth, have a true key as their strongest."""
+    strongest = weights.argmax(-1)
+    right = truth[np.arange(truth.shape[0]), strongest]
+    return right.sum(-1).astype(float)
+
+
+def chance(truth: Bool[np.ndarray, "query key"], *, causal: bool) -> float:
+    """Return how many queries would hit by looking anywhere that they can see."""
+    n_visible = np.arange(1, len(truth) + 1) if causal else np.full(len(truth), truth.shape[1])
+    return float((truth.sum(1) / n_visible).sum())
+
+
+def mean_score(pairs: Sequence[tuple[np.ndarray, Solution]]) -> Float[np.ndarray, "layer head"]:
+    """Return the truth score of every head over texts, `[layer, head, query, key]` each with its solution."""
+    n_right = sum(hits(weights, solution.mask(weights.shape[-1])) for weights, solution in pairs)
+    n_asked = sum(int(solution.mask(weights.shape[-1]).any(1).sum()) for weights, solution in pairs)
+    return np.asarray(n_right) / n_asked
