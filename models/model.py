@@ -28,8 +28,10 @@ from models.forward import (
     trimmed,
 )
 from models.images import ImageReader, PatchSequence, patch_tokens
+from models.tasks import TASKS
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Attention, AttentionTrace, Source
+from models.truth import Truth, truth_of
 
 log = logging.getLogger("headlight.models")
 
@@ -275,10 +277,14 @@ class Model:
         sides = {"encoder": (tokens, tokens), "decoder": (decoder or tokens,) * 2, "cross": (decoder, tokens)}
         found = in_order(trimmed(layers, len(tokens), len(decoder)))
         attentions = {
-            kind: Attention(kind, of_kind, *sides[kind], reading.source)
+            kind: Attention(kind, of_kind, *sides[kind], reading.source, truth=self._truth(kind, *sides[kind]))
             for kind, of_kind in zip(self.card.kinds, found, strict=True)
         }
         return AttentionTrace(attentions, reading.notices, reading.source)
+
+    def _truth(self, kind: str, query_tokens: tuple[Token, ...], key_tokens: tuple[Token, ...]) -> Truth | None:
+        task = TASKS.get(self.card.task)
+        return truth_of(task.name, query_tokens, key_tokens) if task and task.kind == kind else None
 
     def _trace_image(self, image: Image.Image, progress: Progress | None, budget: Budget) -> AttentionTrace:
         if self._images is None:

@@ -22,6 +22,7 @@ from torch.nn.functional import pad
 from models.errors import BadSelection
 from models.replay import ALL, Layer, Positions
 from models.tokens import Token
+from models.truth import Truth
 
 # How much is computed at once where a head is looked at in strips: 64 MB of weights. For pooled maps so few rows that a
 # sliding window's band stays narrow, and 8 MB, since memory of that size is used again without asking the system.
@@ -62,6 +63,7 @@ class Attention:
         source: Source,
         *,
         key_grid: tuple[int, int] | None = None,
+        truth: Truth | None = None,
     ) -> None:
         for number, layer in enumerate(layers):
             if layer.shape[1:] != (len(query_tokens), len(key_tokens)):
@@ -75,6 +77,8 @@ class Attention:
         self.source = source
         # Where keys are patches of a picture: how many down and across; they are the last positions, row by row.
         self.key_grid = key_grid
+        # Where the right answer stands, if the model was trained on a task that says so.
+        self.truth = truth
         self._layers = tuple(layers)
 
     @property

@@ -1,4 +1,8 @@
-"""A noisy periodic signal, to be continued: the truth is the same phase of the earlier periods."""
+"""A noisy periodic signal, continued: the truth is the same phase of the earlier periods.
+
+An encoder under a causal mask: from each place it says the next value as it would be without noise, and so goes on
+from its own values as far as one likes.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +20,25 @@ from models.networks import ScratchEncoder, ScratchEncoderConfig
 from models.tasks.settings import Settings
 from models.tasks.task import SPECIAL, Batch, Solution, Task, framed
 
-UNSEEN = "?"
 TOP = 99
 PERIODS = range(5, 13)
 # The noise's standard deviation, in the signal's units of 0 to 99.
 NOISE = 4.0
-_SHORTEST, _LONGEST, _MOST_UNSEEN = 32, 44, 12
+_SHORTEST, _LONGEST = 36, 48
+# Room for a continuation behind the longest window.
+_ROOM = 16
 
 
 class Series(Task):
-    """Say what the signal would be without its noise, at each place that is not given."""
+    """Say from each place the next value, without its noise."""
 
     def text(self, random: Random) -> str:
-        """Return 32 to 44 numbers of a signal and 4 to 12 places to be continued."""
+        """Return 36 to 48 numbers of a signal."""
         return self._drawn(random)[0]
 
     def _drawn(self, random: Random) -> tuple[str, list[float], int]:
-        """Return a text, the signal without noise and its period."""
+        """Return a text, the signal without noise and one value further, and its period."""
         period, n_given = random.choice(PERIODS), random.randint(_SHORTEST, _LONGEST)
-        n_unseen = random.randint(4, _MOST_UNSEEN)
         waves = [(random.gauss(0, 1) / harmonic, random.uniform(0, math.tau), harmonic) for harmonic in (1, 2, 3)]
         one = [
             sum(height * math.sin(math.tau * harmonic * place / period + phase) for height, phase, harmonic in waves)
@@ -43,43 +47,32 @@ class Series(Task):
         low, high = min(one), max(one)
         bottom, size = random.uniform(10, 30), random.uniform(40, 60)
         one = [bottom + size * (value - low) / (high - low) for value in one]
-        clean = [one[place % period] for place in range(n_given + n_unseen)]
+        clean = [one[place % period] for place in range(n_given + 1)]
         noisy = [min(TOP, max(0, round(value + random.gauss(0, NOISE)))) for value in clean[:n_given]]
-        return " ".join([*map(str, noisy), *[UNSEEN] * n_unseen]), clean, period
+        return " ".join(map(str, noisy)), clean, period
 
     def samples(self, random: Random, n_samples: int, *, held_out: bool = False) -> list[tuple[str, Solution]]:
         """Return texts with the truth that they were made from; none comes twice, so none has to be held out."""
         del held_out
-        found = []
-        for _ in range(n_samples):
-            text, clean, period = self._drawn(random)
-            found.append((text, _solution(text.split(), clean, period)))
-        return found
+        drawn = (self._drawn(random) for _ in range(n_samples))
+        return [(text, _solution(clean, period)) for text, clean, period in drawn]
 
     def solve(self, text: str) -> Solution | None:
-        """Find the period whose mean explains most of the numbers, and continue with that mean."""
+        """Find the period that describes the numbers best, and continue with its means."""
         pieces = self.pieces(text)
-        n_given = sum(piece != UNSEEN for piece in pieces)
-        if not set(pieces) <= set(self.alphabet) or UNSEEN in pieces[:n_given] or len(pieces) > self.longest - 2:
+        if not set(pieces) <= set(self.alphabet) or not 2 * PERIODS[0] <= len(pieces) < self.longest:
             return None
-        if n_given < 2 * PERIODS[0] or n_given == len(pieces):
-            return None
-        period = estimated_period(np.array([float(piece) for piece in pieces[:n_given]]))
-        means = [float(np.mean([float(piece) for piece in pieces[phase:n_given:period]])) for phase in range(period)]
-        return _solution(pieces, [means[place % period] for place in range(len(pieces))], period)
-
-    def watched_queries(self, text: str) -> list[int]:
-        """Return the places to be continued: a map of all would hold mostly what nobody asks for."""
-        solution = self.solve(text)
-        assert solution is not None, text
-        return [place for place, keys in enumerate(solution.truth) if keys]
+        values = np.array([float(piece) for piece in pieces])
+        period = estimated_period(values)
+        means = [float(values[phase::period].mean()) for phase in range(period)]
+        return _solution([means[place % period] for place in range(len(pieces) + 1)], period)
 
     # --- numbers instead of labels -----------------------------------------------------------------------------------
 
     def network(self, settings: Settings) -> PreTrainedModel:
         """Return a new encoder that reads numbers as numbers and says one."""
         sizes = {**self.sizes(settings), "n_outputs": 1}
-        return ScratchEncoder(ScratchEncoderConfig(**sizes, first_value=len(SPECIAL) + 1, n_values=TOP + 1))
+        return ScratchEncoder(ScratchEncoderConfig(**sizes, first_value=len(SPECIAL), n_values=TOP + 1, is_causal=True))
 
     def batch(self, samples: Sequence[tuple[str, Solution]]) -> Batch:
         """Return texts, and the values to be said in units of the whole range, NaN where none is asked."""
@@ -96,13 +89,14 @@ class Series(Task):
         return errors.square().mean() * (TOP / NOISE) ** 2
 
     def right(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
-        """Return which continuations are closer to the signal (root mean square) than one measurement is."""
-        asked = ~batch["labels"].isnan()
-        errors = torch.where(asked, self.outputs(network, batch)[..., 0] - batch["labels"], 0.0)
+        """Return which signals are told closer than by one measurement (root mean square over the second half)."""
+        labels = batch["labels"]
+        asked = ~labels.isnan() & (torch.arange(labels.shape[1]) >= _SHORTEST // 2)
+        errors = torch.where(asked, self.outputs(network, batch)[..., 0] - labels, 0.0)
         return (errors.square().sum(-1) / asked.sum(-1)).sqrt() * TOP < NOISE
 
     def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
-        """Return the values that a network continues a signal with, empty where a number is given."""
+        """Return the value that a network says from each place, empty where nothing can be known yet."""
         solution = self.solve(text)
         if solution is None:
             return None
@@ -113,13 +107,11 @@ class Series(Task):
         )
 
 
-def _solution(pieces: Sequence[str], clean: Sequence[float], period: int) -> Solution:
-    n_given = sum(piece != UNSEEN for piece in pieces)
-    truth = [
-        frozenset(range(place % period, n_given, period)) if place >= n_given else frozenset[int]()
-        for place in range(len(pieces))
-    ]
-    return framed([f"{value:.2f}" if place >= n_given else "" for place, value in enumerate(clean)], truth)
+def _solution(clean: Sequence[float], period: int) -> Solution:
+    """Return what is to be said from each place: the next value, once a whole period was seen."""
+    places = range(1, len(clean))
+    answers = [f"{clean[place]:.2f}" if place >= period else "" for place in places]
+    return framed(answers, [frozenset(range(place % period, place, period)) for place in places], end=False)
 
 
 def estimated_period(values: Float[np.ndarray, " place"]) -> int:
@@ -136,16 +128,16 @@ def estimated_period(values: Float[np.ndarray, " place"]) -> int:
 SERIES = Series(
     name="series",
     title="Continuing a signal",
-    rule="Continue the signal: say at each “?” what it would be without its noise.",
-    looks="Each “?” at the same phase of the periods before.",
-    kind="encoder",
-    alphabet=(UNSEEN, *(str(value) for value in range(TOP + 1))),
+    rule="From each place, say the next value of the signal without its noise.",
+    looks="At the places that had the same phase as the next one, one, two and three periods before it.",
+    kind="decoder",
+    alphabet=tuple(str(value) for value in range(TOP + 1)),
     labels=(),
     examples=(
-        Series._drawn(Series("", "", "", "", "encoder", (), (), ()), Random(3))[0],
-        Series._drawn(Series("", "", "", "", "encoder", (), (), ()), Random(8))[0],
+        "51 78 82 58 32 17 27 46 81 83 60 29 22 21 56 75 80 65 28 15 30 49 72 85 61 33 20 24 52 80 84 55 27 19 25",
+        "20 71 44 60 31 24 66 48 63 29 17 73 41 58 35 22 68 47 66 30 19 70 45 57 34 25 67 43 61 28 21 72 46 62 33 18",
     ),
-    settings=Settings(n_layers=3, steps=6000),
-    longest=_LONGEST + _MOST_UNSEEN + 2,
+    settings=Settings(n_layers=2, steps=6000),
+    longest=_LONGEST + _ROOM + 1,
     by_word=True,
 )

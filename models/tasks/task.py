@@ -105,6 +105,10 @@ class Task:
             return text.split()
         return list(text) if self.keeps_spaces else [piece for piece in text if not piece.isspace()]
 
+    def joined(self, pieces: Sequence[str]) -> str:
+        """Return the text of these pieces."""
+        return ("" if self.keeps_spaces else " ").join(pieces)
+
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """Return the tokenizer that is saved beside the weights."""
         vocabulary = self.vocabulary
@@ -117,7 +121,7 @@ class Task:
         else:
             steps = [by_character] if self.keeps_spaces else [without_spaces, by_character]
             tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
-        template = f"$A {END}" if self.kind == "cross" else f"{START} $A {END}"
+        template = {"cross": f"$A {END}", "decoder": f"{START} $A"}.get(self.kind, f"{START} $A {END}")
         tokenizer.post_processor = processors.TemplateProcessing(
             single=template, special_tokens=[(piece, vocabulary[piece]) for piece in (START, END)]
         )
@@ -194,8 +198,9 @@ class Task:
         """Return texts and answers as tensors `[row, position]`, padded to the longest."""
         vocabulary, number_of = self.vocabulary, {label: number for number, label in enumerate(self.labels)}
         unknown = vocabulary[UNKNOWN]
+        end = [] if self.kind == "decoder" else [vocabulary[END]]
         ids = [
-            [vocabulary[START], *(vocabulary.get(piece, unknown) for piece in self.pieces(text)), vocabulary[END]]
+            [vocabulary[START], *(vocabulary.get(piece, unknown) for piece in self.pieces(text)), *end]
             for text, _ in samples
         ]
         labels = [
@@ -284,8 +289,12 @@ def padded(rows: Sequence[Sequence[int]], filling: int) -> Int[Tensor, "row posi
     return torch.tensor([[*row, *[filling] * (longest - len(row))] for row in rows])
 
 
-def framed(answers: Sequence[str], truth: Sequence[frozenset[int]]) -> Solution:
-    """Return the solution of a text whose positions count from its first piece, with the special tokens around it."""
+def framed(answers: Sequence[str], truth: Sequence[frozenset[int]], *, end: bool = True) -> Solution:
+    """Return the solution of a text whose positions count from its first piece, with the special tokens around it.
+
+    A text that is read from left to right has no `end`.
+    """
     moved = [frozenset(key + 1 for key in keys) for keys in truth]
     nothing: frozenset[int] = frozenset()
-    return Solution(("", *answers, ""), (nothing, *moved, nothing))
+    last = ((nothing,), ("",)) if end else ((), ())
+    return Solution(("", *answers, *last[1]), (nothing, *moved, *last[0]))
