@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 from jaxtyping import Bool, Float
 
-from models import Model
+from models import Attention, Model
 from models.model import MOST_IN_BATCH
 from models.tasks import TASKS, Solution, Task
 
@@ -54,6 +54,17 @@ def truth_scores(model: Model, n_samples: int = SAMPLES) -> TruthScores | None:
             by_chance += chance(truth, causal=task.kind == "decoder")
         n_right += int(task.right(model.module, task.batch(part)).sum())
     return TruthScores(scores / n_asked, by_chance / n_asked, n_right / n_samples, n_samples)
+
+
+def scores_of(att: Attention) -> Float[np.ndarray, "layer head"] | None:
+    """Return the truth scores of all heads on one text; NaN for heads that a layer lacks; None without a truth."""
+    if att.truth is None or not att.truth.n_asked:
+        return None
+    mask = att.truth.mask
+    scores = np.full((att.n_layers, att.n_heads), np.nan)
+    for layer in range(att.n_layers):
+        scores[layer, : att.heads_in(layer)] = hits(att.layer(layer), mask) / att.truth.n_asked
+    return scores
 
 
 def target(solution: Solution) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from models import Attention, AttentionTrace, Model, bundled
+from analysis.truth import task_of
+from models import Attention, AttentionTrace, Model, bundled, trained
+from models.tasks import TASKS, Task
 from ui.settings import allowed_models
 from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED
 from viz.colours import CONTRASTS, PALETTES
@@ -35,6 +37,11 @@ def model_controls(model: Model) -> None:
                 "once. A folder is one that save_pretrained made, with its tokenizer.",
             )
             st.text_input("Revision (branch, tag or commit of a hub id)", key="revision")
+            st.caption("Trained here, where it is known which attention is right:")
+            with st.container(horizontal=True, gap="small"):
+                for name in trained.names():
+                    task = TASKS[name.removeprefix(trained.PREFIX)]
+                    st.button(task.title, key=f"open {name}", on_click=_open, args=(name, task), help=task.rule)
         else:
             st.selectbox("Model", allowed, key="model")
         proof = (
@@ -44,6 +51,13 @@ def model_controls(model: Model) -> None:
         )
         longest = "no limit" if card.max_tokens is None else f"{card.max_tokens:,} tokens at once"
         st.caption(f"{card.architecture}, {' and '.join(card.kinds)} attention, {longest}. Weights: {proof}.")
+
+
+def _open(name: str, task: Task) -> None:
+    """Open a model that was trained here, with a text that it can read."""
+    st.session_state.update(model=name, revision="")
+    if task.examples:
+        _use(task.examples[0])
 
 
 def text_controls(model: Model) -> None:
@@ -62,7 +76,9 @@ def text_controls(model: Model) -> None:
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("Inspect", type="primary", key="inspect")
-        for name, text in EXAMPLES.items():
+        task = task_of(model)
+        examples = EXAMPLES if task is None else {text: text for text in task.examples}
+        for name, text in examples.items():
             st.button(name, key=f"example {name}", on_click=_use, args=(text,), type="tertiary", help=text)
         if model.card.writes:
             st.number_input(
@@ -112,6 +128,10 @@ def head_controls(trace: AttentionTrace, att: Attention, shown: Region) -> None:
         format_func=_CONTRAST_NAMES.__getitem__,
         help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
     )
+    if att.truth is not None:
+        st.toggle(
+            "Truth", key="truth", help="Outlines where the right answer stands, and tells how often heads look there."
+        )
     names = {"": "all tokens", **tokens_by_name(att, shown)}
     st.selectbox(
         "Isolate",

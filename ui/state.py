@@ -38,13 +38,14 @@ class Choice:
     contrast: str = "linear"
     token: str = ""
     region: str = ""
+    truth: bool = True
 
     def look(self) -> Look:
         """Return how pictures are drawn; the automatic palette follows the page's light or dark theme."""
         palette = self.palette
         if palette == AUTOMATIC:
             palette = "night" if st.context.theme.type == "dark" else "blues"
-        return Look(self.threshold, palette, self.contrast, self.token, self.region)
+        return Look(self.threshold, palette, self.contrast, self.token, self.region, self.truth)
 
 
 NAMES = tuple(field.name for field in fields(Choice))
@@ -52,6 +53,7 @@ _CHOICES = {
     "palette": (AUTOMATIC, *PALETTES),
     "contrast": tuple(CONTRASTS),
     "kind": ("", "encoder", "decoder", "cross"),
+    "truth": ("True", "False"),
 }
 _LONGEST = {"model": 300, "revision": 130}
 
@@ -69,7 +71,7 @@ def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
     return choice, notices
 
 
-def _parsed(name: str, value: str) -> str | int | float:
+def _parsed(name: str, value: str) -> str | int | float | bool:
     if name in ("layer", "head"):
         if not value.isascii() or not value.isdigit() or len(value) > 4:
             raise ValueError(f"{value[:40]!r} is no number from 0")
@@ -85,6 +87,8 @@ def _parsed(name: str, value: str) -> str | int | float:
         return number
     if name in _CHOICES and value not in _CHOICES[name]:
         raise ValueError(f"{value[:40]!r} is none of {', '.join(filter(None, _CHOICES[name]))}")
+    if name == "truth":
+        return value == "True"
     if name == "token" and value and not TOKEN.fullmatch(value):
         raise ValueError(f"{value[:40]!r} is no token such as query:8 or key:2")
     if name == "region" and value:

@@ -24,6 +24,8 @@ PALETTES = tuple(_SOURCES)
 CONTRASTS = {"linear": 1.0, "root": 0.5}
 MASKED = "#b9bec6"
 NOT_A_NUMBER = "#e7298a"
+# Where the right answer stands: beside blue for every kind of colour blindness.
+TRUTH = "#f28e2b"
 
 
 def table(palette: str, contrast: str = "linear") -> UInt8[np.ndarray, "256 3"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -27,7 +27,8 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
     Raises:
         BadSelection: no such layer or head.
     """
-    view, look = grid_view(att, layer, head), look or Look()
+    look = look or Look()
+    view = grid_view(att, layer, head, truth=look.truth)
     n_layers, n_heads, n_rows, n_columns = view.maps.shape
     step_x, step_y = (1 - GAP) / n_columns, (1 - GAP) / n_rows
     figure = go.Figure()
@@ -44,6 +45,18 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
                 bad = np.where(np.isnan(weights), 1.0, np.nan)
                 hover = f"{name}not a number<extra></extra>"
                 figure.add_heatmap(z=bad, colorscale=pink, showscale=False, hovertemplate=hover, **place)
+            if view.scores is not None:
+                figure.add_annotation(
+                    x=position + 0.44,
+                    y=number + 0.44,
+                    text=f"{view.scores[number, position]:.0%}",
+                    showarrow=False,
+                    xanchor="right",
+                    yanchor="bottom",
+                    font={"size": 10, "color": "black"},
+                    bgcolor="white",
+                    bordercolor=colours.TRUTH,
+                )
     if view.selected:
         row, column = view.selected
         corners = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
@@ -81,6 +94,8 @@ def legend(view: GridView) -> str:
         notes.append(f"a cell is the largest weight of {view.block[0]} x {view.block[1]} pairs")
     if _broken(view).any():
         notes.append("pink: not a number")
+    if view.scores is not None:
+        notes.append("per cent: how often a head's strongest key is the true one")
     return ", ".join(notes)
 
 
@@ -95,7 +110,7 @@ def pack_grid(
     att: Attention, look: Look, layer: int | None = None, head: int | None = None, maps: HeadMaps | None = None
 ) -> bytes:
     """Return the data of viz/browser/grid.js: all maps as bytes (weight x 255), and the colours."""
-    view = grid_view(att, layer, head, maps)
+    view = grid_view(att, layer, head, maps, truth=look.truth)
     header = {
         "title": describe(view),
         "note": legend(view),
@@ -106,6 +121,8 @@ def pack_grid(
         "selected": list(view.selected) if view.selected else None,
         "outline": SELECTED,
         "bad": colours.NOT_A_NUMBER,
+        "truth": colours.TRUTH,
+        "scores": None if view.scores is None else _or_none(view.scores),
     }
     arrays = {
         "maps": np.round(np.nan_to_num(view.maps[: view.n_done]) * 255).astype(np.uint8),
@@ -115,9 +132,14 @@ def pack_grid(
     return pack(header, arrays)
 
 
+def _or_none(scores: Float[np.ndarray, "layer head"]) -> list[float | None]:
+    """Return numbers in the order of layers and heads, as JSON has them: NaN becomes null."""
+    return [None if np.isnan(score) else round(float(score), 4) for score in scores.flat]
+
+
 def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, maps: HeadMaps | None = None) -> Figure:
     """Return the same picture for paper; the caller saves it (viz.export)."""
-    view = grid_view(att, layer, head, maps)
+    view = grid_view(att, layer, head, maps, truth=look.truth)
     n_layers, n_heads = view.maps.shape[:2]
     cell = min(0.8, max(0.3, 11 / n_heads))
     figure = Figure(figsize=(cell * n_heads + 1.6, max(2.0, cell * n_layers + 1.2)), layout="constrained")
@@ -131,6 +153,10 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, m
             axes.imshow(shown, extent=extent, cmap=colour_map, vmin=0, vmax=1, interpolation="none", zorder=1)
             frame = Rectangle((extent[0], extent[3]), 2 * inner, 2 * inner, fill=False, ec=DIMMED, lw=0.3, zorder=2)
             axes.add_patch(frame)
+            if view.scores is not None:
+                place = {"x": position + inner, "y": number + inner, "ha": "right", "va": "bottom", "zorder": 4}
+                box = {"facecolor": "white", "edgecolor": colours.TRUTH, "linewidth": 0.6, "pad": 1.0}
+                axes.text(s=f"{view.scores[number, position]:.0%}", fontsize=5, color="black", bbox=box, **place)
     if view.selected:
         row, column = view.selected
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=SELECTED, lw=1.5, zorder=3))

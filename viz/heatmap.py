@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Colormap, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from models import Attention, Token
 from viz import colours
@@ -80,7 +81,7 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
         "margin": {"l": query_room, "r": 8, "t": top, "b": key_room, "pad": 0},
         "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
         "paper_bgcolor": "rgba(0,0,0,0)",
-        "shapes": _boundary_lines(view),
+        "shapes": [*_boundary_lines(view), *_truth_outlines(view)],
         "height": 406 + top + key_room,
         "hoverlabel": {"font": {"size": 13}},
     }
@@ -100,6 +101,19 @@ def _boundary_lines(view: HeadView) -> list[dict[str, Any]]:
             ends = {f"{axis}0": edge, f"{axis}1": edge, f"{other}0": 0, f"{other}1": 1}
             lines.append({**line, **ends, f"{other}ref": f"{other} domain"})
     return lines
+
+
+def _truth_outlines(view: HeadView) -> list[dict[str, Any]]:
+    """Return one shape that outlines every cell in which the right answer stands."""
+    if view.truth is None:
+        return []
+    region = view.region
+    corners = (
+        (region.keys.start + column - 0.46, region.queries.start + row - 0.46)
+        for row, column in np.argwhere(view.truth).tolist()
+    )
+    path = " ".join(f"M{x:g},{y:g}H{x + 0.92:g}V{y + 0.92:g}H{x:g}Z" for x, y in corners)
+    return [{"type": "path", "path": path, "line": {"color": colours.TRUTH, "width": 2}}]
 
 
 def _centres(span: range, block: int) -> np.ndarray:
@@ -196,6 +210,10 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
     axes = figure.add_subplot(aspect="equal" if cell * min(n_rows, n_columns) >= SHORTEST_SIDE else "auto")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
     _draw_cells(axes, view, colour_map)
+    if view.truth is not None:
+        for row, column in np.argwhere(view.truth).tolist():
+            outline = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, ec=colours.TRUTH, lw=1)
+            axes.add_patch(outline)
     axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5))
     sides = zip((axes.yaxis, axes.xaxis), (view.query_tokens, view.key_tokens), view.region.block, strict=True)
     for axis, tokens, block in sides:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analysis import kept_mass, visible_pairs
+from analysis.truth import scores_of
 from models import Attention, Token
 from models.errors import BadSelection
 from viz.colours import CONTRASTS, PALETTES
@@ -38,7 +39,8 @@ class Look:
     `threshold` is the smallest weight that the flow draws, 0 to 1; `palette` one of `PALETTES`; `contrast` "linear"
     or "root" (colour follows the square root of the weight, which shows weak attention). `token` is the one whose
     lines the flow isolates, "query:8" or "key:2", empty for all. `region` is the window of a head that is shown,
-    "0-63:128-191" (first and last queries, then keys), empty for the whole.
+    "0-63:128-191" (first and last queries, then keys), empty for the whole. `truth` outlines where the right answer
+    stands and tells each head's truth score, for models that were trained on a task that says so.
     """
 
     threshold: float = 0.05
@@ -46,6 +48,7 @@ class Look:
     contrast: str = "linear"
     token: str = ""
     region: str = ""
+    truth: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -63,7 +66,8 @@ class Look:
 class HeadView:
     """A region of one head as cells: exact weights, or the largest of each block of pairs where it is long.
 
-    `mask` is True where a cell has a pair that may attend; the tokens are those of the region.
+    `mask` is True where a cell has a pair that may attend; the tokens are those of the region. `truth` is True where
+    the right answer stands, if a task says so and each cell is one pair.
     """
 
     weights: Float[np.ndarray, "row column"]
@@ -73,6 +77,7 @@ class HeadView:
     key_tokens: tuple[Token, ...]
     title: str
     notes: tuple[str, ...]
+    truth: Bool[np.ndarray, "row column"] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,8 @@ class HeadMaps:
 class GridView:
     """All heads as maps of block maxima, `block` queries and keys to a cell; `selected` is (layer, head) or None.
 
-    Of the layers only the first `n_done` are known.
+    Of the layers only the first `n_done` are known. `scores` are the heads' truth scores on this text, if a task says
+    what is right.
     """
 
     maps: Float[np.ndarray, "layer head row column"]
@@ -159,6 +165,7 @@ class GridView:
     block: tuple[int, int]
     selected: tuple[int, int] | None
     title: str
+    scores: Float[np.ndarray, "layer head"] | None = None
 
 
 def head_view(att: Attention, layer: int, head: int, look: Look) -> HeadView:
@@ -172,7 +179,18 @@ def head_view(att: Attention, layer: int, head: int, look: Look) -> HeadView:
     notes = _notes(att, region)
     if not region.exact:
         notes += (f"each cell is the largest weight of {region.block[0]} x {region.block[1]} pairs",)
-    return HeadView(weights, mask, region, *tokens_in(att, region), head_title(att, layer, head), notes)
+    truth = truth_in(att, region) if look.truth else None
+    if truth is not None:
+        notes += ("outlined: where the right answer stands",)
+    return HeadView(weights, mask, region, *tokens_in(att, region), head_title(att, layer, head), notes, truth)
+
+
+def truth_in(att: Attention, region: Region) -> Bool[np.ndarray, "row column"] | None:
+    """Return where the right answers of a region stand, None where nothing is known or a cell is a block of pairs."""
+    if att.truth is None or not region.exact:
+        return None
+    found = att.truth.mask[region.queries.start : region.queries.stop, region.keys.start : region.keys.stop]
+    return found if found.any() else None
 
 
 def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
@@ -246,7 +264,12 @@ def isolate(view: FlowView) -> FlowView:
 
 
 def grid_view(
-    att: Attention, layer: int | None = None, head: int | None = None, maps: HeadMaps | None = None
+    att: Attention,
+    layer: int | None = None,
+    head: int | None = None,
+    maps: HeadMaps | None = None,
+    *,
+    truth: bool = True,
 ) -> GridView:
     """Return all heads' maps, with the one that is selected if a layer and a head are given.
 
@@ -262,7 +285,8 @@ def grid_view(
     if maps is None:
         maps = HeadMaps.empty(att).fill(att)
     title = f"All heads, {att.kind} attention"
-    return GridView(maps.values, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title)
+    scores = scores_of(att) if truth else None
+    return GridView(maps.values, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores)
 
 
 def thumbnail(att: Attention) -> int:

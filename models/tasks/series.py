@@ -95,6 +95,10 @@ class Series(Task):
         errors = torch.where(asked, self.outputs(network, batch)[..., 0] - labels, 0.0)
         return (errors.square().sum(-1) / asked.sum(-1)).sqrt() * TOP < NOISE
 
+    def accepts(self, said: str, answer: str) -> bool:
+        """Return whether a value is as close to the signal as a measurement mostly is (two standard deviations)."""
+        return abs(float(said) - float(answer)) < 2 * NOISE
+
     def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return the value that a network says from each place, empty where nothing can be known yet."""
         solution = self.solve(text)

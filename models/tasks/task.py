@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -238,6 +238,10 @@ class Task:
         """Write what turns a text into the network's input into its folder."""
         self.tokenizer().save_pretrained(folder)
 
+    def accepts(self, said: str, answer: str) -> bool:
+        """Return whether what a network says at one place is right."""
+        return said == answer
+
     def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return what a network answers at each position where something is asked, None if the text is not valid."""
         solution = self.solve(text)
@@ -252,6 +256,17 @@ class Task:
 
 class TranslationTask(Task):
     """A task in which one text is written for another: the truth is about cross-attention."""
+
+    def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
+        """Return what a network writes, letter by letter, None if the text is not valid."""
+        solution = self.solve(text)
+        if solution is None:
+            return None
+        batch, generate = self.batch([(text, solution)]), _generate(network)
+        with torch.inference_mode():
+            ids = generate(batch["input_ids"], batch["attention_mask"], max_new_tokens=len(solution.answers))[0, 1:]
+        written = [self.labels[number] for number in ids.tolist()]
+        return tuple([*written, *[END] * len(solution.answers)][: len(solution.answers)])
 
     def network(self, settings: Settings) -> PreTrainedModel:
         """Return a new encoder-decoder."""
@@ -277,10 +292,14 @@ class TranslationTask(Task):
         """Return which samples are right when the network reads what it wrote itself."""
         labels = batch["labels"]
         n_tokens = labels.shape[1]
-        generate: Any = network.generate
-        written = generate(batch["input_ids"], batch["attention_mask"], max_new_tokens=n_tokens)[:, 1:]
+        written = _generate(network)(batch["input_ids"], batch["attention_mask"], max_new_tokens=n_tokens)[:, 1:]
         written = functional.pad(written, (0, n_tokens - written.shape[1]), value=SPECIAL.index(END))
         return ((written == labels) | (labels == NOT_ASKED)).all(-1)
+
+
+def _generate(network: PreTrainedModel) -> Callable[..., Tensor]:
+    generate: Callable[..., Tensor] = network.generate  # type: ignore[assignment]
+    return generate
 
 
 def padded(rows: Sequence[Sequence[int]], filling: int) -> Int[Tensor, "row position"]:

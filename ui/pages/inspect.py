@@ -24,6 +24,7 @@ from ui.plain import plain
 from ui.regions import holds, keep_region, open_box, region_controls
 from ui.settings import default_model
 from ui.state import Choice
+from ui.truth import heads_panel, task_panel
 from viz import Look, heatmap, patches
 from viz.flow import pack_flow
 from viz.region import region_of, whole
@@ -49,7 +50,8 @@ def page() -> None:
     for notice in notices:
         st.warning(plain(notice), icon=":material/info:")
     if trace is not None:
-        _heads(trace)
+        task_panel(model, trace)
+        _heads(model, trace)
 
 
 def _model() -> Model:
@@ -107,7 +109,7 @@ def _sentence(error: Exception, doing: str) -> str:
 
 
 @st.fragment
-def _heads(trace: AttentionTrace) -> None:
+def _heads(model: Model, trace: AttentionTrace) -> None:
     """Show all heads and the chosen one; choosing another reruns this part alone.
 
     The pictures of the chosen head are sent first, into places that are laid out before: the eye waits for them.
@@ -138,6 +140,7 @@ def _heads(trace: AttentionTrace) -> None:
             _patches(att, trace.image, choice, look)
         _figures(att, choice)
         _pairs(att, choice)
+        heads_panel(model, choice.layer, choice.head)
     if trace.image is not None:
         st.caption("The picture is in no link: the address restores everything but the picture.")
     elif not state.fits_link(choice):

@@ -1,6 +1,6 @@
 // All heads as thumbnails on one canvas. Hover names a head; a click or the arrow keys select it and tell the page.
 
-const MARGIN_LEFT = 30, MARGIN_TOP = 20, LARGEST = 104;
+const MARGIN_LEFT = 30, MARGIN_TOP = 20, LARGEST = 104, SCORE = 15;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const picture = parentElement.gridPicture ?? (parentElement.gridPicture = new Grid(parentElement));
@@ -78,7 +78,8 @@ class Grid {
     if (!width || !this.header) return;
     const [layers, heads, rows, columns] = this.header.shape;
     this.pitch = Math.min(LARGEST, (width - MARGIN_LEFT) / heads);
-    this.pitchY = Math.max(14, this.pitch * this.header.aspect);
+    const below = this.header.scores ? SCORE : 0;
+    this.pitchY = Math.max(14, this.pitch * this.header.aspect) + below;
     const gap = this.pitch > 40 ? 5 : 3;
     const context = fit(this.canvas, MARGIN_LEFT + this.pitch * heads, MARGIN_TOP + this.pitchY * layers);
     const theme = themeOf(this.root);
@@ -91,7 +92,7 @@ class Grid {
       this.label(context, theme, String(layer), MARGIN_LEFT - 8, y + this.pitchY / 2, "right", this.selected?.[0] === layer);
       for (let head = 0; head < this.header.heads[layer]; head++) {
         const x = MARGIN_LEFT + head * this.pitch;
-        const box = [x + gap / 2, y + gap / 2, this.pitch - gap, this.pitchY - gap];
+        const box = [x + gap / 2, y + gap / 2, this.pitch - gap, this.pitchY - gap - below];
         if (layer < this.header.done) {
           context.drawImage(this.sheet, head * columns, layer * rows, columns, rows, ...box);
         } else {
@@ -99,6 +100,7 @@ class Grid {
           context.fillStyle = theme.panel;
           context.fillRect(...box);
         }
+        if (below) this.score(context, theme, box, this.header.scores[layer * heads + head]);
         const broken = this.arrays.broken[layer * heads + head];
         this.frame(context, box, broken ? this.header.bad : theme.faded, broken ? 2 : 0.5);
         if (this.selected?.[0] === layer && this.selected[1] === head) this.frame(context, box, this.header.outline, 3);
@@ -112,6 +114,23 @@ class Grid {
     }
     this.root.dataset.drawn = this.root.dataset.selected;
     this.root.dataset.done = this.header.done;
+  }
+
+  /** Draw a head's truth score below its map: a bar, and the number where there is room. */
+  score(context, theme, [x, y, width, height], score) {
+    if (score === null) return;
+    const top = y + height + 3, room = this.pitch > 64 ? 30 : 0;
+    context.fillStyle = theme.panel;
+    context.fillRect(x, top + 3, width - room, 5);
+    context.fillStyle = this.header.truth;
+    context.fillRect(x, top + 3, (width - room) * score, 5);
+    if (room) {
+      context.font = `10px ${theme.font}`;
+      context.fillStyle = theme.text;
+      context.textAlign = "right";
+      context.fillText(`${Math.round(100 * score)}%`, x + width, top + 6);
+      context.font = `12px ${theme.font}`;
+    }
   }
 
   label(context, theme, text, x, y, align, strong) {
@@ -136,7 +155,7 @@ class Grid {
   hover(place) {
     if (String(place) === String(this.hovered)) return;
     this.hovered = place;
-    if (place) this.name.textContent = `Layer ${place[0]}, head ${place[1]}`;
+    if (place) this.name.textContent = `Layer ${place[0]}, head ${place[1]}${this.scoreOf(place)}`;
     else this.tellSelected();
     this.redraw();
   }
@@ -147,6 +166,11 @@ class Grid {
     this.root.dataset.selected = String(place);
     this.tellSelected();
     this.redraw();
+  }
+
+  scoreOf([layer, head]) {
+    const score = this.header.scores?.[layer * this.header.shape[1] + head] ?? null;
+    return score === null ? "" : `, looks at the true key ${Math.round(100 * score)}% of the time`;
   }
 
   tellSelected() {
