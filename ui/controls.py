@@ -129,9 +129,7 @@ def head_controls(trace: AttentionTrace, att: Attention, shown: Region) -> None:
         help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
     )
     if att.truth is not None:
-        st.toggle(
-            "Truth", key="truth", help="Outlines where the right answer stands, and tells how often heads look there."
-        )
+        st.toggle("Truth", key="truth", help="Outline where the right answer stands.")
     names = {"": "all tokens", **tokens_by_name(att, shown)}
     st.selectbox(
         "Isolate",
