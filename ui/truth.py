@@ -36,10 +36,10 @@ def _pieces(trace: AttentionTrace, task: Task) -> list[str]:
 
 
 def _why_unknown(task: Task) -> str:
-    reads = (
-        "The decoder reads something else than the right answer, or the text is" if task.kind == "cross" else "It is"
-    )
-    return f"What is right is not known for this text. {reads} none of this task: try {task.examples[0]!r}."
+    why = "it is none of this task"
+    if task.kind == "cross":
+        why += ", or the decoder reads something else than the right answer"
+    return f"What is right is not known for this text: {why}. Try {task.examples[0]!r}."
 
 
 def _answers(truth: Truth, said: tuple[str, ...]) -> str:
@@ -72,9 +72,8 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
         if not np.isnan(value)
     )
     head_row = "<tr><th>head</th><th>strongest key is the true one</th><th></th></tr>"
-    st.html(
-        f'<div class="pairs truth" tabindex="0"><table><thead>{head_row}</thead><tbody>{rows}</tbody></table></div>'
-    )
+    table = f"<table><thead>{head_row}</thead><tbody>{rows}</tbody></table>"
+    st.html(f'<div class="pairs truth" tabindex="0">{table}</div>')
 
 
 @st.cache_resource(max_entries=16, show_spinner="Asking the model unseen texts …")

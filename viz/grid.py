@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float
@@ -111,7 +113,7 @@ def pack_grid(
 ) -> bytes:
     """Return the data of viz/browser/grid.js: all maps as bytes (weight x 255), and the colours."""
     view = grid_view(att, layer, head, maps, truth=look.truth)
-    header = {
+    header: dict[str, Any] = {
         "title": describe(view),
         "note": legend(view),
         "heads": list(view.n_heads),

@@ -80,7 +80,7 @@ AGREEMENT = Agreement(
         f"the author that the teachers know {BLANK} quiet",
         f"near the trees , the dog with the boys of the farmers {BLANK} small",
     ),
-    settings=Settings(n_layers=2, steps=2500),
+    settings=Settings(n_layers=2, steps=800),
     longest=26,
     by_word=True,
 )

@@ -55,6 +55,6 @@ BRACKETS = Brackets(
     alphabet=(*_PAIRS, *_PAIRS.values()),
     labels=tuple(str(place) for place in range(2 * _MOST_PAIRS)),
     examples=("([]{()})", "(((())))", "()[]{}()", "{[(){}][]}()"),
-    settings=Settings(n_layers=3, steps=5000),
+    settings=Settings(n_layers=3, steps=2500),
     longest=2 * _MOST_PAIRS + 2,
 )

@@ -82,7 +82,7 @@ REVERSAL = Reversal(
     alphabet=_LETTERS,
     labels=_LETTERS,
     examples=("h e a d l i g h t", "s t r e s s e d", "a b c"),
-    settings=Settings(n_layers=2, steps=4000),
+    settings=Settings(n_layers=2, steps=3000),
     longest=18,
 )
 SORTING = Sorting(
@@ -94,6 +94,6 @@ SORTING = Sorting(
     alphabet=_LETTERS,
     labels=_LETTERS,
     examples=("h e a d l i g h t", "q u i c k l y", "z y x w v u"),
-    settings=Settings(n_layers=2, steps=4000),
+    settings=Settings(n_layers=2, steps=3000),
     longest=14,
 )

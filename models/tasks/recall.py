@@ -55,6 +55,6 @@ RECALL = Recall(
     alphabet=(*_KEYS, *_VALUES),
     labels=_VALUES,
     examples=("a 3 b 7 c 1 b 7 a 3", "k 5 d 2 k 5 d 2 k 5", "a 1 b 2 c 3 d 4 e 5 c 3"),
-    settings=Settings(n_layers=2, steps=4000),
+    settings=Settings(n_layers=2, steps=2000),
     longest=2 * _MOST_PAIRS + 1,
 )
