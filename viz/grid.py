@@ -156,7 +156,13 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, m
             frame = Rectangle((extent[0], extent[3]), 2 * inner, 2 * inner, fill=False, ec=DIMMED, lw=0.3, zorder=2)
             axes.add_patch(frame)
             if view.scores is not None:
-                place = {"x": position + inner, "y": number + inner, "ha": "right", "va": "bottom", "zorder": 4}
+                place: dict[str, Any] = {
+                    "x": position + inner,
+                    "y": number + inner,
+                    "ha": "right",
+                    "va": "bottom",
+                    "zorder": 4,
+                }
                 box = {"facecolor": "white", "edgecolor": colours.TRUTH, "linewidth": 0.6, "pad": 1.0}
                 axes.text(s=f"{view.scores[number, position]:.0%}", fontsize=5, color="black", bbox=box, **place)
     if view.selected:
