@@ -90,7 +90,7 @@ def text_controls(model: Model) -> None:
                 width=170,
                 help="The model goes on writing, greedily; its own tokens are told apart by a line in the pictures.",
             )
-        if "encoder" in model.card.kinds and "cross" not in model.card.kinds:
+        if "encoder" in model.card.kinds and "cross" not in model.card.kinds and task is None:
             with st.popover("Second text", help="A pair of segments, as BERT was trained on."):
                 st.text_input("Second text", key="pair")
 

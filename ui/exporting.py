@@ -16,12 +16,14 @@ from ui.state import Choice
 from viz import Look, export
 from viz.export import MIME, PICTURES, TABLES, glyph_notice, table_rows, too_many_rows
 from viz.provenance import provenance
+from viz.signal import is_signal
 
 _FIGURES = {
     "heatmap": "Heatmap of the chosen head",
     "flow": "Flow of the chosen head",
     "grid": "All heads",
     "patches": "Attention on the picture",
+    "signal": "Attention on the signal",
     "table": "Weights of the chosen head",
     "all weights": "Weights of all heads",
 }
@@ -33,7 +35,8 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
     if not popover.open:
         return  # a head switch must not wait for what nobody sees
     with popover:
-        offered = tuple(name for name in _FIGURES if name != "patches" or image is not None)
+        fitting = {"patches": image is not None, "signal": is_signal(att)}
+        offered = tuple(name for name in _FIGURES if fitting.get(name, True))
         chosen = st.radio("Export", offered, key="export figure", format_func=_FIGURES.__getitem__)
         figure = "table" if chosen == "all weights" else chosen
         layer, head = (None, None) if chosen == "all weights" else (choice.layer, choice.head)
@@ -46,7 +49,7 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
             format_func=str.upper,
             required=True,
         )
-        name = _file_name(att, figure, layer, head, "" if figure in ("grid", "patches") else choice.region)
+        name = _file_name(att, figure, layer, head, "" if figure in ("grid", "patches", "signal") else choice.region)
         refusal = too_many_rows(file_format, table_rows(att, layer, head, look)) if figure == "table" else None
         if refusal:
             st.warning(plain(refusal))
@@ -55,7 +58,7 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
         if maps is not None and not maps.complete:
             st.warning("The maps of all heads are not complete yet: wait until they are, or let them go on.")
             return
-        if file_format in ("png", "svg", "pdf") and figure not in ("grid", "patches"):
+        if file_format in ("png", "svg", "pdf") and figure not in ("grid", "patches", "signal"):
             notice = glyph_notice(att)
             if notice:
                 st.warning(plain(notice))

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from models import Model
 from models.errors import HeadlightError
+from models.tasks.digits import DIGITS, n_unseen, unseen_picture
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_BYTES = 20_000_000
@@ -33,17 +34,26 @@ def picture_controls(model: Model) -> None:
         key="picture",
         help=f"{model.card.name} reads pictures. Yours stays on this server's memory and in no link.",
     )
+    if model.card.task == DIGITS.name:
+        st.number_input(
+            "Or an unseen picture of the data, by number", 0, n_unseen() - 1, key="digit", width=320, help=DIGITS.rule
+        )
     st.session_state.picture_bytes = uploaded.getvalue() if uploaded else b""
 
 
-def chosen_picture() -> tuple[Image.Image, str]:
-    """Return the visitor's picture, or the default one, and a name that equal pictures share.
+def chosen_picture(model: Model) -> tuple[Image.Image, str]:
+    """Return the visitor's picture, or one that the model was made for, and a name that equal pictures share.
 
     Raises:
         BadPicture: the upload is no picture, or too large, in one sentence.
     """
     data = st.session_state.get("picture_bytes", b"")
-    return (read(data), sha256(data).hexdigest()) if data else (default_picture(), "default")
+    if data:
+        return read(data), sha256(data).hexdigest()
+    if model.card.task == DIGITS.name:
+        number = st.session_state.get("digit", 0)
+        return Image.fromarray(unseen_picture(number)).convert("RGB"), f"digit {number}"
+    return default_picture(), "default"
 
 
 def read(data: bytes) -> Image.Image:

@@ -32,7 +32,7 @@ def request(model: Model) -> Request:
     """
     choice = state.chosen()
     if model.card.modality == "image":
-        image, name = chosen_picture()
+        image, name = chosen_picture(model)
         return Request(model.card.name, model.card.revision, picture=name, image=image)
     generate = choice.generate if model.card.writes else 0
     return Request(model.card.name, model.card.revision, choice.text, choice.pair, choice.target, generate)

@@ -113,11 +113,12 @@ def _parser() -> argparse.ArgumentParser:
         "flow": "one head: lines from token to token (.png .svg .pdf .html)",
         "grid": "all heads as small maps (.png .svg .pdf .html)",
         "patches": "what one query of one head looks at, as light on the picture (.png .svg .pdf .html)",
+        "signal": "what one place of a signal looks at, drawn over it (.png .svg .pdf .html)",
         "table": "weights of one head, of a layer, or of all (.csv .npz)",
     }
     for name, text in helps.items():
         figure = figures.add_parser(name, help=text, description=text)
-        one_head = name in ("heatmap", "flow", "patches")
+        one_head = name in ("heatmap", "flow", "patches", "signal")
         figure.add_argument("--model", default="minilm", help="bundled name, folder, or hub id (default: minilm)")
         figure.add_argument("--revision", help="branch, tag or commit of a hub id")
         read = figure.add_mutually_exclusive_group(required=True)
@@ -133,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         figure.add_argument("--token", default="", help="the one whose lines a flow isolates: query:8 or key:2")
         figure.add_argument("--palette", choices=PALETTES, default="blues")
         figure.add_argument("--contrast", choices=tuple(CONTRASTS), default="linear")
-        if name not in ("grid", "patches"):
+        if name not in ("grid", "patches", "signal"):
             figure.add_argument("--queries", help="a window of a long text, as 0:64 (64 queries from the first on)")
             figure.add_argument("--keys", help="the same for keys")
         figure.set_defaults(queries=None, keys=None)

@@ -28,6 +28,7 @@ from viz.paper import drawing, fonts_for
 from viz.patches import draw_patches, patches
 from viz.provenance import VERSION, as_json, provenance
 from viz.region import region_of
+from viz.signal import draw_signal, signal
 from viz.view import HeadMaps, Look, head_title, label, tokens_in
 
 FIGURES = ("heatmap", "flow", "grid")
@@ -97,7 +98,7 @@ def export(
     maps: HeadMaps | None = None,
     image: np.ndarray | None = None,
 ) -> Export:
-    """Return a figure ("heatmap", "flow", "grid", "patches") or "table" in a format.
+    """Return a figure ("heatmap", "flow", "grid", "patches", "signal") or "table" in a format.
 
     A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `look.region`
     limits a heatmap, a flow or a table to a window of the head. `maps` spares a grid the work that is done already;
@@ -126,6 +127,7 @@ def export(
         "heatmap": draw_heatmap,
         "flow": draw_flow,
         "grid": partial(draw_grid, maps=maps),
+        "signal": draw_signal,
     }
     if image is not None:
         drawings["patches"] = partial(draw_patches, image=image)
@@ -149,8 +151,8 @@ def format_of(figure: str, path: str | Path) -> str:
 
 
 def _formats(figure: str) -> tuple[str, ...]:
-    if figure not in (*FIGURES, "patches", "table"):
-        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid, patches or table.")
+    if figure not in (*FIGURES, "patches", "signal", "table"):
+        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid, patches, signal or table.")
     return TABLES if figure == "table" else PICTURES
 
 
@@ -178,7 +180,7 @@ def _drawn(
     origin: dict[str, Any],
     draw: Callable[..., Figure],
 ) -> Export:
-    families, missing = fonts_for(()) if figure in ("grid", "patches") else _fonts(att)
+    families, missing = fonts_for(()) if figure in ("grid", "patches", "signal") else _fonts(att)
     file = io.BytesIO()
     with drawing(families), truetype_in_pdf():
         drawn = draw(att, layer, head, look)
@@ -206,8 +208,9 @@ def _html(
     maps: HeadMaps | None,
     image: np.ndarray | None,
 ) -> str:
-    if figure in ("heatmap", "patches"):
-        drawn = heatmap(att, layer, head, look=look) if image is None else patches(att, image, layer, head, look=look)
+    if figure in ("heatmap", "patches", "signal"):
+        plain = signal if figure == "signal" else heatmap
+        drawn = plain(att, layer, head, look=look) if image is None else patches(att, image, layer, head, look=look)
         drawn.update_layout(height=None, paper_bgcolor="white")
         body = drawn.to_html(
             full_html=False,

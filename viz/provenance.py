@@ -18,18 +18,22 @@ _LIBRARIES = ("torch", "transformers", "plotly", "matplotlib", "numpy", "pandas"
 def provenance(att: Attention, figure: str, layer: int | None, head: int | None, look: Look | None) -> dict[str, Any]:
     """Return model, revision, text, selection, transformations and versions, as JSON can hold them.
 
-    `figure` is "heatmap", "flow", "grid" or "table". Of a look, only what changed the figure is told: a table is not
-    drawn, but may be a region.
+    `figure` is one of `viz.export`'s. Of a look, only what changed the figure is told: a table is not drawn, but may be
+    a region.
     """
     shown: dict[str, Any] = asdict(look) if look else {}
     if figure == "table":
         shown = {"region": shown.get("region")}
     if figure != "flow":
         shown.pop("threshold", None)
-    if figure not in ("flow", "patches"):
+    if figure not in ("flow", "patches", "signal"):
         shown.pop("token", None)
     if figure == "patches":
         shown = {"token": shown["token"]}
+    if figure == "signal":
+        shown = {"token": shown["token"], "truth": shown["truth"]}
+    if att.truth is None or figure == "flow":
+        shown.pop("truth", None)
     if figure == "grid" or not shown.get("region"):
         shown.pop("region", None)
     if figure == "grid":

@@ -12,7 +12,7 @@ from random import Random
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, ViTImageProcessorPil
@@ -34,7 +34,7 @@ class Digits(Task):
         """Return a new vision transformer."""
         sizes = {name: value for name, value in self.sizes(settings).items() if name != "vocab_size"}
         labels = dict(enumerate(self.labels))
-        return ScratchVisionEncoder(ScratchVisionConfig(**sizes, image_size=SIDE, patch_size=1, id2label=labels))
+        return ScratchVisionEncoder(ScratchVisionConfig(**sizes, image_size=SIDE, patch_size=2, id2label=labels))
 
     def save_reader(self, folder: Path) -> None:
         """Write what makes any picture one that the network reads into its folder."""
@@ -87,9 +87,14 @@ def _moved(picture: Float[Tensor, "row column"], down: int, right: int) -> Float
     return around[1 - down : 1 - down + SIDE, 1 - right : 1 - right + SIDE]
 
 
-def picture(number: int) -> np.ndarray:
-    """Return a picture of the data as 8 x 8 grey levels of 0 to 255 (uint8)."""
-    return ((_data()[0][number] + 1) * 127.5).round().to(torch.uint8).numpy()
+def n_unseen() -> int:
+    """Return how many pictures are never trained on."""
+    return -(-len(_data()[1]) // _HELD_OUT)
+
+
+def unseen_picture(number: int) -> UInt8[np.ndarray, "row column"]:
+    """Return a picture that is never trained on, as grey levels of 0 to 255."""
+    return ((_data()[0][_HELD_OUT * number] + 1) * 127.5).round().to(torch.uint8).numpy()
 
 
 DIGITS = Digits(

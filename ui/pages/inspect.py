@@ -28,6 +28,7 @@ from ui.truth import heads_panel, task_panel
 from viz import Look, heatmap, patches
 from viz.flow import pack_flow
 from viz.region import region_of, whole
+from viz.signal import is_signal, signal
 from viz.view import TOKEN, flow_region, label
 
 _STYLE = Path(__file__).parents[1] / "style.css"
@@ -83,7 +84,7 @@ def _described(model: Model) -> str:
     card = model.card
     parts = [
         f"**{plain(card.name)}**",
-        f"{card.n_layers} layers × {card.n_heads} heads",
+        f"{card.n_layers} layer{'' if card.n_layers == 1 else 's'} × {card.n_heads} heads",
         f"{card.n_parameters / 1e6:.1f} M parameters",
         f"revision {plain(card.revision[:19])}",
         f"{plain(card.device)}, {card.dtype}",
@@ -138,6 +139,8 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
     with numbers:
         if trace.image is not None:
             _patches(att, trace.image, choice, look)
+        if is_signal(att):
+            _signal(att, choice, look)
         _figures(att, choice)
         _pairs(att, choice)
         heads_panel(model, choice.layer, choice.head)
@@ -203,6 +206,17 @@ def _patches(att: Attention, image: np.ndarray, choice: Choice, look: Look) -> N
         config={"displaylogo": False, "displayModeBar": False},
     )
     st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch looks at.")
+
+
+def _signal(att: Attention, choice: Choice, look: Look) -> None:
+    """Show what the isolated query looks at, else the last one, over the signal."""
+    st.plotly_chart(
+        signal(att, choice.layer, choice.head, look=look),
+        key="signal",
+        alt=f"The signal with the attention of layer {choice.layer}, head {choice.head}; the weights are in the table.",
+        config={"displaylogo": False, "displayModeBar": False},
+    )
+    st.caption("Isolate a query to see what that place looks at.")
 
 
 def _figures(att: Attention, choice: Choice) -> None:
