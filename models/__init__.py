@@ -3,7 +3,18 @@
 from models.errors import HeadlightError
 from models.loading import load_model
 from models.model import Card, Model
+from models.modules import trace_module
 from models.tokens import Token
 from models.trace import Attention, AttentionTrace, Source
 
-__all__ = ["Attention", "AttentionTrace", "Card", "HeadlightError", "Model", "Source", "Token", "load_model"]
+__all__ = [
+    "Attention",
+    "AttentionTrace",
+    "Card",
+    "HeadlightError",
+    "Model",
+    "Source",
+    "Token",
+    "load_model",
+    "trace_module",
+]
