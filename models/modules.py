@@ -21,6 +21,10 @@ from models.trace import Attention, AttentionTrace, Source
 
 # In the order in which kinds are named.
 KINDS = ("encoder", "decoder", "cross")
+MISREAD = (
+    "Shown are the weights with the mask's numbers added to the scores, as torch documents it; without gradients, "
+    "torch's fast path for encoder layers reads such a mask as boolean, and the module computes something else."
+)
 # A module is put in evaluation mode for its pass: another thread's pass must not end that.
 _forward_pass = threading.RLock()
 
@@ -46,7 +50,7 @@ def trace_module(
     Padded and masked positions are kept, with weight 0. A query that may attend to no key, for which torch's own
     weights are NaN, has equal weights on all keys, an `Attention.mask` that is False throughout, and a notice. A mask
     of numbers is added to the scores, as torch documents it; the fast path that torch takes without gradients in an
-    `nn.TransformerEncoderLayer` reads it as boolean instead.
+    `nn.TransformerEncoderLayer` reads it as boolean instead, and a notice says so.
 
     The module is left as it was: no hook, every `training` flag put back. Queries and keys are projected once more
     for the trace, in the precision of the module; weights are computed from them when somebody looks.
@@ -73,7 +77,9 @@ def trace_module(
     if target_tokens is not None and not {"decoder", "cross"} & layers.keys():
         raise BadSelection(f"{type(module).__name__} has no decoder for target_tokens to name: give them as tokens.")
     attentions = {kind: _attention(kind, layers[kind], sides[kind], source) for kind in KINDS if kind in layers}
-    return AttentionTrace(attentions, _notices(seen.n_others, parts, owners, layers), source)
+    misread = as_nested and any(map(_is_misread, seen.calls, owners))
+    notices = (MISREAD,) if misread else ()
+    return AttentionTrace(attentions, notices + _notices(seen.n_others, parts, owners, layers), source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,6 +216,17 @@ def _n_blind(replay: Replay) -> int:
         return int((replay.mask.first == replay.mask.end).sum())
     allowed = None if replay.mask is None else replay.allowed(ALL, ALL)
     return 0 if allowed is None else int((~allowed.any(-1)).sum(-1).max())
+
+
+def _is_misread(call: TorchCall, part: _Part | None) -> bool:
+    """Return whether torch's fast path would take a mask of numbers for a boolean one (seen in torch 2.13)."""
+    mask, layer = call.replay.mask, part.parent if part else None
+    if not isinstance(layer, nn.TransformerEncoderLayer) or not isinstance(mask, Tensor):
+        return False
+    attention = layer.self_attn
+    on_fast_path = attention.batch_first and attention.num_heads % 2 == 0 and attention.in_proj_bias is not None
+    # Below -10,000, being added and being forbidden are the same.
+    return on_fast_path and not bool(((mask == 0) | (mask < -1e4)).all())
 
 
 def _nothing_seen(module: nn.Module, has_parts: bool, n_others: int) -> str:
