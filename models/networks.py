@@ -190,6 +190,32 @@ class ScratchEncoder(_Network):
         """Return what maps token ids to vectors."""
         return self.embedding.tokens if isinstance(self.embedding, ValueEmbedding) else self.embedding
 
+    @property
+    def continues(self) -> bool:
+        """Whether what it says at the last position is the next value, so that it can go on by itself."""
+        return bool(self.config.is_causal and self.config.n_values)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Int[Tensor, "batch position"],
+        attention_mask: Int[Tensor, "batch position"] | None = None,
+        max_new_tokens: int = 1,
+        **options: Any,
+    ) -> Int[Tensor, "batch longer"]:
+        """Return a signal with the values that follow, each rounded to the nearest number that there is.
+
+        Raises:
+            ValueError: the network does not say values.
+        """
+        if not self.continues:
+            raise ValueError("this network answers, it does not continue")
+        largest = self.config.n_values - 1
+        for _ in range(max_new_tokens):
+            last = self(input_ids).logits[:, -1] * largest
+            input_ids = torch.cat([input_ids, last.round().clamp(0, largest).long() + self.config.first_value], dim=1)
+        return input_ids
+
     def forward(
         self,
         input_ids: Int[Tensor, "batch position"],

@@ -124,7 +124,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         proof=difference,
         notices=notices,
         modality="text" if images is None else "image",
-        writes=kinds == ("decoder",) and module.can_generate(),
+        writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
         task=module.config.task if isinstance(module.config, ScratchEncoderConfig) else "",
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
