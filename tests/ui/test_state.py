@@ -21,6 +21,7 @@ CHOICE = Choice(
     contrast="root",
     token="key:3",
     region="0-63:128-191",
+    truth=False,
     model="some/model",
     revision="v1.2",
 )
