@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Weights = Float[Tensor, "batch head query key"]
+# In a decoder, and in the encoder below it, each attends to itself: as many keys as queries.
+OverTarget, OverSource = Float[Tensor, "batch head query query"], Float[Tensor, "batch head key key"]
 # (query, key, value, mask, dropout) -> (output, weights): what an attention layer may be given in place of equation 1.
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], tuple[Tensor, Tensor | None]]
 
@@ -261,7 +263,7 @@ class DecoderLayer(nn.Module):
         memory: Float[Tensor, "batch key d_model"],
         mask: Tensor | None = None,
         memory_mask: Tensor | None = None,
-    ) -> tuple[Float[Tensor, "batch query d_model"], Weights | None, Weights | None]:
+    ) -> tuple[Float[Tensor, "batch query d_model"], OverTarget | None, Weights | None]:
         """Return the layer's output, its self-attention weights and its cross-attention weights."""
         if self.norm_first:
             normal = self.attention_norm(x)
@@ -291,7 +293,7 @@ class Decoder(nn.Module):
         memory: Float[Tensor, "batch key d_model"],
         mask: Tensor | None = None,
         memory_mask: Tensor | None = None,
-    ) -> tuple[Float[Tensor, "batch query d_model"], list[Weights | None], list[Weights | None]]:
+    ) -> tuple[Float[Tensor, "batch query d_model"], list[OverTarget | None], list[Weights | None]]:
         """Return the last layer's output, and the self- and cross-attention weights of each layer."""
         every, every_cross = [], []
         for layer in self.layers:
@@ -314,7 +316,9 @@ class EncoderDecoder(nn.Module):
         target: Float[Tensor, "batch query d_model"],
         source_mask: Tensor | None = None,
         target_mask: Tensor | None = None,
-    ) -> tuple[Float[Tensor, "batch query d_model"], list[Weights | None], list[Weights | None], list[Weights | None]]:
+    ) -> tuple[
+        Float[Tensor, "batch query d_model"], list[OverSource | None], list[OverTarget | None], list[Weights | None]
+    ]:
         """Return the decoder's output, and the encoder's, decoder's and cross-attention weights of each layer.
 
         `source_mask` hides padding from the encoder and from cross-attention alike; `target_mask` is causal if not
