@@ -15,7 +15,17 @@ def _letters(random: Random, shortest: int, longest: int) -> str:
     return " ".join(random.choices(_LETTERS, k=random.randint(shortest, longest)))
 
 
-class Previous(Task):
+class _Copying(Task):
+    """What the three have in common: a text is letters, as many as there are places for."""
+
+    def letters(self, text: str) -> list[str] | None:
+        """Return the letters of a text, None if it is no valid one."""
+        letters = self.pieces(text)
+        fits = 1 <= len(letters) <= self.longest - 2
+        return letters if fits and set(letters) <= set(self.alphabet) else None
+
+
+class Previous(_Copying):
     """Say the letter before: the head that all others build on."""
 
     def text(self, random: Random) -> str:
@@ -24,13 +34,13 @@ class Previous(Task):
 
     def solve(self, text: str) -> Solution | None:
         """Each letter's answer is the one before it."""
-        letters = self.pieces(text)
-        if not letters or not set(letters) <= set(self.alphabet):
+        letters = self.letters(text)
+        if letters is None:
             return None
         return framed(["", *letters[:-1]], [frozenset([i - 1] if i else []) for i in range(len(letters))])
 
 
-class Reversal(Task):
+class Reversal(_Copying):
     """Say the text backwards."""
 
     def text(self, random: Random) -> str:
@@ -39,13 +49,13 @@ class Reversal(Task):
 
     def solve(self, text: str) -> Solution | None:
         """Position i answers with the letter at n - 1 - i."""
-        letters = self.pieces(text)
-        if not letters or not set(letters) <= set(self.alphabet):
+        letters = self.letters(text)
+        if letters is None:
             return None
         return framed(letters[::-1], [frozenset([len(letters) - 1 - i]) for i in range(len(letters))])
 
 
-class Sorting(Task):
+class Sorting(_Copying):
     """Say the letters in the order of the alphabet."""
 
     def text(self, random: Random) -> str:
@@ -54,8 +64,8 @@ class Sorting(Task):
 
     def solve(self, text: str) -> Solution | None:
         """Position i answers with the letter of rank i, wherever it stands."""
-        letters = self.pieces(text)
-        if not letters or not set(letters) <= set(self.alphabet):
+        letters = self.letters(text)
+        if letters is None:
             return None
         ordered = sorted(letters)
         return framed(ordered, [frozenset(i for i, one in enumerate(letters) if one == letter) for letter in ordered])

@@ -30,13 +30,13 @@ _CHINESE = "〇一二三四五六七八九"
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _NUMBER_OF = {name: number for names in _MONTHS.values() for number, name in enumerate(names.split(), 1)}
 _NAMES = "|".join(sorted(_NUMBER_OF, key=len, reverse=True))
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|\.)?"
+_DAY = r"(?P<day>[0-9]{1,2})(?:st|nd|rd|th|\.)?"
 _PATTERNS = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"(?:the |der |le |el |il |op )?{_DAY} (?:of |de )?(?P<month>{_NAMES}) (?:de )?(?P<year>\d{{4}})",
-        rf"(?P<month>{_NAMES}) {_DAY}, (?P<year>\d{{4}})",
-        r"(?P<year>\d{4})年(?P<month>\d{1,2})月(?P<day>\d{1,2})日",
+        rf"(?:the |der |le |el |il |op )?{_DAY} (?:of |de )?(?P<month>{_NAMES}) (?:de )?(?P<year>[0-9]{{4}})",
+        rf"(?P<month>{_NAMES}) {_DAY}, (?P<year>[0-9]{{4}})",
+        r"(?P<year>[0-9]{4})年(?P<month>[0-9]{1,2})月(?P<day>[0-9]{1,2})日",
         rf"(?P<year>[{_CHINESE}]{{4}})年(?P<month>[一二三四五六七八九十]{{1,2}})月(?P<day>[一二三四五六七八九十]{{1,3}})日",
     )
 )

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel, ViTImageProcessorPil
 
+from models.errors import NoText
 from models.networks import ScratchVisionConfig, ScratchVisionEncoder
 from models.tasks.settings import Settings
 from models.tasks.task import Batch, Task
@@ -36,6 +37,10 @@ class Digits(Task):
         labels = dict(enumerate(self.labels))
         return ScratchVisionEncoder(ScratchVisionConfig(**sizes, image_size=SIDE, patch_size=2, id2label=labels))
 
+    def solve(self, text: str) -> None:
+        """Return None: no text is a picture."""
+        del text
+
     def save_reader(self, folder: Path) -> None:
         """Write what makes any picture one that the network reads into its folder."""
         middle = [0.5, 0.5, 0.5]
@@ -54,8 +59,15 @@ class Digits(Task):
         return {"pixel_values": pixels[:, None].expand(-1, 3, -1, -1), "labels": labels[chosen]}
 
     def watched(self, text: str) -> Batch:
-        """Return one picture that is not trained on, the one of that number (the first if there is none)."""
+        """Return one picture that is not trained on, the one of that number (the first if there is none).
+
+        Raises:
+            NoText: there is no picture of that number.
+        """
         pictures, labels = _data()
+        n_pictures = -(-len(labels) // _HELD_OUT)
+        if text and not (text.isdecimal() and len(text) < 9 and int(text) < n_pictures):
+            raise NoText(f"There is no picture {text[:40]!r} to watch: give a number from 0 to {n_pictures - 1}.")
         number = _HELD_OUT * int(text or 0)
         return {"pixel_values": pictures[None, number, None].expand(-1, 3, -1, -1), "labels": labels[number, None]}
 

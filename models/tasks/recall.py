@@ -31,6 +31,8 @@ class Recall(Task):
     def solve(self, text: str) -> Solution | None:
         """Look each key up among the pairs before it."""
         pieces = self.pieces(text)
+        if len(pieces) > 2 * _MOST_PAIRS:
+            return None
         answers, truth = [""] * len(pieces), [frozenset[int]() for _ in pieces]
         places: dict[str, list[int]] = {}
         for i, piece in enumerate(pieces):
@@ -43,7 +45,7 @@ class Recall(Task):
             elif piece in places:
                 answers[i] = pieces[places[piece][0]]
                 truth[i] = frozenset(places[piece])
-        return framed(answers, truth, end=False) if any(answers) and len(pieces) <= 2 * _MOST_PAIRS else None
+        return framed(answers, truth, end=False) if any(answers) else None
 
 
 RECALL = Recall(

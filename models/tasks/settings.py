@@ -50,7 +50,7 @@ class Settings:
         """
         for name, most in _MOST.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or not 1 <= value <= most:
+            if not _whole(value) or not 1 <= value <= most:
                 raise BadSettings(f"Choose {_CALLED[name]} from 1 to {most:,}, not {value!r:.40}.")
         if self.d_model % self.n_heads:
             fitting = [n for n in range(1, min(self.d_model, _MOST["n_heads"]) + 1) if self.d_model % n == 0]
@@ -67,9 +67,19 @@ class Settings:
                 f"Rotary positions turn pairs of dimensions, and a head of {self.d_model // self.n_heads} has none to "
                 "spare: choose fewer heads or an even width for each."
             )
-        if not 0 <= self.dropout < 1:
+        if not isinstance(self.norm_first, bool):
+            raise BadSettings(f"Choose True or False for norm_first, not {self.norm_first!r:.40}.")
+        if not _number(self.dropout) or not 0 <= self.dropout < 1:
             raise BadSettings(f"Choose a dropout from 0 to below 1, not {self.dropout!r:.40}.")
-        if not 0 < self.learning_rate <= 1:
+        if not _number(self.learning_rate) or not 0 < self.learning_rate <= 1:
             raise BadSettings(f"Choose a learning rate above 0 and up to 1, not {self.learning_rate!r:.40}.")
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
+        if not _whole(self.seed) or not 0 <= self.seed < 2**32:
             raise BadSettings(f"Choose a seed from 0 to {2**32 - 1:,}, not {self.seed!r:.40}.")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, float) or _whole(value)

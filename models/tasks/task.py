@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +36,8 @@ NOT_ASKED = -100
 # One text in so many is never trained on, whatever the seed.
 HELD_OUT = 10
 Batch = dict[str, Tensor]
+# White space as the tokenizer knows it (Unicode's White_Space); Python's own split adds four control characters.
+_SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,10 @@ class Task:
 
     def pieces(self, text: str) -> list[str]:
         """Return a text as the tokenizer cuts it: into words, or into characters without the spaces."""
-        text = text.lower()
+        text = unicodedata.normalize("NFC", text).lower()
         if self.by_word:
-            return text.split()
-        return list(text) if self.keeps_spaces else [piece for piece in text if not piece.isspace()]
+            return [word for word in _SPACE.split(text) if word]
+        return list(text if self.keeps_spaces else _SPACE.sub("", text))
 
     def joined(self, pieces: Sequence[str]) -> str:
         """Return the text of these pieces."""
