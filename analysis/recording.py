@@ -13,11 +13,14 @@ import signal
 import sys
 import threading
 import zipfile
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +31,7 @@ from analysis.truth import mean_score
 from models.errors import BadTraining, HeadlightError
 from models.tasks import TASKS, Task, task_named
 from models.train import settings_arguments
-from models.training import CHECKPOINT, Training, begun, changed
+from models.training import CHECKPOINT, Training, begun, changed, make_folder
 
 EVERY = 10
 # Unseen samples that a frame's accuracy and truth scores are taken over.
@@ -38,6 +41,8 @@ MOST_SHIPPED = 80
 RECORDING = "recording.npz"
 FRAMES = "frames"
 LEVELS = 255
+# Bytes of the largest recording that is read, unpacked: far above 80 frames of any task.
+LARGEST = 2**28
 
 
 @dataclass(frozen=True)
@@ -104,11 +109,45 @@ class Recording:
             BadTraining: the file is no recording.
         """
         try:
+            with zipfile.ZipFile(path) as archive:
+                if sum(part.file_size for part in archive.infolist()) > LARGEST:
+                    raise ValueError("it unpacks to more than any recording")
             with np.load(path, allow_pickle=False) as file:
                 found = {name: file[name] for name in cls.__dataclass_fields__}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            arrays = {name: _fitting(name, found, axes) for name, axes in _AXES.items()}
+            return cls(str(found["task"][()]), str(found["text"][()]), int(found["steps_in_all"][()]), **arrays)
+        # zipfile and numpy pass on what they stumble over: encrypted, unknown or damaged compression, and others.
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            TypeError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
             raise BadTraining(f"{path.name} is no recording of a training: record it again.") from error
-        return cls(str(found.pop("task")), str(found.pop("text")), int(found.pop("steps_in_all")), **found)
+
+
+# The kinds of numbers and the axes of a recording's arrays; axes of one letter are as long wherever they stand.
+_AXES = {"step": "i f", "loss": "f f", "accuracy": "f f", "scores": "f f l h", "maps": "u f l h q k"}
+
+
+def _fitting(name: str, found: dict[str, np.ndarray], axes: str) -> np.ndarray:
+    """Return an array of a file if it is what its name promises beside the others, of one frame or more."""
+    kind, *names = axes.split()
+    array, n_frames, n_layers, n_heads = found[name], len(found["step"]), *found["maps"].shape[1:3]
+    sizes = {"f": n_frames, "l": n_layers, "h": n_heads}
+    expected = tuple(sizes.get(letter, size) for letter, size in zip(names, array.shape, strict=True))
+    if (
+        array.dtype.kind != kind
+        or (kind == "u" and array.dtype != np.uint8)
+        or array.shape != expected
+        or not array.size
+    ):
+        raise ValueError(f"{name} has the shape {array.shape} of {array.dtype}")
+    return array
 
 
 class Recorder:
@@ -167,7 +206,7 @@ def read_frames(folder: Path, after: int = -1) -> list[Frame]:
     found = []
     for path in sorted((folder / FRAMES).glob("*.npz")):
         if int(path.stem) > after:
-            with np.load(path, allow_pickle=False) as file:
+            with suppress(FileNotFoundError), np.load(path, allow_pickle=False) as file:  # forgotten meanwhile
                 found.append(
                     Frame(int(file["step"]), float(file["loss"]), float(file["accuracy"]), file["scores"], file["maps"])
                 )
@@ -200,15 +239,16 @@ class _Stop:
         self.asked.set()
 
 
-def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop: _Stop, **settings: int) -> bool:
+def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop: _Stop, **settings: Any) -> bool:
     """Train in a folder, from its checkpoint if it has one, and write frames; return whether it came to its end.
 
     Raises:
         HeadlightError: the settings make no network, or the folder holds another training.
     """
     training = begun(task, changed(task.settings, **settings), folder)
-    _forget_after(folder, training.step)
     recorder = Recorder(training, text)
+    make_folder(folder)
+    _forget_after(folder, training.step)
     if not training.step:
         write_frame(folder, recorder.frame())
     while not training.finished and not stop.asked.is_set():

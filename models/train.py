@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 from models.errors import HeadlightError
 from models.tasks import TASKS, task_named
 from models.tasks.settings import POSITIONS
-from models.training import CHECKPOINT, begun, changed
+from models.training import CHECKPOINT, begun, changed, make_folder
 
 # A killed training loses no more than this.
 KEEP_SECONDS = 5.0
@@ -54,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         task = task_named(name)
         folder = out or Path("trained") / name
         training = begun(task, changed(task.settings, **given), folder)
+        make_folder(folder)
         if training.step:
             print(f"Going on from step {training.step:,}.", file=sys.stderr)
         kept = monotonic()

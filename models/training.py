@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ LARGEST_GRADIENT = 1.0
 # Unseen samples that a finished training is judged by.
 JUDGED = 1000
 _MOMENTS = ("exp_avg", "exp_avg_sq")
+_generator = threading.RLock()
 
 
 class Training:
@@ -59,7 +61,7 @@ class Training:
         """Take one step and return its loss.
 
         Raises:
-            BadTraining: the loss is not a number any more.
+            BadTraining: the loss or its gradient is not a number any more.
         """
         settings = self.settings
         for group in self._optimiser.param_groups:
@@ -68,17 +70,21 @@ class Training:
         with _randomness(settings.seed, self.step + 1):
             loss = self.task.loss(self.network, batch)
         value = float(loss.detach())
-        if not math.isfinite(value):
-            raise BadTraining(
-                f"The loss became {value} at step {self.step:,}: choose a learning rate below "
-                f"{settings.learning_rate:g}."
-            )
+        self._check("loss", value)
         self._optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        # A finite loss may have a gradient that is none, which would spoil every weight without another loss to tell.
+        self._check("gradient", float(nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)))
         self._optimiser.step()
         self.step += 1
         return value
+
+    def _check(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise BadTraining(
+                f"The {what} became {value} at step {self.step:,}: choose a learning rate below "
+                f"{self.settings.learning_rate:g}."
+            )
 
     @contextmanager
     def looked_at(self) -> Iterator[PreTrainedModel]:
@@ -137,6 +143,8 @@ class Training:
         return training
 
     def _take(self, step: int, tensors: dict[str, Tensor]) -> None:
+        if not 0 <= step <= self.settings.steps:
+            raise ValueError(f"step {step} of {self.settings.steps}")
         weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
         self.network.load_state_dict(weights)
         state: dict[int, dict[str, Any]] = {}
@@ -163,6 +171,20 @@ class Training:
         self.task.save_reader(folder)
         (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         return record
+
+
+def make_folder(folder: Path) -> None:
+    """Make a training's folder, so that one that cannot be written is refused before hours and not after.
+
+    Raises:
+        BadTraining: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadTraining(
+            f"{folder} cannot be made a folder ({error.strerror}): choose another place to train in."
+        ) from error
 
 
 def begun(task: Task, settings: Settings, folder: Path) -> Training:
@@ -202,7 +224,10 @@ def learning_rate(progress: float) -> float:
 
 @contextmanager
 def _randomness(seed: int, step: int) -> Iterator[None]:
-    """Let torch's generator depend on seed and step alone, and leave it to others as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(zlib.crc32(f"{seed} {step}".encode()))
+    """Let torch's generator depend on seed and step alone, and leave it to others as it was.
+
+    It is one for all threads, so that trainings side by side take turns; the devices' generators stay untouched.
+    """
+    with _generator, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(zlib.crc32(f"{seed} {step}".encode()))
         yield
