@@ -6,7 +6,7 @@ A configuration names its sizes as transformers does. `task` is the name of the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, no_type_check
 
 import torch
 from jaxtyping import Float, Int
@@ -38,8 +38,11 @@ from models.scratch import (
 )
 
 POSITIONS = ("sinusoidal", "learned", "rotary")
+# `no_type_check` below: transformers makes these dataclasses that take more than their fields, which the check of
+# named axes in the tests would refuse. Their values are checked by transformers itself.
 
 
+@no_type_check
 class ScratchEncoderConfig(PreTrainedConfig):
     """Sizes of an encoder over tokens; `is_causal` makes it a decoder-only model.
 
@@ -64,6 +67,7 @@ class ScratchEncoderConfig(PreTrainedConfig):
     n_values: int = 0
 
 
+@no_type_check
 class ScratchEncoderDecoderConfig(ScratchEncoderConfig):
     """Sizes of an encoder-decoder; both stacks have as many layers."""
 
@@ -73,6 +77,7 @@ class ScratchEncoderDecoderConfig(ScratchEncoderConfig):
     decoder_start_token_id: int | None = None
 
 
+@no_type_check
 class ScratchVisionConfig(ScratchEncoderConfig):
     """Sizes of an encoder over the patches of a picture."""
 
