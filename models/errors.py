@@ -61,3 +61,7 @@ class BadSettings(HeadlightError, ValueError):
 
 class BadTraining(HeadlightError):
     """A folder in which a training cannot start or go on."""
+
+
+class BadMatrix(HeadlightError):
+    """A matrix that attention cannot be computed with: a number that is none, or a shape that does not fit."""

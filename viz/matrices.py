@@ -1,0 +1,168 @@
+"""Matrices as small heat tables in HTML: numbers to markup, made to stand side by side like the terms of an equation.
+
+The markup brings no colours of its own: each cell says how strong it is (`--p`, 0 to 1) and of which sort (class),
+and `viz/browser/matrices.css` colours it over the page's own background, light or dark. Whatever a visitor wrote is
+escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+MOST_DECIMALS = 4
+MOST_LABEL = 24
+_SYMBOL = re.compile(r"([^_^]+)(?:_([^_^]+))?(?:\^([^_^]+))?")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix and how it is drawn.
+
+    `symbol` such as `W_q` or `K^T`; `axes` what rows and columns are; `scale` is "signed" (symmetric around 0, by the
+    largest number of the matrix), "weights" (0 to 1) or "plain" (no colour); `row` and `column` are the ones to
+    outline; `digits` leaves the numbers out where False, and `decimals` fixes how many are written.
+    """
+
+    symbol: str
+    values: Float[np.ndarray, "row column"]
+    rows: Sequence[str]
+    columns: Sequence[str]
+    axes: tuple[str, str] = ("", "")
+    scale: str = "signed"
+    row: int | None = None
+    column: int | None = None
+    digits: bool = True
+    decimals: int | None = None
+
+    def transposed(self) -> Matrix:
+        """Return the matrix lying on its side."""
+        base = f"{self.symbol}^T"
+        swapped = {"rows": self.columns, "columns": self.rows, "axes": self.axes[::-1]}
+        return replace(self, symbol=base, values=self.values.T, row=self.column, column=self.row, **swapped)
+
+    def html(self) -> str:
+        """Return the table with its symbol, shape and names."""
+        n_rows, n_columns = self.values.shape
+        axes = f" {html.escape(' × '.join(self.axes))}" if any(self.axes) else ""
+        caption = f"{symbol(self.symbol)} <small>{n_rows} × {n_columns}{axes}</small>"
+        head = "".join(f'<th scope="col" title="{_short(name)}">{_short(name)}</th>' for name in self.columns)
+        decimals = decimals_of(self.values) if self.decimals is None else self.decimals
+        strength = self._strength()
+        body = "".join(
+            f'<tr><th scope="row" title="{_short(self.rows[row])}">{_short(self.rows[row])}</th>'
+            + "".join(self._cell(row, column, strength, decimals) for column in range(n_columns))
+            + "</tr>"
+            for row in range(n_rows)
+        )
+        sort = "matrix" if self.digits else "matrix bare"
+        return (
+            f'<figure class="{sort}"><figcaption>{caption}</figcaption>'
+            f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></figure>"
+        )
+
+    def _strength(self) -> np.ndarray:
+        """Return how strongly each cell is coloured, 0 to 1."""
+        size = np.where(np.isfinite(self.values), np.abs(self.values), 0.0)
+        if self.scale == "weights":
+            return np.clip(size, 0, 1)
+        return size / largest if self.scale == "signed" and (largest := size.max()) > 0 else np.zeros_like(size)
+
+    def _cell(self, row: int, column: int, strength: np.ndarray, decimals: int) -> str:
+        value = float(self.values[row, column])
+        classes = ["hidden"] if np.isneginf(value) else ["nan"] if np.isnan(value) else ["less"] if value < 0 else []
+        classes += ["chosen"] if self._outlined(row, column) else []
+        named = f"{self.rows[row]}, {self.columns[column]}: {number(value, 6)}"
+        return (
+            f'<td class="{" ".join(classes)}" style="--p:{strength[row, column]:.3f}" title="{html.escape(named)}">'
+            f"{number(value, decimals) if self.digits else ''}</td>"
+        )
+
+    def _outlined(self, row: int, column: int) -> bool:
+        if self.row is None and self.column is None:
+            return False
+        return self.row in (None, row) and self.column in (None, column)
+
+
+def equation(*terms: Matrix | str) -> str:
+    """Return matrices and the signs between them in one line, which scrolls where the page is narrow.
+
+    A term that is a string is a sign: a symbol or an HTML fragment of this package, never a visitor's text.
+    """
+    parts = [term.html() if isinstance(term, Matrix) else f'<span class="sign">{term}</span>' for term in terms]
+    return f'<div class="equation" tabindex="0">{"".join(parts)}</div>'
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a `table`: numbers as bars where `bar` is the number that fills one, else as they are."""
+
+    title: str
+    values: Sequence[Any]
+    bar: float | None = None
+    decimals: int = MOST_DECIMALS
+
+
+def table(names: Sequence[str], columns: Sequence[Column], *, corner: str = "", chosen: int | None = None) -> str:
+    """Return numbers by name as a plain table with bars; every name is escaped, every title is ours."""
+    head = "".join(f'<th scope="col">{column.title}</th>' for column in columns)
+    body = "".join(
+        f'<tr class="{"chosen" if row == chosen else ""}"><th scope="row">{_short(name)}</th>'
+        + "".join(_bar(column, column.values[row]) for column in columns)
+        + "</tr>"
+        for row, name in enumerate(names)
+    )
+    return (
+        '<div class="worked" tabindex="0"><table>'
+        f'<thead><tr><th scope="col">{corner}</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _bar(column: Column, value: Any) -> str:
+    if isinstance(value, str):
+        return f"<td>{html.escape(value)}</td>"
+    written = number(float(value), column.decimals)
+    if column.bar is None:
+        return f"<td>{written}</td>"
+    share = min(1.0, abs(float(value)) / column.bar) if column.bar > 0 and np.isfinite(value) else 0.0
+    sort = "bar less" if value < 0 else "bar"
+    return f'<td class="{sort}"><i style="--p:{share:.3f}"></i>{written}</td>'
+
+
+def symbol(name: str) -> str:
+    """Return `W_q` or `K_1^T` as HTML in italics, with subscript and superscript."""
+    found = _SYMBOL.fullmatch(name)
+    if found is None:
+        return f"<var>{html.escape(name)}</var>"
+    base, below, above = (html.escape(part or "") for part in found.groups())
+    return f"<var>{base}</var>{f'<sub>{below}</sub>' if below else ''}{f'<sup>{above}</sup>' if above else ''}"
+
+
+def number(value: float, decimals: int) -> str:
+    """Return a number as it stands in a cell: minus infinity and NaN by name, very large and small ones by power."""
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value and (abs(value) >= 1e5 or abs(value) < 0.5 * 10.0**-MOST_DECIMALS):
+        return f"{value:.1e}".replace("-", "−").replace("e+0", "e").replace("e+", "e").replace("e−0", "e−")
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def decimals_of(values: Float[np.ndarray, "row column"]) -> int:
+    """Return the fewest decimals that write every number of a matrix, `MOST_DECIMALS` where it takes more."""
+    finite = values[np.isfinite(values)]
+    for decimals in range(MOST_DECIMALS):
+        if np.abs(finite - finite.round(decimals)).max(initial=0.0) < 1e-9:
+            return decimals
+    return MOST_DECIMALS
+
+
+def _short(name: str) -> str:
+    return html.escape(name if len(name) <= MOST_LABEL else name[: MOST_LABEL - 1] + "…")

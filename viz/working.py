@@ -1,0 +1,81 @@
+"""One score, one softmax and one output worked out in numbers, as LaTeX. Only numbers go in, never a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from viz.matrices import number
+
+# Longer sums are written with their first terms and the last one.
+MOST_TERMS = 6
+# Scores beyond this are written less the largest one, as the softmax is computed, since e^x would not fit a line.
+LARGEST_EXPONENT = 20.0
+
+
+def tex(value: float, decimals: int = 4) -> str:
+    """Return a number as LaTeX: `1.2 \\cdot 10^{-9}` where a cell would have a power."""
+    written = number(value, decimals).replace("−", "-").replace("∞", r"\infty")
+    digits, power, exponent = written.partition("e")
+    if power:
+        return rf"{digits} \cdot 10^{{{exponent}}}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def _sum(terms: Sequence[str]) -> str:
+    if len(terms) > MOST_TERMS:
+        terms = [*terms[: MOST_TERMS - 1], r"\cdots", terms[-1]]
+    return " + ".join(terms)
+
+
+def score(i: int, j: int, q: Float[np.ndarray, " d_head"], k: Float[np.ndarray, " d_head"]) -> str:
+    """Return q_i k_j as a sum of products, element by element."""
+    terms = [f"{_signed(a)} \\cdot {_signed(b)}" for a, b in zip(q, k, strict=True)]
+    return rf"s_{{{i},{j}}} = q_{{{i}}} \cdot k_{{{j}}} = {_sum(terms)} = {tex(float(q @ k))}"
+
+
+def _signed(value: float) -> str:
+    return f"({tex(float(value))})" if value < 0 else tex(float(value))
+
+
+def scaled(i: int, j: int, value: float, d_head: int) -> str:
+    """Return the score divided by the root of the width."""
+    done = value / d_head**0.5
+    return rf"\frac{{s_{{{i},{j}}}}}{{\sqrt{{d_k}}}} = \frac{{{tex(value)}}}{{\sqrt{{{d_head}}}}} = {tex(done)}"
+
+
+def softmax(i: int, j: int, row: Float[np.ndarray, " key"], temperature: float = 1.0) -> str:
+    """Return the softmax of a row at one key, as a fraction of exponentials in numbers; masked keys are left out.
+
+    `row` is what the softmax is taken of, minus infinity where masked.
+    """
+    if np.isneginf(row[j]):
+        return rf"a_{{{i},{j}}} = 0 \quad \text{{masked: }} e^{{-\infty}} = 0"
+    arguments = row / temperature
+    largest = float(arguments.max())
+    shift = largest if np.abs(arguments[np.isfinite(arguments)]).max() > LARGEST_EXPONENT else 0.0
+    finite = [float(value) - shift for value in arguments if np.isfinite(value)]
+    powers, chosen = [f"e^{{{tex(value)}}}" for value in finite], float(arguments[j]) - shift
+    values = [tex(float(np.exp(value))) for value in finite]
+    total = float(np.exp(finite).sum())
+    over = r"\sum_{j'} e^{s_{%d,j'}}" % i
+    return (
+        rf"a_{{{i},{j}}} = \frac{{e^{{s_{{{i},{j}}}}}}}{{{over}}} = \frac{{e^{{{tex(chosen)}}}}}{{{_sum(powers)}}}"
+        rf" = \frac{{{tex(float(np.exp(chosen)))}}}{{{_sum(values)}}} = {tex(float(np.exp(chosen)) / total, 4)}"
+    )
+
+
+def output(i: int, weights: Float[np.ndarray, " key"], v: Float[np.ndarray, "key d_value"]) -> str:
+    """Return the output of a query as the weighted sum of the rows of v."""
+    terms = [rf"{tex(float(weight))} \, {_vector(row)}" for weight, row in zip(weights, v, strict=True)]
+    done = _vector(weights @ v)
+    return rf"o_{{{i}}} = \sum_j a_{{{i},j}} \, v_j = {_sum(terms)} = {done}"
+
+
+def _vector(values: Float[np.ndarray, " d_value"]) -> str:
+    written = [tex(float(value), 3) for value in values]
+    if len(written) > MOST_TERMS:
+        written = [*written[: MOST_TERMS - 2], r"\dots", written[-1]]
+    return r"\begin{pmatrix} " + " & ".join(written) + r" \end{pmatrix}"
