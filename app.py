@@ -12,4 +12,5 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 st.set_page_config(page_title="Headlight", page_icon=str(Path(__file__).parent / "ui" / "favicon.png"), layout="wide")
 
 inspect = st.Page("ui/pages/inspect.py", title="Inspect", default=True)
-st.navigation([inspect], position="hidden").run()
+steps = st.Page("ui/pages/steps.py", title="Step by step", url_path="steps")
+st.navigation({"": [inspect], "Learn": [steps]}, position="top").run()

@@ -124,16 +124,18 @@ def fits_link(choice: Choice) -> bool:
 
 
 def restore() -> None:
-    """Put the link's choice into the session, once; later runs keep the state of widgets that are out of sight."""
+    """Put the link's choice into the session, once; later runs keep the state of widgets that are out of sight.
+
+    Streamlit forgets the widgets of a page that is left: who comes back finds what was chosen last.
+    """
     state = st.session_state
     if "link_notices" not in state:
         choice, state.link_notices = from_link(st.query_params.to_dict())
-        for name in NAMES:
-            state[name] = getattr(choice, name)
         if "model" not in st.query_params:
-            state.model = default_model()
+            choice = replace(choice, model=default_model())
+        state.left = choice
     for name in NAMES:
-        state[name] = state[name]
+        state[name] = state[name] if name in state else getattr(state.left, name)
 
 
 def chosen() -> Choice:
@@ -142,7 +144,8 @@ def chosen() -> Choice:
 
 
 def write_link(choice: Choice) -> None:
-    """Make the address describe the choice, if it does not already."""
+    """Make the address describe the choice, if it does not already, and keep it for when the page is left."""
+    st.session_state.left = choice
     parameters = to_link(choice)
     if st.query_params.to_dict() != parameters:
         st.query_params.from_dict(parameters)

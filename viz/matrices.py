@@ -43,15 +43,22 @@ class Matrix:
 
     def transposed(self) -> Matrix:
         """Return the matrix lying on its side."""
-        base = f"{self.symbol}^T"
-        swapped = {"rows": self.columns, "columns": self.rows, "axes": self.axes[::-1]}
-        return replace(self, symbol=base, values=self.values.T, row=self.column, column=self.row, **swapped)
+        return replace(
+            self,
+            symbol=f"{self.symbol}^T",
+            values=self.values.T,
+            rows=self.columns,
+            columns=self.rows,
+            axes=self.axes[::-1],
+            row=self.column,
+            column=self.row,
+        )
 
     def html(self) -> str:
         """Return the table with its symbol, shape and names."""
         n_rows, n_columns = self.values.shape
-        axes = f" {html.escape(' × '.join(self.axes))}" if any(self.axes) else ""
-        caption = f"{symbol(self.symbol)} <small>{n_rows} × {n_columns}{axes}</small>"
+        axes = f" {' × '.join(symbol(axis) if '_' in axis else html.escape(axis) for axis in self.axes)}"
+        caption = f"{symbol(self.symbol)} <small>{n_rows} × {n_columns}{axes if any(self.axes) else ''}</small>"
         head = "".join(f'<th scope="col" title="{_short(name)}">{_short(name)}</th>' for name in self.columns)
         decimals = decimals_of(self.values) if self.decimals is None else self.decimals
         strength = self._strength()
@@ -104,7 +111,7 @@ class Column:
     """A column of a `table`: numbers as bars where `bar` is the number that fills one, else as they are."""
 
     title: str
-    values: Sequence[Any]
+    values: Sequence[Any] | np.ndarray
     bar: float | None = None
     decimals: int = MOST_DECIMALS
 
@@ -136,7 +143,9 @@ def _bar(column: Column, value: Any) -> str:
 
 
 def symbol(name: str) -> str:
-    """Return `W_q` or `K_1^T` as HTML in italics, with subscript and superscript."""
+    """Return `W_q`, `K_1^T` or `q_i · k_j` as HTML in italics, with subscript and superscript."""
+    if " " in name:
+        return " ".join(symbol(part) if part.isascii() else html.escape(part) for part in name.split(" "))
     found = _SYMBOL.fullmatch(name)
     if found is None:
         return f"<var>{html.escape(name)}</var>"

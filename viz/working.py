@@ -40,10 +40,14 @@ def _signed(value: float) -> str:
     return f"({tex(float(value))})" if value < 0 else tex(float(value))
 
 
-def scaled(i: int, j: int, value: float, d_head: int) -> str:
-    """Return the score divided by the root of the width."""
-    done = value / d_head**0.5
-    return rf"\frac{{s_{{{i},{j}}}}}{{\sqrt{{d_k}}}} = \frac{{{tex(value)}}}{{\sqrt{{{d_head}}}}} = {tex(done)}"
+def scaled(i: int, j: int, value: float, d_head: int, *, scaling: bool = True) -> str:
+    """Return z, the score divided by the root of the width, or the score itself without scaling."""
+    if not scaling:
+        return rf"z_{{{i},{j}}} = s_{{{i},{j}}} = {tex(value)}"
+    return (
+        rf"z_{{{i},{j}}} = \frac{{s_{{{i},{j}}}}}{{\sqrt{{d_k}}}} = \frac{{{tex(value)}}}{{\sqrt{{{d_head}}}}}"
+        rf" = {tex(value / d_head**0.5)}"
+    )
 
 
 def softmax(i: int, j: int, row: Float[np.ndarray, " key"], temperature: float = 1.0) -> str:
@@ -53,18 +57,18 @@ def softmax(i: int, j: int, row: Float[np.ndarray, " key"], temperature: float =
     """
     if np.isneginf(row[j]):
         return rf"a_{{{i},{j}}} = 0 \quad \text{{masked: }} e^{{-\infty}} = 0"
-    arguments = row / temperature
+    arguments, divided = row / temperature, "" if temperature == 1 else "/T"
     largest = float(arguments.max())
     shift = largest if np.abs(arguments[np.isfinite(arguments)]).max() > LARGEST_EXPONENT else 0.0
     finite = [float(value) - shift for value in arguments if np.isfinite(value)]
     powers, chosen = [f"e^{{{tex(value)}}}" for value in finite], float(arguments[j]) - shift
     values = [tex(float(np.exp(value))) for value in finite]
     total = float(np.exp(finite).sum())
-    over = r"\sum_{j'} e^{s_{%d,j'}}" % i
-    return (
-        rf"a_{{{i},{j}}} = \frac{{e^{{s_{{{i},{j}}}}}}}{{{over}}} = \frac{{e^{{{tex(chosen)}}}}}{{{_sum(powers)}}}"
-        rf" = \frac{{{tex(float(np.exp(chosen)))}}}{{{_sum(values)}}} = {tex(float(np.exp(chosen)) / total, 4)}"
-    )
+    over = rf"\sum_{{j'}} e^{{z_{{{i},j'}}{divided}}}"
+    fraction = rf"\frac{{e^{{{tex(chosen)}}}}}{{{_sum(powers)}}}"
+    worked = rf"\frac{{{tex(float(np.exp(chosen)))}}}{{{_sum(values)}}}"
+    defined = rf"\frac{{e^{{z_{{{i},{j}}}{divided}}}}}{{{over}}}"
+    return rf"a_{{{i},{j}}} = {defined} = {fraction} = {worked} = {tex(float(np.exp(chosen)) / total)}"
 
 
 def output(i: int, weights: Float[np.ndarray, " key"], v: Float[np.ndarray, "key d_value"]) -> str:

@@ -1,0 +1,52 @@
+"""The Learn page "Step by step": attention worked out, with three words and then inside a real head."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui import steps_state as state
+from ui.plain import plain
+from ui.steps_words import three_words
+from viz.browser import style
+
+_STYLE = Path(__file__).parents[1] / "style.css"
+_LOOK_FOR = (
+    "Every word asks a question (its **query**), offers an answer to such questions (its **key**) and carries "
+    "something to pass on (its **value**). A query and a key are multiplied: the better they fit, the larger the "
+    "score. Watch how a row of scores becomes a row of weights that sums to 1, and how these weights mix the values."
+)
+_EQUATION = r"\mathrm{Attention}(Q, K, V) = \mathrm{softmax}\!\left(\frac{Q K^{\mathsf T}}{\sqrt{d_k}}\right) V"
+_SOURCE = (
+    "Equation 1 of Vaswani et al. 2017, [Attention Is All You Need](https://arxiv.org/abs/1706.03762), section 3.2; "
+    "line by line in [The Annotated Transformer](https://nlp.seas.harvard.edu/annotated-transformer/)."
+)
+
+
+def page() -> None:
+    """What to look for, then one of the two parts."""
+    st.html(_STYLE)
+    st.html(f"<style>{style('matrices')}</style>")
+    state.restore()
+    st.markdown("### Attention, step by step")
+    left, right = st.columns([5, 4], gap="large", vertical_alignment="center")
+    left.markdown(_LOOK_FOR)
+    right.latex(_EQUATION)
+    right.caption(_SOURCE)
+    st.segmented_control(
+        "Part",
+        tuple(state.PARTS),
+        key=state.session_key("part"),
+        format_func=state.PARTS.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+    )
+    for notice in st.session_state.steps_notices:
+        st.warning(plain(notice), icon=":material/info:")
+    if state.chosen().part == "words":
+        three_words()
+    state.write_link()
+
+
+page()
