@@ -33,6 +33,10 @@ OUTPUT_WEIGHTS = 2**24
 BAND_ROWS = 128
 
 
+# Told of each call: module, value `[batch, kv_head, key, d_value]`, output `[batch, query, head, d_value]`.
+Keep = Callable[[nn.Module, Tensor, Tensor], None]
+
+
 class NotReplayed(Exception):
     """A layer computes its weights from more than this function reads: they must come from the model itself."""
 
@@ -49,12 +53,15 @@ class Recorder:
     """Where the running request notes its calls.
 
     `through_weights` computes the output from the replayed weights; `on_call` is told after each call how many there
-    were, and stops the pass by raising.
+    were, and stops the pass by raising; `keep` is shown each call's values and output, which are not noted.
     """
 
-    def __init__(self, *, through_weights: bool, on_call: Callable[[int], None] | None) -> None:
+    def __init__(
+        self, *, through_weights: bool, on_call: Callable[[int], None] | None, keep: Keep | None = None
+    ) -> None:
         self.calls: list[Call] = []
         self.through_weights = through_weights
+        self.keep = keep
         self._on_call = on_call
         self._masks: dict[tuple, tuple[Tensor, Tensor | Spans | None]] = {}
 
@@ -77,13 +84,15 @@ _recorder: ContextVar[Recorder | None] = ContextVar("headlight_recorder", defaul
 
 
 @contextmanager
-def recording(*, through_weights: bool = False, on_call: Callable[[int], None] | None = None) -> Iterator[list[Call]]:
+def recording(
+    *, through_weights: bool = False, on_call: Callable[[int], None] | None = None, keep: Keep | None = None
+) -> Iterator[list[Call]]:
     """Collect the attention calls of this context (thread or task) into the list that is given.
 
     With `through_weights` the outputs are made of the replayed weights, as eager attention makes them, so that a
     comparison with eager shows the replay's own error and not how SDPA's rounding grows over the layers.
     """
-    recorder = Recorder(through_weights=through_weights, on_call=on_call)
+    recorder = Recorder(through_weights=through_weights, on_call=on_call, keep=keep)
     token = _recorder.set(recorder)
     try:
         yield recorder.calls
@@ -134,10 +143,14 @@ def attention_forward(
     if recorder is not None:
         recorder.note(Call(module, replays))
     if not in_sdpa:
-        return torch.stack([_output(replay, value[row]) for row, replay in enumerate(replays)]), None
-    if len(replays) == 1 and _is_narrow(replays[0]):
-        return _banded_output(replays[0], value), None
-    return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
+        output = torch.stack([_output(replay, value[row]) for row, replay in enumerate(replays)])
+    elif len(replays) == 1 and _is_narrow(replays[0]):
+        output = _banded_output(replays[0], value)
+    else:
+        output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
+    if recorder is not None and recorder.keep is not None:
+        recorder.keep(module, value, output)
+    return output, None
 
 
 def _of_row(tensor: Tensor | None, row: int) -> Tensor | None:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models.capture import NotReplayed, recording
+from models.capture import Keep, NotReplayed, recording
 from models.errors import NoAttention
 from models.replay import Held, Layer
 
@@ -79,25 +79,24 @@ def replayed_batch(
     *,
     through_weights: bool = False,
     on_call: Callable[[int], None] | None = None,
+    keep: Keep | None = None,
 ) -> list[Layers]:
     """Run one forward pass and return what each row's layers' weights depend on.
 
-    `on_call` is told after each attention call how many there were; the pass ends if it raises.
+    `on_call` is told after each attention call how many there were; the pass ends if it raises. `keep` is shown each
+    call's values and output (`models.capture.Keep`).
 
     Raises:
         NotReplayed: a layer sees windows of the input, or chooses keys besides its mask.
     """
-    with recording(through_weights=through_weights, on_call=on_call) as calls:
+    with recording(through_weights=through_weights, on_call=on_call, keep=keep) as calls:
         module(**inputs, **_options(module))
-    names = _names.get(module)
-    if names is None:
-        names = _names[module] = {id(part): name for name, part in module.named_modules()}
     n_rows = _n_rows(inputs)
     batch: list[Layers] = [defaultdict(list) for _ in range(n_rows)]
     for call in calls:
         if len(call.replays) != n_rows:
             raise NotReplayed(f"{type(call.module).__name__} sees windows of the input, each a row of its own.")
-        role = _role(names.get(id(call.module), ""), call.module, encoder_decoder=module.config.is_encoder_decoder)
+        role = role_of(module, call.module)
         for layers, replay in zip(batch, call.replays, strict=True):
             layers[role].append(replay.cpu())
     return batch
@@ -107,9 +106,14 @@ def _n_rows(inputs: Mapping[str, Tensor]) -> int:
     return len(next(iter(inputs.values())))
 
 
-def _role(name: str, part: nn.Module, *, encoder_decoder: bool) -> str:
-    if not encoder_decoder:
+def role_of(module: PreTrainedModel, part: nn.Module) -> str:
+    """Return which attention (one of `ROLES`) an attention module within a model computes."""
+    if not module.config.is_encoder_decoder:
         return "self"
+    names = _names.get(module)
+    if names is None:
+        names = _names[module] = {id(inner): name for name, inner in module.named_modules()}
+    name = names.get(id(part), "")
     if _CROSS.search(name) or _CROSS.search(type(part).__name__):
         return "cross"
     return "decoder" if "decoder" in name else "encoder"
