@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from models.capture import Keep
 from models.cost import REMEDY, Budget, Costs, Estimate
 from models.decoding import GENERATED_TOKENS, shifted, written
 from models.errors import BrokenModel, NotEnoughMemory, NoText
@@ -135,13 +136,15 @@ class Model:
         image: Image.Image | None = None,
         progress: Progress | None = None,
         budget: Budget | None = None,
+        keep: Keep | None = None,
     ) -> AttentionTrace:
         """Return the attention of one forward pass over a text, or over a picture.
 
         `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's
         decoder reads; without it the decoder reads its own short greedy generation. `generate` lets a decoder
         continue the text by so many tokens first, and traces both. `progress(done, total)` is called after each
-        layer's attention, in this thread; what it raises ends the pass. `budget` refuses what would cost more.
+        layer's attention, in this thread; what it raises ends the pass. `budget` refuses what would cost more. `keep`
+        is shown what a text's replayed layers compute besides weights (models/inside.py).
 
         Raises:
             NoText: nothing in the text that the model can read, or the model does not read that kind of input.
@@ -157,7 +160,7 @@ class Model:
         with _forward_pass, torch.inference_mode(), _memory_refusal(reading.n_tokens):
             reading = self._continued(self._with_decoder(reading), generate)
             self._admit([reading], budget)
-            return self._run([reading], progress)[0]
+            return self._run([reading], progress, keep)[0]
 
     def trace_batch(
         self, texts: Sequence[str], *, targets: Sequence[str] | None = None, budget: Budget | None = None
@@ -249,22 +252,26 @@ class Model:
         source = replace(reading.source, generate=len(new))
         return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, notice))
 
-    def _run(self, readings: Sequence[Reading], progress: Progress | None) -> list[AttentionTrace]:
+    def _run(
+        self, readings: Sequence[Reading], progress: Progress | None, keep: Keep | None = None
+    ) -> list[AttentionTrace]:
         pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
         inputs = model_inputs(self.module, *(reading.sequence.inputs for reading in readings), pad_id=pad_id or 0)
         if self.module.config.is_encoder_decoder:
             longest = max(len(reading.decoder_ids) for reading in readings)
             rows = [[*one.decoder_ids, *[pad_id or 0] * (longest - len(one.decoder_ids))] for one in readings]
             inputs["decoder_input_ids"] = torch.tensor(rows, device=self.module.device)
-        batch = self._captured(inputs, max(reading.n_tokens for reading in readings), progress)
+        batch = self._captured(inputs, max(reading.n_tokens for reading in readings), progress, keep)
         return [self._trace_of(reading, layers) for reading, layers in zip(readings, batch, strict=True)]
 
-    def _captured(self, inputs: dict[str, torch.Tensor], n_tokens: int, progress: Progress | None) -> list[Layers]:
+    def _captured(
+        self, inputs: dict[str, torch.Tensor], n_tokens: int, progress: Progress | None, keep: Keep | None = None
+    ) -> list[Layers]:
         total = self.costs.n_layers
         start = perf_counter()
         if self.card.capture == "replayed":
             on_call = None if progress is None else lambda done: progress(min(done, total), total)
-            batch = replayed_batch(body(self.module), inputs, on_call=on_call)
+            batch = replayed_batch(body(self.module), inputs, on_call=on_call, keep=keep)
         else:
             batch = materialised_batch(body(self.module), inputs)
             if progress is not None:

@@ -155,11 +155,18 @@ class Replay:
         scores = (query @ key[:, low:high].float().transpose(-1, -2)).mul_(self.scaling)
         if self.softcap is not None:
             scores = torch.tanh(scores / self.softcap) * self.softcap
-        for added in (self.bias, self.mask):
-            if isinstance(added, Tensor) and added.dtype != torch.bool:
-                scores = scores + _of_heads(added, heads)[:, queries, low:high].float()
+        for added in self._additive():
+            scores = scores + _of_heads(added, heads)[:, queries, low:high].float()
         allowed = self._allowed(heads, queries, low, high)
         return scores if allowed is None else scores.masked_fill_(~allowed, torch.finfo(scores.dtype).min)
+
+    def _additive(self) -> list[Tensor]:
+        return [each for each in (self.bias, self.mask) if isinstance(each, Tensor) and each.dtype != torch.bool]
+
+    def added(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"] | None:
+        """Return what is added to the scaled scores, a bias or an additive mask, None where nothing is."""
+        parts = [_of_heads(each, heads)[:, queries].float() for each in self._additive()]
+        return sum(parts[1:], parts[0]) if parts else None
 
     def allowed(self, heads: slice, queries: Positions) -> Bool[Tensor, "head query key"] | None:
         """Return which key each query may attend to, None where it is all of them."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models.errors import BadSelection
-from models.replay import ALL, Layer, Positions
+from models.replay import ALL, Layer, Positions, Replay
 from models.tokens import Token
 from models.truth import Truth
 
@@ -142,6 +142,17 @@ class Attention:
             block[:, start : start + n_rows] = held.rows(heads, strip)[:, :, columns].numpy()
         block.flags.writeable = False
         return block
+
+    def replay(self, layer: int) -> Replay:
+        """Return what a layer's weights are replayed from; shared, so not to be changed.
+
+        Raises:
+            BadSelection: no such layer, or its weights are held as the model gave them.
+        """
+        held = self._layer(layer)
+        if not isinstance(held, Replay):
+            raise BadSelection(f"Layer {layer} is held as weights: its queries and keys are not known.")
+        return held
 
     def mask(
         self, layer: int, head: int, queries: Positions = ALL, keys: Positions = ALL
