@@ -12,12 +12,13 @@ import streamlit as st
 
 from analysis import head_measures, strongest_pairs
 from analysis.measures import MEASURES
-from models import Attention, AttentionTrace, HeadlightError, Model, Token
+from models import Attention, AttentionTrace, Model, Token
 from ui import runs, state
-from ui.caches import log, open_model, remembered
+from ui.caches import open_model, remembered
 from ui.components import flow_graph
 from ui.controls import head_controls, model_controls, text_controls
 from ui.exporting import export_controls
+from ui.failures import sentence
 from ui.overview import overview
 from ui.pictures import picture_controls
 from ui.plain import plain
@@ -63,13 +64,13 @@ def _model() -> Model:
     try:
         model = open_model(choice.model, choice.revision)
     except Exception as error:
-        problem = _sentence(error, f"opening {choice.model!r}")
+        problem = sentence(error, f"opening {choice.model!r}")
         name, revision = st.session_state.get("opened", (default_model(), ""))
         st.session_state.model, st.session_state.revision = name, revision
         try:
             model = open_model(name, revision)
         except Exception as worse:
-            st.error(plain(_sentence(worse, f"opening {name!r}")), icon=":material/error:")
+            st.error(plain(sentence(worse, f"opening {name!r}")), icon=":material/error:")
             st.stop()
     st.session_state.opened = (st.session_state.model, st.session_state.revision)
     with right:
@@ -97,16 +98,8 @@ def _trace(model: Model) -> AttentionTrace | None:
     try:
         return runs.trace(model)
     except Exception as error:
-        st.error(plain(_sentence(error, "tracing")), icon=":material/error:")
+        st.error(plain(sentence(error, "tracing")), icon=":material/error:")
         return None
-
-
-def _sentence(error: Exception, doing: str) -> str:
-    if isinstance(error, HeadlightError):
-        log.info("%s: %s", doing, error)
-        return str(error)
-    log.error("%s failed", doing, exc_info=error)
-    return "Something went wrong that Headlight did not expect; the details are in the server's log. Try another text."
 
 
 @st.fragment
