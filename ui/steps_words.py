@@ -101,7 +101,7 @@ def _editors() -> str | None:
     shown = MATRICES if choice.heads > 1 else MATRICES[:-1]
     problems = []
     with st.expander("Edit the numbers: everything below follows at once", icon=":material/edit:"):
-        for name, place in zip(shown, st.columns(len(shown), gap="small"), strict=True):
+        for name, place in zip(shown, st.columns([4, *[3] * (len(shown) - 1)], gap="small"), strict=True):
             with place:
                 problems.append(_editor(name, choice))
     return next(filter(None, problems), None)

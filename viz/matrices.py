@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 MOST_DECIMALS = 4
 MOST_LABEL = 24
@@ -26,7 +26,8 @@ class Matrix:
     """A matrix and how it is drawn.
 
     `symbol` such as `W_q` or `K^T`; `axes` what rows and columns are; `scale` is "signed" (symmetric around 0, by the
-    largest number of the matrix), "weights" (0 to 1) or "plain" (no colour); `row` and `column` are the ones to
+    largest number of the matrix), "rows" (the same for each row) or "weights" (0 to 1); `hidden` is True where a
+    number is masked; `row` and `column` are the ones to
     outline; `digits` leaves the numbers out where False, and `decimals` fixes how many are written.
     """
 
@@ -40,6 +41,7 @@ class Matrix:
     column: int | None = None
     digits: bool = True
     decimals: int | None = None
+    hidden: Bool[np.ndarray, "row column"] | None = None
 
     def transposed(self) -> Matrix:
         """Return the matrix lying on its side."""
@@ -70,7 +72,7 @@ class Matrix:
         )
         sort = "matrix" if self.digits else "matrix bare"
         return (
-            f'<figure class="{sort}"><figcaption>{caption}</figcaption>'
+            f'<figure class="{sort}" tabindex="0"><figcaption>{caption}</figcaption>'
             f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></figure>"
         )
 
@@ -79,11 +81,13 @@ class Matrix:
         size = np.where(np.isfinite(self.values), np.abs(self.values), 0.0)
         if self.scale == "weights":
             return np.clip(size, 0, 1)
-        return size / largest if self.scale == "signed" and (largest := size.max()) > 0 else np.zeros_like(size)
+        largest = size.max(-1, keepdims=True) if self.scale == "rows" else np.full_like(size[:, :1], size.max())
+        return np.divide(size, largest, out=np.zeros_like(size), where=largest > 0)
 
     def _cell(self, row: int, column: int, strength: np.ndarray, decimals: int) -> str:
         value = float(self.values[row, column])
-        classes = ["hidden"] if np.isneginf(value) else ["nan"] if np.isnan(value) else ["less"] if value < 0 else []
+        masked = np.isneginf(value) or (self.hidden is not None and bool(self.hidden[row, column]))
+        classes = ["hidden"] if masked else ["nan"] if np.isnan(value) else ["less"] if value < 0 else []
         classes += ["chosen"] if self._outlined(row, column) else []
         named = f"{self.rows[row]}, {self.columns[column]}: {number(value, 6)}"
         return (
@@ -98,12 +102,18 @@ class Matrix:
 
 
 def equation(*terms: Matrix | str) -> str:
-    """Return matrices and the signs between them in one line, which scrolls where the page is narrow.
+    """Return matrices and the signs between them in one line, which breaks before a sign where the page is narrow.
 
     A term that is a string is a sign: a symbol or an HTML fragment of this package, never a visitor's text.
     """
-    parts = [term.html() if isinstance(term, Matrix) else f'<span class="sign">{term}</span>' for term in terms]
-    return f'<div class="equation" tabindex="0">{"".join(parts)}</div>'
+    parts, signs = [], ""
+    for term in terms:
+        if isinstance(term, Matrix):
+            parts.append(f'<span class="term">{signs}{term.html()}</span>')  # a sign stays with what follows it
+            signs = ""
+        else:
+            signs += f'<span class="sign">{term}</span>'
+    return f'<div class="equation">{"".join(parts)}{signs}</div>'
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,18 @@ def spread(steps: Steps, words: Sequence[str], head: int, chosen: Chosen) -> str
 def _weights(steps: Steps, words: Sequence[str], head: int, row: int | None, column: int | None = None) -> Matrix:
     several = len(steps.q) > 1
     name, axes = _named("A", head, several), ("query", "key")
-    return Matrix(name, steps.weights[head], words, words, axes, "weights", row, column, decimals=4)
+    return Matrix(
+        name,
+        steps.weights[head],
+        words,
+        words,
+        axes,
+        "weights",
+        row,
+        column,
+        decimals=4,
+        hidden=np.isneginf(steps.masked[head]),
+    )
 
 
 def _matrix(

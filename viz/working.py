@@ -24,40 +24,48 @@ def tex(value: float, decimals: int = 4) -> str:
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
 
-def _sum(terms: Sequence[str]) -> str:
-    if len(terms) > MOST_TERMS:
-        terms = [*terms[: MOST_TERMS - 1], r"\cdots", terms[-1]]
+def _sum(terms: Sequence[str], most: int = MOST_TERMS) -> str:
+    if len(terms) > most:
+        terms = [*terms[: most - 1], r"\cdots", terms[-1]]
     return " + ".join(terms)
 
 
-def score(i: int, j: int, q: Float[np.ndarray, " d_head"], k: Float[np.ndarray, " d_head"]) -> str:
-    """Return q_i k_j as a sum of products, element by element."""
+def score(
+    i: int, j: int, q: Float[np.ndarray, " d_head"], k: Float[np.ndarray, " d_head"], *, most: int = MOST_TERMS
+) -> str:
+    """Return q_i k_j as a sum of products, element by element, at most so many of them written out."""
     terms = [f"{_signed(a)} \\cdot {_signed(b)}" for a, b in zip(q, k, strict=True)]
-    return rf"s_{{{i},{j}}} = q_{{{i}}} \cdot k_{{{j}}} = {_sum(terms)} = {tex(float(q @ k))}"
+    return rf"s_{{{i},{j}}} = q_{{{i}}} \cdot k_{{{j}}} = {_sum(terms, most)} = {tex(float(q @ k))}"
 
 
 def _signed(value: float) -> str:
     return f"({tex(float(value))})" if value < 0 else tex(float(value))
 
 
-def scaled(i: int, j: int, value: float, d_head: int, *, scaling: bool = True) -> str:
-    """Return z, the score divided by the root of the width, or the score itself without scaling."""
-    if not scaling:
+def scaled(i: int, j: int, value: float, d_head: int, *, scaling: float | bool = True) -> str:
+    """Return z, the score divided by the root of the width, the score itself without scaling, or times a factor."""
+    if scaling is False or (scaling == 1.0 and scaling is not True):
         return rf"z_{{{i},{j}}} = s_{{{i},{j}}} = {tex(value)}"
+    if scaling is not True and abs(scaling * d_head**0.5 - 1) > 1e-6:
+        factor = tex(float(scaling))
+        return rf"z_{{{i},{j}}} = {factor} \, s_{{{i},{j}}} = {factor} \cdot {tex(value)} = {tex(scaling * value)}"
     return (
         rf"z_{{{i},{j}}} = \frac{{s_{{{i},{j}}}}}{{\sqrt{{d_k}}}} = \frac{{{tex(value)}}}{{\sqrt{{{d_head}}}}}"
         rf" = {tex(value / d_head**0.5)}"
     )
 
 
-def softmax(i: int, j: int, row: Float[np.ndarray, " key"], temperature: float = 1.0) -> str:
+def softmax(
+    i: int, j: int, row: Float[np.ndarray, " key"], temperature: float = 1.0, *, sink: float | None = None
+) -> str:
     """Return the softmax of a row at one key, as a fraction of exponentials in numbers; masked keys are left out.
 
-    `row` is what the softmax is taken of, minus infinity where masked.
+    `row` is what the softmax is taken of, minus infinity where masked; a `sink` is one more term of the sum.
     """
     if np.isneginf(row[j]):
         return rf"a_{{{i},{j}}} = 0 \quad \text{{masked: }} e^{{-\infty}} = 0"
-    arguments, divided = row / temperature, "" if temperature == 1 else "/T"
+    arguments = np.append(row, [] if sink is None else [sink]) / temperature
+    divided = "" if temperature == 1 else "/T"
     largest = float(arguments.max())
     shift = largest if np.abs(arguments[np.isfinite(arguments)]).max() > LARGEST_EXPONENT else 0.0
     finite = [float(value) - shift for value in arguments if np.isfinite(value)]

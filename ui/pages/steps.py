@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui import steps_state as state
 from ui.plain import plain
+from ui.steps_head import real_head
 from ui.steps_words import three_words
 from viz.browser import style
 
@@ -46,6 +47,8 @@ def page() -> None:
         st.warning(plain(notice), icon=":material/info:")
     if state.chosen().part == "words":
         three_words()
+    else:
+        real_head()
     state.write_link()
 
 
