@@ -11,6 +11,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # A file of our own: Streamlit would fetch emoji and symbol icons from outside.
 st.set_page_config(page_title="Headlight", page_icon=str(Path(__file__).parent / "ui" / "favicon.png"), layout="wide")
 
+# Before any page: two visitors' threads that import the rooms in different orders would see half a module.
+import viz  # noqa: E402, F401
+
 inspect = st.Page("ui/pages/inspect.py", title="Inspect", default=True)
 steps = st.Page("ui/pages/steps.py", title="Step by step", url_path="steps")
 st.navigation({"": [inspect], "Learn": [steps]}, position="top").run()
