@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -121,8 +121,14 @@ class Watched:
         self.outside: list[str] = []
         self.errors: list[str] = []
         context.on("request", self._request)
-        context.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        context.on("console", self._console)
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
+
+    def _console(self, message) -> None:
+        # Opened below the root, Streamlit's client looks for its server there first, and then at the root.
+        looks_for_server = "/_stcore/" in message.location.get("url", "") and "404" in message.text
+        if message.type == "error" and not looks_for_server:
+            self.errors.append(message.text)
 
     def _request(self, request) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "blob:", "data:", "file:")):
@@ -133,18 +139,22 @@ class Watched:
 def open_page(app, browser) -> Iterator:
     """Return a function that opens the app: `open_page("/?layer=1", viewport=PHONE, dark=True)`.
 
+    `ready` waits until the page is drawn: `finished` the Inspect page, `settled` any other.
+
     After the test: nothing was asked of an outside server, and the console is clean.
     """
     contexts: list[tuple[BrowserContext, Watched]] = []
 
-    def open_it(path: str = "/", viewport: dict = DESKTOP, dark: bool = False) -> Page:
+    def open_it(
+        path: str = "/", viewport: dict = DESKTOP, dark: bool = False, ready: Callable[[Page], None] = finished
+    ) -> Page:
         context = browser.new_context(
             viewport=viewport, color_scheme="dark" if dark else "light", accept_downloads=True
         )
         contexts.append((context, Watched(context)))
         page = context.new_page()
         page.goto(app + path)
-        finished(page)
+        ready(page)
         return page
 
     yield open_it
