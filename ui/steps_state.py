@@ -18,7 +18,7 @@ from ui.state import DEFAULT_TEXT
 PARTS = {"words": "Three words", "head": "A real head"}
 TEMPERATURES = (0.01, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 HEADS = (1, 2, 4)
-MATRICES = ("x", "w_q", "w_k", "w_v", "w_o")
+MATRICES = {"x": "x", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v", "w_o": "W_o"}
 MOST_WORD = 24
 _PREFIX = "steps_"
 
@@ -38,7 +38,7 @@ _VALUES = np.array([[0.8, 0.2, 0.1, 0.1], [0.2, 0.8, 0.2, 0.1], [0.1, 0.2, 0.8, 
 _WORDS = np.array([[0.2, 0.9, 0.1, 0.5], [0.8, 0.3, 0.7, 0.2], [0.4, 0.6, 0.3, 0.9]])
 EXAMPLES = {
     "words": Example(
-        "Three words",
+        "she likes coffee",
         ("she", "likes", "coffee"),
         {"x": _WORDS, "w_q": _SHARED.round(9), "w_k": _SHARED.round(9), "w_v": _VALUES, "w_o": np.eye(4)},
         scaling=True,
@@ -46,7 +46,7 @@ EXAMPLES = {
     "rows": Example(
         "One to ten, unscaled",
         ("1 to 5", "6 to 10"),
-        {"x": np.arange(1.0, 11.0).reshape(2, 5), **dict.fromkeys(MATRICES[1:], np.eye(5))},
+        {"x": np.arange(1.0, 11.0).reshape(2, 5), **dict.fromkeys(tuple(MATRICES)[1:], np.eye(5))},
         scaling=False,
     ),
 }
@@ -153,7 +153,7 @@ def matrix_of(name: str, written: str, shape: tuple[int, int]) -> np.ndarray:
     except ValueError:
         raise ValueError(f"{written[:40]!r} is no matrix of {shape[0]} rows and {shape[1]} columns") from None
     try:
-        return checked(name, np.array(rows))
+        return checked(MATRICES[name], np.array(rows))
     except BadMatrix as error:
         raise ValueError(str(error).rstrip(".")) from None
 

@@ -16,7 +16,6 @@ from viz import working
 from viz.matrices import Column, table
 from viz.steps import Chosen
 
-_TITLES = {"x": "x", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v", "w_o": "W_o"}
 # True of the example as it stands: tests/ui/test_steps_page.py reads these figures off the page.
 _ONE_TO_TEN = (
     "As the example stands, scores of a row differ by 75 and 200, and e to the 75 is all there is: one key takes "
@@ -98,7 +97,7 @@ def _reset() -> None:
 def _editors() -> str | None:
     """Let the matrices be edited and take what can be computed with; return what is wrong, in one sentence."""
     choice = state.chosen()
-    shown = MATRICES if choice.heads > 1 else MATRICES[:-1]
+    shown = [name for name in MATRICES if name != "w_o" or choice.heads > 1]
     problems = []
     with st.expander("Edit the numbers: everything below follows at once", icon=":material/edit:"):
         for name, place in zip(shown, st.columns([4, *[3] * (len(shown) - 1)], gap="small"), strict=True):
@@ -116,7 +115,7 @@ def _editor(name: str, choice: StepsChoice) -> str | None:
         session[start] = _frame(name, choice)
     numbers = {column: st.column_config.NumberColumn(column, width=55) for column in session[start] if column != "word"}
     word = {"word": st.column_config.TextColumn("word", max_chars=MOST_WORD, width=75)} if name == "x" else {}
-    st.markdown(f"${_TITLES[name]}$ {len(session[start])} × {len(numbers)}")
+    st.markdown(f"${MATRICES[name]}$ {len(session[start])} × {len(numbers)}")
     edited = st.data_editor(
         session[start], key=key, hide_index=True, column_config={**word, **numbers}, num_rows="fixed", width="content"
     )
@@ -136,11 +135,12 @@ def _frame(name: str, choice: StepsChoice) -> pd.DataFrame:
 def _taken(name: str, edited: pd.DataFrame, choice: StepsChoice) -> str | None:
     standard = EXAMPLES[choice.example]
     if name == "x":
-        words = tuple(str(word or "").replace("|", "/").strip() or "·" for word in edited["word"])
+        words = tuple("" if pd.isna(word) else str(word) for word in edited["word"])
+        words = tuple(word.replace("|", "/").strip() or "·" for word in words)
         state.choose(words="" if words == standard.words else "|".join(words))
         edited = edited.drop(columns="word")
     try:
-        values = checked(_TITLES[name], edited.to_numpy(dtype=np.float64))
+        values = checked(MATRICES[name], edited.to_numpy(dtype=np.float64))
     except BadMatrix as error:
         return str(error)
     same = np.array_equal(values, standard.matrices[name])
