@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 import viz.inside as pictures
-from models import Model, bundled
+from models import Model, bundled, trained
 from models.cost import Budget
 from models.inside import HeadInside, inside
 from ui import steps_state as state
@@ -23,6 +23,9 @@ def real_head() -> None:
     """Text to one head's queries, keys and values, to a score, a row of weights and an output."""
     model = _model()
     if model is None:
+        return
+    if model.card.modality != "text":
+        st.error(plain(f"{model.card.name} reads no sentences: choose a model of text, such as minilm."))
         return
     _controls(model)
     choice = state.chosen()
@@ -45,7 +48,7 @@ def _model() -> Model | None:
     with left:
         allowed = allowed_models()
         if allowed is None:
-            known = f"Bundled: {', '.join(bundled.NAMES)}. A hub id, or a folder that save_pretrained made."
+            known = f"Bundled: {', '.join((*bundled.NAMES, *trained.names()))}. A hub id, or a folder that save_pretrained made."
             st.text_input("Model: bundled name, hub id, or folder", key=session_key("model"), help=known)
         else:
             if choice.model not in allowed:
@@ -163,6 +166,8 @@ def _row(head: HeadInside, look: Look) -> None:
 
 def _output(head: HeadInside, look: Look) -> None:
     st.markdown("##### 3. What the head passes on: values, mixed by the weights")
+    with st.container(key="steps_working_output"):
+        st.latex(rf"o_{{{look.query}}} = \sum_j a_{{{look.query},j}} \, v_j")
     st.html(pictures.mixture(head, look))
     st.caption(
         "A strong weight on a short value moves little. The sum differs from what the model itself computed by at "

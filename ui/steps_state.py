@@ -187,6 +187,11 @@ def to_link(choice: StepsChoice) -> dict[str, str]:
     }
 
 
+def fits_link(choice: StepsChoice) -> bool:
+    """Return whether a link restores the whole choice."""
+    return all(len(_written(value)) <= MOST_CHARACTERS_IN_LINK for value in vars(choice).values())
+
+
 def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"

@@ -292,6 +292,13 @@ def test_long_texts_take_what_the_server_gives(monkeypatch):
     assert any("this server gives" in message for message in messages(run(part="head", text="A budget too small.")))
 
 
+def test_a_text_too_long_for_a_link_is_told():
+    app = run(part="head")
+    app.text_input(key="steps_text").set_value("a cat sat " * 300).run()
+    assert any("too long for a link" in caption.value for caption in app.caption)
+    assert "text" not in app.query_params
+
+
 def test_the_pages_keep_their_choices_apart():
     app = run(heads="2", query="1")
     app.switch_page("ui/pages/inspect.py").run()

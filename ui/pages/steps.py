@@ -50,6 +50,8 @@ def page() -> None:
     else:
         real_head()
     state.write_link()
+    if not state.fits_link(state.chosen()):
+        st.caption("What you wrote is too long for a link: the address restores everything but that.")
 
 
 page()
