@@ -48,7 +48,8 @@ def _model() -> Model | None:
     with left:
         allowed = allowed_models()
         if allowed is None:
-            known = f"Bundled: {', '.join((*bundled.NAMES, *trained.names()))}. A hub id, or a folder that save_pretrained made."
+            names = ", ".join((*bundled.NAMES, *trained.names()))
+            known = f"Bundled: {names}. A hub id, or a folder that save_pretrained made."
             st.text_input("Model: bundled name, hub id, or folder", key=session_key("model"), help=known)
         else:
             if choice.model not in allowed:
