@@ -68,7 +68,7 @@ def shifted(
 
 
 def _start_id(module: PreTrainedModel, name: str) -> int:
-    for config in (module.generation_config, module.config):
+    for config in (getattr(module, "generation_config", None), module.config):
         for key in ("decoder_start_token_id", "bos_token_id"):
             start = getattr(config, key, None)
             if start is not None:
