@@ -92,7 +92,7 @@ REVERSAL = Reversal(
     alphabet=_LETTERS,
     labels=_LETTERS,
     examples=("h e a d l i g h t", "s t r e s s e d", "a b c"),
-    settings=Settings(n_layers=2, steps=3000),
+    settings=Settings(n_layers=2, steps=6000),
     longest=18,
 )
 SORTING = Sorting(
