@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models.errors import BadSettings, BadTraining
+from models.errors import BadSettings, BadTraining, UnknownModel
 from models.tasks import Settings, Task, task_named
 
 log = logging.getLogger("headlight.models")
@@ -137,7 +137,7 @@ class Training:
             training._take(int(about["step"]), tensors)
         except FileNotFoundError as error:
             raise BadTraining(f"{folder} holds no training to go on with: start one first.") from error
-        except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, UnknownModel) as error:
             log.exception("resuming from %s", path)
             raise BadTraining(f"{path} is no checkpoint of this version: delete it and train again.") from error
         return training
