@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, growth, page, peers
+from benchmarks import device, extraction, growth, page, peers, scratch
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PARTS = ("extraction", "peers", "page", "growth", "device")
+PARTS = ("extraction", "scratch", "peers", "page", "growth", "device")
 
 
 def preface(where: str) -> str:
@@ -48,7 +48,7 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"only these, not written: {', '.join(PARTS)}")
-    parser.add_argument("--device", default="cpu", help="where models run in extraction, growth and device")
+    parser.add_argument("--device", default="cpu", help="where models run in extraction, scratch, growth and device")
     parser.add_argument("--peers", type=Path, default=PEERS, help="the folder that bring_peers.sh filled")
     chosen = parser.parse_args()
     where = chosen.device
@@ -60,6 +60,7 @@ def main() -> None:
     report = Report()
     works = {
         "extraction": partial(extraction.main, report, where),
+        "scratch": partial(scratch.main, report, where),
         "peers": partial(peers.main, report, chosen.peers),
         "page": partial(page.main, report),
         "growth": partial(growth.main, report, where),
