@@ -39,7 +39,7 @@ from models.scratch import (
 
 POSITIONS = ("sinusoidal", "learned", "rotary")
 # `no_type_check` below: transformers makes these dataclasses that take more than their fields, which the check of
-# named axes in the tests would refuse. Their values are checked by transformers itself.
+# named axes in the tests would refuse.
 
 
 @no_type_check

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.image_processing_utils import BaseImageProcessor
 
 from models import bundled
@@ -125,10 +125,15 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         notices=notices,
         modality="text" if images is None else "image",
         writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
-        task=module.config.task if isinstance(module.config, ScratchEncoderConfig) else "",
+        task=_task(module.config),
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
     return Model(module, card, costs, tokenizer=tokenizer, images=images)
+
+
+def _task(config: PreTrainedConfig) -> str:
+    """Return the name of the task that a model was trained on; a stranger's config.json may hold anything there."""
+    return config.task if isinstance(config, ScratchEncoderConfig) and isinstance(config.task, str) else ""
 
 
 def check_weights(module: PreTrainedModel, eager: Layers) -> None:
