@@ -1,0 +1,96 @@
+"""What is shipped: every task has a model, small, right on unseen samples, with a head that looks where it should."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+from analysis.truth import SOLVES, truth_scores
+from models import Model, load_model, trained
+from models.errors import UnknownModel
+from models.tasks import TASKS
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+UNSEEN = 500
+MOST_BYTES = 2_000_000
+LEAST_RIGHT = 0.99
+
+
+@cache
+def shipped(task: str) -> Model:
+    return load_model(f"scratch:{task}")
+
+
+def test_every_task_has_a_model():
+    assert set(trained.names()) == {f"scratch:{task}" for task in TASKS}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_shipped_model_is_small_and_proven(task):
+    card = shipped(task).card
+    assert (card.name, card.task, card.capture) == (f"scratch:{task}", task, "replayed")
+    assert card.proof <= 2e-6
+    assert card.notices == ()
+    folder = trained.folder(f"scratch:{task}")
+    assert (folder / "model.safetensors").stat().st_size < MOST_BYTES
+    record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert (record["task"], record["steps_taken"]) == (task, record["settings"]["steps"])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_shipped_model_is_right_on_unseen_samples(task):
+    """Other samples than those that its own record counts; of the digits there are only the 360 held-out pictures."""
+    model, found = shipped(task), TASKS[task]
+    with torch.inference_mode():
+        right = found.right(model.module, found.draw(Random("shipped"), UNSEEN, held_out=True))
+    assert len(right) == (360 if task == "digits" else UNSEEN)
+    assert float(right.float().mean()) >= LEAST_RIGHT
+
+
+@pytest.mark.parametrize("task", [name for name, task in TASKS.items() if task.has_truth])
+def test_a_head_of_a_shipped_model_looks_where_the_answer_is(task):
+    found = truth_scores(shipped(task))
+    assert found.scores.max() >= SOLVES
+    assert found.chance < 0.5
+
+
+def test_names_that_are_not_shipped():
+    for name in ("scratch:", "scratch:nothing", "scratch:../trained", "scratch:brackets/..", "scratch:" + "x" * 5000):
+        with pytest.raises(UnknownModel) as caught:
+            load_model(name)
+        told = str(caught.value)
+        assert told == f"No model is called {name[:80]!r}: the ones trained here are {', '.join(trained.names())}."
+    with pytest.raises(UnknownModel, match=r"^scratch:brackets has no revisions, only a hub id has"):
+        load_model("scratch:brackets", revision="main")
+
+
+def test_the_command_names_what_is_shipped(tmp_path):
+    command = [sys.executable, "-m", "viz", "heatmap", "--model", "scratch:nothing", "--text", "a b", "--layer", "0"]
+    command += ["--head", "0", "-o", str(tmp_path / "head.png")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"No model is called 'scratch:nothing': the ones trained here are {', '.join(trained.names())}.\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_folder_of_ones_own(task, tmp_path):
+    """What was trained elsewhere opens by its path, the task known; files that are no model do not disturb."""
+    folder = Path(shutil.copytree(trained.folder(f"scratch:{task}"), tmp_path / "mine"))
+    (folder / "frames").mkdir(exist_ok=True)
+    (folder / "frames" / "00000010.npz").write_bytes(b"")
+    (folder / "recording.npz").write_bytes(b"")
+    model = load_model(str(folder))
+    assert (model.card.name, model.card.task, model.card.capture) == ("mine", task, "replayed")
