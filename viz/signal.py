@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -152,7 +153,7 @@ def draw_signal(att: Attention, layer: int, head: int, look: Look) -> Figure:
     if np.isfinite(view.expected).any():
         axes.plot(view.position, view.expected, ":", lw=1, color=colours.TRUTH, label="mean of the phase")
     if view.truth.any():
-        rings = {"mfc": "none", "mec": colours.TRUTH, "mew": 1.6, "ms": 8, "ls": "none"}
+        rings: dict[str, Any] = {"mfc": "none", "mec": colours.TRUTH, "mew": 1.6, "ms": 8, "ls": "none"}
         axes.plot(view.position[view.truth], view.value[view.truth], "o", **rings, label="true places")
     axes.axvline(view.query, color=colours.MASKED, lw=0.8, ls="--")
     axes.set(ylim=(0, 100), xlabel="position", ylabel="value")
