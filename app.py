@@ -16,4 +16,5 @@ import viz  # noqa: E402, F401
 
 inspect = st.Page("ui/pages/inspect.py", title="Inspect", default=True)
 steps = st.Page("ui/pages/steps.py", title="Step by step", url_path="steps")
-st.navigation({"": [inspect], "Learn": [steps]}, position="top").run()
+watch = st.Page("ui/pages/watch.py", title="Watch it train", url_path="watch")
+st.navigation({"": [inspect], "Learn": [steps, watch]}, position="top").run()

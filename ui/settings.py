@@ -26,6 +26,8 @@ class NotAllowed(HeadlightError):
 ASK_SECONDS = 5.0
 # What the traces of all visitors may hold together, beyond the one that was asked for last.
 CACHE_BYTES = 3e9
+# Each takes a core for a minute or two.
+TRAININGS_AT_ONCE = 2
 
 
 def budget() -> Budget:
@@ -44,6 +46,12 @@ def cache_bytes() -> float:
     """Return what the traces in memory may take together (`HEADLIGHT_CACHE_BYTES`)."""
     n_bytes = _number("HEADLIGHT_CACHE_BYTES")
     return CACHE_BYTES if n_bytes is None else n_bytes
+
+
+def trainings_at_once() -> int:
+    """Return how many trainings may run at once over all visitors (`HEADLIGHT_TRAININGS`)."""
+    number = _number("HEADLIGHT_TRAININGS")
+    return TRAININGS_AT_ONCE if number is None else int(number)
 
 
 def _number(name: str) -> float | None:

@@ -13,6 +13,7 @@ from viz.browser import script, style
 
 _grid = st.components.v2.component("headlight_grid", css=style("grid"), js=script("grid"))
 _flow = st.components.v2.component("headlight_flow", css=style("flow"), js=script("flow"))
+_training = st.components.v2.component("headlight_training", css=style("training"), js=script("training"))
 # The grid's maps are bytes and would travel again with every selection; so the selection travels apart from them.
 _pointer = st.components.v2.component(
     "headlight_pointer",
@@ -44,3 +45,8 @@ def flow_graph(packed: bytes, on_lock: Callable[[str], None]) -> None:
             on_lock(str(token))
 
     _flow(key="flow", data=packed, on_locked_change=locked)
+
+
+def training_picture(packed: bytes, on_lacks: Callable[[], None]) -> None:
+    """Show a training; `on_lacks()` is called when the browser has missed frames, so that all are sent again."""
+    _training(key="training", data=packed, on_lacks_change=on_lacks)

@@ -11,19 +11,21 @@ from functools import cache
 from importlib.resources import files
 
 _HERE = files(__package__)
+# A picture of more than one subject: the files that its module is put together from.
+_PARTS = {"training": ("training_maps", "training_curves", "training")}
 # An exported file is inert: it may run what stands in it and ask nobody for anything.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
 
 @cache
 def script(name: str) -> str:
-    """Return the JavaScript module of a picture ("flow", "grid"), whole, with what it shares."""
-    return _read("shared.js") + _read(f"{name}.js")
+    """Return the JavaScript module of a picture ("flow", "grid", "training"), whole, with what it shares."""
+    return "".join(_read(f"{part}.js") for part in ("shared", *_PARTS.get(name, (name,))))
 
 
 @cache
 def style(name: str) -> str:
-    """Return the CSS of a picture ("flow", "grid", "page")."""
+    """Return the CSS of a picture ("flow", "grid", "training", "page")."""
     return _read(f"{name}.css")
 
 

@@ -1,0 +1,59 @@
+"""What the page "Watch it train" says of a task: what to look for, its loss, and the paper that it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_CROSS_ENTROPY = r"\mathcal{L} = -\frac{1}{n}\sum_{i=1}^{n} \log \mathrm{softmax}(z_i)_{y_i}"
+_SMOOTHED = (
+    r"\mathcal{L} = -\frac{1}{n}\sum_{i=1}^{n}\sum_{c} \tilde{y}_{ic} \log \mathrm{softmax}(z_i)_c,\quad "
+    r"\tilde{y}_{ic} = 0.95\,[c = y_i] + 0.005"
+)
+_SQUARED = r"\mathcal{L} = \frac{1}{n}\sum_{i=1}^{n} \frac{(\hat{x}_i - x_i)^2}{\sigma^2},\quad \sigma = 4"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """`watch`: what training shows; `loss`: its equation in TeX with what the letters mean; `paper`: name and link."""
+
+    watch: str
+    loss: str = _CROSS_ENTROPY
+    letters: str = "z are the logits of the n answers asked for, y the right ones; in nats"
+    paper: str = "Vaswani et al. 2017, Attention Is All You Need, section 5"
+    link: str = "https://arxiv.org/abs/1706.03762"
+
+
+_PLATEAU = "The loss stays on a plateau until a head finds the place, then falls within a few hundred steps."
+LESSONS = {
+    "previous": Lesson(
+        "At first every head looks everywhere; the loss falls as soon as one of them draws the line below the diagonal."
+    ),
+    "reversal": Lesson(_PLATEAU),
+    "sorting": Lesson("The easy places at both ends come first; the loss falls as the permutation gets sharp."),
+    "brackets": Lesson(
+        "First come pairs that stand side by side, the nested ones later; often the layers share the work."
+    ),
+    "recall": Lesson(
+        "The loss stays on a plateau, then drops at once: an induction head needs a head that looks one back first.",
+        paper="Olsson et al. 2022, In-context Learning and Induction Heads",
+        link="https://arxiv.org/abs/2209.11895",
+    ),
+    "agreement": Lesson(
+        "At first the nearest noun decides, which is often right; the loss falls again when a head finds the subject.",
+        paper="Linzen et al. 2016, Assessing the Ability of LSTMs to Learn Syntax-Sensitive Dependencies",
+        link="https://arxiv.org/abs/1611.01368",
+    ),
+    "dates": Lesson("The order of the digits comes first; months by name, which have to be looked up, come last."),
+    "digits": Lesson(
+        "From an even grey the heads draw together on strokes; different heads pick different parts of the digit.",
+        loss=_SMOOTHED,
+        letters="z are the logits of the ten digits, y the right one, smoothed; in nats",
+        paper="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words",
+        link="https://arxiv.org/abs/2010.11929",
+    ),
+    "series": Lesson(
+        "First the model says the mean; the loss falls when stripes appear, one for each earlier period.",
+        loss=_SQUARED,
+        letters="x is the signal without noise, x̂ what the model says, σ the noise; 1 is as good as a measurement",
+    ),
+}

@@ -1,0 +1,259 @@
+"""The page "Watch it train": a small transformer learns a task whose right attention is known, live or recorded."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+
+import models.trained
+from analysis.recording import RECORDING, Recording
+from models import HeadlightError
+from models.networks import POSITIONS
+from models.tasks import TASKS
+from ui import watching
+from ui.caches import log
+from ui.components import training_picture
+from ui.lessons import LESSONS
+from ui.plain import plain
+from ui.runs import visitor
+from ui.settings import allowed_models
+from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Training, Trainings
+from ui.watching import RANGES, RATES, WatchChoice
+from viz.training import frames_of, pack_frames, scene
+
+_STYLE = Path(__file__).parents[1] / "style.css"
+SHIPPED = Path(models.trained.__file__).parent
+# A running training is looked at so often, a resting one to say that its page is still open.
+LOOK_SECONDS, REST_SECONDS = 0.9, 30.0
+_NORM_NAMES = {"pre": "before each block (pre-norm)", "post": "after each block (post-norm, as in the paper)"}
+
+
+@st.cache_resource(show_spinner=False)
+def trainings() -> Trainings:
+    """Return the trainings of all visitors."""
+    return Trainings()
+
+
+@st.cache_resource(show_spinner=False, max_entries=len(TASKS))
+def shipped(path: Path, changed: float) -> Recording:
+    """Return a recording that comes with Headlight; `changed` is the file's time."""
+    del changed
+    return Recording.load(path)
+
+
+def page() -> None:
+    """Task and lesson, the controls, the picture."""
+    st.html(_STYLE)
+    notices = watching.restore()
+    st.markdown("### Watch it train: where heads look, from the first step to the last")
+    st.pills(
+        "Task",
+        tuple(TASKS),
+        key="watch task",
+        format_func=lambda name: TASKS[name].title,
+        on_change=_take_task,
+        label_visibility="collapsed",
+    )
+    choice = watching.chosen()
+    _lesson(choice.task)
+    for notice in notices:
+        st.warning(plain(notice), icon=":material/info:")
+    own = _own()
+    _controls(choice, own)
+    problem = st.session_state.pop("watch problem", None) or (own.problem if own and own.status == FAILED else None)
+    if problem:
+        st.error(plain(problem), icon=":material/error:")
+    status = own.status if own else ""
+    every = None if own is None else LOOK_SECONDS if status in (RUNNING, STOPPING) else REST_SECONDS
+    st.fragment(_picture, run_every=every)(choice.task, own, status)
+    _taking_away(choice, own)
+
+
+def _own() -> Training | None:
+    """Return the visitor's own training, if it is what is shown."""
+    training = trainings().of(visitor())
+    return training if st.session_state.get("watch shown") == "own" else None
+
+
+def _lesson(task: str) -> None:
+    lesson = LESSONS[task]
+    left, right = st.columns([6, 5], gap="medium", vertical_alignment="center")
+    left.markdown(
+        f"**The task.** {TASKS[task].rule}  \n**Where a head has to look.** {TASKS[task].looks}  \n"
+        f"**What training shows.** {lesson.watch}"
+    )
+    with right.container(gap="xxsmall"):
+        st.latex(lesson.loss)
+        st.caption(f"The loss: {lesson.letters}. [{lesson.paper}]({lesson.link})", text_alignment="center")
+
+
+def _controls(choice: WatchChoice, own: Training | None) -> None:
+    """Let the text, the settings and the course of a training be chosen."""
+    task = TASKS[choice.task]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        if task.has_truth:
+            st.text_input("Text to watch", key="watch text", help=f"For example {task.examples[-1]!r}.", width=420)
+        else:
+            st.text_input("Picture to watch, 0 to 359", key="watch text", help="None of them is trained on.", width=200)
+        status = own.status if own else ""
+        if status in (RUNNING, STOPPING):
+            st.button("Stop", key="watch stop", on_click=_stop, disabled=status == STOPPING, type="primary")
+        elif status in (STOPPED, FAILED):
+            st.button("Resume", key="watch resume", on_click=_resume, type="primary")
+        if status not in (RUNNING, STOPPING):
+            st.button(
+                "Start again" if own else "Start training",
+                key="watch start",
+                on_click=partial(_start, choice),
+                type="secondary" if status in (STOPPED, FAILED) else "primary",
+            )
+        if own is not None:
+            st.button("Back to the recording", key="watch back", on_click=_back)
+        elif (mine := trainings().of(visitor())) is not None:
+            name = TASKS[mine.order.task].title
+            st.button(f"To your training: {name}", key="watch own", on_click=_to_own, args=(mine.order.task,))
+    with st.expander("Settings of the training"):
+        _settings()
+
+
+def _settings() -> None:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        for name, title, step in (
+            ("seed", "Seed", 1),
+            ("layers", "Layers", 1),
+            ("heads", "Heads", 1),
+            ("width", "Width", 8),
+            ("steps", "Steps", 100),
+        ):
+            low, high = RANGES[name]
+            st.number_input(title, low, high, step=step, key=f"watch {name}", width=125)
+        st.number_input(
+            "Learning rate",
+            *RATES,
+            step=5e-4,
+            format="%.5f",
+            key="watch rate",
+            width=150,
+            help="The highest, reached after a tenth of the steps; then it falls to 0.",
+        )
+        st.selectbox("Positions", POSITIONS, key="watch positions", width=150)
+        st.selectbox("Layer norm", watching.NORMS, key="watch norm", format_func=_NORM_NAMES.__getitem__, width=330)
+
+
+def _picture(task: str, own: Training | None, status: str) -> None:
+    """Send what is new; a training that has come to another status concerns the rest of the page."""
+    if own is not None:
+        own.watch()
+        if own.status != status:
+            st.rerun()
+        frames = own.frames()
+        if frames:
+            settings, live = own.order.settings, status in (RUNNING, STOPPING)
+            st.markdown(f"##### Your training: {TASKS[task].title}, seed {settings.seed}")
+            _send(own.name, task, own.order.text, frames, settings.steps, live)
+            return
+        if status in (RUNNING, STOPPING):
+            st.info(
+                "The training starts in a process of its own, which takes some seconds.", icon=":material/hourglass:"
+            )
+    path = SHIPPED / task / RECORDING
+    if not path.exists():
+        if own is None:
+            st.info("There is no recording of this task here: press Start training, and watch it as it goes.")
+        return
+    recording = shipped(path, path.stat().st_mtime)
+    st.markdown(f"##### Recorded: {TASKS[task].title}, over {plain(recording.text)}")
+    name = f"{path.parent.name} {path.stat().st_mtime_ns}"
+    _send(name, task, recording.text, frames_of(recording), recording.steps_in_all, False)
+
+
+def _send(name, task, text, frames, steps, live) -> None:
+    session = st.session_state
+    sent_name, sent_step = session.get("watch sent") or ("", -1)
+    after = sent_step if sent_name == name else -1
+    packed = pack_frames(scene(TASKS[task], text), frames, key=name, steps=steps, after=after, live=live)
+    training_picture(packed, _send_all)
+    session["watch sent"] = (name, frames[-1].step)
+
+
+def _send_all() -> None:
+    st.session_state["watch sent"] = None
+
+
+def _taking_away(choice: WatchChoice, own: Training | None) -> None:
+    """Lead from the training to the trained model."""
+    with st.container(horizontal=True, gap="small"):
+        if own is not None and own.status == FINISHED:
+            st.download_button(
+                "Download the trained model",
+                own.model_zip,
+                f"headlight-{own.order.task}.zip",
+                "application/zip",
+                key="watch download",
+                help="Config, safetensors, tokenizer and training.json: unpack the folder and open it in Inspect.",
+                on_click="ignore",
+            )
+        name = f"{models.trained.PREFIX}{choice.task}"
+        allowed = allowed_models()
+        if name in models.trained.names() and (allowed is None or name in allowed):
+            text = {"text": choice.text} if TASKS[choice.task].has_truth else {}
+            st.link_button("Open the trained model in Inspect", f"./?{urlencode({'model': name, **text})}")
+
+
+# --- what the buttons do ----------------------------------------------------------------------------------------------
+
+
+def _start(choice: WatchChoice) -> None:
+    def start() -> None:
+        trainings().start(choice.order(), visitor())
+        st.session_state["watch shown"] = "own"
+
+    _tried(start, "starting a training")
+
+
+def _resume() -> None:
+    _tried(lambda: trainings().resume(visitor()), "resuming a training")
+
+
+def _tried(act, doing: str) -> None:
+    try:
+        act()
+    except HeadlightError as error:
+        log.info("%s: %s", doing, error)
+        st.session_state["watch problem"] = str(error)
+    except Exception:
+        log.exception("%s failed", doing)
+        st.session_state["watch problem"] = (
+            "Something went wrong that Headlight did not expect; the details are in the server's log. Start it again."
+        )
+
+
+def _stop() -> None:
+    training = trainings().of(visitor())
+    if training is not None:
+        training.stop()
+
+
+def _back() -> None:
+    _stop()
+    st.session_state["watch shown"] = "recorded"
+
+
+def _to_own(task: str) -> None:
+    watching.begin(task)
+    st.session_state["watch shown"] = "own"
+
+
+def _take_task() -> None:
+    task = st.session_state["watch task"]
+    if task is None:  # a click on the chosen task
+        st.session_state["watch task"] = st.session_state["watch choice"].task
+        return
+    _back()
+    watching.begin(task)
+
+
+page()

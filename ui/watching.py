@@ -1,0 +1,168 @@
+"""What a visitor chose on the page "Watch it train": restored from the address and written back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import streamlit as st
+
+from models.networks import POSITIONS
+from models.tasks import TASKS
+from ui.settings import MOST_CHARACTERS_IN_LINK
+from ui.trainings import LONGEST_TEXT, Order, ordered
+
+DEFAULT_TASK = "previous"
+NORMS = ("pre", "post")
+# What a page of this size can show, and a small server train while somebody waits.
+RANGES = {
+    "seed": (0, 2**32 - 1),
+    "layers": (1, 6),
+    "heads": (1, 8),
+    "width": (8, 128),
+    "steps": (20, 10_000),
+}
+RATES = (1e-5, 0.1)
+_OF_TASK = ("layers", "heads", "width", "steps", "rate", "positions", "norm", "seed", "text")
+
+
+@dataclass(frozen=True)
+class WatchChoice:
+    """The state of the page. Every field is a URL parameter of the same name, and with "watch " before it a key."""
+
+    task: str
+    text: str
+    seed: int
+    layers: int
+    heads: int
+    width: int
+    steps: int
+    rate: float
+    positions: str
+    norm: str
+
+    def order(self) -> Order:
+        """Return what is to be trained.
+
+        Raises:
+            HeadlightError: the settings make no network, or the task cannot read the text, in one sentence.
+        """
+        return ordered(
+            self.task,
+            self.text,
+            seed=self.seed,
+            n_layers=self.layers,
+            n_heads=self.heads,
+            d_model=self.width,
+            d_feedforward=4 * self.width,
+            steps=self.steps,
+            learning_rate=self.rate,
+            positions=self.positions,
+            norm_first=self.norm == "pre",
+        )
+
+
+NAMES = tuple(field.name for field in fields(WatchChoice))
+
+
+def standard(task: str) -> WatchChoice:
+    """Return the choice with which a task is shown first: its own settings and its first example."""
+    settings = TASKS[task].settings
+    return WatchChoice(
+        task,
+        TASKS[task].examples[0] if TASKS[task].examples else "0",
+        settings.seed,
+        settings.n_layers,
+        settings.n_heads,
+        settings.d_model,
+        settings.steps,
+        settings.learning_rate,
+        settings.positions,
+        "pre" if settings.norm_first else "post",
+    )
+
+
+def from_link(parameters: Mapping[str, str]) -> tuple[WatchChoice, list[str]]:
+    """Return the choice that a link describes, and one sentence for each parameter that is ignored."""
+    task, notices = parameters.get("task", DEFAULT_TASK), []
+    if task not in TASKS:
+        notices.append(f"The link's task is ignored: {task[:40]!r} is none of {', '.join(TASKS)}.")
+        task = DEFAULT_TASK
+    choice = standard(task)
+    for name in _OF_TASK:
+        if name in parameters:
+            try:
+                choice = replace(choice, **{name: _parsed(name, parameters[name])})
+            except ValueError as error:
+                notices.append(f"The link's {name} is ignored: {error}.")
+    return choice, notices
+
+
+def _parsed(name: str, value: str) -> Any:
+    if name in RANGES:
+        low, high = RANGES[name]
+        if not (value.isascii() and value.isdigit() and len(value) < 12 and low <= int(value) <= high):
+            raise ValueError(f"{value[:40]!r} is no number from {low:,} to {high:,}")
+        return int(value)
+    if name == "rate":
+        try:
+            rate = float(value) if len(value) < 20 else float("nan")
+        except ValueError:
+            rate = float("nan")
+        if not RATES[0] <= rate <= RATES[1]:
+            raise ValueError(f"{value[:40]!r} is no learning rate from {RATES[0]:g} to {RATES[1]:g}")
+        return rate
+    if name in ("positions", "norm"):
+        among = POSITIONS if name == "positions" else NORMS
+        if value not in among:
+            raise ValueError(f"{value[:40]!r} is none of {', '.join(among)}")
+    elif len(value) > LONGEST_TEXT:
+        raise ValueError(f"it has {len(value):,} characters, and {LONGEST_TEXT} are the most")
+    return value
+
+
+def to_link(choice: WatchChoice) -> dict[str, str]:
+    """Return the parameters of a link that restores a choice: the task, and what differs from its own settings."""
+    own = standard(choice.task)
+    parameters = {"task": choice.task}
+    for name in _OF_TASK:
+        value = getattr(choice, name)
+        if value != getattr(own, name):
+            parameters[name] = f"{value:g}" if isinstance(value, float) else str(value)
+    return {name: value for name, value in parameters.items() if len(value) <= MOST_CHARACTERS_IN_LINK}
+
+
+def restore() -> list[str]:
+    """Put the link's choice into the session, once; return one sentence for each parameter that was ignored.
+
+    Later runs keep the choice, also after a visit to another page, which drops the state of this page's widgets.
+    """
+    state = st.session_state
+    if "watch choice" not in state:
+        state["watch choice"], state["watch notices"] = from_link(st.query_params.to_dict())
+    for name in NAMES:
+        if state.get(_key(name)) is None:
+            state[_key(name)] = getattr(state["watch choice"], name)
+        state[_key(name)] = state[_key(name)]
+    return state["watch notices"]
+
+
+def chosen() -> WatchChoice:
+    """Return the session's present choice, and write it into the address."""
+    choice = WatchChoice(**{name: st.session_state[_key(name)] for name in NAMES})
+    st.session_state["watch choice"] = choice
+    if st.query_params.to_dict() != (parameters := to_link(choice)):
+        st.query_params.from_dict(parameters)
+    return choice
+
+
+def begin(task: str) -> None:
+    """Choose a task with its own settings."""
+    for name in NAMES:
+        st.session_state[_key(name)] = getattr(standard(task), name)
+    st.session_state["watch notices"] = []
+
+
+def _key(name: str) -> str:
+    return f"watch {name}"
