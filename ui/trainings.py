@@ -23,7 +23,7 @@ from pathlib import Path
 from time import monotonic
 from uuid import uuid4
 
-from analysis.recording import EVERY, FRAMES, RECORDING, Frame, read_frames
+from analysis.recording import EVERY, RECORDING, Frame, read_frames
 from models.errors import HeadlightError, NoText
 from models.tasks import Settings, task_named
 from models.training import CHECKPOINT, changed
@@ -42,8 +42,10 @@ GRACE_SECONDS = 20.0
 LOOK_SECONDS = 1.0
 MOST_FRAMES = 400
 # Beneath every page: a step more or less a second is nothing, a page that answers late is.
-LOWER_PRIORITY = 10
+LOWER_PRIORITY = 5
 LONGEST_TEXT = 400
+# Handwritten digits that are never trained on (models.tasks.digits).
+PICTURES = 360
 _ROOT = Path(__file__).parents[1]
 _LOG = "log.txt"
 
@@ -92,6 +94,8 @@ def ordered(name: str, text: str, **values: object) -> Order:
         raise NoText(f"The text has {len(text):,} characters: choose one of {LONGEST_TEXT} at most.")
     if task.has_truth:
         task.watched(text)
+    elif not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) < PICTURES):
+        raise NoText(f"Choose a picture by a number from 0 to {PICTURES - 1}, not {text[:40]!r}.")
     return Order(name, text, settings)
 
 
@@ -310,6 +314,3 @@ class Trainings:
             resting = [(t.unwatched, visitor) for visitor, t in self._of.items() if t.status not in (RUNNING, STOPPING)]
             for _, visitor in sorted(resting, reverse=True)[: max(0, len(resting) - MOST_KEPT)]:
                 self.put_away(visitor)
-
-
-__all__ = ["FRAMES", "Order", "Training", "Trainings", "ordered"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,13 @@ MOST_AT_ONCE = 900_000
 _DARKEST_PATCH = 0.15
 # Every n-th of them is not trained on (models.tasks.digits), so that a number names a picture that is new.
 _PICTURES_APART = 5
+
+
+class _Name(NamedTuple):
+    """What a row or a column is called, and whether the model's own reader added it."""
+
+    text: str
+    special: bool
 
 
 def frames_of(recording: Recording) -> list[Frame]:
@@ -66,12 +73,13 @@ def scene(task: Task, text: str) -> dict[str, Any]:
         }
     solution = task.solve(text)
     assert solution is not None, text
-    pieces: list[list[str | bool]] = [[piece, False] for piece in task.pieces(text)]
+    pieces = [_Name(piece, False) for piece in task.pieces(text)]
+    start, end = _Name(START, True), _Name(END, True)
     if task.kind == "cross":
-        keys = [*pieces, [END, True]]
-        queries = [[START, True], *([answer, False] for answer in solution.answers[:-1])]
+        keys = [*pieces, end]
+        queries = [start, *(_Name(answer, False) for answer in solution.answers[:-1])]
     else:
-        queries = keys = [[START, True], *pieces, [END, True]]
+        queries = keys = [start, *pieces, end]
     rows = task.watched_queries(text)
     about |= {
         "queries": [queries[row] for row in rows],
@@ -79,7 +87,7 @@ def scene(task: Task, text: str) -> dict[str, Any]:
         "truth": [[place, key] for place, row in enumerate(rows) for key in sorted(solution.truth[row])],
     }
     if task.name == "series":
-        known = [float(piece) if piece.isdigit() else None for piece, _ in keys]
+        known = [float(key.text) if key.text.isdigit() else None for key in keys]
         expected = [float(answer) if answer else None for answer in solution.answers]
         about |= {"form": "signal", "signal": known, "expected": expected, "places": rows}
     return about
@@ -117,7 +125,7 @@ def pack_frames(
     new = thinned(new, MOST_AT_ONCE if after < 0 else MOST_IN_UPDATE)
     shape = list(new[0].maps.shape) if new else []
     header = about | {"key": key, "steps": steps, "after": after, "live": live, "shape": shape, "outline": SELECTED}
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "step": np.array([frame.step for frame in new], dtype=np.float32),
         "loss": np.array([frame.loss for frame in new], dtype=np.float32),
         "accuracy": np.array([frame.accuracy for frame in new], dtype=np.float32),

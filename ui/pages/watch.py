@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
@@ -9,7 +11,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 import models.trained
-from analysis.recording import RECORDING, Recording
+from analysis.recording import RECORDING, Frame, Recording
 from models import HeadlightError
 from models.networks import POSITIONS
 from models.tasks import TASKS
@@ -20,7 +22,7 @@ from ui.lessons import LESSONS
 from ui.plain import plain
 from ui.runs import visitor
 from ui.settings import allowed_models
-from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Training, Trainings
+from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, Trainings
 from ui.watching import RANGES, RATES, WatchChoice
 from viz.training import frames_of, pack_frames, scene
 
@@ -28,6 +30,13 @@ _STYLE = Path(__file__).parents[1] / "style.css"
 SHIPPED = Path(models.trained.__file__).parent
 # A running training is looked at so often, a resting one to say that its page is still open.
 LOOK_SECONDS, REST_SECONDS = 0.9, 30.0
+_CALLED = {
+    RUNNING: "running",
+    STOPPING: "stopping",
+    STOPPED: "stopped",
+    FINISHED: "finished",
+    FAILED: "ended unexpectedly",
+}
 _NORM_NAMES = {"pre": "before each block (pre-norm)", "post": "after each block (post-norm, as in the paper)"}
 
 
@@ -149,32 +158,35 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         own.watch()
         if own.status != status:
             st.rerun()
-        frames = own.frames()
-        if frames:
-            settings, live = own.order.settings, status in (RUNNING, STOPPING)
-            st.markdown(f"##### Your training: {TASKS[task].title}, seed {settings.seed}")
-            _send(own.name, task, own.order.text, frames, settings.steps, live)
+        if frames := own.frames():
+            title = f"##### Your training: {TASKS[task].title}, seed {own.order.settings.seed}, {_CALLED[status]}"
+            st.markdown(title)
+            _send(own.name, own.order, frames, live=status in (RUNNING, STOPPING))
             return
-        if status in (RUNNING, STOPPING):
-            st.info(
-                "The training starts in a process of its own, which takes some seconds.", icon=":material/hourglass:"
-            )
+    starting = ". Your training starts, which takes some seconds …" if own is not None and status == RUNNING else ""
     path = SHIPPED / task / RECORDING
     if not path.exists():
-        if own is None:
-            st.info("There is no recording of this task here: press Start training, and watch it as it goes.")
+        missing = "There is no recording of this task here: press Start training, and watch it as it goes."
+        st.info(starting.removeprefix(". ") or missing)
         return
     recording = shipped(path, path.stat().st_mtime)
-    st.markdown(f"##### Recorded: {TASKS[task].title}, over {plain(recording.text)}")
-    name = f"{path.parent.name} {path.stat().st_mtime_ns}"
-    _send(name, task, recording.text, frames_of(recording), recording.steps_in_all, False)
+    st.markdown(f"##### Recorded: {TASKS[task].title}{starting}")
+    settings = replace(TASKS[task].settings, steps=recording.steps_in_all)
+    name = f"{task} {path.stat().st_mtime_ns}"
+    _send(name, Order(task, recording.text, settings), frames_of(recording), live=False)
 
 
-def _send(name, task, text, frames, steps, live) -> None:
+def _send(name: str, order: Order, frames: list[Frame], *, live: bool) -> None:
     session = st.session_state
     sent_name, sent_step = session.get("watch sent") or ("", -1)
-    after = sent_step if sent_name == name else -1
-    packed = pack_frames(scene(TASKS[task], text), frames, key=name, steps=steps, after=after, live=live)
+    packed = pack_frames(
+        scene(TASKS[order.task], order.text),
+        frames,
+        key=name,
+        steps=order.settings.steps,
+        after=sent_step if sent_name == name else -1,
+        live=live,
+    )
     training_picture(packed, _send_all)
     session["watch sent"] = (name, frames[-1].step)
 
@@ -218,7 +230,7 @@ def _resume() -> None:
     _tried(lambda: trainings().resume(visitor()), "resuming a training")
 
 
-def _tried(act, doing: str) -> None:
+def _tried(act: Callable[[], None], doing: str) -> None:
     try:
         act()
     except HeadlightError as error:
