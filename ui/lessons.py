@@ -45,7 +45,7 @@ LESSONS = {
     ),
     "dates": Lesson("The order of the digits comes first; months by name, which have to be looked up, come last."),
     "digits": Lesson(
-        "From an even grey the heads draw together on strokes; different heads pick different parts of the digit.",
+        "Heads that look everywhere draw together on strokes, each on another part of the digit.",
         loss=_SMOOTHED,
         letters="z are the logits of the ten digits, y the right one, smoothed; in nats",
         paper="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words",
@@ -54,6 +54,6 @@ LESSONS = {
     "series": Lesson(
         "First the model says the mean; the loss falls when stripes appear, one for each earlier period.",
         loss=_SQUARED,
-        letters="x is the signal without noise, x̂ what the model says, σ the noise; 1 is as good as a measurement",
+        letters="x is the next value without noise, x̂ what is said, σ the noise; 1 is as good as a measurement",
     ),
 }

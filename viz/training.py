@@ -13,7 +13,7 @@ import numpy as np
 from analysis.recording import WATCHED, Frame, Recording
 from analysis.truth import SOLVES, chance
 from models.tasks import Task, task_named
-from models.tasks.digits import SIDE, picture
+from models.tasks.digits import SIDE, unseen_picture
 from models.tasks.task import END, START
 from viz import colours
 from viz.grid import SELECTED
@@ -24,9 +24,7 @@ MOST_IN_UPDATE = 120_000
 # Bytes of a whole recording, which is sent once.
 MOST_AT_ONCE = 900_000
 # The weight of the darkest colour where a query looks at many patches at once, each a little.
-_DARKEST_PATCH = 0.15
-# Every n-th of them is not trained on (models.tasks.digits), so that a number names a picture that is new.
-_PICTURES_APART = 5
+_DARKEST_PATCH = 0.5
 
 
 class _Name(NamedTuple):
@@ -46,31 +44,15 @@ def frames_of(recording: Recording) -> list[Frame]:
     ]
 
 
-def scene(task: Task, text: str) -> dict[str, Any]:
-    """Return what a picture of a task over a text shows beside the maps.
+def scene(task: Task, text: str, n_key: int) -> dict[str, Any]:
+    """Return what a picture of a task over a text shows beside the maps, which have `n_key` columns.
 
     `queries` and `keys` are [name, special], in the order of the maps' rows and columns; `truth` the right cells as
     [row, key]; `chance` the truth score of a head that looks anywhere, None where no truth is known.
     """
-    about: dict[str, Any] = {
-        "title": task.title,
-        "solves": SOLVES,
-        "chance": chance_level(task.name),
-        "darkest": 1.0,
-        "form": "maps",
-        "truth": [],
-    }
+    about = {"title": task.title, "solves": SOLVES, "chance": chance_level(task.name), "darkest": 1.0}
     if not task.has_truth:
-        number = int(text or 0)
-        patches = [[f"row {place // SIDE}, column {place % SIDE}", False] for place in range(SIDE * SIDE)]
-        return about | {
-            "form": "picture",
-            "darkest": _DARKEST_PATCH,
-            "side": SIDE,
-            "picture": picture(_PICTURES_APART * number).flatten().tolist(),
-            "queries": [["the class token", True]],
-            "keys": [["the class token", True], *patches],
-        }
+        return about | _picture(int(text or 0), n_key)
     solution = task.solve(text)
     assert solution is not None, text
     pieces = [_Name(piece, False) for piece in task.pieces(text)]
@@ -79,18 +61,36 @@ def scene(task: Task, text: str) -> dict[str, Any]:
         keys = [*pieces, end]
         queries = [start, *(_Name(answer, False) for answer in solution.answers[:-1])]
     else:
-        queries = keys = [start, *pieces, end]
+        queries = keys = [start, *pieces] if task.kind == "decoder" else [start, *pieces, end]
     rows = task.watched_queries(text)
     about |= {
+        "form": "maps",
         "queries": [queries[row] for row in rows],
         "keys": keys,
         "truth": [[place, key] for place, row in enumerate(rows) for key in sorted(solution.truth[row])],
     }
-    if task.name == "series":
-        known = [float(key.text) if key.text.isdigit() else None for key in keys]
-        expected = [float(answer) if answer else None for answer in solution.answers]
-        about |= {"form": "signal", "signal": known, "expected": expected, "places": rows}
+    if all(piece.text.isdecimal() for piece in pieces):
+        values = [None if key.special else float(key.text) for key in keys]
+        # What is said at a place is the value of the next one.
+        clean = [None, *(float(answer) if answer else None for answer in solution.answers[:-1])]
+        about |= {"form": "signal", "signal": values, "clean": clean}
     return about
+
+
+def _picture(number: int, n_key: int) -> dict[str, Any]:
+    """Return the scene of a picture that is read as patches, by the class token alone."""
+    across = math.isqrt(n_key - 1)
+    patches = [_Name(f"row {place // across}, column {place % across}", False) for place in range(n_key - 1)]
+    own = _Name("the class token", True)
+    return {
+        "form": "picture",
+        "darkest": _DARKEST_PATCH,
+        "side": SIDE,
+        "picture": unseen_picture(number).flatten().tolist(),
+        "queries": [own],
+        "keys": [own, *patches],
+        "truth": [],
+    }
 
 
 @cache
@@ -108,33 +108,32 @@ def chance_level(name: str) -> float | None:
     return by_chance / n_asked
 
 
-def pack_frames(
-    about: dict[str, Any], frames: Sequence[Frame], *, key: str, steps: int, after: int = -1, live: bool = False
-) -> bytes:
+def pack_scene(about: dict[str, Any], *, key: str, steps: int) -> bytes:
+    """Return the scene of the training that is called `key` and ends after so many steps, with the colours."""
+    header = about | {"key": key, "steps": steps, "outline": SELECTED}
+    return pack(header, {"light": colours.table("blues"), "dark": colours.table("night")})
+
+
+def pack_frames(frames: Sequence[Frame], *, key: str, after: int = -1, live: bool = False) -> bytes:
     """Return frames later than the step `after` as bytes, at most `MOST_IN_UPDATE` (`MOST_AT_ONCE` from the start).
 
     Args:
-        about: the scene.
         frames: all frames there are, oldest first.
         key: the training's name; frames of one name come together in the browser.
-        steps: where the training ends.
         after: the step of the last frame that the browser has, -1 if it has none.
         live: whether more will come.
     """
     new = [frame for frame in frames if frame.step > after]
     new = thinned(new, MOST_AT_ONCE if after < 0 else MOST_IN_UPDATE)
-    shape = list(new[0].maps.shape) if new else []
-    header = about | {"key": key, "steps": steps, "after": after, "live": live, "shape": shape, "outline": SELECTED}
+    shape = list(frames[0].maps.shape) if frames else []
     arrays: dict[str, np.ndarray] = {
         "step": np.array([frame.step for frame in new], dtype=np.float32),
         "loss": np.array([frame.loss for frame in new], dtype=np.float32),
         "accuracy": np.array([frame.accuracy for frame in new], dtype=np.float32),
         "scores": np.array([frame.scores for frame in new], dtype=np.float32),
         "maps": np.array([frame.maps for frame in new], dtype=np.uint8),
-        "light": colours.table("blues"),
-        "dark": colours.table("night"),
     }
-    return pack(header, arrays)
+    return pack({"key": key, "after": after, "live": live, "shape": shape}, arrays)
 
 
 def thinned(frames: Sequence[Frame], most_bytes: int) -> list[Frame]:

@@ -14,6 +14,15 @@ from viz.browser import script, style
 _grid = st.components.v2.component("headlight_grid", css=style("grid"), js=script("grid"))
 _flow = st.components.v2.component("headlight_flow", css=style("flow"), js=script("flow"))
 _training = st.components.v2.component("headlight_training", css=style("training"), js=script("training"))
+# Likewise the frames of a training: some come every second, and the picture's code and scene need not.
+_frames = st.components.v2.component(
+    "headlight_frames",
+    js="""export default function ({ data }) {
+  if (data === window.headlightFrames) return;
+  window.headlightFrames = data;
+  window.dispatchEvent(new CustomEvent("headlight-frames", { detail: data }));
+}""",
+)
 # The grid's maps are bytes and would travel again with every selection; so the selection travels apart from them.
 _pointer = st.components.v2.component(
     "headlight_pointer",
@@ -47,6 +56,7 @@ def flow_graph(packed: bytes, on_lock: Callable[[str], None]) -> None:
     _flow(key="flow", data=packed, on_locked_change=locked)
 
 
-def training_picture(packed: bytes, on_lacks: Callable[[], None]) -> None:
+def training_picture(scene: bytes, frames: bytes, on_lacks: Callable[[], None]) -> None:
     """Show a training; `on_lacks()` is called when the browser has missed frames, so that all are sent again."""
-    _training(key="training", data=packed, on_lacks_change=on_lacks)
+    _training(key="training", data=scene, on_lacks_change=on_lacks)
+    _frames(key="training frames", data=frames, height=1)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -24,7 +25,7 @@ from ui.runs import visitor
 from ui.settings import allowed_models
 from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, Trainings
 from ui.watching import RANGES, RATES, WatchChoice
-from viz.training import frames_of, pack_frames, scene
+from viz.training import frames_of, pack_frames, pack_scene, scene
 
 _STYLE = Path(__file__).parents[1] / "style.css"
 SHIPPED = Path(models.trained.__file__).parent
@@ -51,6 +52,12 @@ def shipped(path: Path, changed: float) -> Recording:
     """Return a recording that comes with Headlight; `changed` is the file's time."""
     del changed
     return Recording.load(path)
+
+
+@st.cache_data(show_spinner="Opening the recording …", max_entries=50)
+def seen(task: str, text: str, n_key: int) -> dict[str, Any]:
+    """Return the scene of a task over a text, whose maps have so many columns."""
+    return scene(TASKS[task], text, n_key)
 
 
 def page() -> None:
@@ -124,11 +131,12 @@ def _controls(choice: WatchChoice, own: Training | None) -> None:
         elif (mine := trainings().of(visitor())) is not None:
             name = TASKS[mine.order.task].title
             st.button(f"To your training: {name}", key="watch own", on_click=_to_own, args=(mine.order.task,))
-    with st.expander("Settings of the training"):
-        _settings()
+        with st.popover("Settings", width=130):
+            _settings()
 
 
 def _settings() -> None:
+    """Let sizes and the course of the optimiser be chosen; they hold from the next start on."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for name, title, step in (
             ("seed", "Seed", 1),
@@ -138,7 +146,7 @@ def _settings() -> None:
             ("steps", "Steps", 100),
         ):
             low, high = RANGES[name]
-            st.number_input(title, low, high, step=step, key=f"watch {name}", width=125)
+            st.number_input(title, low, high, step=step, key=f"watch {name}", width=140)
         st.number_input(
             "Learning rate",
             *RATES,
@@ -171,6 +179,8 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         return
     recording = shipped(path, path.stat().st_mtime)
     st.markdown(f"##### Recorded: {TASKS[task].title}{starting}")
+    if own is None and watching.chosen().text not in (recording.text, recording.text or "0"):
+        st.caption("The recording is over its own text: Start training watches yours.")
     settings = replace(TASKS[task].settings, steps=recording.steps_in_all)
     name = f"{task} {path.stat().st_mtime_ns}"
     _send(name, Order(task, recording.text, settings), frames_of(recording), live=False)
@@ -179,15 +189,12 @@ def _picture(task: str, own: Training | None, status: str) -> None:
 def _send(name: str, order: Order, frames: list[Frame], *, live: bool) -> None:
     session = st.session_state
     sent_name, sent_step = session.get("watch sent") or ("", -1)
-    packed = pack_frames(
-        scene(TASKS[order.task], order.text),
-        frames,
-        key=name,
-        steps=order.settings.steps,
-        after=sent_step if sent_name == name else -1,
-        live=live,
+    about = seen(order.task, order.text, frames[0].maps.shape[-1])
+    training_picture(
+        pack_scene(about, key=name, steps=order.settings.steps),
+        pack_frames(frames, key=name, after=sent_step if sent_name == name else -1, live=live),
+        _send_all,
     )
-    training_picture(packed, _send_all)
     session["watch sent"] = (name, frames[-1].step)
 
 

@@ -5,7 +5,7 @@ const FRAME_MS = 110, SLOWEST_MS = 260, KEPT_TRAININGS = 3;
 export default function ({ data, parentElement, setTriggerValue }) {
   const picture = parentElement.trainingPicture ?? (parentElement.trainingPicture = new TrainingPicture(parentElement));
   picture.ask = (key) => setTriggerValue("lacks", key);
-  picture.take(data);
+  picture.open(data);
   return () => {
     picture.end();
     delete parentElement.trainingPicture;
@@ -51,6 +51,9 @@ class TrainingPicture {
     this.playing = false;
     this.following = false;
     this.redraw = oncePerFrame(() => this.draw());
+    // Frames arrive apart from the picture (ui/components), so that its code and scene are sent once.
+    this.follow = (event) => this.take(event.detail);
+    window.addEventListener("headlight-frames", this.follow);
     this.stopWatching = watch(this.root, this.redraw);
     this.button.addEventListener("click", () => this.toggle());
     this.range.addEventListener("input", () => this.scrub(Number(this.range.value)));
@@ -60,25 +63,30 @@ class TrainingPicture {
     this.maps.canvas.addEventListener("pointerleave", () => this.hover(null));
   }
 
-  /** Take a message: the scene, and the frames that are later than those of the message before. */
-  take(bytes) {
-    if (!bytes || bytes === this.bytes) return;
+  /** Show another training: its scene, and the frames that have come for it. */
+  open(bytes) {
+    if (sameBytes(bytes, this.bytes)) return;
     this.bytes = bytes;
     const { header, arrays } = unpack(bytes);
+    this.about = { ...header, ...arrays };
+    this.take(window.headlightFrames);
+  }
+
+  /** Take the frames that are later than those of the message before. */
+  take(bytes) {
+    if (!bytes) return;
+    const { header, arrays } = unpack(bytes);
+    if (header.key !== this.about?.key) return; // its scene is on the way
     const frames = framesOf(header.key);
-    const fresh = this.scene?.key !== header.key;
-    if (header.after > (frames.at(-1)?.step ?? -1)) {
-      // A message was lost, or this page was opened anew: the server sends the whole again.
-      this.ask(header.key);
-      if (!frames.length) return;
-    }
+    // A message was lost, or this page was opened anew: the server sends the whole again.
+    if (header.after > (frames.at(-1)?.step ?? -1)) this.ask(header.key);
     this.append(frames, header, arrays);
     if (!frames.length) return;
-    const shape = frames[0].shape;
-    const resumed = header.live && this.scene && !this.scene.live && this.shown === this.frames.length - 1;
-    this.scene = { ...header, shape, light: arrays.light, dark: arrays.dark };
+    const before = this.scene;
+    const resumed = before?.key === header.key && header.live && !before.live && this.shown === this.frames.length - 1;
+    this.scene = { ...this.about, shape: header.shape, live: header.live };
     this.frames = frames;
-    if (fresh) this.begin();
+    if (before?.key !== header.key) this.begin();
     else if (resumed) this.following = true;
     this.root.dataset.frames = frames.length;
     this.root.dataset.key = header.key;
@@ -90,7 +98,6 @@ class TrainingPicture {
   }
 
   append(frames, header, { step, loss, accuracy, scores, maps }) {
-    if (!step.length) return;
     const [layers, heads, rows, columns] = header.shape, cells = layers * heads * rows * columns;
     const last = frames.at(-1)?.step ?? -1;
     for (let place = 0; place < step.length; place++) {
@@ -99,7 +106,6 @@ class TrainingPicture {
         step: step[place],
         loss: loss[place],
         accuracy: accuracy[place],
-        shape: header.shape,
         scores: scores.slice(place * layers * heads, (place + 1) * layers * heads),
         maps: maps.slice(place * cells, (place + 1) * cells),
       });
@@ -232,8 +238,7 @@ class TrainingPicture {
       const name = ([text, special], place) => (special ? text : this.scene.form === "picture" ? text : `“${text}” (${place})`);
       const weight = frame.maps[this.maps.at(layer, head, query, key)] / 255;
       const right = this.scene.truth.some(([row, column]) => row === query && column === key);
-      const place = this.scene.places?.[query] ?? query;
-      this.hovered.textContent = `Layer ${layer}, head ${head}: ${name(this.scene.queries[query], place)} looks at ` +
+      this.hovered.textContent = `Layer ${layer}, head ${head}: ${name(this.scene.queries[query], query)} looks at ` +
         `${name(this.scene.keys[key], key)} with weight ${weight.toFixed(2)}${right ? ", a right place" : ""}`;
     } else {
       const chance = this.scene?.chance;
@@ -248,7 +253,6 @@ class TrainingPicture {
   draw() {
     const frame = this.frames[this.shown];
     if (!frame || !this.scene) return;
-    this.root.classList.toggle("training-wide", this.scene.form === "signal");
     this.maps.draw(this.left.clientWidth, this.scene, frame, this.truth.checked);
     if (this.cell) this.keepHover(frame);
     this.curves.draw(this.right.clientWidth, 300, this.scene, this.frames, this.shown);
@@ -265,6 +269,7 @@ class TrainingPicture {
   end() {
     clearTimeout(this.timer);
     this.stopWatching();
+    window.removeEventListener("headlight-frames", this.follow);
     this.root.remove();
   }
 }

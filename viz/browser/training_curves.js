@@ -45,11 +45,12 @@ class TrainingCurves {
     }
   }
 
-  /** A log axis from below the least to above the largest loss, with a tick at 1, 2 and 5 of every power of ten. */
+  /** A log axis from below the least to above the largest loss; ticks at powers of ten, between them too if these are few. */
   losses(frames) {
     const found = frames.map((frame) => frame.loss).filter((loss) => loss > 0);
-    const low = Math.log10(Math.max(1e-6, Math.min(...found, 1)) * 0.8);
-    const high = Math.log10(Math.max(...found, 1) * 1.25);
+    const highest = Math.max(...found, 1e-6) * 1.25;
+    // At least half a power of ten, so that the noise of the first steps does not fill the axis.
+    const low = Math.log10(Math.max(1e-6, Math.min(...found, highest / 4) * 0.8)), high = Math.log10(highest);
     const ticks = [];
     for (let power = Math.floor(low); power <= high; power++) {
       for (const digit of high - low > 1.6 ? [1] : [1, 2, 5]) {

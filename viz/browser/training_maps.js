@@ -1,6 +1,6 @@
 // The maps of one frame of a training: layers down, heads across, each with its truth score below.
 
-const MAP_GAP = 14, SCORE_HEIGHT = 30, SIGNAL_HEIGHT = 58, LARGEST_MAP = 230, READABLE_CELL = 9;
+const MAP_GAP = 14, SCORE_HEIGHT = 30, SIGNAL_HEIGHT = 44, LARGEST_MAP = 230, LARGEST_OF_MANY = 168, READABLE_CELL = 9;
 
 class TrainingMaps {
   constructor(parent) {
@@ -42,13 +42,15 @@ class TrainingMaps {
     const { form, shape, queries, keys } = this.scene;
     const [layers, heads, rows, columns] = shape;
     const wordy = (names) => names.some(([name, special]) => !special && name.length > 2);
-    this.cells = form === "picture" ? [this.scene.side, this.scene.side] : [columns, rows];
+    const patches = Math.round(Math.sqrt(columns - 1));
+    this.cells = form === "picture" ? [patches, patches] : [columns, rows];
     this.wordy = { queries: wordy(queries), keys: wordy(keys) };
     const columnsShown = heads + (form === "picture" ? 1 : 0);
-    const room = (left) => Math.min(form === "signal" ? 480 : LARGEST_MAP, (width - left) / columnsShown - MAP_GAP);
+    const largest = layers > 2 ? LARGEST_OF_MANY : LARGEST_MAP;
+    const room = (left) => Math.min(largest, (width - left) / columnsShown - MAP_GAP);
     this.left = 22;
     this.mapWidth = room(this.left);
-    const aspect = form === "signal" ? Math.min(0.45, (rows / columns) * 1.6) : this.cells[1] / this.cells[0];
+    const aspect = this.cells[1] / this.cells[0];
     const height = () => Math.max(18, this.mapWidth * Math.min(2, aspect));
     this.names = { queries: false, keys: false };
     if (form === "maps" && height() / rows >= READABLE_CELL) {
@@ -147,8 +149,14 @@ class TrainingMaps {
   outline(context, [x, y, width, height]) {
     const [columns, rows] = this.cells, across = width / columns, down = height / rows;
     context.strokeStyle = this.scene.outline;
-    context.lineWidth = Math.min(across, down) > 8 ? 1.5 : 1;
+    // Where cells are as small as here, a whole frame would hide what it shows.
+    const small = Math.min(across, down) < 7;
+    context.lineWidth = small ? 0.6 : 1.5;
     for (const [row, column] of this.scene.truth) {
+      if (small) {
+        context.strokeRect(x + column * across, y + row * down, across, down);
+        continue;
+      }
       context.strokeRect(x + column * across + 0.5, y + row * down + 0.5, across - 1, down - 1);
     }
   }
@@ -192,32 +200,33 @@ class TrainingMaps {
     context.strokeRect(this.left, y, this.mapWidth, this.mapHeight);
   }
 
-  /** The signal above each column, over its keys: given values as a line, the places to continue as rings. */
+  /** The signal above each column, over its keys, and without its noise as far as that can be known. */
   signal(context, theme, heads) {
-    const { signal, expected, keys, outline } = this.scene;
-    const height = (value) => this.above - 8 - (value / 99) * SIGNAL_HEIGHT;
+    const { signal, clean, keys, outline } = this.scene;
+    const height = (value) => this.above - 10 - (value / 99) * SIGNAL_HEIGHT;
     for (let head = 0; head < heads; head++) {
       const [x, , width] = this.box(0, head), cell = width / keys.length;
-      context.strokeStyle = theme.text;
-      context.lineWidth = 1;
-      context.beginPath();
-      signal.forEach((value, place) => value !== null && context.lineTo(x + (place + 0.5) * cell, height(value)));
-      context.stroke();
-      context.strokeStyle = outline;
-      context.setLineDash([2, 2]);
-      context.beginPath();
-      expected.forEach((value, place) => value !== null && context.lineTo(x + (place + 0.5) * cell, height(value)));
-      context.stroke();
-      context.setLineDash([]);
-      if (this.marked?.head !== head) continue;
-      // The place under the pointer, and the places of its phase that hold its answer.
-      for (const place of [this.scene.places[this.marked.query], ...this.rightKeys(this.marked.query)]) {
-        context.fillStyle = outline;
+      const across = (place) => x + (place + 0.5) * cell;
+      for (const [values, colour, thickness] of [[clean, theme.faded, 1], [signal, theme.text, 1.2]]) {
+        context.strokeStyle = colour;
+        context.lineWidth = thickness;
+        context.setLineDash(values === clean ? [2, 2] : []);
         context.beginPath();
-        context.arc(x + (place + 0.5) * cell, height(signal[place] ?? expected[place]), 3, 0, 7);
-        context.fill();
+        values.forEach((value, place) => value !== null && context.lineTo(across(place), height(value)));
+        context.stroke();
       }
+      context.setLineDash([]);
+      const query = this.marked?.query ?? this.scene.queries.length - 1;
+      this.dot(context, theme.text, across(query), height(signal[query] ?? 0));
+      for (const key of this.rightKeys(query)) this.dot(context, outline, across(key), height(signal[key] ?? 0));
     }
+  }
+
+  dot(context, colour, x, y) {
+    context.fillStyle = colour;
+    context.beginPath();
+    context.arc(x, y, 2.5, 0, 7);
+    context.fill();
   }
 
   rightKeys(query) {
