@@ -182,9 +182,9 @@ def test_what_cannot_be_trained_is_refused_before_anything_starts(changes, text,
         ordered("previous", text, **changes)
 
 
-@pytest.mark.parametrize("text", ["360", "-1", "seven", ""])
+@pytest.mark.parametrize("text", ["360", "-1", "seven"])
 def test_a_picture_is_named_by_a_number(text):
-    with pytest.raises(NoText, match="Choose a picture by a number from 0 to 359"):
+    with pytest.raises(NoText, match="give a number from 0 to 359"):
         ordered("digits", text)
 
 
