@@ -10,7 +10,7 @@ from visitor import PHONE, settled
 pytestmark = pytest.mark.e2e
 # Small enough to end in seconds, long enough to be stopped on its way.
 TRAINING = "/watch?task=previous&text=a+b+a+c&seed=5&layers=1&heads=2&width=16&steps=400"
-PATIENCE = 60_000
+PATIENCE = 120_000
 
 
 def drawn(page: Page) -> None:
@@ -84,6 +84,20 @@ def test_recorded_then_live(open_page):
     page.get_by_role("button", name="Back to the recording").click()
     title(page, "Recorded: The letter before")
     settled(page)
+
+
+def test_frames_that_were_lost_are_sent_again(open_page):
+    page = open_page("/watch?task=previous", ready=drawn)
+    n_frames = number(page, "frames")
+    page.get_by_role("slider", name="Training step").press("End")
+    page.evaluate("() => { for (const frames of window.headlightTrainings.values()) frames.splice(5); }")
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("spinbutton", name="Seed").fill("6")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("seed=6"), timeout=PATIENCE)
+    page.wait_for_function(
+        "(wanted) => [...window.headlightTrainings.values()][0].length === wanted", arg=n_frames, timeout=PATIENCE
+    )
 
 
 def test_less_motion_and_a_phone(open_page, browser, monkeypatch):

@@ -1,10 +1,10 @@
 // A training to watch and to scrub through: frames come once, as bytes, and everything else happens here.
 
-const FRAME_MS = 110, SLOWEST_MS = 260, KEPT_TRAININGS = 3;
+const FRAME_MS = 110, SLOWEST_MS = 260, ASK_AGAIN_MS = 2000, KEPT_TRAININGS = 3;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const picture = parentElement.trainingPicture ?? (parentElement.trainingPicture = new TrainingPicture(parentElement));
-  picture.ask = (key) => setTriggerValue("lacks", key);
+  picture.ask = (what) => setTriggerValue("lacks", what);
   picture.open(data);
   return () => {
     picture.end();
@@ -79,7 +79,8 @@ class TrainingPicture {
     if (header.key !== this.about?.key) return; // its scene is on the way
     const frames = framesOf(header.key);
     // A message was lost, or this page was opened anew: the server sends the whole again.
-    if (header.after > (frames.at(-1)?.step ?? -1)) this.ask(header.key);
+    clearTimeout(this.asking);
+    if (header.after > (frames.at(-1)?.step ?? -1)) this.lack(header.key, 1);
     this.append(frames, header, arrays);
     if (!frames.length) return;
     const before = this.scene;
@@ -95,6 +96,12 @@ class TrainingPicture {
     if (!header.live) this.following = false;
     this.tell();
     this.redraw();
+  }
+
+  /** Ask for all frames, and again if they do not come: a server that is busy with this page may lose the question. */
+  lack(key, times) {
+    this.ask(`${key}, asked ${times} times`);
+    this.asking = setTimeout(() => this.lack(key, times + 1), ASK_AGAIN_MS * times);
   }
 
   append(frames, header, { step, loss, accuracy, scores, maps }) {
@@ -268,6 +275,7 @@ class TrainingPicture {
 
   end() {
     clearTimeout(this.timer);
+    clearTimeout(this.asking);
     this.stopWatching();
     window.removeEventListener("headlight-frames", this.follow);
     this.root.remove();
