@@ -1,5 +1,6 @@
 """The README's commands and snippets run, and what it names exists."""
 
+import json
 import os
 import re
 import shlex
@@ -8,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from models import load_model
+from models.trained import folder, names
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -44,6 +48,25 @@ def test_the_command_line(command, tmp_path):
     assert (tmp_path / arguments[-1]).stat().st_size > 1000
     if arguments[-1].endswith(".csv"):
         assert (tmp_path / (arguments[-1] + ".json")).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [line for line in SHELL if line.startswith("python -m models.train")])
+def test_the_trainer(command, tmp_path):
+    arguments = shlex.split(command)
+    done = run([sys.executable, *arguments[1:]], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert load_model(str(tmp_path / arguments[-1])).card.task == arguments[3]
+
+
+def test_what_is_shipped_is_told():
+    """Every model trained here has a row, with the accuracy that its own record has."""
+    for name in names():
+        task = name.removeprefix("scratch:")
+        right = json.loads((folder(name) / "training.json").read_text())["unseen_samples_right"]
+        row = re.search(rf"^\| `{task}` \|.*$", README, re.MULTILINE)
+        assert row, task
+        assert f"| {100 * right:.3g}%" in row[0], row[0]
 
 
 def test_the_make_targets_exist():
