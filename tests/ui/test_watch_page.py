@@ -97,6 +97,14 @@ def test_without_a_recording_it_offers_to_train():
     assert "Start training" in buttons(app)
 
 
+def test_a_damaged_recording_is_one_sentence(shipped):
+    (shipped / "sorting").mkdir()
+    (shipped / "sorting" / "recording.npz").write_bytes(b"no archive")
+    app = run(task="sorting")
+    assert messages(app) == ["recording.npz is no recording of a training: record it again."]
+    assert "Start training" in buttons(app)
+
+
 def test_started_finished_taken_away_and_back():
     app = run(task="previous", text="a b a", **SMALL)
     app.button(key="watch start").click().run()

@@ -13,12 +13,11 @@ import streamlit as st
 
 import models.trained
 from analysis.recording import RECORDING, Frame, Recording
-from models import HeadlightError
 from models.networks import POSITIONS
 from models.tasks import TASKS
 from ui import watching
-from ui.caches import log
 from ui.components import training_picture
+from ui.failures import sentence
 from ui.lessons import LESSONS
 from ui.plain import plain
 from ui.runs import visitor
@@ -177,7 +176,11 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         missing = "There is no recording of this task here: press Start training, and watch it as it goes."
         st.info(starting.removeprefix(". ") or missing)
         return
-    recording = shipped(path, path.stat().st_mtime)
+    try:
+        recording = shipped(path, path.stat().st_mtime)
+    except Exception as error:
+        st.error(plain(sentence(error, f"opening {path}")), icon=":material/error:")
+        return
     st.markdown(f"##### Recorded: {TASKS[task].title}{starting}")
     if own is None and watching.chosen().text not in (recording.text, recording.text or "0"):
         st.caption("The recording is over its own text: Start training watches yours.")
@@ -240,14 +243,8 @@ def _resume() -> None:
 def _tried(act: Callable[[], None], doing: str) -> None:
     try:
         act()
-    except HeadlightError as error:
-        log.info("%s: %s", doing, error)
-        st.session_state["watch problem"] = str(error)
-    except Exception:
-        log.exception("%s failed", doing)
-        st.session_state["watch problem"] = (
-            "Something went wrong that Headlight did not expect; the details are in the server's log. Start it again."
-        )
+    except Exception as error:
+        st.session_state["watch problem"] = sentence(error, doing)
 
 
 def _stop() -> None:
