@@ -34,7 +34,8 @@ LESSONS = {
         "First come pairs that stand side by side, the nested ones later; often the layers share the work."
     ),
     "recall": Lesson(
-        "The loss stays on a plateau, then drops at once: an induction head needs a head that looks one back first.",
+        "Accuracy waits near a quarter, then climbs: below, digits look at the letter before them; above, letters find "
+        "those digits.",
         paper="Olsson et al. 2022, In-context Learning and Induction Heads",
         link="https://arxiv.org/abs/2209.11895",
     ),
