@@ -80,8 +80,9 @@ class TrainingPicture {
     const frames = framesOf(header.key);
     // A message was lost, or this page was opened anew: the server sends the whole again.
     clearTimeout(this.asking);
+    // What comes after a gap waits for the whole, in which nothing earlier than the last frame would be taken.
     if (header.after > (frames.at(-1)?.step ?? -1)) this.lack(header.key, 1);
-    this.append(frames, header, arrays);
+    else this.append(frames, header, arrays);
     if (!frames.length) return;
     const before = this.scene;
     const resumed = before?.key === header.key && header.live && !before.live && this.shown === this.frames.length - 1;
