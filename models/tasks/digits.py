@@ -83,6 +83,16 @@ class Digits(Task):
         """Return which pictures are named rightly."""
         return self.outputs(network, batch).argmax(-1) == batch["labels"]
 
+    def named(
+        self, network: PreTrainedModel, picture: UInt8[np.ndarray, "row column 3"]
+    ) -> tuple[str, Float[np.ndarray, " label"]]:
+        """Return the digit that a network sees in a picture of 8 x 8 pixels, and the probabilities of all ten."""
+        pixels = torch.tensor(picture, dtype=torch.float32).movedim(-1, 0)[None] / 127.5 - 1
+        pixels = pixels.to(network.device, network.dtype)
+        with torch.inference_mode():
+            probabilities = self.outputs(network, {"pixel_values": pixels})[0].float().softmax(-1).cpu().numpy()
+        return self.labels[int(probabilities.argmax())], probabilities
+
 
 @cache
 def _data() -> tuple[Float[Tensor, "picture row column"], Tensor]:
@@ -107,6 +117,11 @@ def n_unseen() -> int:
 def unseen_picture(number: int) -> UInt8[np.ndarray, "row column"]:
     """Return a picture that is never trained on, as grey levels of 0 to 255."""
     return ((_data()[0][_HELD_OUT * number] + 1) * 127.5).round().to(torch.uint8).numpy()
+
+
+def unseen_answer(number: int) -> str:
+    """Return which digit such a picture shows."""
+    return str(int(_data()[1][_HELD_OUT * number]))
 
 
 DIGITS = Digits(
