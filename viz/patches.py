@@ -21,6 +21,9 @@ from viz.view import Look, head_title, label, token_of
 
 # How much of the picture's light the darkest patch loses.
 VEIL = 0.85
+# Pictures with fewer pixels on their longer side are shown pixel by pixel.
+SHARP_SIDE = 64
+ENLARGED_SIDE = 256
 HOVER = "patch %{y},%{x}<br>weight %{z:.5f}<extra></extra>"
 
 
@@ -89,7 +92,7 @@ def patches(
     note = f'<span style="font-size:12px">{plotly_text(view.note)}</span>'
     layout = {
         "title": {"text": f"{plotly_text(view.title)}<br>{note}", "font": {"size": 15}},
-        "images": [{"source": _data_address(view.image), "layer": "below", **placed}],
+        "images": [{"source": data_address(view.image), "layer": "below", **placed}],
         "xaxis": {**axis, "range": [-0.5, columns - 0.5]},
         "yaxis": {**axis, "range": [rows - 0.5, -0.5], "scaleanchor": "x", "scaleratio": _tallness(view)},
         "height": 420,
@@ -105,9 +108,17 @@ def _tallness(view: PatchView) -> float:
     return view.image.shape[0] / view.weights.shape[0] / (view.image.shape[1] / view.weights.shape[1])
 
 
-def _data_address(image: np.ndarray) -> str:
-    """Return the picture as a data URL; JPEG, since it travels with every head switch."""
+def data_address(image: UInt8[np.ndarray, "height width 3"]) -> str:
+    """Return a picture as a data URL: JPEG, since it travels with every head switch; a tiny one to the pixel, as PNG.
+
+    Browsers blur what they enlarge, and eight pixels blurred are no digit; so each becomes a square of its own.
+    """
     file = io.BytesIO()
+    side = max(image.shape[:2])
+    if side < SHARP_SIDE:
+        enlarged = ENLARGED_SIDE // side
+        Image.fromarray(image.repeat(enlarged, axis=0).repeat(enlarged, axis=1)).save(file, format="PNG")
+        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
     Image.fromarray(image).save(file, format="JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
@@ -120,7 +131,8 @@ def draw_patches(att: Attention, layer: int, head: int, look: Look, image: np.nd
     figure = Figure(figsize=(4.2, 4.2 * image.shape[0] / image.shape[1] + 0.7), layout="constrained")
     axes = figure.add_subplot(aspect=_tallness(view))
     veil = LinearSegmentedColormap.from_list("veil", [(0, 0, 0, VEIL), (0, 0, 0, 0)])
-    axes.imshow(view.image, extent=extent, aspect=_tallness(view))
+    smooth = "none" if max(view.image.shape[:2]) < SHARP_SIDE else None
+    axes.imshow(view.image, extent=extent, aspect=_tallness(view), interpolation=smooth)
     axes.imshow(
         view.weights, extent=extent, cmap=veil, vmin=0, vmax=view.largest, interpolation="none", aspect=_tallness(view)
     )
