@@ -17,6 +17,7 @@ from viz.view import Look, head_title, token_of
 
 LINE = "#1f6fb4"
 WRITTEN = "#7a5195"
+EXPECTED = "without noise (phase means)"
 BAR = "rgba(42, 134, 184, 0.45)"
 HOVER = "place %{x}<br>value %{customdata[0]:.0f}<br>weight %{customdata[1]:.5f}<extra></extra>"
 
@@ -75,7 +76,7 @@ def signal_view(att: Attention, layer: int, head: int, look: Look) -> SignalView
         truth[position],
         query,
         f"{head_title(att, layer, head)}: query {query}",
-        share if truth.any() else "bars: its attention, the longest as high as the picture",
+        share if truth.any() else "",
     )
 
 
@@ -88,7 +89,7 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
     view = signal_view(att, layer, head, look or Look())
     tall = _bars(view)
     figure = go.Figure()
-    figure.add_bar(x=view.position, y=tall, marker_color=BAR, name="attention", hoverinfo="skip")
+    figure.add_bar(x=view.position, y=tall, marker_color=BAR, name=_attention(view), hoverinfo="skip")
     told = np.stack([view.value, view.weight], axis=-1)
     for name, chosen, colour in (("signal", ~view.written, LINE), ("the model's own", view.written, WRITTEN)):
         if chosen.any():
@@ -107,8 +108,8 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
             x=view.position,
             y=view.expected,
             mode="lines",
-            line={"color": colours.TRUTH, "width": 1, "dash": "dot"},
-            name="mean of the phase",
+            line={"color": colours.TRUTH, "width": 2, "dash": "dot"},
+            name=EXPECTED,
             hoverinfo="skip",
         )
     if view.truth.any():
@@ -136,6 +137,11 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
     return figure
 
 
+def _attention(view: SignalView) -> str:
+    """Return what the bars are called, with the weight that the highest stands for."""
+    return f"attention (highest bar: {float(np.nanmax(view.weight)):.2f})"
+
+
 def _bars(view: SignalView) -> Float[np.ndarray, " place"]:
     """Return the weights as heights of which the largest fills the picture: one place is one of dozens."""
     return 100 * view.weight / max(float(np.nanmax(view.weight)), 1e-12)
@@ -146,12 +152,12 @@ def draw_signal(att: Attention, layer: int, head: int, look: Look) -> Figure:
     view = signal_view(att, layer, head, look)
     figure = Figure(figsize=(7.0, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    axes.bar(view.position, _bars(view), width=0.85, color="#bcd9ea", label="attention")
+    axes.bar(view.position, _bars(view), width=0.85, color="#bcd9ea", label=_attention(view))
     for name, chosen, colour in (("signal", ~view.written, LINE), ("the model's own", view.written, WRITTEN)):
         if chosen.any():
             axes.plot(view.position[chosen], view.value[chosen], "o-", ms=2.5, lw=1, color=colour, label=name)
     if np.isfinite(view.expected).any():
-        axes.plot(view.position, view.expected, ":", lw=1, color=colours.TRUTH, label="mean of the phase")
+        axes.plot(view.position, view.expected, ":", lw=1, color=colours.TRUTH, label=EXPECTED)
     if view.truth.any():
         rings: dict[str, Any] = {"mfc": "none", "mec": colours.TRUTH, "mew": 1.6, "ms": 8, "ls": "none"}
         axes.plot(view.position[view.truth], view.value[view.truth], "o", **rings, label="true places")
