@@ -114,6 +114,8 @@ class Grid {
     }
     this.root.dataset.drawn = this.root.dataset.selected;
     this.root.dataset.done = this.header.done;
+    this.root.dataset.scores = (this.header.scores ?? []).join(" ");
+    this.root.dataset.pitch = `${this.pitch} ${this.pitchY}`;
   }
 
   /** Draw a head's truth score below its map: a bar, and the number where there is room. */
