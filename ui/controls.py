@@ -21,6 +21,8 @@ EXAMPLES = {
     "Repetition": "To be, or not to be, that is the question.",
     "Rare words": "Unbelievably, the neurophysiologist misdiagnosed pneumonoultramicroscopicsilicovolcanoconiosis.",
 }
+# A button's label; the whole text is its help.
+LONGEST_NAME = 36
 _CONTRAST_NAMES = {"linear": "linear", "root": "square root"}
 
 
@@ -37,13 +39,9 @@ def model_controls(model: Model) -> None:
                 "once. A folder is one that save_pretrained made, with its tokenizer.",
             )
             st.text_input("Revision (branch, tag or commit of a hub id)", key="revision")
-            st.caption("Trained here, where it is known which attention is right:")
-            with st.container(horizontal=True, gap="small"):
-                for name in trained.names():
-                    task = TASKS[name.removeprefix(trained.PREFIX)]
-                    st.button(task.title, key=f"open {name}", on_click=_open, args=(name, task), help=task.rule)
         else:
             st.selectbox("Model", allowed, key="model")
+        _trained_here([name for name in trained.names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
             if card.capture == "replayed"
@@ -53,9 +51,23 @@ def model_controls(model: Model) -> None:
         st.caption(f"{card.architecture}, {' and '.join(card.kinds)} attention, {longest}. Weights: {proof}.")
 
 
+def _trained_here(names: list[str]) -> None:
+    """Offer the models that were trained here, each with a text of its task."""
+    if not names:
+        return
+    st.caption("Trained here, where it is known what the model has to do:")
+    with st.container(horizontal=True, gap="small"):
+        for name in names:
+            task = TASKS[name.removeprefix(trained.PREFIX)]
+            st.button(task.title, key=f"open {name}", on_click=_open, args=(name, task), help=task.rule)
+
+
 def _open(name: str, task: Task) -> None:
-    """Open a model that was trained here, with a text that it can read."""
-    st.session_state.update(model=name, revision="")
+    """Open a model that was trained here, with a text that it can read, at the head that solves its task."""
+    _forget_places()
+    # Every model here has a first head; which one solves the task is known when the model is loaded (ui/truth.py).
+    places = {"kind": task.kind, "layer": 0, "head": 0, "generate": 0, "opened a task": True}
+    st.session_state.update(model=name, revision="", **places)
     if task.examples:
         _use(task.examples[0])
 
@@ -77,7 +89,7 @@ def text_controls(model: Model) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("Inspect", type="primary", key="inspect")
         task = task_of(model)
-        examples = EXAMPLES if task is None else {text: text for text in task.examples}
+        examples = EXAMPLES if task is None else {_shortened(text): text for text in task.examples}
         for name, text in examples.items():
             st.button(name, key=f"example {name}", on_click=_use, args=(text,), type="tertiary", help=text)
         if model.card.writes:
@@ -93,6 +105,10 @@ def text_controls(model: Model) -> None:
         if "encoder" in model.card.kinds and "cross" not in model.card.kinds and task is None:
             with st.popover("Second text", help="A pair of segments, as BERT was trained on."):
                 st.text_input("Second text", key="pair")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1].rstrip() + "…"
 
 
 def _use(text: str) -> None:
