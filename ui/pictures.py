@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from models import Model
 from models.errors import HeadlightError
-from models.tasks.digits import DIGITS, n_unseen, unseen_picture
+from models.tasks.digits import DIGITS, n_unseen, unseen_answer, unseen_picture
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_BYTES = 20_000_000
@@ -54,6 +54,11 @@ def chosen_picture(model: Model) -> tuple[Image.Image, str]:
         number = st.session_state.get("digit", 0)
         return Image.fromarray(unseen_picture(number)).convert("RGB"), f"digit {number}"
     return default_picture(), "default"
+
+
+def known_answer() -> str | None:
+    """Return which digit the chosen picture of the data shows, None for a picture of the visitor's own."""
+    return None if st.session_state.get("picture_bytes") else unseen_answer(st.session_state.get("digit", 0))
 
 
 def read(data: bytes) -> Image.Image:

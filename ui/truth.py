@@ -8,31 +8,67 @@ import numpy as np
 import streamlit as st
 
 from analysis.truth import SAMPLES, SOLVES, TruthScores, task_of, truth_scores
-from models import AttentionTrace, Model
+from models import Attention, AttentionTrace, Model
 from models.tasks import Task
+from models.tasks.digits import Digits
+from models.tasks.series import NOISE
 from models.truth import Truth
+from ui.caches import remembered
+from ui.pictures import known_answer
 from ui.plain import plain
+from viz.patches import data_address
+from viz.view import label
+
+# A head that looks at the true place less than half of the time mostly looks elsewhere.
+MOSTLY = 0.5
+# Of more wrong values only the first are named.
+MOST_NAMED = 5
 
 
 def task_panel(model: Model, trace: AttentionTrace) -> None:
     """Say what the model was trained to do, and what it answers to this text."""
+    just_opened = st.session_state.pop("opened a task", False)
     task = task_of(model)
     if task is None:
         return
+    if just_opened:
+        _choose_head(model)
     st.markdown(f"**{task.title}.** {task.rule} What to look for: {task.looks[0].lower()}{task.looks[1:]}")
+    if isinstance(task, Digits) and trace.image is not None:
+        st.html(_digit(task, model, trace.image))
     if not task.has_truth:
         return
-    truth = trace[task.kind].truth
+    att = trace[task.kind]
+    truth = att.truth
     if truth is None:
         st.info(plain(_why_unknown(task)), icon=":material/help:")
         return
-    said = task.says(model.module, task.joined(_pieces(trace, task)))
+    text = task.joined([token.text for token in att.key_tokens if not token.special])
+    said = remembered(att, "answers", lambda: task.says(model.module, text))
     if said is not None:
-        st.html(_answers(truth, said))
+        st.html(_answers(att, truth, said) if task.labels else _values(truth, said))
 
 
-def _pieces(trace: AttentionTrace, task: Task) -> list[str]:
-    return [token.text for token in trace[task.kind].key_tokens if not token.special]
+def _digit(task: Digits, model: Model, picture: np.ndarray) -> str:
+    """Return the picture as the model sees it, to the pixel, and what the model takes it for."""
+    said, probabilities = task.named(model.module, picture)
+    sure = f"{probabilities.max():.0%} sure"
+    expected = known_answer()
+    right = expected in (None, said)
+    told = sure if expected is None else f"{sure}; it is a {expected}"
+    chip = f'<span class="{"right" if right else "wrong"}">{said}{"" if right else " ✗"}</span>'
+    return (
+        f'<div class="answers digit"><img src="{data_address(picture)}" alt="The picture as the model sees it">'
+        f'<span class="count">The model answers:</span> {chip} <span>({told})</span></div>'
+    )
+
+
+def _choose_head(model: Model) -> None:
+    """Select the head with the highest truth score: who opens a task wants to see it solved."""
+    scores = _scores_of(model, model.card.name, model.card.revision)
+    if scores is not None:
+        place = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
+        st.session_state.layer, st.session_state.head = (int(number) for number in place)
 
 
 def _why_unknown(task: Task) -> str:
@@ -42,18 +78,34 @@ def _why_unknown(task: Task) -> str:
     return f"What is right is not known for this text: {why}. Try {task.examples[0]!r}."
 
 
-def _answers(truth: Truth, said: tuple[str, ...]) -> str:
-    """Return each answer below what it answers, marked right or wrong by colour and by a sign."""
-    chips, n_right, asked = [], 0, [place for place, answer in enumerate(truth.solution.answers) if answer]
+def _answers(att: Attention, truth: Truth, said: tuple[str, ...]) -> str:
+    """Return each answer behind the token that asks for it, marked right or wrong by colour and in words."""
+    chips, (asked, wrong) = [], _asked(truth, said)
     for place in asked:
-        right = truth.task.accepts(said[place], truth.solution.answers[place])
-        n_right += right
-        chips.append(
-            f'<span class="{"right" if right else "wrong"}" title="position {place}: expected '
-            f'{html.escape(truth.solution.answers[place])}">{html.escape(said[place])}{"" if right else " ✗"}</span>'
-        )
-    count = f"{n_right} of {len(asked)} right"
+        expected = html.escape(truth.solution.answers[place])
+        # What a decoder writes answers the whole text, not the token before it.
+        question = "" if att.kind == "cross" else f"<small>{html.escape(label(att.query_tokens[place]))}</small> → "
+        name, more = ("wrong", f" ✗ <small>right: {expected}</small>") if place in wrong else ("right", "")
+        chips.append(f'<span class="{name}" title="position {place}">{question}{html.escape(said[place])}{more}</span>')
+    count = f"{len(asked) - len(wrong)} of {len(asked)} right"
     return f'<div class="answers"><span class="count">The model answers ({count}):</span> {"".join(chips)}</div>'
+
+
+def _values(truth: Truth, said: tuple[str, ...]) -> str:
+    """Return how many values are right: dozens of numbers would tell a reader less than the signal's picture."""
+    asked, wrong = _asked(truth, said)
+    told = f"{len(asked) - len(wrong)} of {len(asked)} values are right ({1 - len(wrong) / len(asked):.0%})"
+    named = ", ".join(map(str, wrong[:MOST_NAMED])) + (" …" if len(wrong) > MOST_NAMED else "")
+    places = f"; wrong from position{'' if len(wrong) == 1 else 's'} {named}" if wrong else ""
+    rule = f"A value is right within {2 * NOISE:g} of the signal without its noise."
+    return f'<div class="answers"><span class="count">The model continues: {told}{places}.</span> {rule}</div>'
+
+
+def _asked(truth: Truth, said: tuple[str, ...]) -> tuple[list[int], list[int]]:
+    """Return the positions at which something is asked, and those of them that are answered wrongly."""
+    answers = truth.solution.answers
+    asked = [place for place, answer in enumerate(answers) if answer]
+    return asked, [place for place in asked if not truth.task.accepts(said[place], answers[place])]
 
 
 def heads_panel(model: Model, layer: int, head: int) -> None:
@@ -63,15 +115,15 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
         return
     st.markdown("##### Heads and the truth")
     st.caption(_told(scores))
+    best_first = sorted(np.ndenumerate(scores.scores), key=lambda entry: -entry[1])
     rows = "".join(
         f'<tr class="{"chosen" if (number, place) == (layer, head) else ""}">'
         f"<td>layer {number}, head {place}</td>"
         f'<td><meter min="0" max="1" value="{value:.4f}"></meter> {value:.1%}</td>'
         f"<td>{_verdict(value, scores)}</td></tr>"
-        for (number, place), value in np.ndenumerate(scores.scores)
-        if not np.isnan(value)
+        for (number, place), value in best_first
     )
-    head_row = "<tr><th>head</th><th>strongest key is the true one</th><th></th></tr>"
+    head_row = "<tr><th>head</th><th>looks at the true key</th><th></th></tr>"
     table = f"<table><thead>{head_row}</thead><tbody>{rows}</tbody></table>"
     st.html(f'<div class="pairs truth" tabindex="0">{table}</div>')
 
@@ -83,20 +135,26 @@ def _scores_of(_model: Model, name: str, revision: str) -> TruthScores | None:
 
 
 def _told(scores: TruthScores) -> str:
-    solving = [f"{layer}.{head}" for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
-    found = (
-        f"{'Head' if len(solving) == 1 else 'Heads'} {', '.join(solving)} (layer.head) "
-        f"{'solves' if len(solving) == 1 else 'solve'} it, looking at the true place at least {SOLVES:.0%} of the time"
-        if solving
-        else f"No head looks at the true place {SOLVES:.0%} of the time: the heads share the work"
-    )
+    solving = [_named(layer, head) for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
+    if solving:
+        found = f"{'; '.join(solving)} {'solves' if len(solving) == 1 else 'solve'} it alone"
+    else:
+        best = np.unravel_index(np.argmax(scores.scores), scores.scores.shape)
+        found = f"No head solves it alone; {_named(*best)} comes closest"
     return (
-        f"Over {SAMPLES} unseen texts the model is right {scores.accuracy:.1%} of the time. {found}; "
-        f"looking anywhere would reach {scores.chance:.0%}."
+        f"Over {SAMPLES} unseen texts the model is right {scores.accuracy:.1%} of the time. "
+        f"{found[0].upper()}{found[1:]}. A head solves it whose strongest key is a true one at least {SOLVES:.0%} of "
+        f"the time; looking anywhere would reach {scores.chance:.0%}."
     )
+
+
+def _named(layer: int, head: int) -> str:
+    return f"layer {layer}, head {head}"
 
 
 def _verdict(value: float, scores: TruthScores) -> str:
     if value >= SOLVES:
         return "solves the task"
+    if value >= MOSTLY:
+        return "looks there most of the time"
     return "looks elsewhere, though the model is right" if scores.accuracy >= SOLVES else "does not solve it"

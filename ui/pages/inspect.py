@@ -126,14 +126,16 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
         region_controls(att, choice)
     with left:
         overview(att, (choice.layer, choice.head), look)
+        if is_signal(att):
+            _signal(att, choice, look)
     with controls:
         head_controls(trace, att, shown)
         export_controls(att, choice, look, trace.image)
-    with numbers:
+    # The maps of a small model leave room below them.
+    with left if model.card.task else numbers:
         if trace.image is not None:
             _patches(att, trace.image, choice, look)
-        if is_signal(att):
-            _signal(att, choice, look)
+    with numbers:
         _figures(att, choice)
         _pairs(att, choice)
         heads_panel(model, choice.layer, choice.head)
@@ -147,9 +149,11 @@ def _keep_in_range(trace: AttentionTrace) -> str:
     """Move a choice that this model or text does not have to the nearest one that it has; return the kind."""
     session = st.session_state
     if session.kind not in trace.kinds:
+        # Of a task's model, the attention that something is known about.
+        shown = next((kind for kind in trace.kinds if trace[kind].truth is not None), trace.kinds[0])
         if session.kind:
-            st.info(f"There is no {session.kind} attention here: {trace.kinds[0]} attention is shown instead.")
-        session.kind = trace.kinds[0]
+            st.info(f"There is no {session.kind} attention here: {shown} attention is shown instead.")
+        session.kind = shown
     att = trace[session.kind]
     keep_region(att)
     if session.token and not holds(whole(att), session.token):
