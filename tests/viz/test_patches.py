@@ -17,7 +17,7 @@ from models.replay import Held
 from tests.analysis import hand_made
 from tests.analysis.hand_made import random_weights, source
 from viz import Look
-from viz.patches import VEIL, draw_patches, patch_view
+from viz.patches import VEIL, data_address, draw_patches, patch_view
 
 GRID = (3, 5)
 N = 17  # two added tokens and 15 patches
@@ -102,3 +102,15 @@ def test_what_has_no_patches_is_refused() -> None:
         viz.patches(hand_made.attention(np.eye(3)), IMAGE, 0, 0)
     with pytest.raises(BadSelection, match=r"give image=trace\.image"):
         viz.export(attention(), "patches", "png", layer=0, head=0)
+
+
+def test_a_tiny_picture_is_shown_to_the_pixel() -> None:
+    tiny = np.random.default_rng(2).integers(0, 255, (5, 7, 3)).astype(np.uint8)
+    kind, data = data_address(tiny).split(",")
+    assert kind == "data:image/png;base64"
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+    times = shown.shape[0] // 5
+    assert times > 30
+    np.testing.assert_array_equal(shown, tiny.repeat(times, axis=0).repeat(times, axis=1))
+    assert draw_patches(attention(), 0, 0, Look(), tiny).axes[0].images[0].get_interpolation() == "none"
+    assert data_address(np.zeros((3, 64, 3), np.uint8)).startswith("data:image/jpeg")
