@@ -88,7 +88,7 @@ def _answers(att: Attention, truth: Truth, said: tuple[str, ...]) -> str:
         name, more = ("wrong", f" ✗ <small>right: {expected}</small>") if place in wrong else ("right", "")
         chips.append(f'<span class="{name}" title="position {place}">{question}{html.escape(said[place])}{more}</span>')
     count = f"{len(asked) - len(wrong)} of {len(asked)} right"
-    return f'<div class="answers"><span class="count">The model answers ({count}):</span> {"".join(chips)}</div>'
+    return f'<div class="answers"><span class="count">The model answers ({count}):</span> {" ".join(chips)}</div>'
 
 
 def _values(truth: Truth, said: tuple[str, ...]) -> str:
