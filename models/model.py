@@ -38,6 +38,7 @@ log = logging.getLogger("headlight.models")
 
 MOST_GENERATED = 256
 MOST_IN_BATCH = 64
+READS_ITS_OWN = "The decoder reads what the model itself generates, greedily; give a target text."
 Progress = Callable[[int, int], None]
 # Two forward passes at once on a small machine only slow each other down.
 _forward_pass = threading.Semaphore(1)
@@ -226,7 +227,7 @@ class Model:
             ids = ids[:-1] if len(ids) > 2 else ids
             start, *more = self._text_reader().from_ids(ids)
             tokens = (start, *(replace(token, generated=True) for token in more))
-            notices = ("The decoder reads what the model itself generates, greedily; give a target text.",)
+            notices = (READS_ITS_OWN,)
         return replace(reading, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*reading.notices, *notices))
 
     def _continued(self, reading: Reading, n_tokens: int) -> Reading:

@@ -13,6 +13,7 @@ import streamlit as st
 from analysis import head_measures, strongest_pairs
 from analysis.measures import MEASURES
 from models import Attention, AttentionTrace, Model, Token
+from models.model import READS_ITS_OWN
 from ui import runs, state
 from ui.caches import open_model, remembered
 from ui.components import flow_graph
@@ -48,7 +49,9 @@ def page() -> None:
     notices = [*st.session_state.link_notices, *model.card.notices]
     trace = _trace(model)
     if trace is not None:
-        notices += trace.notices
+        # Where the right answer is known, the task's panel says what the model wrote.
+        known = any(trace[kind].truth is not None for kind in trace.kinds)
+        notices += [notice for notice in trace.notices if not (known and notice == READS_ITS_OWN)]
     for notice in notices:
         st.warning(plain(notice), icon=":material/info:")
     if trace is not None:
