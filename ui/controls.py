@@ -22,7 +22,7 @@ EXAMPLES = {
     "Rare words": "Unbelievably, the neurophysiologist misdiagnosed pneumonoultramicroscopicsilicovolcanoconiosis.",
 }
 # A button's label; the whole text is its help.
-LONGEST_NAME = 36
+LONGEST_NAME = 44
 _CONTRAST_NAMES = {"linear": "linear", "root": "square root"}
 
 

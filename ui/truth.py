@@ -137,7 +137,7 @@ def _scores_of(_model: Model, name: str, revision: str) -> TruthScores | None:
 def _told(scores: TruthScores) -> str:
     solving = [_named(layer, head) for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
     if solving:
-        found = f"{'; '.join(solving)} {'solves' if len(solving) == 1 else 'solve'} it alone"
+        found = f"{solving[0]} solves it alone" if len(solving) == 1 else f"{len(solving)} heads each solve it alone"
     else:
         best = np.unravel_index(np.argmax(scores.scores), scores.scores.shape)
         found = f"No head solves it alone; {_named(*best)} comes closest"

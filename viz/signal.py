@@ -129,8 +129,8 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
         yaxis={"title": {"text": "value", "font": {"size": 12}}, "range": [0, 100], "zeroline": False},
         legend={"orientation": "h", "y": -0.22, "x": 0},
         bargap=0.15,
-        height=360,
-        margin={"l": 44, "r": 8, "t": 58, "b": 8},
+        height=370,
+        margin={"l": 44, "r": 8, "t": 68, "b": 8},
         plot_bgcolor="rgba(0,0,0,0)",
         paper_bgcolor="rgba(0,0,0,0)",
     )
