@@ -31,7 +31,7 @@ def provenance(att: Attention, figure: str, layer: int | None, head: int | None,
     if figure == "patches":
         shown = {"token": shown["token"]}
     if figure == "signal":
-        shown = {"token": shown["token"], "truth": shown["truth"]}
+        shown = {name: shown[name] for name in ("token", "truth", "palette")}
     if att.truth is None or figure == "flow":
         shown.pop("truth", None)
     if figure == "grid" or not shown.get("region"):

@@ -15,8 +15,7 @@ from models.errors import BadSelection
 from viz import colours
 from viz.view import Look, head_title, token_of
 
-LINE = "#1f6fb4"
-WRITTEN = "#7a5195"
+WRITTEN = "#9467bd"
 EXPECTED = "without noise (phase means)"
 BAR = "rgba(42, 134, 184, 0.45)"
 HOVER = "place %{x}<br>value %{customdata[0]:.0f}<br>weight %{customdata[1]:.5f}<extra></extra>"
@@ -86,12 +85,13 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
     Raises:
         BadSelection: no such layer, head or token, or the tokens are no numbers.
     """
-    view = signal_view(att, layer, head, look or Look())
+    look = look or Look()
+    view, line = signal_view(att, layer, head, look), colours.line(look.palette)
     tall = _bars(view)
     figure = go.Figure()
     figure.add_bar(x=view.position, y=tall, marker_color=BAR, name=_attention(view), hoverinfo="skip")
     told = np.stack([view.value, view.weight], axis=-1)
-    for name, chosen, colour in (("signal", ~view.written, LINE), ("the model's own", view.written, WRITTEN)):
+    for name, chosen, colour in (("signal", ~view.written, line), ("the model's own", view.written, WRITTEN)):
         if chosen.any():
             figure.add_scatter(
                 x=view.position[chosen],
@@ -125,9 +125,13 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
     note = f'<span style="font-size:12px">{view.note}</span>'
     figure.update_layout(
         title={"text": f"{view.title}<br>{note}", "font": {"size": 15}},
-        xaxis={"title": {"text": "position", "font": {"size": 12}}, "showgrid": False, "zeroline": False},
+        xaxis={
+            "title": {"text": "position", "font": {"size": 12}, "standoff": 4},
+            "showgrid": False,
+            "zeroline": False,
+        },
         yaxis={"title": {"text": "value", "font": {"size": 12}}, "range": [0, 100], "zeroline": False},
-        legend={"orientation": "h", "y": -0.22, "x": 0},
+        legend={"orientation": "h", "yanchor": "top", "y": -0.3, "x": 0},
         bargap=0.15,
         height=370,
         margin={"l": 44, "r": 8, "t": 68, "b": 8},
@@ -139,21 +143,25 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
 
 def _attention(view: SignalView) -> str:
     """Return what the bars are called, with the weight that the highest stands for."""
-    return f"attention (highest bar: {float(np.nanmax(view.weight)):.2f})"
+    return f"attention (highest bar: {_highest(view):.2f})"
 
 
 def _bars(view: SignalView) -> Float[np.ndarray, " place"]:
     """Return the weights as heights of which the largest fills the picture: one place is one of dozens."""
-    return 100 * view.weight / max(float(np.nanmax(view.weight)), 1e-12)
+    return 100 * view.weight / max(_highest(view), 1e-12)
+
+
+def _highest(view: SignalView) -> float:
+    return float(np.nanmax(view.weight, initial=np.float32(0)))
 
 
 def draw_signal(att: Attention, layer: int, head: int, look: Look) -> Figure:
     """Return the same picture for paper; the caller saves it (viz.export)."""
-    view = signal_view(att, layer, head, look)
+    view, line = signal_view(att, layer, head, look), colours.line(look.palette)
     figure = Figure(figsize=(7.0, 3.2), layout="constrained")
     axes = figure.add_subplot()
     axes.bar(view.position, _bars(view), width=0.85, color="#bcd9ea", label=_attention(view))
-    for name, chosen, colour in (("signal", ~view.written, LINE), ("the model's own", view.written, WRITTEN)):
+    for name, chosen, colour in (("signal", ~view.written, line), ("the model's own", view.written, WRITTEN)):
         if chosen.any():
             axes.plot(view.position[chosen], view.value[chosen], "o-", ms=2.5, lw=1, color=colour, label=name)
     if np.isfinite(view.expected).any():

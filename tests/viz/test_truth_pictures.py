@@ -208,6 +208,18 @@ def test_what_the_model_wrote_is_told_apart() -> None:
     assert sorted(labels) == sorted(trace.name for trace in figure.data)
 
 
+def test_a_head_that_is_no_number_is_drawn_without_bars() -> None:
+    weights = np.full((3, 3), np.nan, dtype=np.float32)
+    figure = signal(attention(weights, tokens("5", "7", "11")), 0, 0)
+    assert figure.data[0].name == "attention (highest bar: 0.00)"
+    assert np.isnan(figure.data[0].y).all()
+
+
+def test_the_signals_line_follows_the_palette() -> None:
+    colour = {name: signal(wave(), 1, 1, look=Look(palette=name)).data[1].line.color for name in ("blues", "night")}
+    assert colour["blues"] != colour["night"]
+
+
 def test_what_is_no_signal_is_one_sentence() -> None:
     for att in (dated(), attention(np.eye(3), tokens("1", "2", "x")), attention(np.ones((1, 1)), tokens("1"))):
         with pytest.raises(BadSelection) as refusal:
@@ -229,6 +241,8 @@ def test_every_format_of_a_trained_model(figure: str, file_format: str) -> None:
     off = viz.export(wave(3), figure, file_format, layer=1, head=1, look=Look(truth=False))
     assert off.origin["transformations"]["truth"] is False
     assert off.data != made.data
+    if figure == "signal":
+        assert made.origin["transformations"] == {"token": "", "truth": True, "palette": "blues"}
     if file_format == "svg":
         assert made.data.count(TRUTH.encode()) > off.data.count(TRUTH.encode())
 
