@@ -10,13 +10,16 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from analysis.truth import SOLVES, truth_scores
 from models import Model, load_model, trained
 from models.errors import UnknownModel
 from models.tasks import TASKS
+from models.tasks.digits import DIGITS, unseen_answer, unseen_picture
 
 pytestmark = pytest.mark.slow
 
@@ -105,3 +108,17 @@ def test_a_folder_of_ones_own(task, tmp_path):
     (folder / "recording.npz").write_bytes(b"")
     model = load_model(str(folder))
     assert (model.card.name, model.card.task, model.card.capture) == ("mine", task, "replayed")
+
+
+def test_a_digit_is_named_as_the_network_sees_it_in_a_batch():
+    """Through the image reader and back: to the number what the task itself gives the network."""
+    model, task = shipped("digits"), DIGITS
+    batch = task.draw(Random(0), 7, held_out=True)
+    with torch.inference_mode():
+        expected = task.outputs(model.module, batch).softmax(-1).numpy()
+    for number in range(7):
+        seen = model.trace(image=Image.fromarray(unseen_picture(number)).convert("RGB")).image
+        said, probabilities = task.named(model.module, seen)
+        np.testing.assert_allclose(probabilities, expected[number], rtol=0, atol=1e-5)  # 8 bits a pixel, float32
+        assert said == str(expected[number].argmax())
+        assert unseen_answer(number) == str(int(batch["labels"][number]))
