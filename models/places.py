@@ -60,8 +60,8 @@ def locate(name: str, revision: str | None = None) -> Place:
         _refuse_revision(name, revision)
         return Place(trained.folder(name), name, "")
     unknown = (
-        f"No model is called {name[:80]!r}: give a bundled name ({', '.join((*bundled.NAMES, *trained.names()))}), "
-        "a folder made by save_pretrained, or a hub id such as google-bert/bert-base-uncased."
+        f"No model is called {name[:80]!r}: give a bundled name ({', '.join(bundled.NAMES)}, scratch:brackets and its "
+        "siblings), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-uncased."
     )
     if not name or "\0" in name or len(name) > 1000:
         raise UnknownModel(unknown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import no_type_check
 
 from models.errors import BadSettings
 from models.networks import POSITIONS
@@ -26,6 +27,8 @@ _CALLED = {
 }
 
 
+# `no_type_check`: values come from command lines and files, and this class itself says what is wrong with them.
+@no_type_check
 @dataclass(frozen=True)
 class Settings:
     """Sizes as in the paper; `learning_rate` is the highest, reached after a tenth of the steps, then falling to 0."""

@@ -46,8 +46,16 @@ def answer(kind: type[Exception]) -> Exception:
 @pytest.mark.parametrize(
     ("kind", "refusal", "sentence"),
     [
-        (RepositoryNotFoundError, errors.UnknownModel, "No model is called 'org/name': give a bundled name (minilm), "),
-        (HFValidationError, errors.UnknownModel, "No model is called 'org/name': give a bundled name (minilm), "),
+        (
+            RepositoryNotFoundError,
+            errors.UnknownModel,
+            "No model is called 'org/name': give a bundled name (minilm, scratch:brackets and its siblings), ",
+        ),
+        (
+            HFValidationError,
+            errors.UnknownModel,
+            "No model is called 'org/name': give a bundled name (minilm, scratch:brackets and its siblings), ",
+        ),
         (GatedRepoError, errors.ModelUnreachable, "org/name asks for an agreement first: accept it on its hub page, "),
         (
             RevisionNotFoundError,

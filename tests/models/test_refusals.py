@@ -18,7 +18,7 @@ from models import HeadlightError, bundled, configs, errors, load_model
 
 pytestmark = pytest.mark.slow
 
-REMEDY = "give a bundled name (minilm), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-"
+REMEDY = "give a bundled name (minilm, scratch:brackets and its siblings), a folder made by save_pretrained, or a hub "
 
 
 @pytest.fixture(autouse=True)
