@@ -1,8 +1,9 @@
 """Text to attention: load a model, trace a text, look at any head. Knows nothing of plots or pages."""
 
+from models.card import Card
 from models.errors import HeadlightError
 from models.loading import load_model
-from models.model import Card, Model
+from models.model import Model
 from models.modules import trace_module
 from models.tokens import Token
 from models.trace import Attention, AttentionTrace, Source

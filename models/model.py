@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from itertools import repeat
 from time import perf_counter
@@ -17,6 +17,7 @@ from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models.capture import Keep
+from models.card import Card, Reading
 from models.cost import REMEDY, Budget, Costs, Estimate
 from models.decoding import GENERATED_TOKENS, shifted, written
 from models.errors import BrokenModel, NotEnoughMemory, NoText
@@ -30,7 +31,7 @@ from models.forward import (
 )
 from models.images import ImageReader, PatchSequence, patch_tokens
 from models.tasks import TASKS
-from models.tokens import Token, TokenReader, TokenSequence
+from models.tokens import Token, TokenReader
 from models.trace import Attention, AttentionTrace, Source
 from models.truth import Truth, truth_of
 
@@ -42,48 +43,6 @@ READS_ITS_OWN = "The decoder reads what the model itself generates, greedily; gi
 Progress = Callable[[int, int], None]
 # Two forward passes at once on a small machine only slow each other down.
 _forward_pass = threading.Semaphore(1)
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a visitor wants to know of a model before trusting its pictures.
-
-    `modality` is "text" or "image", what the model reads; `writes` says whether it can continue a text; `task` names
-    the task with a known truth that it was trained on (models/tasks), if it was.
-    """
-
-    name: str
-    revision: str
-    architecture: str
-    n_layers: int
-    n_heads: int
-    n_parameters: int
-    max_tokens: int | None
-    device: str
-    dtype: str
-    kinds: tuple[str, ...]
-    capture: str
-    proof: float
-    notices: tuple[str, ...] = ()
-    modality: str = "text"
-    writes: bool = False
-    task: str = ""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One text as the model reads it: tokens and ids, and those of its decoder."""
-
-    source: Source
-    sequence: TokenSequence
-    notices: tuple[str, ...] = ()
-    decoder_ids: tuple[int, ...] = ()
-    decoder_tokens: tuple[Token, ...] = ()
-
-    @property
-    def n_tokens(self) -> int:
-        """How many positions there are, the decoder's included."""
-        return len(self.sequence.tokens) + len(self.decoder_tokens)
 
 
 class Model:

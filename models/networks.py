@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers import initialization as init
-from transformers.modeling_outputs import ImageClassifierOutput, MaskedLMOutput, Seq2SeqLMOutput
+from transformers.modeling_outputs import MaskedLMOutput, Seq2SeqLMOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from models.scratch import (
@@ -77,18 +77,7 @@ class ScratchEncoderDecoderConfig(ScratchEncoderConfig):
     decoder_start_token_id: int | None = None
 
 
-@no_type_check
-class ScratchVisionConfig(ScratchEncoderConfig):
-    """Sizes of an encoder over the patches of a picture."""
-
-    model_type = "headlight_vision"
-
-    image_size: int = 8
-    patch_size: int = 2
-    num_channels: int = 3
-
-
-class _Network(PreTrainedModel):
+class Network(PreTrainedModel):
     """What the three have in common: how they start, and that their attention can be looked at."""
 
     config_class: type[PreTrainedConfig] = ScratchEncoderConfig
@@ -108,7 +97,7 @@ class _Network(PreTrainedModel):
         elif isinstance(module, nn.LayerNorm):
             init.ones_(module.weight)
             init.zeros_(module.bias)
-        elif isinstance(module, (ValueEmbedding, ScratchVisionEncoder)):
+        elif isinstance(module, (ValueEmbedding, Network)):
             for parameter in module.parameters(recurse=False):
                 init.normal_(parameter, std=self.config.hidden_size**-0.5)
 
@@ -177,7 +166,7 @@ class ValueEmbedding(nn.Module):
         return torch.where(is_value[..., None], self.origin + along * self.direction, self.tokens(ids))
 
 
-class ScratchEncoder(_Network):
+class ScratchEncoder(Network):
     """Tokens in, an output at each position: labels, the next token, or a value."""
 
     def __init__(self, config: ScratchEncoderConfig) -> None:
@@ -243,7 +232,7 @@ def _key_mask(attention_mask: Tensor | None) -> Tensor | None:
     return (attention_mask != 0)[:, None, None]
 
 
-class ScratchEncoderDecoder(_Network):
+class ScratchEncoderDecoder(Network):
     """A text in, another out: figure 1 of the paper whole. Source, target and output share one vocabulary."""
 
     config_class = ScratchEncoderDecoderConfig
@@ -306,51 +295,7 @@ class ScratchEncoderDecoder(_Network):
         return ids
 
 
-class ScratchVisionEncoder(_Network):
-    """A picture in patches, a class token before them, the class out (Dosovitskiy et al. 2021, arXiv:2010.11929)."""
-
-    config_class = ScratchVisionConfig
-    main_input_name = "pixel_values"
-    input_modalities = "image"
-
-    def __init__(self, config: ScratchVisionConfig) -> None:
-        super().__init__(config)
-        if config.image_size % config.patch_size:
-            raise ValueError(f"Patches of {config.patch_size} do not divide a picture of {config.image_size} pixels.")
-        n_patches = (config.image_size // config.patch_size) ** 2
-        self.embedding = nn.Linear(config.num_channels * config.patch_size**2, config.hidden_size)
-        self.class_token = nn.Parameter(torch.empty(config.hidden_size))
-        self.positions = LearnedPositions(n_patches + 1, config.hidden_size)
-        self.encoder = self._encoder()
-        self.output = nn.Linear(config.hidden_size, config.n_outputs)
-        self._put_on_interface()
-        self.post_init()
-
-    def forward(
-        self, pixel_values: Float[Tensor, "batch channel row column"], output_attentions: bool = False
-    ) -> ImageClassifierOutput:
-        """Return the logits of classes `[batch, n_outputs]`.
-
-        Raises:
-            ValueError: a picture of another size.
-        """
-        size, side = self.config.patch_size, self.config.image_size
-        if pixel_values.shape[-2:] != (side, side):
-            raise ValueError(f"Expected pictures of {side} x {side} pixels, {tuple(pixel_values.shape[-2:])} came.")
-        patches = pixel_values.unfold(2, size, size).unfold(
-            3, size, size
-        )  # [batch, channel, down, across, row, column]
-        x = self.embedding(patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2))
-        x = self.positions(torch.cat([self.class_token.expand(len(x), 1, -1), x], dim=1))
-        x, weights = self.encoder(x)
-        return ImageClassifierOutput(
-            logits=self.output(x[:, 0]), attentions=tuple(weights) if output_attentions else None
-        )
-
-
 AutoConfig.register(ScratchEncoderConfig.model_type, ScratchEncoderConfig)
 AutoConfig.register(ScratchEncoderDecoderConfig.model_type, ScratchEncoderDecoderConfig)
-AutoConfig.register(ScratchVisionConfig.model_type, ScratchVisionConfig)
 AutoModel.register(ScratchEncoderConfig, ScratchEncoder)
-AutoModel.register(ScratchVisionConfig, ScratchVisionEncoder)
 AutoModelForSeq2SeqLM.register(ScratchEncoderDecoderConfig, ScratchEncoderDecoder)

@@ -14,6 +14,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from models import bundled
 from models.capture import IMPLEMENTATION, NotReplayed
+from models.card import Card
 from models.cost import Costs, sliding_windows
 from models.errors import BrokenModel, NoAttention
 from models.forward import (
@@ -27,7 +28,7 @@ from models.forward import (
 )
 from models.health import attention_notices, finite_weights
 from models.images import ImageReader, patch_tokens, probe_picture
-from models.model import Card, Model, body, check_ids, image_inputs
+from models.model import Model, body, check_ids, image_inputs
 from models.networks import ScratchEncoderConfig
 from models.places import Place, brief, weight_files
 from models.replay import Layer

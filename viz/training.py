@@ -16,7 +16,7 @@ from models.tasks import Task, task_named
 from models.tasks.digits import SIDE, unseen_picture
 from models.tasks.task import END, START
 from viz import colours
-from viz.grid import SELECTED
+from viz.colours import TRUTH
 from viz.packing import pack
 
 # Bytes of one update while a training runs; what is more is thinned, and scrubbing is a little coarser there.
@@ -110,7 +110,7 @@ def chance_level(name: str) -> float | None:
 
 def pack_scene(about: dict[str, Any], *, key: str, steps: int) -> bytes:
     """Return the scene of the training that is called `key` and ends after so many steps, with the colours."""
-    header = about | {"key": key, "steps": steps, "outline": SELECTED}
+    header = about | {"key": key, "steps": steps, "outline": TRUTH}
     return pack(header, {"light": colours.table("blues"), "dark": colours.table("night")})
 
 

@@ -6,7 +6,8 @@ import re
 from random import Random
 
 from models.tasks.settings import Settings
-from models.tasks.task import END, SPECIAL, Solution, TranslationTask
+from models.tasks.task import END, SPECIAL, Solution
+from models.tasks.translation import TranslationTask
 
 # Months by language, January first, and how a date is written; {d} day, {o} day with its ending, {m} month, {y} year.
 _MONTHS = {

@@ -18,9 +18,9 @@ from torch.nn import functional
 from transformers import PreTrainedModel, ViTImageProcessorPil
 
 from models.errors import NoText
-from models.networks import ScratchVisionConfig, ScratchVisionEncoder
 from models.tasks.settings import Settings
 from models.tasks.task import Batch, Task
+from models.vision_network import ScratchVisionConfig, ScratchVisionEncoder
 
 SIDE = 8
 # One picture in so many is never trained on.
