@@ -1,6 +1,7 @@
 """What every test needs: the named axes are checked, and nothing asks a network."""
 
 import os
+from logging import getLogger
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -22,6 +23,15 @@ settings.load_profile("same every time")
 
 logging.disable_progress_bar()
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _log_again():
+    """The command line silences our log for its process, which here is that of every later test."""
+    log = getLogger("headlight")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")
