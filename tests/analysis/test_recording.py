@@ -27,6 +27,8 @@ from models.errors import BadTraining, NoText
 from models.tasks import TASKS, Settings
 from models.training import CHECKPOINT, Training
 
+pytestmark = pytest.mark.slow
+
 SMALL = Settings(n_layers=2, n_heads=3, d_model=12, d_feedforward=7, steps=13, batch_size=5, seed=9, dropout=0.1)
 OPTIONS = {name: getattr(SMALL, name) for name in SMALL.__dataclass_fields__}
 

@@ -14,6 +14,8 @@ from models import Model, load_model
 from models.tasks import TASKS, Settings, Solution
 from models.training import Training
 
+pytestmark = pytest.mark.slow
+
 SMALL = Settings(n_layers=2, n_heads=3, d_model=18, d_feedforward=7, steps=3, batch_size=5)
 
 

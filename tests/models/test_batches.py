@@ -9,6 +9,8 @@ from small_models import FAMILIES, SENTENCE, TARGET
 
 from models import errors
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["the cat", SENTENCE, "a lazy dog reads the sea shells", "fox"]
 TARGETS = ["the sea", "a", TARGET, "the quick fox sells"]
 

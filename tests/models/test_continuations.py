@@ -12,6 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from models import Model, errors, load_model
 
+pytestmark = pytest.mark.slow
+
 WRITERS = ("gpt2", "llama", "gemma2", "bloom")
 
 

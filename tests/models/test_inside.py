@@ -14,6 +14,8 @@ from models.capture import recording
 from models.cost import Budget
 from models.inside import HeadInside, inside
 
+pytestmark = pytest.mark.slow
+
 # Worst difference between the head's output here and in the model's own pass, outputs of up to 4 in float32:
 # measured 6e-7 (minilm) and at most 1.5e-6 (roberta, of ten small families).
 TOLERANCE = 5e-6

@@ -14,6 +14,8 @@ from models.tasks import TASKS, Settings
 from models.train import main
 from models.training import changed
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 NAN, INFINITE = float("nan"), float("inf")
 NO_DIVISOR = "5 heads do not divide a width of 64: choose 1, 2, 4, 8, 16 or 32 heads, or a multiple of 5 as width."

@@ -17,6 +17,8 @@ from models.tasks import TASKS, Solution, Task, task_named
 from models.tasks.dates import _FORMS, _MONTHS, _chinese, _ordinal
 from models.tasks.series import NOISE, PERIODS
 
+pytestmark = pytest.mark.slow
+
 WITH_TEXT = {name: task for name, task in TASKS.items() if task.has_truth}
 N_SAMPLES = 300
 Solver = Callable[[str], tuple[list[str], list[set[int]]]]

@@ -28,6 +28,8 @@ import viz
 from models import HeadlightError, trace_module
 from models.errors import BadSelection, NoAttention
 
+pytestmark = pytest.mark.slow
+
 
 class Pictures(nn.Module):
     """A visitor's own vision transformer: normalised twice, one norm that learns in training, one dropout."""

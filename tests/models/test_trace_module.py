@@ -27,6 +27,8 @@ from torch_modules import (
 from models import trace_module
 from models.modules import MISREAD
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_seed():
     """Measured: 1.5e-8."""

@@ -31,6 +31,8 @@ from models.tasks import TASKS, Settings
 from models.train import main
 from models.training import CHECKPOINT, Training, begun, changed, learning_rate
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 # Seconds in all: 20 steps of a network of 13 dimensions. Dropout makes every step draw from torch's generator.
 SMALL = Settings(
@@ -179,7 +181,6 @@ def _signals() -> Iterator[None]:
         signal.signal(one, handler)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("_signals")
 @pytest.mark.parametrize("command", [models.train, analysis.recording], ids=lambda module: module.__name__)
 def test_killed_and_resumed_ends_with_the_same_file(command, tmp_path, capsys):
