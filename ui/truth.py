@@ -33,7 +33,7 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
         return
     if just_opened:
         _choose_head(model)
-    st.markdown(f"**{task.title}.** {task.rule} What to look for: {task.looks[0].lower()}{task.looks[1:]}")
+    st.markdown(f"**{task.title}.** {task.rule} Where a head has to look: {task.looks[0].lower()}{task.looks[1:]}")
     if isinstance(task, Digits) and trace.image is not None:
         st.html(_digit(task, model, trace.image))
     if not task.has_truth:

@@ -18,6 +18,8 @@ from viz.paper import DIMMED, add_colour_bar
 from viz.view import GridView, HeadMaps, Look, grid_view
 
 GAP = 0.08
+# What a truth score takes below its map, of a head's place: on the map it would hide weights.
+SCORE_ROOM = 0.17
 SELECTED = "#e4572e"
 
 
@@ -32,7 +34,8 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
     look = look or Look()
     view = grid_view(att, layer, head, truth=look.truth)
     n_layers, n_heads, n_rows, n_columns = view.maps.shape
-    step_x, step_y = (1 - GAP) / n_columns, (1 - GAP) / n_rows
+    below = 0 if view.scores is None else SCORE_ROOM
+    step_x, step_y = (1 - GAP) / n_columns, (1 - GAP - below) / n_rows
     figure = go.Figure()
     for number, heads in enumerate(view.n_heads):
         for position in range(heads):
@@ -49,15 +52,13 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
                 figure.add_heatmap(z=bad, colorscale=pink, showscale=False, hovertemplate=hover, **place)
             if view.scores is not None:
                 figure.add_annotation(
-                    x=position + 0.44,
-                    y=number + 0.44,
+                    x=position + (1 - GAP) / 2,
+                    y=number + (1 - GAP - below) / 2,
                     text=f"{view.scores[number, position]:.0%}",
                     showarrow=False,
                     xanchor="right",
-                    yanchor="bottom",
-                    font={"size": 10, "color": "black"},
-                    bgcolor="white",
-                    bordercolor=colours.TRUTH,
+                    yanchor="middle",
+                    font={"size": 10},
                 )
     if view.selected:
         row, column = view.selected
@@ -147,24 +148,19 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, m
     figure = Figure(figsize=(cell * n_heads + 1.6, max(2.0, cell * n_layers + 1.2)), layout="constrained")
     axes = figure.add_subplot(aspect="equal")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
-    inner = (1 - GAP) / 2
+    inner, below = (1 - GAP) / 2, 0 if view.scores is None else SCORE_ROOM
     for number, heads in enumerate(view.n_heads):
         for position in range(heads):
-            extent = (position - inner, position + inner, number + inner, number - inner)
+            extent = (position - inner, position + inner, number + inner - below, number - inner)
             shown = np.ma.masked_invalid(view.maps[number, position])
             axes.imshow(shown, extent=extent, cmap=colour_map, vmin=0, vmax=1, interpolation="none", zorder=1)
-            frame = Rectangle((extent[0], extent[3]), 2 * inner, 2 * inner, fill=False, ec=DIMMED, lw=0.3, zorder=2)
+            frame = Rectangle(
+                (extent[0], extent[3]), 2 * inner, 2 * inner - below, fill=False, ec=DIMMED, lw=0.3, zorder=2
+            )
             axes.add_patch(frame)
             if view.scores is not None:
-                place: dict[str, Any] = {
-                    "x": position + inner,
-                    "y": number + inner,
-                    "ha": "right",
-                    "va": "bottom",
-                    "zorder": 4,
-                }
-                box = {"facecolor": "white", "edgecolor": colours.TRUTH, "linewidth": 0.6, "pad": 1.0}
-                axes.text(s=f"{view.scores[number, position]:.0%}", fontsize=5, color="black", bbox=box, **place)
+                told = f"{view.scores[number, position]:.0%}"
+                axes.text(position + inner, number + inner, told, fontsize=5, ha="right", va="bottom")
     if view.selected:
         row, column = view.selected
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=SELECTED, lw=1.5, zorder=3))

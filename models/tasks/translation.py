@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Bool
@@ -59,5 +60,4 @@ class TranslationTask(Task):
 
 
 def _generate(network: PreTrainedModel) -> Callable[..., Tensor]:
-    generate: Callable[..., Tensor] = network.generate  # type: ignore[assignment]
-    return generate
+    return cast(Callable[..., Tensor], network.generate)
