@@ -55,12 +55,9 @@ def _open_numbers(att: Attention, choice: Choice) -> None:
     _open(att, Region(*spans))
 
 
-def open_box(att: Attention) -> None:
-    """Open the box that was drawn in the heatmap; a click that drew none changes nothing."""
-    boxes = st.session_state.heatmap.selection.box
-    if boxes:
-        sides = ((boxes[-1]["y"], att.n_query), (boxes[-1]["x"], att.n_key))
-        _open(att, Region(*(_touched(ends, count) for ends, count in sides)))
+def open_box(att: Attention, x: list[float], y: list[float]) -> None:
+    """Open the box that was drawn in the heatmap, from its ends in positions."""
+    _open(att, Region(_touched(y, att.n_query), _touched(x, att.n_key)))
 
 
 def _touched(ends: list[float], count: int) -> range:

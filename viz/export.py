@@ -22,7 +22,7 @@ from models.errors import BadSelection, HeadlightError
 from viz import browser
 from viz.flow import draw_flow, pack_flow
 from viz.grid import draw_grid, pack_grid
-from viz.heatmap import draw_heatmap, heatmap
+from viz.heatmap import BUTTONS, draw_heatmap, heatmap
 from viz.outlines import truetype_in_pdf
 from viz.paper import drawing, fonts_for
 from viz.patches import draw_patches, patches
@@ -218,7 +218,7 @@ def _html(
             include_mathjax=False,
             default_height="92vh",
             div_id=f"headlight-{figure}",
-            config={"displaylogo": False, "responsive": True},
+            config={**BUTTONS, "responsive": True},
         )
     else:
         data = pack_flow(att, layer, head, look) if figure == "flow" else pack_grid(att, look, layer, head, maps)

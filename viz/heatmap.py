@@ -24,6 +24,14 @@ BLOCK_HOVER = "queries %{y}<br>keys %{x}<br>largest weight %{z:.5f}<extra></extr
 MOST_SLANTED = 20
 SHORTEST_SIDE = 0.8  # inches
 GREY = "#808895"
+# What a chart's own buttons may do, on the page and in a file. Plotly would offer to send the data to its makers, and
+# its automatic scale would turn the queries upside down.
+BUTTONS = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "doubleClick": "reset",
+    "modeBarButtonsToRemove": ["sendChartToCloud", "autoScale2d", "zoomIn2d", "zoomOut2d", "lasso2d"],
+}
 
 
 def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:

@@ -1,11 +1,11 @@
 """The page's script, run without a browser: what it shows, and what it says when something is wrong."""
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+from shown import charts
 from streamlit.testing.v1 import AppTest
 
 from models import bundled, load_model
@@ -24,7 +24,7 @@ def run(**parameters: str) -> AppTest:
 
 
 def heatmap(app: AppTest) -> dict:
-    return json.loads(app.get("plotly_chart")[0].proto.spec)
+    return charts(app)[0]
 
 
 def messages(app: AppTest) -> list[str]:

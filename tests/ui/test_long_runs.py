@@ -4,6 +4,7 @@ import json
 import threading
 
 import pytest
+from shown import charts
 from streamlit.testing.v1 import AppTest
 
 from models import Model, load_model
@@ -111,7 +112,7 @@ def test_above_the_budget_it_is_refused_with_the_remedy(monkeypatch, name, value
     monkeypatch.setenv(name, value)
     app = run(text=f"This text is over budget by {name} {value}")
     assert any(sentence in message for message in messages(app)), messages(app)
-    assert not app.get("plotly_chart")
+    assert not charts(app)
 
 
 def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):

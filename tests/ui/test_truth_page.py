@@ -1,12 +1,12 @@
 """The page of a model that was trained here: its task, its answers, and which heads solve it."""
 
 import html
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from shown import charts
 from streamlit.testing.v1 import AppTest
 
 from models import trained
@@ -46,12 +46,8 @@ def answers(app: AppTest) -> str:
     return " ".join(html.unescape(re.sub("<[^>]+>", "", body)).split())
 
 
-def spec(app: AppTest, number: int = 0) -> dict:
-    return json.loads(app.get("plotly_chart")[number].proto.spec)
-
-
 def outlines(app: AppTest) -> list[dict]:
-    return [shape for shape in spec(app)["layout"].get("shapes", ()) if shape["type"] == "path"]
+    return [shape for shape in charts(app)[0]["layout"].get("shapes", ()) if shape["type"] == "path"]
 
 
 def heads(app: AppTest) -> dict[str, tuple[float, str]]:
@@ -126,8 +122,8 @@ def test_values_are_told_as_a_share_and_shown_as_a_signal():
     )
     assert found, answers(app)
     assert round(100 * int(found[1]) / 29) == int(found[2]) > 90
-    assert len(app.get("plotly_chart")) == 2
-    signals = [spec(app, number) for number in range(2) if "query 35" in spec(app, number)["layout"]["title"]["text"]]
+    assert len(charts(app)) == 2
+    signals = [chart for chart in charts(app) if "query 35" in chart["layout"]["title"]["text"]]
     assert len(signals) == 1
 
 

@@ -1,15 +1,26 @@
-"""The canvas pictures as Streamlit components. Their JavaScript stands in viz/browser, which exports share.
+"""The pictures that live in the browser, as Streamlit components. Their JavaScript stands in viz/browser.
 
 Everything that can be clicked here can also be reached by an ordinary widget of the page.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
+import plotly
+import plotly.graph_objects as go
 import streamlit as st
+from streamlit.components.v1 import declare_component
 
 from viz.browser import script, style
+from viz.heatmap import BUTTONS
+
+# Not shown itself: it gives Plotly's own JavaScript an address on this server, which the browser keeps.
+declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
+# Plotly puts its styles into the document, where a shadow root would not see them.
+_chart = st.components.v2.component("headlight_chart", css=style("chart"), js=script("chart"), isolate_styles=False)
 
 _grid = st.components.v2.component("headlight_grid", css=style("grid"), js=script("grid"))
 _flow = st.components.v2.component("headlight_flow", css=style("flow"), js=script("flow"))
@@ -54,6 +65,29 @@ def flow_graph(packed: bytes, on_lock: Callable[[str], None]) -> None:
             on_lock(str(token))
 
     _flow(key="flow", data=packed, on_locked_change=locked)
+
+
+def chart(
+    figure: go.Figure,
+    key: str,
+    alt: str,
+    *,
+    config: dict[str, object] | None = None,
+    on_box: Callable[[list[float], list[float]], None] | None = None,
+) -> None:
+    """Show a Plotly figure in a chart that stays when the figure changes; `st.plotly_chart` makes a chart anew.
+
+    `on_box(x, y)` is called with the ends of a box that a visitor draws, in the units of the axes.
+    """
+
+    def boxed() -> None:
+        box = st.session_state[key].box
+        if box is not None and on_box is not None:
+            on_box([float(end) for end in box["x"]], [float(end) for end in box["y"]])
+
+    parts = {"alt": alt, "config": {**BUTTONS, **(config or {})}}
+    packed = json.dumps(parts)[:-1] + ", " + figure.to_json()[1:]
+    _chart(key=key, data=packed.encode(), on_box_change=boxed)
 
 
 def training_picture(scene: bytes, frames: bytes, on_lacks: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from models import Attention, AttentionTrace, Model, Token
 from models.model import READS_ITS_OWN
 from ui import runs, state
 from ui.caches import open_model, remembered
-from ui.components import flow_graph
+from ui.components import chart, flow_graph
 from ui.controls import head_controls, model_controls, text_controls
 from ui.exporting import export_controls
 from ui.failures import sentence
@@ -183,38 +183,35 @@ def _lock(token: str) -> None:
 def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
     figure = heatmap(att, choice.layer, choice.head, look=look)
     figure.layout.dragmode = "select"
-    st.plotly_chart(
+    # What a visitor has zoomed to stays from head to head, as long as it is the same region of the same tokens.
+    figure.layout.uirevision = str(hash((att.query_tokens, att.key_tokens, choice.region)))
+    chart(
         figure,
-        key="heatmap",
-        on_select=partial(open_box, att),
-        selection_mode="box",
-        alt=f"Heatmap of layer {choice.layer}, head {choice.head}; the same weights stand in the table below.",
-        config={
-            "displaylogo": False,
-            "scrollZoom": False,
-            "toImageButtonOptions": {"format": "svg", "filename": "headlight-heatmap"},
-        },
+        "heatmap",
+        f"Heatmap of layer {choice.layer}, head {choice.head}; the same weights stand in the table below.",
+        config={"toImageButtonOptions": {"format": "svg", "filename": "headlight-heatmap"}},
+        on_box=partial(open_box, att),
     )
 
 
 def _patches(att: Attention, image: np.ndarray, choice: Choice, look: Look) -> None:
     """Show what the isolated query looks at, else the first token that the model adds, as light on the picture."""
-    st.plotly_chart(
+    chart(
         patches(att, image, choice.layer, choice.head, look=look),
-        key="patches",
-        alt=f"The picture in the light of layer {choice.layer}, head {choice.head}; the weights stand in the table.",
-        config={"displaylogo": False, "displayModeBar": False},
+        "patches",
+        f"The picture in the light of layer {choice.layer}, head {choice.head}; the weights stand in the table.",
+        config={"displayModeBar": False},
     )
     st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch looks at.")
 
 
 def _signal(att: Attention, choice: Choice, look: Look) -> None:
     """Show what the isolated query looks at, else the last one, over the signal."""
-    st.plotly_chart(
+    chart(
         signal(att, choice.layer, choice.head, look=look),
-        key="signal",
-        alt=f"The signal with the attention of layer {choice.layer}, head {choice.head}; the weights are in the table.",
-        config={"displaylogo": False, "displayModeBar": False},
+        "signal",
+        f"The signal with the attention of layer {choice.layer}, head {choice.head}; the weights are in the table.",
+        config={"displayModeBar": False},
     )
     st.caption("Isolate a query to see what that place looks at.")
 

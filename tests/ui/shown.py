@@ -1,0 +1,11 @@
+"""What a page shows, read without a browser."""
+
+import json
+
+from streamlit.testing.v1 import AppTest
+
+
+def charts(app: AppTest) -> list[dict]:
+    """Return the figures of the page's Plotly charts, from top to bottom as they were sent."""
+    drawn = [element.proto for element in app.get("bidi_component")]
+    return [json.loads(proto.bytes) for proto in drawn if proto.component_name == "headlight_chart"]

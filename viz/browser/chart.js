@@ -1,0 +1,115 @@
+// A Plotly chart that stays: another figure changes the chart that is there, so that a head switch neither blinks nor
+// builds everything anew, and what a visitor has zoomed to stays as long as the figure's `uirevision` does.
+
+const EXPAND = "M0 0h350v120H120v230H0zM1000 0v350H880V120H650V0zM0 1000V650h120v230h230v120zM1000 1000H650V880h230V650h120z";
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const chart = parentElement.chart ?? (parentElement.chart = new Chart(parentElement));
+  chart.send = setTriggerValue;
+  chart.show(data);
+  return () => {
+    chart.end();
+    delete parentElement.chart;
+  };
+}
+
+/** Load Plotly once a page, from the place beside the app's own scripts where the server has it (ui/components). */
+function plotly() {
+  window.headlightPlotly ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    const app = document.querySelector('script[src*="/static/js/"]')?.src ?? new URL("static/js/app.js", document.baseURI);
+    script.src = new URL("../../component/ui.components.plotly/plotly.min.js", app);
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => {
+      window.headlightPlotly = null;
+      reject(new Error(`${script.src} did not load`));
+    };
+    document.head.append(script);
+  });
+  return window.headlightPlotly;
+}
+
+class Chart {
+  constructor(parent) {
+    this.root = element("div", "chart", parent);
+    this.root.setAttribute("role", "figure");
+    this.plot = element("div", "chart-plot", this.root);
+    this.stop = watch(this.root, () => this.follow());
+  }
+
+  show(bytes) {
+    if (sameBytes(bytes, this.bytes)) return;
+    this.bytes = bytes;
+    this.figure = JSON.parse(new TextDecoder().decode(bytes));
+    this.root.setAttribute("aria-label", this.figure.alt);
+    this.root.style.minHeight = `${this.figure.layout.height}px`;
+    this.draw();
+  }
+
+  /** Draw again if the page has changed around the chart: its width, its theme, or the whole screen given to it. */
+  follow() {
+    if (this.surroundings() !== this.drawnIn) this.draw();
+  }
+
+  surroundings() {
+    return JSON.stringify([this.root.clientWidth, document.fullscreenElement === this.root, themeOf(this.root)]);
+  }
+
+  async draw() {
+    const Plotly = window.Plotly ?? (await plotly().catch((error) => this.fail(error)));
+    if (!Plotly || !this.figure || !this.root.clientWidth) return;
+    this.drawnIn = this.surroundings();
+    const { data, layout } = this.figure;
+    // Plotly would begin anew with another config, and a button's function made again is another.
+    this.config ??= { ...this.figure.config, modeBarButtonsToAdd: this.buttons(Plotly) };
+    await Plotly.react(this.plot, data, { ...layout, ...this.look(layout) }, this.config);
+    if (this.listens) return;
+    this.listens = true;
+    this.plot.on("plotly_selected", (event) => this.selected(Plotly, event));
+  }
+
+  /** Size and theme, which only the browser knows. */
+  look(layout) {
+    const theme = themeOf(this.root), whole = document.fullscreenElement === this.root;
+    return {
+      width: this.root.clientWidth,
+      height: whole ? this.root.clientHeight : layout.height,
+      font: { ...layout.font, family: theme.font, color: theme.text },
+      // Like the page's other headings: at the left, and as large as they are.
+      title: { ...layout.title, x: 0, xanchor: "left", xref: "container", font: { size: 18, weight: 600 } },
+      hoverlabel: { ...layout.hoverlabel, bgcolor: theme.panel, bordercolor: theme.faded, font: { size: 13, color: theme.text } },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.faded, activecolor: theme.accent },
+      // A finger that moves over the chart scrolls the page; a box there is drawn by numbers.
+      ...(matchMedia("(pointer: coarse)").matches ? { dragmode: false } : {}),
+    };
+  }
+
+  buttons(Plotly) {
+    const select = () => Plotly.relayout(this.plot, { dragmode: "select" });
+    const expand = () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen());
+    const icon = { width: 1000, height: 1000, path: EXPAND };
+    // Plotly has this button for points alone, and a visitor who zooms needs the way back to boxes.
+    const box = { name: "Open a box", icon: Plotly.Icons.selectbox, attr: "dragmode", val: "select", click: select };
+    const whole = { name: "Fullscreen", icon, click: expand };
+    return this.figure.layout.dragmode === "select" ? [box, whole] : [whole];
+  }
+
+  /** Tell the page which box was drawn, and take the box away: it is a gesture, no part of the picture. */
+  selected(Plotly, event) {
+    const box = event?.selections?.at(-1);
+    if (box?.type !== "rect") return;
+    Plotly.relayout(this.plot, { selections: [] });
+    this.send("box", { x: [box.x0, box.x1], y: [box.y0, box.y1] });
+  }
+
+  fail(error) {
+    console.error(error);
+    this.plot.textContent = "The chart could not be loaded: reload the page.";
+  }
+
+  end() {
+    this.stop();
+    window.Plotly?.purge(this.plot);
+    this.root.remove();
+  }
+}
