@@ -5,7 +5,6 @@ Everything that can be clicked here can also be reached by an ordinary widget of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import streamlit as st
 from streamlit.components.v1 import declare_component
 
 from viz.browser import script, style
-from viz.heatmap import BUTTONS
+from viz.packing import pack_chart
 
 # Not shown itself: it gives Plotly's own JavaScript an address on this server, which the browser keeps.
 declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
@@ -72,7 +71,7 @@ def chart(
     key: str,
     alt: str,
     *,
-    config: dict[str, object] | None = None,
+    buttons: bool = False,
     on_box: Callable[[list[float], list[float]], None] | None = None,
 ) -> None:
     """Show a Plotly figure in a chart that stays when the figure changes; `st.plotly_chart` makes a chart anew.
@@ -85,9 +84,7 @@ def chart(
         if box is not None and on_box is not None:
             on_box([float(end) for end in box["x"]], [float(end) for end in box["y"]])
 
-    parts = {"alt": alt, "config": {**BUTTONS, **(config or {})}}
-    packed = json.dumps(parts)[:-1] + ", " + figure.to_json()[1:]
-    _chart(key=key, data=packed.encode(), on_box_change=boxed)
+    _chart(key=key, data=pack_chart(figure, alt, buttons=buttons), on_box_change=boxed)
 
 
 def training_picture(scene: bytes, frames: bytes, on_lacks: Callable[[], None]) -> None:

@@ -35,6 +35,7 @@ from viz.view import TOKEN, flow_region, label
 
 _STYLE = Path(__file__).parents[1] / "style.css"
 PAIRS = 40
+_ELSEWHERE = f"The {PAIRS} strongest pairs stand in the table, all of them in the CSV file under Export."
 
 
 def page() -> None:
@@ -116,8 +117,9 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
     look = choice.look()
     state.write_link(choice)
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    left, detail = st.columns([6, 5], gap="medium")
-    lines, numbers = st.columns([6, 5], gap="medium")
+    with st.container(key="pictures"):
+        left, detail = st.columns([6, 5], gap="medium")
+        lines, numbers = st.columns([6, 5], gap="medium")
     shown = flow_region(att, look)
     with lines:
         st.markdown(f"##### Token to token: layer {choice.layer}, head {choice.head}")
@@ -188,8 +190,8 @@ def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
     chart(
         figure,
         "heatmap",
-        f"Heatmap of layer {choice.layer}, head {choice.head}; the same weights stand in the table below.",
-        config={"toImageButtonOptions": {"format": "svg", "filename": "headlight-heatmap"}},
+        f"Heatmap of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
+        buttons=True,
         on_box=partial(open_box, att),
     )
 
@@ -199,8 +201,7 @@ def _patches(att: Attention, image: np.ndarray, choice: Choice, look: Look) -> N
     chart(
         patches(att, image, choice.layer, choice.head, look=look),
         "patches",
-        f"The picture in the light of layer {choice.layer}, head {choice.head}; the weights stand in the table.",
-        config={"displayModeBar": False},
+        f"The picture in the light of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
     )
     st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch looks at.")
 
@@ -210,8 +211,7 @@ def _signal(att: Attention, choice: Choice, look: Look) -> None:
     chart(
         signal(att, choice.layer, choice.head, look=look),
         "signal",
-        f"The signal with the attention of layer {choice.layer}, head {choice.head}; the weights are in the table.",
-        config={"displayModeBar": False},
+        f"The signal with the attention of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
     )
     st.caption("Isolate a query to see what that place looks at.")
 
