@@ -9,6 +9,7 @@ import streamlit as st
 
 from models.errors import HeadlightError
 from models.places import REVISION
+from ui.address import Address
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
@@ -123,29 +124,15 @@ def fits_link(choice: Choice) -> bool:
     return all(len(text) <= MOST_CHARACTERS_IN_LINK for text in (choice.text, choice.pair, choice.target))
 
 
-def restore() -> None:
-    """Put the link's choice into the session, once; later runs keep the state of widgets that are out of sight.
-
-    Streamlit forgets the widgets of a page that is left: who comes back finds what was chosen last.
-    """
-    state = st.session_state
-    if "link_notices" not in state:
-        choice, state.link_notices = from_link(st.query_params.to_dict())
-        if "model" not in st.query_params:
-            choice = replace(choice, model=default_model())
-        state.left = choice
-    for name in NAMES:
-        state[name] = state[name] if name in state else getattr(state.left, name)
+def _from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
+    """Return what `from_link` does, with this server's own model where the link names none."""
+    choice, notices = from_link(parameters)
+    return (choice if "model" in parameters else replace(choice, model=default_model())), notices
 
 
-def chosen() -> Choice:
-    """Return the session's present choice."""
-    return Choice(**{name: st.session_state[name] for name in NAMES})
+def _step(choice: Choice) -> tuple[str, ...]:
+    return choice.model, choice.revision, choice.text, choice.pair, choice.target
 
 
-def write_link(choice: Choice) -> None:
-    """Make the address describe the choice, if it does not already, and keep it for when the page is left."""
-    st.session_state.left = choice
-    parameters = to_link(choice)
-    if st.query_params.to_dict() != parameters:
-        st.query_params.from_dict(parameters)
+ADDRESS = Address("inspect", "", Choice, _from_link, to_link, _step)
+chosen = ADDRESS.chosen

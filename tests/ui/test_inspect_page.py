@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from shown import charts
+from shown import address, charts
 from streamlit.testing.v1 import AppTest
 
 from models import bundled, load_model
@@ -82,7 +82,7 @@ def test_another_text_and_head():
     app.selectbox(key="layer").set_value(2).run()
     assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
     assert heatmap(app)["layout"]["title"]["text"] == "Layer 2, head 11, encoder attention"
-    assert app.query_params["text"] == ["Birds sing at dawn"] or app.query_params["text"] == "Birds sing at dawn"
+    assert address(app)["text"] == "Birds sing at dawn"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_region_is_opened_by_numbers_and_left_by_a_button():
     layout = heatmap(app)["layout"]
     assert "each cell is the largest weight of 4 x 4 pairs" in layout["title"]["text"]
     assert layout["xaxis"]["range"] == [-0.5, 421.5]
-    assert "region" not in app.query_params
+    assert "region" not in address(app)
     assert app.session_state.region == ""
 
 

@@ -33,6 +33,9 @@ _frames = st.components.v2.component(
   window.dispatchEvent(new CustomEvent("headlight-frames", { detail: data }));
 }""",
 )
+_address = st.components.v2.component(
+    "headlight_address", js=Path(__file__).with_name("address.js").read_text(encoding="utf-8")
+)
 # The grid's maps are bytes and would travel again with every selection; so the selection travels apart from them.
 _pointer = st.components.v2.component(
     "headlight_pointer",
@@ -47,12 +50,14 @@ def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, 
     """Show all heads; `on_pick(layer, head)` is called when one is clicked or reached by the arrow keys."""
 
     def picked() -> None:
-        place = st.session_state["grid"].picked
-        if place is not None:
-            on_pick(int(place[0]), int(place[1]))
+        pick = st.session_state["grid"].picked
+        if pick is not None:
+            layer, head, st.session_state["last pick"] = (int(number) for number in pick)
+            on_pick(layer, head)
 
     _grid(key="grid", data=packed, on_picked_change=picked)
-    _pointer(key="pointer", data=list(selected), height=1)
+    # With the number of the pick that this answers, so that a visitor who is ahead is not taken back.
+    _pointer(key="pointer", data=[*selected, st.session_state.get("last pick", 0)], height=1)
 
 
 def flow_graph(packed: bytes, on_lock: Callable[[str], None]) -> None:
@@ -85,6 +90,20 @@ def chart(
             on_box([float(end) for end in box["x"]], [float(end) for end in box["y"]])
 
     _chart(key=key, data=pack_chart(figure, alt, buttons=buttons), on_box_change=boxed)
+
+
+def address_bar(query: str, step: str, on_went: Callable[[str], None]) -> None:
+    """Make the address end in a query; `on_went(query)` is called for Back and Forward, with the one they lead to.
+
+    A change of `step` is one to go back over; within a step, the present entry is renamed.
+    """
+
+    def went() -> None:
+        query = st.session_state["address"].went
+        if query is not None:
+            on_went(str(query))
+
+    _address(key="address", data={"query": query, "step": step}, height=1, on_went_change=went)
 
 
 def training_picture(scene: bytes, frames: bytes, on_lacks: Callable[[], None]) -> None:

@@ -41,13 +41,13 @@ _ELSEWHERE = f"The {PAIRS} strongest pairs stand in the table, all of them in th
 def page() -> None:
     """Text to tokens to trace to pictures, top to bottom."""
     st.html(_STYLE)
-    state.restore()
+    told = state.ADDRESS.restore()
     model = _model()
     if model.card.modality == "image":
         picture_controls(model)
     else:
         text_controls(model)
-    notices = [*st.session_state.link_notices, *model.card.notices]
+    notices = [*told, *model.card.notices]
     trace = _trace(model)
     if trace is not None:
         # Where the right answer is known, the task's panel says what the model wrote.
@@ -55,7 +55,9 @@ def page() -> None:
         notices += [notice for notice in trace.notices if not (known and notice == READS_ITS_OWN)]
     for notice in notices:
         st.warning(plain(notice), icon=":material/info:")
-    if trace is not None:
+    if trace is None:
+        state.ADDRESS.write()
+    else:
         task_panel(model, trace)
         _heads(model, trace)
 
@@ -115,7 +117,7 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
     att = trace[_keep_in_range(trace)]
     choice = state.chosen()
     look = choice.look()
-    state.write_link(choice)
+    state.ADDRESS.write()
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with st.container(key="pictures"):
         left, detail = st.columns([6, 5], gap="medium")
