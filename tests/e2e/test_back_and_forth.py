@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import finished, flow, grid, inspect, row_of, settled
+from visitor import finished, flow, grid, having, inspect, row_of, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -34,7 +34,7 @@ def test_quick_arrow_keys_end_where_they_lead(open_page):
     # Must not happen: an outline that jumps back to a head that was left.
     seen = page.evaluate("window.seen")
     assert seen == sorted(seen)
-    assert "head=10" in page.url
+    expect(page).to_have_url(having("head=10"))
 
 
 def test_back_and_forward_go_from_text_to_text(open_page):
@@ -53,7 +53,7 @@ def test_back_and_forward_go_from_text_to_text(open_page):
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
     settled(page)
     assert "birds" in tokens(page)
-    assert "head=9" in page.url
+    expect(page).to_have_url(having("head=9"))
     page.go_back()
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(re.compile("The cat sat"))
     settled(page)
@@ -73,7 +73,7 @@ def test_back_from_another_page_finds_what_was_left(open_page):
     page.go_back()
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
     finished(page)
-    assert "Birds" in page.url
+    expect(page).to_have_url(having("Birds"))
 
 
 def test_a_lock_is_told_at_once_and_what_the_keys_pass_is_let_go(open_page):
@@ -88,7 +88,7 @@ def test_a_lock_is_told_at_once_and_what_the_keys_pass_is_let_go(open_page):
     scroll.press("Tab")
     expect(flow(page)).to_have_attribute("data-focus", "query:8")
     expect(status).to_contain_text("it (8) (locked)")
-    assert "token=query%3A8" in page.url
+    expect(page).to_have_url(having("token=query%3A8"))
 
 
 def test_repeated_tokens_are_told_apart_in_words(open_page):
@@ -126,4 +126,4 @@ def test_what_is_refused_does_not_leave_another_text_in_the_address(open_page):
     inspect(page, "   ")
     expect(page.get_by_text("There is nothing to inspect")).to_be_visible()
     settled(page)
-    assert "Birds" not in page.url
+    expect(page).not_to_have_url(having("Birds"))

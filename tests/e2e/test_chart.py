@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from visitor import PHONE, cell, finished, flow, grid, inspect, settled
+from visitor import PHONE, cell, finished, flow, grid, having, inspect, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +45,7 @@ def test_a_head_switch_keeps_the_chart_and_what_was_zoomed_to(open_page):
         f"(whole) => String(({RANGES})(document.querySelector('{CHART}'))) !== String(whole)", arg=whole
     )
     zoomed = ranges(page)
-    assert "region=" not in page.url
+    expect(page).not_to_have_url(having("region="))
     switch_head(page)
     assert ranges(page) == zoomed
     assert page.locator(CHART).evaluate("(plot) => plot.sameAsBefore === true")
@@ -104,7 +104,7 @@ def test_a_finger_scrolls_the_page_past_the_chart(browser, app):
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         page.wait_for_function(f"(before) => {top} > before + 50", arg=before)
         settled(page)
-        assert "region=" not in page.url
+        expect(page).not_to_have_url(having("region="))
 
 
 def test_the_whole_screen_and_back(open_page):
