@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
+from models import trained
 from models.errors import HeadlightError
 from models.places import REVISION
+from models.tasks import TASKS
 from ui.address import Address
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look
@@ -18,7 +20,10 @@ from viz.view import TOKEN
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
+# The session's key of whether nobody has asked for a certain layer or head yet.
+UNPLACED = "unplaced"
 MOST_GENERATED = 64
+MOST_PLACES = 9999
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
     choice, notices = Choice(), []
     for name, value in parameters.items():
         if name not in NAMES:
+            if not name.startswith("embed"):  # Streamlit's own
+                notices.append(f"The link's {name[:40]!r} is ignored: there is no such parameter.")
             continue
         try:
             choice = replace(choice, **{name: _parsed(name, value)})
@@ -74,8 +81,8 @@ def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
 
 def _parsed(name: str, value: str) -> str | int | float | bool:
     if name in ("layer", "head"):
-        if not value.isascii() or not value.isdigit() or len(value) > 4:
-            raise ValueError(f"{value[:40]!r} is no number from 0")
+        if not value.isascii() or not value.isdigit() or int(value[:9]) > MOST_PLACES:
+            raise ValueError(f"{value[:40]!r} is no number from 0 to {MOST_PLACES}")
         return int(value)
     if name == "generate":
         if value not in map(str, range(MOST_GENERATED + 1)):
@@ -109,7 +116,7 @@ def to_link(choice: Choice) -> dict[str, str]:
 
     A text that is too long for a link is left out; the page says so (`fits_link`).
     """
-    standard = Choice()
+    standard = Choice(text=first_text(choice.model))
     parameters = {}
     for name in NAMES:
         value = getattr(choice, name)
@@ -124,10 +131,22 @@ def fits_link(choice: Choice) -> bool:
     return all(len(text) <= MOST_CHARACTERS_IN_LINK for text in (choice.text, choice.pair, choice.target))
 
 
+def first_text(model: str) -> str:
+    """Return the text with which a model is shown first: one of its task, where it was trained here for one."""
+    task = TASKS.get(model.removeprefix(trained.PREFIX)) if model.startswith(trained.PREFIX) else None
+    return task.examples[0] if task is not None and task.examples else DEFAULT_TEXT
+
+
 def _from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
-    """Return what `from_link` does, with this server's own model where the link names none."""
+    """Return what `from_link` does; what a link leaves open is this server's own model, and a text for the model."""
     choice, notices = from_link(parameters)
-    return (choice if "model" in parameters else replace(choice, model=default_model())), notices
+    if "model" not in parameters:
+        choice = replace(choice, model=default_model())
+    if "text" not in parameters:
+        choice = replace(choice, text=first_text(choice.model))
+    # Which head is shown first is known when the model is open (ui/pages/inspect.py).
+    st.session_state[UNPLACED] = not {"layer", "head"} & set(parameters)
+    return choice, notices
 
 
 def _step(choice: Choice) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def test_a_click_and_the_arrow_keys_select_a_head(open_page):
     expect(page.locator(".grid-name")).to_have_text("Layer 0, head 2")
     canvas.click(position={"x": 30 + 2.5 * pitch, "y": 20 + 0.5 * pitch})
     expect(page.get_by_role("heading", name="Token to token: layer 0, head 2")).to_be_visible()
-    expect(page.get_by_text("Previous token")).to_be_visible()
+    expect(page.locator(".figures").get_by_text("Previous token")).to_be_visible()
     settled(page)
     assert page.locator(".figures div").filter(has_text="Previous token").inner_text().split()[-1] == "100.0%"
     expect(page).to_have_url(having("layer=0"))
@@ -196,7 +196,9 @@ def test_an_unknown_model_is_one_sentence_and_the_last_one_stays(open_page):
     box.fill("no/such-model![x](http://127.0.0.1:9/a.png)")
     box.press("Enter")
     settled(page)
-    expect(page.get_by_test_id("stAlert")).to_contain_text("No model is called")
+    # Beside the name, where the open popover hides nothing of it.
+    expect(page.get_by_test_id("stPopoverBody").get_by_test_id("stAlert")).to_contain_text("No model is called")
+    expect(box).to_have_value("no/such-model![x](http://127.0.0.1:9/a.png)")
     expect(page.get_by_text("6 layers × 12 heads")).to_be_visible()
     expect(page.locator("img[src*='127.0.0.1:9']")).to_have_count(0)
 

@@ -47,7 +47,7 @@ def messages(app: AppTest) -> list[str]:
 
 
 def titles(app: AppTest) -> list[str]:
-    return [element.value for element in app.markdown if element.value.startswith("#####")]
+    return [element.value for element in app.markdown if element.value.startswith("## ")]
 
 
 def buttons(app: AppTest) -> list[str]:
@@ -71,7 +71,7 @@ def until(app: AppTest, condition) -> None:
 
 def test_opens_on_a_recording_with_the_lesson():
     app = run()
-    assert titles(app) == ["##### Recorded: The letter before"]
+    assert titles(app) == ["## Recorded: The letter before"]
     assert pictures(app) == 2
     assert buttons(app) == ["Start training"]
     text = " ".join(element.value for element in app.markdown)
@@ -111,26 +111,26 @@ def test_started_finished_taken_away_and_back():
     app = run(task="previous", text="a b a", **SMALL)
     app.button(key="watch start").click().run()
     assert {"Stop", "Back to the recording"} <= set(buttons(app))
-    assert titles(app)[0].startswith("##### Recorded: The letter before. Your training starts")
-    until(app, lambda: titles(app) == ["##### Your training: The letter before, seed 5, finished"])
+    assert titles(app)[0].startswith("## Recorded: The letter before. Your training starts")
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, finished"])
     assert pictures(app) == 2
     assert "Start again" in buttons(app)
     data = app.session_state["watch sent"]
     assert data[1] == 40
     assert [element.label for element in app.get("download_button")] == ["Download the trained model"]
     app.button(key="watch back").click().run()
-    assert titles(app) == ["##### Recorded: The letter before"]
+    assert titles(app) == ["## Recorded: The letter before"]
     app.button(key="watch own").click().run()
-    assert titles(app) == ["##### Your training: The letter before, seed 5, finished"]
+    assert titles(app) == ["## Your training: The letter before, seed 5, finished"]
     assert app.session_state["watch sent"] == data
 
 
 def test_stopped_and_resumed():
     app = run(task="previous", **{**SMALL, "steps": "5000"})
     app.button(key="watch start").click().run()
-    until(app, lambda: titles(app) == ["##### Your training: The letter before, seed 5, running"])
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, running"])
     app.button(key="watch stop").click().run()
-    until(app, lambda: titles(app) == ["##### Your training: The letter before, seed 5, stopped"])
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, stopped"])
     step = app.session_state["watch sent"][1]
     app.button(key="watch resume").click().run()
     until(app, lambda: app.session_state["watch sent"][1] > step)
@@ -138,7 +138,7 @@ def test_stopped_and_resumed():
     app.button_group(key="watch task").set_value("brackets").run()
     assert "To your training: The letter before" in buttons(app)
     app.button(key="watch own").click().run()
-    until(app, lambda: titles(app) == ["##### Your training: The letter before, seed 5, stopped"])
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, stopped"])
 
 
 def test_all_places_taken_is_one_sentence(monkeypatch):
@@ -146,7 +146,7 @@ def test_all_places_taken_is_one_sentence(monkeypatch):
     app = run()
     app.button(key="watch start").click().run()
     assert messages(app) == ["This server starts no trainings (HEADLIGHT_TRAININGS=0): watch the recorded ones."]
-    assert titles(app) == ["##### Recorded: The letter before"]
+    assert titles(app) == ["## Recorded: The letter before"]
     app.run()
     assert messages(app) == []
 

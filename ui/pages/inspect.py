@@ -65,8 +65,8 @@ def page() -> None:
 def _model() -> Model:
     """Return the chosen model, or the last one that opened, with one sentence about why."""
     left, right = st.columns([4, 1], vertical_alignment="bottom")
-    left.markdown("### Headlight: what every attention head looks at")
-    choice, problem = state.chosen(), None
+    left.markdown("# Headlight: what every attention head looks at")
+    choice, problem = state.chosen(), ""
     try:
         model = open_model(choice.model, choice.revision)
     except Exception as error:
@@ -80,9 +80,9 @@ def _model() -> Model:
             st.stop()
     st.session_state.opened = (st.session_state.model, st.session_state.revision)
     with right:
-        model_controls(model)
+        told = model_controls(model, problem)
     st.caption(_described(model))
-    if problem:
+    if problem and not told:
         st.error(plain(problem), icon=":material/error:")
     return model
 
@@ -92,11 +92,15 @@ def _described(model: Model) -> str:
     parts = [
         f"**{plain(card.name)}**",
         f"{card.n_layers} layer{'' if card.n_layers == 1 else 's'} × {card.n_heads} heads",
-        f"{card.n_parameters / 1e6:.1f} M parameters",
+        _many(card.n_parameters),
         f"revision {plain(card.revision[:19])}",
         f"{plain(card.device)}, {card.dtype}",
     ]
     return " · ".join(parts)
+
+
+def _many(parameters: int) -> str:
+    return f"{parameters / 1e6:.1f} M parameters" if parameters >= 1e5 else f"{parameters:,} parameters"
 
 
 def _trace(model: Model) -> AttentionTrace | None:
@@ -124,7 +128,7 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
         lines, numbers = st.columns([6, 5], gap="medium")
     shown = flow_region(att, look)
     with lines:
-        st.markdown(f"##### Token to token: layer {choice.layer}, head {choice.head}")
+        st.markdown(f"## Token to token: layer {choice.layer}, head {choice.head}")
         flow_graph(pack_flow(att, choice.layer, choice.head, look), _lock)
         if shown != region_of(att, choice.region):
             st.caption(f"The flow shows {shown.named()}: open another region, or isolate a token elsewhere.")
@@ -169,10 +173,11 @@ def _keep_in_range(trace: AttentionTrace) -> str:
     if session.token and not holds(region_of(att, session.region), session.token):
         st.info(f"The token {session.token} lies outside the region: the flow shows all of the region's tokens.")
         session.token = ""
-    wanted = (session.layer, session.head)
+    wanted, asked = (session.layer, session.head), not session.get(state.UNPLACED)
+    session[state.UNPLACED] = False
     session.layer = min(session.layer, att.n_layers - 1)
     session.head = min(session.head, att.heads_in(session.layer) - 1)
-    if wanted != (session.layer, session.head):
+    if asked and wanted != (session.layer, session.head):
         st.info(
             f"There is no layer {wanted[0]}, head {wanted[1]} here: "
             f"layer {session.layer}, head {session.head} is shown instead."
@@ -226,8 +231,11 @@ def _figures(att: Attention, choice: Choice) -> None:
         f'<div title="{html.escape(meaning)}"><dt>{title}</dt><dd>{_shown(name, values[name])}</dd></div>'
         for name, (title, meaning) in MEASURES.items()
     )
-    st.markdown(f"##### Figures of layer {choice.layer}, head {choice.head}")
-    st.html(f'<dl class="figures">{entries}</dl>')
+    st.markdown(f"## Figures of layer {choice.layer}, head {choice.head}")
+    # Titles are for a mouse alone; keys and fingers find the same below.
+    meanings = "".join(f"<dt>{title}</dt><dd>{html.escape(meaning)}</dd>" for title, meaning in MEASURES.values())
+    told = f"<details><summary>What these figures mean</summary><dl>{meanings}</dl></details>"
+    st.html(f'<dl class="figures">{entries}</dl><div class="meanings">{told}</div>')
 
 
 def _shown(name: str, value: float) -> str:
@@ -248,7 +256,7 @@ def _pairs(att: Attention, choice: Choice) -> None:
         for pair in pairs.itertuples()
     )
     head = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
-    st.markdown("##### Strongest pairs" + (f" of {region.named()}" if choice.region else ""))
+    st.markdown("## Strongest pairs" + (f" of {region.named()}" if choice.region else ""))
     st.html(f'<div class="pairs" tabindex="0"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>')
 
 

@@ -30,7 +30,7 @@ def page() -> None:
     st.html(_STYLE)
     st.html(f"<style>{style('matrices')}</style>")
     notices = state.ADDRESS.restore()
-    st.markdown("### Attention, step by step")
+    st.markdown("# Attention, step by step")
     left, right = st.columns([5, 4], gap="large", vertical_alignment="center")
     left.markdown(_LOOK_FOR)
     right.latex(_EQUATION)

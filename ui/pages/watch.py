@@ -63,7 +63,7 @@ def page() -> None:
     """Task and lesson, the controls, the picture."""
     st.html(_STYLE)
     notices = watching.ADDRESS.restore()
-    st.markdown("### Watch it train: where heads look, from the first step to the last")
+    st.markdown("# Watch it train: where heads look, from the first step to the last")
     st.pills(
         "Task",
         tuple(TASKS),
@@ -167,7 +167,7 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         if own.status != status:
             st.rerun()
         if frames := own.frames():
-            title = f"##### Your training: {TASKS[task].title}, seed {own.order.settings.seed}, {_CALLED[status]}"
+            title = f"## Your training: {TASKS[task].title}, seed {own.order.settings.seed}, {_CALLED[status]}"
             st.markdown(title)
             _send(own.name, own.order, frames, live=status in (RUNNING, STOPPING))
             return
@@ -182,7 +182,7 @@ def _picture(task: str, own: Training | None, status: str) -> None:
     except Exception as error:
         st.error(plain(sentence(error, f"opening {path}")), icon=":material/error:")
         return
-    st.markdown(f"##### Recorded: {TASKS[task].title}{starting}")
+    st.markdown(f"## Recorded: {TASKS[task].title}{starting}")
     if own is None and watching.ADDRESS.chosen().text not in (recording.text, recording.text or "0"):
         st.caption("The recording is over its own text: Start training watches yours.")
     settings = replace(TASKS[task].settings, steps=recording.steps_in_all)

@@ -15,6 +15,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 const COLOUR_BAR = 66, UNDER_LABELS = 34;
 
+/** The first line is the heading, what follows are notes. */
+function heading(text) {
+  const [first, ...notes] = text.split("<br>");
+  return [`<b>${first}</b>`, ...notes].join("<br>");
+}
+
 /** Load Plotly once a page, from the place beside the app's own scripts where the server has it (ui/components). */
 function plotly() {
   window.headlightPlotly ??= new Promise((resolve, reject) => {
@@ -76,7 +82,7 @@ class Chart {
     return {
       font: { ...layout.font, family: theme.font, color: theme.text },
       // Like the page's other headings: at the left, and as large as they are.
-      title: { ...layout.title, x: 0, xanchor: "left", xref: "container", font: { size: 18, weight: 600 } },
+      title: { ...layout.title, text: heading(layout.title.text), x: 0, xanchor: "left", xref: "container", font: { size: 18 } },
       hoverlabel: { ...layout.hoverlabel, bgcolor: theme.panel, bordercolor: theme.faded, font: { size: 13, color: theme.text } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.faded, activecolor: theme.accent },
       // A finger that moves over the chart scrolls the page; a region is opened by its numbers there.
