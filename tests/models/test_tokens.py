@@ -239,3 +239,35 @@ def test_characters_that_no_file_may_hold_become_visible():
     from models.tokens import visible
 
     assert visible("a\ufffeb\uffffc\U0001fffe") == "a⟨U+FFFE⟩b⟨U+FFFF⟩c⟨U+1FFFE⟩"
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("max_tokens", [3, 7, 64])
+def test_the_tokens_of_a_cut_text_are_counted_to_the_last(tokenizer, max_tokens):
+    """One reading counts and cuts: special tokens, which come with every piece of what is cut off, count once."""
+    for n_words in (1, 5, 30, 31, 32, 33, 300):
+        text = "cat [SEP] 中文 </s> fox " * n_words
+        whole = reader(tokenizer).read(text)
+        assert reader(tokenizer, max_tokens).read(text).n_total == len(whole.tokens)
+
+
+def test_a_long_text_is_read_once(monkeypatch):
+    """An estimate and the trace after it ask for the same reading, which takes a second for a million characters."""
+    one, encode, asked = reader("wordpiece", max_tokens=17), TokenReader._encode, []
+    monkeypatch.setattr(
+        TokenReader, "_encode", lambda self, *texts, cut: asked.append(cut) or encode(self, *texts, cut=cut)
+    )
+    text = "the quick cat " * 50
+    assert one.read(text) is one.read(text)
+    assert asked == [True]
+    assert one.read(text, as_target=True) is not one.read(text)
+    for number in range(9):
+        one.read(f"{number} {text}")
+    assert len(one._recent) == 4
+    assert one.read(text).n_total == 152
+
+
+def test_what_is_huge_is_not_kept():
+    one = reader("wordpiece")
+    assert len(one.read("cat " * 30_000).tokens) == 30_002
+    assert not one._recent
