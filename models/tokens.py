@@ -126,7 +126,7 @@ class TokenReader:
         if self.max_tokens is not None and self.tokenizer.is_fast and text_pair is None:
             # What is cut off a single text comes along in pieces as long as what is kept, each with its own marks.
             encoding = self._encode(text, None, as_target, cut=True)
-            (kept,) = encoding.encodings or ()
+            kept = (encoding.encodings or [])[0]
             n_total = len(kept) + sum(piece.special_tokens_mask.count(0) for piece in kept.overflowing)
         else:
             encoding = self._encode(text, text_pair, as_target, cut=False)
