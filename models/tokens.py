@@ -74,10 +74,16 @@ class TokenSequence:
                 "this is the most the model can read at once."
             )
         if self.n_unknown:
-            verb = "is" if self.n_unknown == 1 else "are"
+            one = self.n_unknown == 1
+            which = (
+                "The only token of the text is"
+                if n_ordinary == 1
+                else f"{self.n_unknown:,} of {n_ordinary:,} tokens {'is' if one else 'are'}"
+            )
+            apart = "that word from others that it lacks" if one else "those words apart"
             notices.append(
-                f"{self.n_unknown:,} of {n_ordinary:,} tokens {verb} {self.unknown_token}: "
-                "the model's vocabulary does not cover this text, so it cannot tell those words apart."
+                f"{which} {self.unknown_token}: the model's vocabulary does not cover this text, "
+                f"so it cannot tell {apart}."
             )
         if self.replaced:
             plural = "" if self.replaced == 1 else "s"
