@@ -108,7 +108,7 @@ def test_another_text_and_head():
         ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
         ({"model": "no such model"}, "No model is called 'no such model'"),
         ({"model": "org/model"}, "org/model is not on this machine and the hub cannot be reached"),
-        ({"text": "猫"}, "1 of 1 tokens is [UNK]"),
+        ({"text": "猫"}, "The only token of the text is [UNK]"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(parameters, sentence):

@@ -180,7 +180,7 @@ def _picture(task: str, own: Training | None, status: str) -> None:
     try:
         recording = shipped(path, path.stat().st_mtime)
     except Exception as error:
-        st.error(plain(sentence(error, f"opening {path}")), icon=":material/error:")
+        st.error(plain(sentence(error, f"replaying {path}")), icon=":material/error:")
         return
     st.markdown(f"## Recorded: {TASKS[task].title}{starting}")
     if own is None and watching.ADDRESS.chosen().text not in (recording.text, recording.text or "0"):
