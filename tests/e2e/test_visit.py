@@ -209,6 +209,8 @@ def test_an_encoder_decoder_shows_three_kinds(open_page, tiny_bart):
     box = page.locator(".flow-scroll")
     expect(box).to_have_attribute("aria-label", re.compile("cross attention"))
     expect(page.locator(".figures div").filter(has_text="Previous token")).to_contain_text("–")
+    card = page.get_by_text("encoder 2 layers × 5 heads, decoder 3 layers × 3 heads, cross 3 layers × 3 heads")
+    expect(card).to_contain_text(re.compile(r"\d\d,\d{3} parameters"))
 
 
 @pytest.mark.parametrize("dark", [False, True])

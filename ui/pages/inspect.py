@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -91,12 +92,20 @@ def _described(model: Model) -> str:
     card = model.card
     parts = [
         f"**{plain(card.name)}**",
-        f"{card.n_layers} layer{'' if card.n_layers == 1 else 's'} × {card.n_heads} heads",
+        ", ".join(_sizes(card.sizes)),
         _many(card.n_parameters),
         f"revision {plain(card.revision[:19])}",
         f"{plain(card.device)}, {card.dtype}",
     ]
     return " · ".join(parts)
+
+
+def _sizes(sizes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return how many layers and heads there are, for each kind where they differ."""
+    told = {
+        kind: f"{layers} layer{'' if layers == 1 else 's'} × {heads} heads" for kind, (layers, heads) in sizes.items()
+    }
+    return [told.popitem()[1]] if len({*sizes.values()}) == 1 else [f"{kind} {size}" for kind, size in told.items()]
 
 
 def _many(parameters: int) -> str:
