@@ -106,7 +106,7 @@ class TokenReader:
         Raises:
             NoText: the text is empty, has no visible character, leaves no token, or exceeds `MAX_CHARACTERS`.
         """
-        text, replaced = checked(text)
+        text, replaced = checked(text, name="target" if as_target else "text")
         if text_pair is not None:
             text_pair, more = checked(text_pair, name="second text")
             replaced += more
