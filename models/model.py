@@ -191,6 +191,7 @@ class Model:
             start, *more = self._text_reader().from_ids(ids)
             tokens = (start, *(replace(token, generated=True) for token in more))
             notices = (READS_ITS_OWN,)
+            reading = replace(reading, source=replace(reading.source, generated=self._text_reader().decoded(ids[1:])))
         return replace(reading, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*reading.notices, *notices))
 
     def _continued(self, reading: Reading, n_tokens: int) -> Reading:
@@ -215,7 +216,8 @@ class Model:
         if len(new) < n_tokens:
             notices.insert(0, fewer(len(new), n_tokens, MOST_GENERATED, room))
         sequence = replace(sequence, tokens=(*sequence.tokens, *new), inputs=inputs)
-        source = replace(reading.source, generate=len(new))
+        own = self._text_reader().decoded([token.id for token in new])
+        source = replace(reading.source, generate=len(new), generated=own)
         return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, *notices))
 
     def _run(

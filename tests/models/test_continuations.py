@@ -44,6 +44,8 @@ def test_a_decoder_continues_its_text_and_both_are_traced(name, writers):
     assert [token.generated for token in tokens] == [False] * n_prompt + [True] * (len(tokens) - n_prompt)
     assert 1 <= len(tokens) - n_prompt <= 7
     assert (plain.source.generate, trace.source.generate) == (0, len(tokens) - n_prompt)
+    assert plain.source.generated is None
+    assert trace.source.generated == model.tokenizer.decode([token.id for token in tokens[n_prompt:]])
     assert trace.notices[-1] == (
         f"The last {len(tokens) - n_prompt} of {len(tokens)} tokens are the model's own continuation, greedily chosen."
     )
@@ -100,6 +102,9 @@ def test_what_an_encoder_decoder_writes_is_told_from_what_it_is_given(loaded):
     assert all(token.generated for token in more)
     assert not any(token.generated for token in given["decoder"].query_tokens)
     assert not any(token.generated for token in own["encoder"].query_tokens)
+    read = loaded("bart").tokenizer.decode([token.id for token in more])
+    assert (own["encoder"].source.generated, own.source.target) == (read, None)
+    assert (given.source.generated, given.source.target) == (None, TARGET)
 
 
 def test_every_token_of_a_pair_knows_its_text(minilm, loaded):
