@@ -99,6 +99,17 @@ def test_one_head_needs_a_layer_and_a_head(figure: str, selection: dict[str, int
         viz.export(attention(np.eye(2)), figure, "png", **selection)
 
 
+@pytest.mark.parametrize("selection", [{"layer": 99}, {"layer": 0}, {"head": 0}])
+def test_a_grid_outlines_a_whole_head_or_none(selection: dict[str, int], tmp_path: Path) -> None:
+    att, sentence = attention(np.eye(2)), "A grid outlines one head: give a layer and a head, or neither."
+    with pytest.raises(BadSelection, match=sentence):
+        viz.grid(att, **selection)
+    for suffix in PICTURES:
+        with pytest.raises(BadSelection, match=sentence):
+            viz.save(att, "grid", tmp_path / f"heads.{suffix}", **selection)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("figure", "file_format"), EVERY)
 def test_a_head_that_does_not_exist_is_refused(cat: models.Attention, figure: str, file_format: str) -> None:
     with pytest.raises(BadSelection, match=r"There is no head 12: layer 0 has heads 0 to 11\."):
