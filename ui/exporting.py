@@ -14,9 +14,10 @@ from ui.caches import maps_of
 from ui.plain import plain
 from ui.state import Choice
 from viz import Look, export
-from viz.export import MIME, PICTURES, TABLES, glyph_notice, table_rows, too_many_rows
+from viz.export import MIME, PICTURES, TABLES, glyph_notice
 from viz.provenance import provenance
 from viz.signal import is_signal
+from viz.tables import table_rows, too_many_rows
 
 _FIGURES = {
     "heatmap": "Heatmap of the chosen head",

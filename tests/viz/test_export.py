@@ -15,7 +15,8 @@ from models.errors import BadSelection
 from tests.analysis.hand_made import attention, random_weights
 from tests.viz.conftest import CAT, HEAD, LAYER
 from viz import CannotExport, Export, Look
-from viz.export import FIGURES, MIME, PICTURES, TABLES, format_of, table_rows
+from viz.export import FIGURES, MIME, PICTURES, TABLES, format_of
+from viz.tables import table_rows
 
 pytestmark = pytest.mark.slow
 
