@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from viz.patches import draw_patches, patches
 from viz.provenance import VERSION, as_json, provenance
 from viz.signal import draw_signal, signal
 from viz.tables import CannotExport, csv_table, npz_table
-from viz.view import HeadMaps, Look, head_title, label
+from viz.view import HeadMaps, Look, head_title, label, token_of
 
 FIGURES = ("heatmap", "flow", "grid")
 PICTURES = ("png", "svg", "pdf", "html")
@@ -96,21 +96,23 @@ def export(
     "patches" needs the `image` of the trace.
 
     Raises:
-        BadSelection: no such layer, head or region, or one that is needed is missing.
+        BadSelection: no such layer, head, region or token, or one that is needed is missing.
         CannotExport: the figure does not come in that format, or the table would have too many rows.
     """
     look = look or Look()
     formats = _formats(figure)
     if file_format not in formats:
         raise CannotExport(f"A {figure} cannot be written as {file_format[:40]!r}: choose {', '.join(formats)}.")
-    origin = provenance(att, figure, layer, head, look)
+    if figure == "patches" and image is None:
+        raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
+    if figure not in ("grid", "table") and (layer is None or head is None):
+        raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
+    # A token that is not there is a mistake in any figure, although the flow alone isolates it.
+    token_of(att, replace(look, region=""))
+    origin = provenance(att, figure, layer, head, look, maps)
     if figure == "table":
         made = csv_table(att, layer, head, look) if file_format == "csv" else npz_table(att, layer, head, look, origin)
         return Export(made, origin)
-    if figure == "patches" and image is None:
-        raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
-    if figure != "grid" and (layer is None or head is None):
-        raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
     if file_format == "html":
         image = image if figure == "patches" else None
         return Export(_html(att, figure, layer, head, look, origin, maps, image).encode("utf-8"), origin)
