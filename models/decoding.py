@@ -10,13 +10,43 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from models.errors import BrokenModel
+from models.errors import BrokenModel, NoText
 from models.tokens import Token, TokenReader
 
 log = logging.getLogger("headlight.models")
 
 # How many tokens an encoder-decoder writes for its own decoder to read.
 GENERATED_TOKENS = 24
+
+
+def check_asked(name: str, is_encoder_decoder: bool, target: str | None, generate: int) -> None:
+    """Let through what the decoder of a model can read or write: nothing that was asked for is left out in silence.
+
+    Raises:
+        NoText: a target that nothing reads, a continuation of an encoder-decoder, both at once, or less than none.
+    """
+    if generate < 0:
+        raise NoText(f"A continuation has 0 tokens or more, not {generate}: give another number.")
+    if generate and target is not None:
+        raise NoText("A decoder reads a target or continues by itself: leave out the target or the continuation.")
+    if target is not None and not is_encoder_decoder:
+        raise NoText(f"{name} is no encoder-decoder, so nothing in it reads a target: leave the target out.")
+    if generate and is_encoder_decoder:
+        raise NoText(
+            f"{name} is an encoder-decoder: without a target its decoder reads what it writes itself, at most "
+            f"{GENERATED_TOKENS} tokens, so leave the continuation out."
+        )
+
+
+def fewer(n_new: int, n_asked: int, most: int, room: int) -> str:
+    """Return why a continuation has fewer tokens than were asked for."""
+    if n_new < min(most, room, n_asked):
+        why = "the model ended its text there"
+    elif room < most:
+        why = "there is room for no more in what the model can read at once"
+    else:
+        why = f"{most} is the most for a continuation"
+    return f"Of {n_asked:,} tokens that were asked for, {n_new:,} were written: {why}."
 
 
 def written(module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens: int, name: str) -> list[int]:

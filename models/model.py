@@ -19,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from models.capture import Keep
 from models.card import Card, Reading
 from models.cost import REMEDY, Budget, Costs, Estimate
-from models.decoding import GENERATED_TOKENS, shifted, written
+from models.decoding import GENERATED_TOKENS, check_asked, fewer, shifted, written
 from models.errors import BrokenModel, NotEnoughMemory, NoText
 from models.forward import (
     Layers,
@@ -107,14 +107,18 @@ class Model:
         is shown what a text's replayed layers compute besides weights (models/inside.py).
 
         Raises:
-            NoText: nothing in the text that the model can read, or the model does not read that kind of input.
+            NoText: nothing in the text that the model can read, or the model does not read that kind of input: a
+                target without a decoder for it, a text beside a picture.
             NotEnoughMemory: the trace would not fit; the sentence holds the estimate.
             TooLong: the budget has fewer seconds than the estimate.
             BrokenModel: the tokenizer gives an id that the model has no embedding for, or the model cannot generate.
         """
         budget = budget or Budget()
         if image is not None:
+            if any(given is not None for given in (text, text_pair, target)) or generate:
+                raise NoText("A picture is read alone: leave out the text, its pair, its target and its continuation.")
             return self._trace_image(image, progress, budget)
+        check_asked(self.card.name, self.module.config.is_encoder_decoder, target, generate)
         reading = self._read(text or "", text_pair, target)
         self._admit([reading], budget)
         with _forward_pass, torch.inference_mode(), _memory_refusal(reading.n_tokens):
@@ -187,11 +191,12 @@ class Model:
             start, *more = self._text_reader().from_ids(ids)
             tokens = (start, *(replace(token, generated=True) for token in more))
             notices = (READS_ITS_OWN,)
+            reading = replace(reading, source=replace(reading.source, generated=self._text_reader().decoded(ids[1:])))
         return replace(reading, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*reading.notices, *notices))
 
     def _continued(self, reading: Reading, n_tokens: int) -> Reading:
         """Return the reading with the tokens that a decoder writes after the text."""
-        if n_tokens <= 0 or self.module.config.is_encoder_decoder:
+        if not n_tokens or self.module.config.is_encoder_decoder:
             return reading
         if not self.card.writes:
             raise BrokenModel(
@@ -207,10 +212,13 @@ class Model:
         ids = written(self.module, model_inputs(self.module, sequence.inputs), most, self.card.name)
         new = [replace(token, generated=True) for token in self._text_reader().from_ids(ids[len(sequence.tokens) :])]
         inputs = {"input_ids": ids, "attention_mask": [1] * len(ids)}
-        notice = f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."
+        notices = [f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."]
+        if len(new) < n_tokens:
+            notices.insert(0, fewer(len(new), n_tokens, MOST_GENERATED, room))
         sequence = replace(sequence, tokens=(*sequence.tokens, *new), inputs=inputs)
-        source = replace(reading.source, generate=len(new))
-        return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, notice))
+        own = self._text_reader().decoded([token.id for token in new])
+        source = replace(reading.source, generate=len(new), generated=own)
+        return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, *notices))
 
     def _run(
         self, readings: Sequence[Reading], progress: Progress | None, keep: Keep | None = None

@@ -125,7 +125,7 @@ class TokenReader:
         return sequence
 
     def _read(self, text: str, text_pair: str | None, as_target: bool) -> TokenSequence:
-        text, replaced = checked(text)
+        text, replaced = checked(text, name="target" if as_target else "text")
         if text_pair is not None:
             text_pair, more = checked(text_pair, name="second text")
             replaced += more
@@ -162,6 +162,12 @@ class TokenReader:
         """Return tokens for ids that come from the model (a generated text), without places in a source text."""
         special = set(self.tokenizer.all_special_ids)
         return tuple(self._token(number, number in special, None) for number in ids)
+
+    def decoded(self, ids: list[int]) -> str:
+        """Return the text that ids stand for, special tokens included, as a record of what was read."""
+        # A model may write ids beyond its vocabulary, where the embedding was padded to a round number.
+        known = [number for number in ids if self.tokenizer.convert_ids_to_tokens(number) is not None]
+        return str(self.tokenizer.decode(known, clean_up_tokenization_spaces=False))
 
     def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> BatchEncoding:
         options: dict[str, Any] = {"text_target" if as_target else "text": text}

@@ -35,7 +35,8 @@ POOL_WEIGHTS = 2**21
 class Source:
     """Where a trace comes from: enough to make it again.
 
-    `generate` is how many tokens the model was let write after the text; `image` the hash of the picture that it saw.
+    `generate` is how many tokens the model was let write after the text; `generated` what it wrote: after the text, or
+    for its own decoder to read where there is no target. `image` is the hash of the picture that it saw.
     """
 
     model: str
@@ -49,6 +50,7 @@ class Source:
     target: str | None = None
     generate: int = 0
     image: str | None = None
+    generated: str | None = None
 
 
 class Attention:

@@ -14,9 +14,12 @@ from ui.caches import maps_of
 from ui.plain import plain
 from ui.state import Choice
 from viz import Look, export
-from viz.export import MIME, PICTURES, TABLES, glyph_notice, table_rows, too_many_rows
+from viz.export import MIME, PICTURES, TABLES, glyph_notice
 from viz.provenance import provenance
+from viz.region import region_of, whole
 from viz.signal import is_signal
+from viz.tables import selected_heads, table_rows, too_many_rows
+from viz.view import flow_region
 
 _FIGURES = {
     "heatmap": "Heatmap of the chosen head",
@@ -62,6 +65,7 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
             notice = glyph_notice(att)
             if notice:
                 st.warning(plain(notice))
+        st.caption(_held(att, figure, layer, head, look))
         shown: dict[str, Any] = {"layer": layer, "head": head, "look": look, "maps": maps, "image": image}
         st.download_button(
             f"Download {file_format.upper()}",
@@ -85,6 +89,18 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
             st.caption("A CSV has no place for its origin (model, revision, text, versions): this file holds it.")
         else:
             st.caption("The file says in its metadata which model, revision, text and settings made it.")
+
+
+def _held(att: Attention, figure: str, layer: int | None, head: int | None, look: Look) -> str:
+    """Return what a download holds: a region that is open limits it, and nobody should find out in the file."""
+    of = f"layer {layer}, head {head}" if layer is not None else f"all {len(selected_heads(att, None, None))} heads"
+    if figure == "grid":
+        return f"It holds all {len(selected_heads(att, None, None))} heads, each with the whole text."
+    if figure in ("patches", "signal"):
+        return f"It holds one query of {of}."
+    region = flow_region(att, look) if figure == "flow" else region_of(att, look.region)
+    part = "every pair" if region == whole(att) else f"{region.named()} alone"
+    return f"It holds {part}: {len(region.queries):,} x {len(region.keys):,} pairs of {of}."
 
 
 def _file_name(att: Attention, figure: str, layer: int | None, head: int | None, region: str) -> str:

@@ -38,7 +38,9 @@ def request(model: Model) -> Request:
         image, name = chosen_picture(model)
         return Request(model.card.name, model.card.revision, picture=name, image=image)
     generate = choice.generate if model.card.writes else 0
-    return Request(model.card.name, model.card.revision, choice.text, choice.pair, choice.target, generate)
+    # A target stays with the visitor for the next encoder-decoder; no other model reads one.
+    target = choice.target if "cross" in model.card.kinds else ""
+    return Request(model.card.name, model.card.revision, choice.text, choice.pair, target, generate)
 
 
 def trace(model: Model) -> AttentionTrace | None:

@@ -5,6 +5,8 @@ viz.heatmap(att, layer=5, head=11)      # plotly.graph_objects.Figure; the same 
 viz.save(att, "heatmap", "head.svg", layer=5, head=11)
 """
 
+# Before all that takes long to import.
+from viz import interrupt as interrupt
 from viz.export import CannotExport, Export, export, save
 from viz.flow import flow
 from viz.grid import grid

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import BadSelection, HeadlightError, NoText
-from viz.colours import CONTRASTS, PALETTES
+from viz.arguments import look_of, parsed, unused
+from viz.interrupt import INTERRUPTED
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -20,20 +23,24 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
-_DESCRIPTION = "Draw a transformer's attention into a file; the suffix of OUTPUT picks the format."
+
+class CannotWrite(HeadlightError):
+    """The file cannot be written where it was asked for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write one file and return the exit code: 0, or 2 with one sentence on standard error for what cannot be done."""
-    options = _parser().parse_args(arguments)
+    """Write one file and return the exit code: 0, or 2 with one sentence on standard error for what cannot be done.
+
+    Raises:
+        SystemExit: the arguments are wrong, likewise with code 2 after one sentence.
+    """
     try:
-        _write(options)
+        _write(parsed(arguments))
     except HeadlightError as error:
         print(f"headlight: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"headlight: {options.output} cannot be written: {error.strerror or error}.", file=sys.stderr)
-        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return 0
 
 
@@ -45,19 +52,24 @@ def _write(options: argparse.Namespace) -> None:
 
     _silence()
     format_of(options.figure, options.output)
+    _check_output(options.output)
     spans = _span(options.queries, "queries"), _span(options.keys, "keys")
-    look = Look(options.threshold, options.palette, options.contrast, options.token)
+    look = Look(**look_of(options))
+    image = _picture(options.image) if options.image is not None else None
     model = load_model(options.model, revision=options.revision, device=options.device, dtype=options.dtype)
-    if options.image:
-        trace = model.trace(image=_picture(options.image))
+    if image is not None:
+        trace = model.trace(image=image)
     else:
         given = {"text_pair": options.text_pair, "target": options.target, "generate": options.generate}
         trace = model.trace(options.text, **given)
     att = trace[options.kind or trace.kinds[0]]
     look = replace(look, region=_region(att, *spans))
     shown = {"layer": options.layer, "head": options.head, "look": look, "image": trace.image}
-    made = save(att, options.figure, options.output, **shown)
-    for notice in (*model.card.notices, *trace.notices, made.notice):
+    try:
+        made = save(att, options.figure, options.output, **shown)
+    except OSError as error:
+        raise _cannot_write(options.output, error) from error
+    for notice in (*model.card.notices, *trace.notices, *unused(options), made.notice):
         if notice:
             print(f"headlight: note: {notice}", file=sys.stderr)
 
@@ -67,8 +79,32 @@ def _picture(path: str) -> Image.Image:
 
     try:
         return Image.open(path, formats=FORMATS)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise NoText(f"The picture {path} cannot be read: {error.strerror}.") from error
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise NoText(f"{path} is no picture that can be read: give a PNG, JPEG or WebP file.") from error
+
+
+def _check_output(output: str) -> None:
+    """Let a file through that can be written, before a model is loaded for it.
+
+    Raises:
+        CannotWrite: there is no such folder, no right to write there, or a folder in the way.
+    """
+    path = Path(output)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        # What is no folder, or none that may be looked into, says so here.
+        os.scandir(path.parent).close()
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _cannot_write(output, error) from error
+
+
+def _cannot_write(output: str, error: OSError) -> CannotWrite:
+    return CannotWrite(f"{output} cannot be written: {error.strerror or error}.")
 
 
 def _span(text: str | None, side: str) -> tuple[int, int | None]:
@@ -103,45 +139,6 @@ def _silence() -> None:
     transformers_logging.disable_progress_bar()
     disable_progress_bars()
     warnings.simplefilter("ignore")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m viz", description=_DESCRIPTION)
-    figures = parser.add_subparsers(dest="figure", required=True, metavar="FIGURE")
-    helps = {
-        "heatmap": "one head: queries down, keys across (.png .svg .pdf .html)",
-        "flow": "one head: lines from token to token (.png .svg .pdf .html)",
-        "grid": "all heads as small maps (.png .svg .pdf .html)",
-        "patches": "what one query of one head looks at, as light on the picture (.png .svg .pdf .html)",
-        "signal": "what one place of a signal looks at, drawn over it (.png .svg .pdf .html)",
-        "table": "weights of one head, of a layer, or of all (.csv .npz)",
-    }
-    for name, text in helps.items():
-        figure = figures.add_parser(name, help=text, description=text)
-        one_head = name in ("heatmap", "flow", "patches", "signal")
-        figure.add_argument("--model", default="minilm", help="bundled name, folder, or hub id (default: minilm)")
-        figure.add_argument("--revision", help="branch, tag or commit of a hub id")
-        read = figure.add_mutually_exclusive_group(required=True)
-        read.add_argument("--text", help="the text to inspect")
-        read.add_argument("--image", metavar="FILE", help="the picture to inspect, for a model that reads pictures")
-        figure.add_argument("--text-pair", help="a second segment")
-        figure.add_argument("--generate", type=int, default=0, metavar="N", help="let a decoder continue by N tokens")
-        figure.add_argument("--target", help="what the decoder of an encoder-decoder reads")
-        figure.add_argument("--kind", choices=("encoder", "decoder", "cross"), help="which attention")
-        figure.add_argument("--layer", type=int, required=one_head, help="0-based")
-        figure.add_argument("--head", type=int, required=one_head, help="0-based")
-        figure.add_argument("--threshold", type=float, default=0.05, help="smallest weight that a flow draws")
-        figure.add_argument("--token", default="", help="the one whose lines a flow isolates: query:8 or key:2")
-        figure.add_argument("--palette", choices=PALETTES, default="blues")
-        figure.add_argument("--contrast", choices=tuple(CONTRASTS), default="linear")
-        if name not in ("grid", "patches", "signal"):
-            figure.add_argument("--queries", help="a window of a long text, as 0:64 (64 queries from the first on)")
-            figure.add_argument("--keys", help="the same for keys")
-        figure.set_defaults(queries=None, keys=None)
-        figure.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-        figure.add_argument("--dtype", default="float32")
-        figure.add_argument("-o", "--output", required=True, metavar="OUTPUT")
-    return parser
 
 
 if __name__ == "__main__":

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from plotly.offline import get_plotlyjs
 
-from analysis import weights_table
-from analysis.pairs import COLUMNS
 from models import Attention
-from models.errors import BadSelection, HeadlightError
+from models.errors import BadSelection
 from viz import browser
 from viz.flow import draw_flow, pack_flow
 from viz.grid import draw_grid, pack_grid
@@ -28,17 +25,14 @@ from viz.packing import pack_chart
 from viz.paper import drawing, fonts_for
 from viz.patches import draw_patches, patches
 from viz.provenance import VERSION, as_json, provenance
-from viz.region import region_of
 from viz.signal import draw_signal, signal
-from viz.view import HeadMaps, Look, head_title, label, tokens_in
+from viz.tables import CannotExport, csv_table, npz_table
+from viz.view import HeadMaps, Look, head_title, label, token_of
 
 FIGURES = ("heatmap", "flow", "grid")
 PICTURES = ("png", "svg", "pdf", "html")
 TABLES = ("csv", "npz")
 DPI = 300
-# A spreadsheet would open no more rows of a CSV, and a person read none of them; weights of an NPZ are 4 bytes each.
-MOST_ROWS = {"csv": 20_000_000, "npz": 400_000_000}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 MIME = {
     "png": "image/png",
     "svg": "image/svg+xml",
@@ -48,10 +42,6 @@ MIME = {
     "npz": "application/octet-stream",
     "json": "application/json",
 }
-
-
-class CannotExport(HeadlightError):
-    """A format that a figure does not have, or a table that would be too long."""
 
 
 @dataclass(frozen=True)
@@ -106,21 +96,23 @@ def export(
     "patches" needs the `image` of the trace.
 
     Raises:
-        BadSelection: no such layer, head or region, or one that is needed is missing.
+        BadSelection: no such layer, head, region or token, or one that is needed is missing.
         CannotExport: the figure does not come in that format, or the table would have too many rows.
     """
     look = look or Look()
     formats = _formats(figure)
     if file_format not in formats:
         raise CannotExport(f"A {figure} cannot be written as {file_format[:40]!r}: choose {', '.join(formats)}.")
-    origin = provenance(att, figure, layer, head, look)
-    if figure == "table":
-        made = _csv(att, layer, head, look) if file_format == "csv" else _npz(att, layer, head, look, origin)
-        return Export(made, origin)
     if figure == "patches" and image is None:
         raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
-    if figure != "grid" and (layer is None or head is None):
+    if figure not in ("grid", "table") and (layer is None or head is None):
         raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
+    # A token that is not there is a mistake in any figure, although the flow alone isolates it.
+    token_of(att, replace(look, region=""))
+    origin = provenance(att, figure, layer, head, look, maps)
+    if figure == "table":
+        made = csv_table(att, layer, head, look) if file_format == "csv" else npz_table(att, layer, head, look, origin)
+        return Export(made, origin)
     if file_format == "html":
         image = image if figure == "patches" else None
         return Export(_html(att, figure, layer, head, look, origin, maps, image).encode("utf-8"), origin)
@@ -220,76 +212,3 @@ def _html(
         title = head_title(att, layer, head) if figure == "flow" else f"All heads, {att.kind} attention"
         body = browser.standalone(figure, title, data)
     return browser.page(f"Attention {figure}", body, as_json(origin))
-
-
-def _selected(att: Attention, layer: int | None, head: int | None) -> list[tuple[int, int]]:
-    layers = range(att.n_layers) if layer is None else [layer]
-    if layer is None and head is not None:
-        raise BadSelection("A table of one head needs its layer too: give both, or neither for all heads.")
-    return [(row, column) for row in layers for column in (range(att.heads_in(row)) if head is None else [head])]
-
-
-def table_rows(att: Attention, layer: int | None, head: int | None, look: Look | None = None) -> int:
-    """Return how many rows a table of this selection has, one a pair.
-
-    Raises:
-        BadSelection: no such layer or region.
-    """
-    region = region_of(att, look.region if look else "")
-    return len(_selected(att, layer, head)) * len(region.queries) * len(region.keys)
-
-
-def too_many_rows(file_format: str, n_rows: int) -> str | None:
-    """Return why a table of so many rows cannot be written, None if it can."""
-    most = MOST_ROWS[file_format]
-    if n_rows <= most:
-        return None
-    remedy = "or NPZ" if n_rows <= MOST_ROWS["npz"] else "or a region of it"
-    return f"This table would have {n_rows:,} rows, the most is {most:,}: choose one head, {remedy}."
-
-
-def _admit_rows(file_format: str, n_rows: int) -> None:
-    refusal = too_many_rows(file_format, n_rows)
-    if refusal:
-        raise CannotExport(refusal)
-
-
-def _csv(att: Attention, layer: int | None, head: int | None, look: Look) -> bytes:
-    _admit_rows("csv", table_rows(att, layer, head, look))
-    region = region_of(att, look.region)
-    file = io.StringIO(newline="")
-    # The line end of RFC 4180: with it, a lone carriage return or line feed in a token is quoted.
-    writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for row, column in _selected(att, layer, head):
-        pairs = weights_table(att, row, column, queries=region.queries, keys=region.keys)
-        pairs["query_token"] = pairs["query_token"].map(spreadsheet_text)
-        pairs["key_token"] = pairs["key_token"].map(spreadsheet_text)
-        pairs["weight"] = pairs["weight"].map("{:.9g}".format)
-        writer.writerows(pairs.itertuples(index=False, name=None))
-    return file.getvalue().encode("utf-8")
-
-
-def spreadsheet_text(text: str) -> str:
-    """Return text that no spreadsheet runs as a formula: an apostrophe stands before one (OWASP, CSV injection)."""
-    return "'" + text if text.startswith(_FORMULA) else text
-
-
-def _npz(att: Attention, layer: int | None, head: int | None, look: Look, origin: dict[str, Any]) -> bytes:
-    _admit_rows("npz", table_rows(att, layer, head, look))
-    region, chosen = region_of(att, look.region), _selected(att, layer, head)
-    queries, keys = (slice(span.start, span.stop) for span in (region.queries, region.keys))
-    query_tokens, key_tokens = tokens_in(att, region)
-    file = io.BytesIO()
-    np.savez_compressed(
-        file,
-        weights=np.stack([att.weights(row, column, queries, keys) for row, column in chosen]),
-        layer=np.array([row for row, _ in chosen], dtype=np.int32),
-        head=np.array([column for _, column in chosen], dtype=np.int32),
-        query=np.array(region.queries, dtype=np.int32),
-        key=np.array(region.keys, dtype=np.int32),
-        query_tokens=np.array([token.text for token in query_tokens]),
-        key_tokens=np.array([token.text for token in key_tokens]),
-        provenance=np.array(as_json(origin)),
-    )
-    return file.getvalue()

@@ -50,23 +50,37 @@ def patch_view(
     Raises:
         BadSelection: no such layer, head or token, or the keys are no patches.
     """
+    grid, query = _grid(att), query_of_patches(att, look)
+    n_added = att.n_key - grid[0] * grid[1]
+    if query is None:
+        queries, name = slice(None), "the mean of all patches"
+    else:
+        queries, token = slice(query, query + 1), att.query_tokens[query]
+        name = label(token) if token.special or query < n_added else f"patch {label(token)}"
+    weights = att.weights(layer, head, queries).mean(0)[n_added:].reshape(grid)
+    share = float(weights.sum(dtype=np.float64))
+    note = f"{share:.0%} of its attention is on patches, {weights.max():.3f} on the brightest"
+    return PatchView(weights, image, f"{head_title(att, layer, head)}: {name}", note)
+
+
+def query_of_patches(att: Attention, look: Look) -> int | None:
+    """Return the query that the look isolates; else the first token if it was added, or None for the mean of all.
+
+    Raises:
+        BadSelection: no such token, or the keys are no patches.
+    """
+    grid, chosen = _grid(att), token_of(att, look)
+    if chosen and chosen[0] == "query":
+        return chosen[1]
+    return 0 if att.n_key > grid[0] * grid[1] else None
+
+
+def _grid(att: Attention) -> tuple[int, int]:
     if att.key_grid is None:
         raise BadSelection(
             "Only the attention of a model that reads pictures lies on patches: open one, such as a ViT."
         )
-    n_added = att.n_key - att.key_grid[0] * att.key_grid[1]
-    chosen = token_of(att, look)
-    if chosen and chosen[0] == "query":
-        queries, name = slice(chosen[1], chosen[1] + 1), label(att.query_tokens[chosen[1]])
-        name = name if att.query_tokens[chosen[1]].special else f"patch {name}"
-    elif n_added:
-        queries, name = slice(0, 1), label(att.query_tokens[0])
-    else:
-        queries, name = slice(None), "the mean of all patches"
-    weights = att.weights(layer, head, queries).mean(0)[n_added:].reshape(att.key_grid)
-    share = float(weights.sum(dtype=np.float64))
-    note = f"{share:.0%} of its attention is on patches, {weights.max():.3f} on the brightest"
-    return PatchView(weights, image, f"{head_title(att, layer, head)}: {name}", note)
+    return att.key_grid
 
 
 def patches(

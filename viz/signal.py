@@ -55,8 +55,7 @@ def signal_view(att: Attention, layer: int, head: int, look: Look) -> SignalView
     """
     if not is_signal(att):
         raise BadSelection("Only a text of numbers is a signal: open scratch:series with numbers from 0 to 99.")
-    chosen = token_of(att, look)
-    query = chosen[1] if chosen and chosen[0] == "query" else att.n_query - 1
+    query = query_of_signal(att, look)
     position = np.array([place for place, token in enumerate(att.key_tokens) if not token.special])
     weight = att.weights(layer, head, slice(query, query + 1))[0]
     expected = np.full(att.n_key, np.nan)
@@ -78,6 +77,16 @@ def signal_view(att: Attention, layer: int, head: int, look: Look) -> SignalView
         f"{head_title(att, layer, head)}: query {query}",
         share if truth.any() else "",
     )
+
+
+def query_of_signal(att: Attention, look: Look) -> int:
+    """Return the query that the look isolates, else the last one.
+
+    Raises:
+        BadSelection: no such token.
+    """
+    chosen = token_of(att, look)
+    return chosen[1] if chosen and chosen[0] == "query" else att.n_query - 1
 
 
 def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:

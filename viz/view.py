@@ -276,9 +276,11 @@ def grid_view(
     `maps` are those that are known already, perhaps not all of them yet.
 
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer or head, or one of the two alone.
     """
     selected = None
+    if (layer is None) != (head is None):
+        raise BadSelection("A grid outlines one head: give a layer and a head, or neither.")
     if layer is not None and head is not None:
         att.weights(layer, head, queries=slice(0, 1))
         selected = (layer, head)

@@ -44,6 +44,8 @@ def test_a_decoder_continues_its_text_and_both_are_traced(name, writers):
     assert [token.generated for token in tokens] == [False] * n_prompt + [True] * (len(tokens) - n_prompt)
     assert 1 <= len(tokens) - n_prompt <= 7
     assert (plain.source.generate, trace.source.generate) == (0, len(tokens) - n_prompt)
+    assert plain.source.generated is None
+    assert trace.source.generated == model.tokenizer.decode([token.id for token in tokens[n_prompt:]])
     assert trace.notices[-1] == (
         f"The last {len(tokens) - n_prompt} of {len(tokens)} tokens are the model's own continuation, greedily chosen."
     )
@@ -100,6 +102,9 @@ def test_what_an_encoder_decoder_writes_is_told_from_what_it_is_given(loaded):
     assert all(token.generated for token in more)
     assert not any(token.generated for token in given["decoder"].query_tokens)
     assert not any(token.generated for token in own["encoder"].query_tokens)
+    read = loaded("bart").tokenizer.decode([token.id for token in more])
+    assert (own["encoder"].source.generated, own.source.target) == (read, None)
+    assert (given.source.generated, given.source.target) == (None, TARGET)
 
 
 def test_every_token_of_a_pair_knows_its_text(minilm, loaded):
@@ -126,3 +131,36 @@ def test_every_token_of_a_pair_knows_its_text(minilm, loaded):
     assert {token.segment for token in tokens[first:]} == {1}
     assert "".join("the cat"[t.start : t.end] for t in tokens[:first] if t.start is not None) == "thecat"
     assert "".join("a dog"[t.start : t.end] for t in tokens[first:] if t.start is not None) == "adog"
+
+
+@pytest.mark.parametrize(
+    ("family", "asked", "sentence"),
+    [
+        ("bert", {"target": TARGET}, "is no encoder-decoder, so nothing in it reads a target: leave the target out."),
+        ("gpt2", {"target": ""}, "is no encoder-decoder, so nothing in it reads a target: leave the target out."),
+        ("bart", {"target": TARGET, "generate": 3}, "leave out the target or the continuation."),
+        ("bart", {"generate": 3}, "is an encoder-decoder: without a target its decoder reads what it writes itself"),
+        ("gpt2", {"generate": -3}, "A continuation has 0 tokens or more, not -3"),
+        ("bart", {"target": ""}, "There is nothing to inspect: the target is empty"),
+    ],
+)
+def test_what_nobody_would_read_or_write_is_refused(family, asked, sentence, loaded):
+    with pytest.raises(errors.NoText, match=sentence):
+        loaded(family).trace(SENTENCE, **asked)
+
+
+def test_a_continuation_that_is_shorter_than_asked_for_says_why(writers, monkeypatch):
+    model = writers["llama"]
+    room = model.card.max_tokens - len(model.trace(SENTENCE)["decoder"].query_tokens)
+    trace = model.trace(SENTENCE, generate=600)
+    n_new = trace.source.generate
+    why = "there is room for no more in what the model can read at once"
+    assert (n_new, room < 256) == (room, True), "this model was to write to its end"
+    assert trace.notices[-2] == f"Of 600 tokens that were asked for, {n_new} were written: {why}."
+    monkeypatch.setattr("models.model.MOST_GENERATED", 3)
+    trace = model.trace(SENTENCE, generate=5)
+    assert trace.notices[-2] == "Of 5 tokens that were asked for, 3 were written: 3 is the most for a continuation."
+    monkeypatch.setattr(model.module.generation_config, "eos_token_id", trace["decoder"].query_tokens[-2].id)
+    trace = model.trace(SENTENCE, generate=3)
+    assert "of 3 tokens that were asked for" in trace.notices[-2].lower()
+    assert trace.notices[-2].endswith("were written: the model ended its text there.")

@@ -189,3 +189,9 @@ def test_a_model_that_joins_patches_is_refused(tmp_path):
         errors.BrokenModel, match=r"^The model joins patches on its way \(8 x 8 patches, 16 positions\)"
     ):
         load_model(str(tmp_path / "swin"))
+
+
+@pytest.mark.parametrize("beside", [{"text": "a"}, {"text_pair": "a"}, {"target": "a"}, {"generate": 2}])
+def test_a_picture_is_read_alone(seeing, beside):
+    with pytest.raises(errors.NoText, match="A picture is read alone: leave out"):
+        seeing["vit"].trace(image=photograph(), **beside)

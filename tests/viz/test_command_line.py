@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -68,6 +69,7 @@ def test_a_picture_is_the_one_that_the_library_makes(
     path = tmp_path / f"out.{file_format}"
     look = ["--threshold", "0.2", "--palette", "viridis", "--contrast", "root"]
     assert main([figure, "--text", CAT, *ONE_HEAD, *look, "-o", str(path)]) == 0
+    idle = "" if figure == "flow" else f"headlight: note: --threshold changes nothing in a {figure}.\n"
     wanted = viz.export(
         cat,
         figure,
@@ -77,14 +79,14 @@ def test_a_picture_is_the_one_that_the_library_makes(
         look=viz.Look(threshold=0.2, palette="viridis", contrast="root"),
     )
     assert path.read_bytes() == wanted.data
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", idle)
 
 
 def test_a_table_without_layer_and_head_has_all_heads(tmp_path: Path) -> None:
     path = tmp_path / "heads.csv"
     assert main(["table", "--text", CAT, "-o", str(path)]) == 0
     table = pd.read_csv(path, keep_default_na=False)
-    assert list(table.columns) == ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
+    assert list(table.columns[:7]) == ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
     assert len(table.groupby(["layer", "head"])) == 72
     assert len(table) == 72 * 13 * 13
     assert json.loads((tmp_path / "heads.csv.json").read_text())["source"]["text"] == CAT
@@ -137,7 +139,37 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (["heatmap", "--text", CAT, "--layer", "-1", "--head", "0"], "head.png", "There is no layer -1"),
         (["flow", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
         (["grid", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
+        (["grid", "--text", CAT, "--layer", "99", "--head", "0"], "head.png", "There is no layer 99"),
+        (["grid", "--text", CAT, "--layer", "3"], "head.png", "A grid outlines one head: give --layer and --head"),
+        (["grid", "--text", CAT, "--head", "3"], "head.png", "A grid outlines one head: give --layer and --head"),
         (["table", "--text", CAT, "--head", "1"], "head.csv", "needs its layer too"),
+        (["table", "--text", CAT, "--layer", "6"], "head.csv", "There is no layer 6"),
+        (
+            [*HEATMAP, "--token", "query:88"],
+            "head.png",
+            "There is no query 88 to isolate: this text has",
+        ),
+        (["table", "--text", CAT, "--token", "key:13"], "head.npz", "There is no key 13 to isolate"),
+        (["grid", "--text", CAT, "--token", "key:13"], "head.svg", "There is no key 13 to isolate"),
+        ([*HEATMAP, "--target", "hi"], "head.png", "is no encoder-decoder, so nothing in it reads a target"),
+        ([*HEATMAP, "--target", "hi", "--generate", "5"], "head.png", "leave out --target or --generate."),
+        (["patches", "--text", CAT, *ONE_HEAD], "head.png", "need a picture, not a text: give --image FILE."),
+        (
+            ["patches", "--image", "a.png", *ONE_HEAD, "--text-pair", "x"],
+            "head.png",
+            "leave out --text-pair.",
+        ),
+        (["heatmap", "--image", "a.png", *ONE_HEAD, "--target", ""], "head.png", "read alone: leave out --target."),
+        (["grid", "--image", "a.png", "--generate", "1"], "head.png", "read alone: leave out --generate."),
+        (["signal", "--image", "a.png", *ONE_HEAD], "head.png", "A signal is a text of numbers, not a picture"),
+        (
+            ["grid", "--image", "/none.png"],
+            "head.png",
+            "/none.png cannot be read: No such file or directory.",
+        ),
+        (["grid", "--image", "/"], "head.png", "The picture / cannot be read: Is a directory."),
+        ([*HEATMAP, "--queries=-3:"], "head.png", "The queries of a window are given as 0:64, not '-3:'."),
+        (HEATMAP, "x" * 300 + ".png", "cannot be written: File name too long."),
         (HEATMAP, "head.gif", "A heatmap cannot be written as '.gif': choose .png, .svg, .pdf, .html."),
         (HEATMAP, "head.csv", "A heatmap cannot be written as '.csv'"),
         (["table", "--text", CAT], "head.png", "A table cannot be written as '.png': choose .csv, .npz."),
@@ -164,7 +196,7 @@ def test_what_cannot_be_done_is_one_sentence(
     assert shown.err.count("\n") == 1
     assert shown.err.endswith(".\n")
     assert sentence in shown.err
-    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -178,39 +210,129 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "sentence"),
     [
-        [],
-        ["pie", "--text", CAT, "-o", "a.png"],
-        ["heatmap", *ONE_HEAD, "-o", "a.png"],
-        ["heatmap", "--text", CAT, "-o", "a.png"],
-        ["heatmap", "--text", CAT, "--layer", "one", "--head", "0", "-o", "a.png"],
-        [*HEATMAP],
-        [*HEATMAP, "--palette", "jet", "-o", "a.png"],
-        [*HEATMAP, "--contrast", "log", "-o", "a.png"],
-        [*HEATMAP, "--kind", "self", "-o", "a.png"],
-        [*HEATMAP, "--threshold", "low", "-o", "a.png"],
-        [*HEATMAP, "--trust-remote-code", "-o", "a.png"],
+        ([], "Name a figure: heatmap, flow, grid, patches, signal or table; see python -m viz --help."),
+        (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, patches, "),
+        (["heatmap", *ONE_HEAD, "-o", "a.png"], "--text or --image must be given; see python -m viz heatmap --help."),
+        ([*HEATMAP, "--image", "a.png", "-o", "a.png"], "--image and --text exclude each other: leave one of them out"),
+        (["heatmap", "--text", CAT, "-o", "a.png"], "--layer, --head must be given; see python -m viz heatmap --help."),
+        (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
+        ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
+        ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
+        ([*HEATMAP, "--contrast", "log", "-o", "a.png"], "There is no contrast 'log': choose one of linear, root;"),
+        (
+            [*HEATMAP, "--kind", "self", "-o", "a.png"],
+            "There is no kind 'self': choose one of encoder, decoder, ",
+        ),
+        ([*HEATMAP, "--threshold", "abc", "-o", "a.png"], "--threshold is a number from 0 to 1, not 'abc'; see"),
+        ([*HEATMAP, "--generate", "-3", "-o", "a.png"], "--generate is a whole number from 0 up, not '-3'; see"),
+        (
+            [*HEATMAP, "--queries", "-3:", "-o", "a.png"],
+            "--queries needs a value, with = before one that begins",
+        ),
+        ([*HEATMAP, "--trust-remote-code", "-o", "a.png"], "A heatmap has no '--trust-remote-code'; see python -m viz"),
+        (
+            ["grid", "--text", CAT, "--queries", "0:3", "-o", "a.png"],
+            "A grid has no '--queries'; see python",
+        ),
     ],
 )
-def test_wrong_arguments_exit_with_2_too(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_are_one_sentence_too(
+    arguments: list[str], sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2
     shown = capfd.readouterr()
     assert shown.out == ""
-    assert "usage: python -m viz" in shown.err
+    assert shown.err.startswith(f"headlight: {sentence}")
+    assert shown.err.endswith(" --help.\n")
+    assert shown.err.count("\n") == 1
 
 
-def test_a_wrong_suffix_is_refused_before_a_model_is_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+USED = {
+    "heatmap": {"text", "image", "palette", "contrast", "queries", "keys"},
+    "flow": {"text", "image", "palette", "contrast", "queries", "keys", "threshold", "token"},
+    "grid": {"text", "image", "palette", "contrast"},
+    "patches": {"image", "token"},
+    "signal": {"text", "token", "palette"},
+    "table": {"text", "image", "queries", "keys"},
+}
+
+
+@pytest.mark.parametrize("figure", USED)
+def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([figure, "--help"])
+    assert end.value.code == 0
+    listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
+    asked = set() if figure == "patches" else {"text-pair", "generate", "target"}
+    every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output"}
+    assert listed == USED[figure] | asked | every
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (HEATMAP, "head.gif"),
+        (HEATMAP, "no/such/folder/head.png"),
+        (["grid", "--image", "/none.png"], "head.png"),
+        (["grid", "--text", CAT, "--layer", "3"], "head.png"),
+        ([*HEATMAP, "--target", "a", "--generate", "2"], "head.png"),
+    ],
+)
+def test_what_needs_no_model_is_refused_before_one_is_loaded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    arguments: list[str],
+    output: str,
 ) -> None:
     def never(*_: object, **__: object) -> None:
         raise AssertionError("loaded")
 
     monkeypatch.setattr(models, "load_model", never)
-    assert main([*HEATMAP, "-o", str(tmp_path / "head.gif")]) == 2
-    assert ".gif" in capfd.readouterr().err
+    assert main([*arguments, "-o", str(tmp_path / output)]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_what_an_encoder_decoder_read_is_in_the_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cross.npz"
+    dates = ["--model", "scratch:dates", "--text", "3. März 1998", "--kind", "cross"]
+    assert main(["table", *dates, "-o", str(path)]) == 0
+    assert "The decoder reads what the model itself generates" in capfd.readouterr().err
+    with np.load(path, allow_pickle=False) as file:
+        source = json.loads(str(file["provenance"]))["source"]
+        pieces = list(file["query_tokens"][1:])
+    assert source["target"] is None
+    assert "".join(source["generated"].split()) == "".join(pieces) == "1998-03-03"[: len(pieces)]
+
+
+def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "load_model", interrupted)
+    assert main([*HEATMAP, "-o", "head.png"]) == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_ends_quietly_while_the_command_is_imported(tmp_path: Path) -> None:
+    """numpy is the first that takes long; the one here interrupts itself, as a visitor would."""
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy" / "__init__.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise SystemExit('went on')\n", encoding="ascii"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "viz", *HEATMAP, "-o", str(tmp_path / "head.png")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_without_a_network_the_refusal_is_still_one_sentence() -> None:
@@ -250,7 +372,7 @@ def test_a_picture_in_light_and_as_weights(tmp_path: Path, capfd: pytest.Capture
     said = capfd.readouterr().err
     assert said.endswith("photo.png is no picture that can be read: give a PNG, JPEG or WebP file.\n")
     assert main(["patches", "--text", CAT, *ONE_HEAD, "-o", str(tmp_path / "x.png")]) == 2
-    assert "The patches of a picture need the picture" in capfd.readouterr().err
+    assert "need a picture, not a text: give --image FILE." in capfd.readouterr().err
 
 
 def test_an_encoder_continues_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,8 @@ from models.errors import BadSelection
 from tests.analysis.hand_made import attention, random_weights
 from tests.viz.conftest import CAT, HEAD, LAYER
 from viz import CannotExport, Export, Look
-from viz.export import FIGURES, MIME, PICTURES, TABLES, format_of, table_rows
+from viz.export import FIGURES, MIME, PICTURES, TABLES, format_of
+from viz.tables import table_rows
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +98,17 @@ def test_what_does_not_exist_is_refused(figure: str, file_format: str, sentence:
 def test_one_head_needs_a_layer_and_a_head(figure: str, selection: dict[str, int]) -> None:
     with pytest.raises(BadSelection, match=f"A {figure} shows one head: give a layer and a head."):
         viz.export(attention(np.eye(2)), figure, "png", **selection)
+
+
+@pytest.mark.parametrize("selection", [{"layer": 99}, {"layer": 0}, {"head": 0}])
+def test_a_grid_outlines_a_whole_head_or_none(selection: dict[str, int], tmp_path: Path) -> None:
+    att, sentence = attention(np.eye(2)), "A grid outlines one head: give a layer and a head, or neither."
+    with pytest.raises(BadSelection, match=sentence):
+        viz.grid(att, **selection)
+    for suffix in PICTURES:
+        with pytest.raises(BadSelection, match=sentence):
+            viz.save(att, "grid", tmp_path / f"heads.{suffix}", **selection)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("figure", "file_format"), EVERY)

@@ -1,8 +1,8 @@
 """CSV and NPZ read back: the published weights, every head, tokens as they are, and no formula for a spreadsheet."""
 
+import csv
 import io
 import json
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,8 @@ import viz
 from analysis.pairs import COLUMNS
 from tests.analysis.hand_made import HOSTILE, attention, random_weights, source, tokens
 from viz import CannotExport
-from viz.export import spreadsheet_text
+from viz.tables import DISPLAY_COLUMNS, MOST_ROWS, spreadsheet_text
+from viz.view import label
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "minilm_heads.json").read_text(encoding="utf-8"))
 FORMULA = "=+-@\t\r\n＝＋－＠"
@@ -40,7 +41,7 @@ def saved(
 def test_the_published_weights_are_in_the_csv(saved: tuple[dict, Path]) -> None:
     case, path = saved
     table = read(path.read_bytes())
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, *DISPLAY_COLUMNS)
     n = len(case["tokens"])
     assert len(table) == 6 * 12 * n * n
     rows = table.set_index(["layer", "head", "query", "key"])
@@ -98,8 +99,7 @@ def test_one_head_one_layer_or_all() -> None:
 
 def test_a_table_that_nobody_could_open_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     att = attention(random_weights(2, 3, 5, 7))
-    # By its module, since `viz.export` itself is the function.
-    monkeypatch.setitem(import_module("viz.export").MOST_ROWS, "csv", 209)
+    monkeypatch.setitem(MOST_ROWS, "csv", 209)
     with pytest.raises(CannotExport, match="This table would have 210 rows, the most is 209: choose one head, or NPZ"):
         viz.export(att, "table", "csv")
     assert viz.export(att, "table", "npz").data
@@ -123,6 +123,8 @@ def test_any_token_comes_back_as_one_cell_of_its_row(text: str) -> None:
     table = read(viz.export(att, "table", "csv", layer=0, head=0).data)
     assert len(table) == 4
     assert list(table["key_token"].astype(str)) == [spreadsheet_text(text), "b"] * 2
+    assert list(table["query_display"].astype(str)) == [spreadsheet_text(label(att.query_tokens[0]))] * 2 + ["b"] * 2
+    assert not any(table[name].astype(str).str.startswith(tuple(FORMULA)).any() for name in DISPLAY_COLUMNS)
     assert list(table["weight"]) == [1, 0, 0, 1]
 
 
@@ -132,6 +134,10 @@ def test_a_formula_gets_an_apostrophe_on_both_sides(start: str) -> None:
     att = attention(np.eye(2), tokens(formula, "b"))
     table = read(viz.export(att, "table", "csv", layer=0, head=0).data)
     assert table["query_token"][0] == table["key_token"][0] == f"'{formula}"
+    # Shown without the white space around it, the text behind it may be a formula too.
+    shown = spreadsheet_text(label(att.query_tokens[0]))
+    assert table["query_display"][0] == table["key_display"][0] == shown
+    assert shown[0] not in FORMULA
 
 
 def test_npz_holds_weights_tokens_and_origin_without_pickle() -> None:
@@ -145,6 +151,8 @@ def test_npz_holds_weights_tokens_and_origin_without_pickle() -> None:
         assert list(file["head"]) == [0, 1, 2]
         assert tuple(file["query_tokens"]) == HOSTILE
         assert "".join(file["key_tokens"]) == "tuvwxyz"
+        assert list(file["query_display"]) == [label(token) for token in att.query_tokens]
+        assert "".join(file["key_display"]) == "tuvwxyz"
         assert json.loads(str(file["provenance"])) == made.origin
 
 
@@ -158,3 +166,31 @@ def test_npz_of_the_real_model_equals_its_trace(minilm: models.Model) -> None:
 
 def test_source_of_a_pair_and_a_target_is_kept() -> None:
     assert {"text", "text_pair", "target"} <= set(vars(source()))
+
+
+def test_a_table_shows_the_tokens_as_the_pictures_do(minilm: models.Model) -> None:
+    att = minilm.trace("猫 sat, unbelievably")["encoder"]
+    made = viz.export(att, "table", "csv", layer=0, head=0)
+    table = read(made.data)
+    n = att.n_key
+    shown = [label(token) for token in att.key_tokens]
+    assert "[UNK] 猫" in shown
+    assert any(name.startswith("·") for name in shown)
+    assert list(table["key_display"][:n]) == shown
+    assert list(table["query_display"][::n]) == shown
+    assert list(table["key_token"][:n]) == [token.text for token in att.key_tokens]
+    with np.load(io.BytesIO(viz.export(att, "table", "npz").data), allow_pickle=False) as file:
+        assert list(file["query_display"]) == list(file["key_display"]) == shown
+
+
+def test_a_spreadsheet_and_every_reader_find_utf_8(tmp_path: Path) -> None:
+    att = attention(np.eye(2), tokens("猫", "b"))
+    path = tmp_path / "heads.csv"
+    viz.save(att, "table", path)
+    # Excel takes a CSV for UTF-8 by its byte order mark alone, which pandas leaves out by itself and csv by a name.
+    assert path.read_bytes().startswith(b"\xef\xbb\xbflayer,head,")
+    assert list(pd.read_csv(path).columns[:7]) == list(COLUMNS)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert list(row) == [*COLUMNS, *DISPLAY_COLUMNS]
+    assert (row["query_token"], row["query_display"], row["weight"]) == ("猫", "猫", "1")

@@ -67,7 +67,6 @@ def test_the_chosen_head_is_outlined_and_only_if_one_is_chosen() -> None:
     assert (outline.x0, outline.x1, outline.y0, outline.y1) == (1.5, 2.5, 0.5, 1.5)
     assert outline.line.color == SELECTED
     assert not viz.grid(attention(WEIGHTS)).layout.shapes
-    assert not viz.grid(attention(WEIGHTS), layer=1).layout.shapes
 
 
 def test_layers_may_differ_in_their_number_of_heads() -> None:

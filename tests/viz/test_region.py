@@ -15,10 +15,10 @@ from tests.analysis.hand_made import attention, causal_attention, random_weights
 from tests.viz.test_export_tables import read
 from tests.viz.test_packing import unpack
 from viz import CannotExport, Look
-from viz.export import MOST_ROWS, too_many_rows
 from viz.flow import pack_flow
 from viz.grid import pack_grid
 from viz.region import READABLE, Region, block_maxima, clamped, parsed
+from viz.tables import MOST_ROWS, too_many_rows
 from viz.view import MOST_CELLS, flow_view, head_view, thumbnail
 
 LONG, WIDE = 401, 307

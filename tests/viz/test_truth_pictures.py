@@ -242,7 +242,11 @@ def test_every_format_of_a_trained_model(figure: str, file_format: str) -> None:
     assert off.origin["transformations"]["truth"] is False
     assert off.data != made.data
     if figure == "signal":
-        assert made.origin["transformations"] == {"token": "", "truth": True, "palette": "blues"}
+        assert made.origin["transformations"] == {
+            "token": f"query:{wave(3).n_query - 1}",
+            "truth": True,
+            "palette": "blues",
+        }
     if file_format == "svg" and figure == "grid":  # scores stay text, below each of the heads' maps
         heads = wave(3).n_layers * wave(3).n_heads
         assert (made.data.count(b"%</text>"), off.data.count(b"%</text>")) == (heads, 0)

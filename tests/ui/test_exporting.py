@@ -1,0 +1,30 @@
+"""The export popover says what a download holds before it is made."""
+
+import pytest
+
+from tests.analysis.hand_made import attention, random_weights
+from ui.exporting import _held
+from viz import Look
+
+ATT = attention(random_weights(2, 3, 5, 7))
+LONG = attention(random_weights(1, 2, 283, 307))
+
+
+@pytest.mark.parametrize(
+    ("figure", "place", "region", "said"),
+    [
+        ("table", (None, None), "2-4:0-3", "It holds queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of all 6 heads."),
+        ("table", (None, None), "", "It holds every pair: 5 x 7 pairs of all 6 heads."),
+        ("table", (1, 2), "", "It holds every pair: 5 x 7 pairs of layer 1, head 2."),
+        ("heatmap", (1, 2), "2-4:0-3", "It holds queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of layer 1, head 2."),
+        ("grid", (1, 2), "2-4:0-3", "It holds all 6 heads, each with the whole text."),
+        ("signal", (1, 2), "", "It holds one query of layer 1, head 2."),
+    ],
+)
+def test_what_a_download_holds(figure: str, place: tuple[int | None, int | None], region: str, said: str) -> None:
+    assert _held(ATT, figure, *place, Look(region=region)) == said
+
+
+def test_a_long_flow_holds_the_window_that_it_shows() -> None:
+    said = "It holds queries 0 to 127, keys 0 to 127 alone: 128 x 128 pairs of layer 0, head 1."
+    assert _held(LONG, "flow", 0, 1, Look()) == said
