@@ -7,16 +7,13 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Bool, Float
-from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import Colormap, to_rgba
+from jaxtyping import Bool
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from models import Attention, Token
 from viz import colours
-from viz.paper import DIMMED, add_colour_bar, style_labels
+from viz.paper import DIMMED, add_colour_bar, draw_maps, style_labels
 from viz.view import HeadView, Look, boundaries, columns, head_view, label, label_positions
 
 HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
@@ -217,7 +214,7 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
     # Square cells, unless one side is so short that its cells would become lines.
     axes = figure.add_subplot(aspect="equal" if cell * min(n_rows, n_columns) >= SHORTEST_SIDE else "auto")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
-    _draw_cells(axes, view, colour_map)
+    draw_maps(axes, look, [(view.weights, view.mask, (-0.5, -0.5, n_columns - 0.5, n_rows - 0.5))])
     if view.truth is not None:
         for row, column in np.argwhere(view.truth).tolist():
             outline = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, ec=colours.TRUTH, lw=1)
@@ -243,23 +240,3 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
     axes.tick_params(length=2)
     add_colour_bar(figure, axes, colour_map, bar_title(look))
     return figure
-
-
-def _draw_cells(axes: Axes, view: HeadView, colour_map: Colormap) -> None:
-    """Draw cells as vectors, leaving out those in the colour of 0, which is the background's."""
-    faces = _cell_colours(view, colour_map)
-    background = np.array(colour_map(0))
-    axes.set_facecolor(colour_map(0))
-    query, key = np.nonzero((faces != background).any(-1))
-    corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
-    squares = np.stack([key, query], axis=-1)[:, None, :] + corners
-    drawn = faces[query, key]
-    # Hairlines in the cells' own colours close the seams that viewers show between neighbours.
-    axes.add_collection(PolyCollection(squares, facecolors=drawn, edgecolors=drawn, linewidths=0.1))
-
-
-def _cell_colours(view: HeadView, colour_map: Colormap) -> Float[np.ndarray, "row column 4"]:
-    faces = colour_map(np.nan_to_num(view.weights))
-    faces[~view.mask] = to_rgba(colours.MASKED)
-    faces[_bad(view)] = to_rgba(colours.NOT_A_NUMBER)
-    return faces

@@ -110,11 +110,12 @@ class FlowView:
 class HeadMaps:
     """Block maxima of all heads, `[layer, head, row, column]`, filled layer by layer; NaN where there is none yet.
 
-    A cell is the maximum of `block` queries and keys; `n_heads` counts the heads of each layer, `n_done` the layers
-    that are filled.
+    A cell is the maximum of `block` queries and keys; `mask` is True where one of its pairs may attend. `n_heads`
+    counts the heads of each layer, `n_done` the layers that are filled.
     """
 
     values: Float[np.ndarray, "layer head row column"]
+    mask: Bool[np.ndarray, "layer head row column"]
     block: tuple[int, int]
     n_heads: tuple[int, ...]
     n_done: int = 0
@@ -126,12 +127,14 @@ class HeadMaps:
         high, wide = -(-att.n_query // size), -(-att.n_key // size)
         sides = (-(-att.n_query // high), -(-att.n_key // wide))
         values = np.full((att.n_layers, att.n_heads, *sides), np.nan, dtype=np.float32)
-        return cls(values, (high, wide), tuple(att.heads_in(layer) for layer in range(att.n_layers)))
+        mask = np.ones(values.shape, dtype=np.bool_)
+        return cls(values, mask, (high, wide), tuple(att.heads_in(layer) for layer in range(att.n_layers)))
 
     def fill(self, att: Attention, progress: Callable[[int, int], None] | None = None) -> HeadMaps:
         """Compute what is missing, a layer at a time; `progress(done, total)` may raise to stop."""
         for layer in range(self.n_done, att.n_layers):
             self.values[layer, : self.n_heads[layer]] = att.pooled_layer(layer, thumbnail(att))
+            self.mask[layer, : self.n_heads[layer]] = att.pooled_mask(layer, thumbnail(att))
             self.n_done = layer + 1
             if progress:
                 progress(self.n_done, att.n_layers)
@@ -146,18 +149,20 @@ class HeadMaps:
         """Return the same maps at a third of the resolution: what is sent while the rest is computed."""
         rows, columns = (np.arange(0, n, 3) for n in self.values.shape[2:])
         values = np.maximum.reduceat(np.maximum.reduceat(self.values, rows, axis=2), columns, axis=3)
-        return HeadMaps(values, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
+        mask = np.logical_or.reduceat(np.logical_or.reduceat(self.mask, rows, axis=2), columns, axis=3)
+        return HeadMaps(values, mask, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
 
 
 @dataclass(frozen=True)
 class GridView:
     """All heads as maps of block maxima, `block` queries and keys to a cell; `selected` is (layer, head) or None.
 
-    Of the layers only the first `n_done` are known. `scores` are the heads' truth scores on this text, if a task says
-    what is right.
+    `mask` is True where a cell has a pair that may attend. Of the layers only the first `n_done` are known. `scores`
+    are the heads' truth scores on this text, if a task says what is right.
     """
 
     maps: Float[np.ndarray, "layer head row column"]
+    mask: Bool[np.ndarray, "layer head row column"]
     n_heads: tuple[int, ...]
     n_done: int
     n_query: int
@@ -286,7 +291,9 @@ def grid_view(
         maps = HeadMaps.empty(att).fill(att)
     title = f"All heads, {att.kind} attention"
     scores = scores_of(att) if truth else None
-    return GridView(maps.values, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores)
+    return GridView(
+        maps.values, maps.mask, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores
+    )
 
 
 def thumbnail(att: Attention) -> int:
