@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ from models import Attention
 from viz import colours
 from viz.heatmap import bar_title
 from viz.packing import pack
-from viz.paper import DIMMED, add_colour_bar, draw_maps
+from viz.paper import DIMMED, add_colour_bar, add_title, draw_maps
 from viz.view import GridView, HeadMaps, Look, grid_view
 
 GAP = 0.08
 # What a truth score takes below its map, of a head's place: on the map it would hide weights.
 SCORE_ROOM = 0.17
 SELECTED = "#e4572e"
+# Inches of all maps on paper: with the numbers and the colour bar, the width of a column of text.
+PAPER_WIDTH, PAPER_HEIGHT = 5.7, 8.3
 # A map's bytes for the browser: weight x 254, and one colour more for what is masked.
 STRONGEST, MASKED = 254, 255
 
@@ -142,6 +145,7 @@ def pack_grid(
         "done": view.n_done,
         "aspect": float(np.clip(view.n_query / view.n_key, 0.4, 2.5)),
         "selected": list(view.selected) if view.selected else None,
+        "scale": bar_title(look),
         "outline": SELECTED,
         "bad": colours.NOT_A_NUMBER,
         "truth": colours.TRUTH,
@@ -167,8 +171,8 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, m
     """Return the same picture for paper; the caller saves it (viz.export)."""
     view = grid_view(att, layer, head, maps, truth=look.truth)
     n_layers, n_heads = view.maps.shape[:2]
-    cell = min(0.8, max(0.3, 11 / n_heads))
-    figure = Figure(figsize=(cell * n_heads + 1.6, max(2.0, cell * n_layers + 1.2)), layout="constrained")
+    cell = min(1.2, PAPER_WIDTH / n_heads, PAPER_HEIGHT / n_layers)
+    figure = Figure(figsize=(cell * n_heads + 1.3, cell * n_layers + 1.0), layout="constrained")
     axes = figure.add_subplot(aspect="equal")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
     below, drawn = 0 if view.scores is None else SCORE_ROOM, []
@@ -180,17 +184,21 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, m
             axes.add_patch(frame)
             if view.scores is not None:
                 told = f"{view.scores[layer_number, position]:.0%}"
-                axes.text(right, bottom + below, told, fontsize=5, ha="right", va="bottom")
+                axes.text(right, bottom + below, told, fontsize=6, ha="right", va="bottom")
     draw_maps(axes, look, drawn)
     if view.selected:
         row, column = view.selected
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=SELECTED, lw=1.5, zorder=3))
-    axes.set(xlim=(-0.55, n_heads - 0.45), ylim=(n_layers - 0.45, -0.55), xticks=range(n_heads), yticks=range(n_layers))
-    axes.set_xlabel("head", fontsize=9)
-    axes.set_ylabel("layer", fontsize=9)
-    axes.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False)
+    axes.set(xlim=(-0.55, n_heads - 0.45), ylim=(n_layers - 0.45, -0.55))
+    # A number needs so much room beside and below the next.
+    axes.set_xticks(range(0, n_heads, math.ceil(0.18 / cell)))
+    axes.set_yticks(range(0, n_layers, math.ceil(0.12 / cell)))
+    axes.set_xlabel("head", fontsize=8)
+    axes.set_ylabel("layer", fontsize=8)
+    axes.tick_params(length=0, labelsize=7.5, labeltop=True, labelbottom=False)
     axes.xaxis.set_label_position("top")
     axes.spines[:].set_visible(False)
-    axes.set_title(describe(view), fontsize=10)
-    add_colour_bar(figure, axes, colour_map, bar_title(look))
+    add_title(figure, [describe(view)], size=9)
+    margin = (0.05 + GAP / 2) / (n_layers + 0.1)
+    add_colour_bar(figure, axes, colour_map, bar_title(look), margin=margin)
     return figure

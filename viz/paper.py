@@ -25,11 +25,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, Normalize, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
+from matplotlib.textpath import text_to_path
+from matplotlib.transforms import Bbox
 
 from models import Token
 from viz import colours
-from viz.view import Look
+from viz.view import Look, runs_left
 
 # Left, top, right and bottom in the units of the axes; rows run down.
 Box = tuple[float, float, float, float]
@@ -43,6 +46,7 @@ _UNREADABLE_FONTS = ("color", "colour", "last resort", "lastresort", "adobe blan
 _TEX_FONTS = ("cmb10", "cmex10", "cmmi10", "cmr10", "cmss10", "cmsy10", "cmtt10")
 # Controls, joiners and spaces have no shape of their own; variation selectors (FE0E, FE0F) choose one.
 _SHAPELESS = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+BAR_GAP, BAR_WIDTH = 0.1, 0.13  # inches
 # Cells beyond the weights 0, 1/255, ... 1.
 _MASKED, _BAD = 256, 257
 # Above this, maps are images: as vectors, an SVG of 20,000 boxes has 2 MB (100 bytes each) and takes 0.3 seconds.
@@ -125,10 +129,41 @@ def style_labels(axis: Axis, tokens: list[Token], *, size: float) -> None:
         text.set(fontsize=size, color=DIMMED if token.special else "black")
 
 
-def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str) -> None:
-    """Add the colour bar of weights from 0 to 1."""
+def add_title(figure: Figure, lines: Iterable[str], *, size: float) -> int:
+    """Set the title above everything and return how many lines it takes: those too wide for the figure are broken."""
+    room = 72 * figure.get_figwidth() - size
+    broken = [part for line in lines for part in _broken(line, room, FontProperties(size=size))]
+    # A line that begins with Hebrew or Arabic would run from right to left as a whole.
+    figure.suptitle("\n".join(f"\u200e{line}" if runs_left(line) else line for line in broken), fontsize=size)
+    return len(broken)
+
+
+def _broken(text: str, room: float, font: FontProperties) -> list[str]:
+    """Return a text as lines that are no wider than `room` points, broken between words."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0] <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str, *, margin: float = 0.0) -> None:
+    """Add the colour bar of weights from 0 to 1, as high as the axes but for a `margin`, a share of their height."""
+
+    def beside(_bar: object, _renderer: object) -> Bbox:
+        # Asked whenever it is drawn: axes with square cells find their size last.
+        picture = axes.get_position()
+        edge, left = margin * picture.height, picture.x1 + BAR_GAP / figure.get_figwidth()
+        right = left + BAR_WIDTH / figure.get_figwidth()
+        return Bbox([[left, picture.y0 + edge], [right, picture.y1 - edge]])
+
+    place = axes.inset_axes((1, 0, 0.1, 1))
+    place.set_axes_locator(beside)
     mappable = ScalarMappable(Normalize(0, 1), colour_map)
-    bar = figure.colorbar(mappable, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    bar = figure.colorbar(mappable, cax=place, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
     bar.set_label(title, fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_linewidth(0.4)

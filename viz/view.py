@@ -86,13 +86,15 @@ class FlowView:
 
     `query` and `key` are positions in the whole text, the tokens those of the region. `kept` is the share that the
     pairs hold of all attention of the region's queries. `isolated` is the side ("query" or "key") and the position
-    of the token whose lines alone are drawn, if any.
+    of the token whose lines alone are drawn, if any, and `kept_alone` the share that they hold of the attention that
+    it gives to all keys, or gets from the region's queries.
     """
 
     query: np.ndarray
     key: np.ndarray
     weight: np.ndarray
     kept: float
+    kept_alone: float
     isolated: tuple[str, int] | None
     region: Region
     query_tokens: tuple[Token, ...]
@@ -211,8 +213,15 @@ def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
     total = float(rows.sum(dtype=np.float64))
     kept = kept_mass(weights, look.threshold) * float(weights.sum(dtype=np.float64)) / total if total else np.nan
     query, key = query + region.queries.start, key + region.keys.start
+    alone = np.nan
+    if isolated:
+        side, position = isolated
+        every = rows[position - region.queries.start] if side == "query" else rows[:, position]
+        of_all = float(every.sum(dtype=np.float64))
+        shown = weight[(query if side == "query" else key) == position]
+        alone = float(shown.sum(dtype=np.float64)) / of_all if of_all else np.nan
     title, notes = head_title(att, layer, head), _notes(att, region)
-    return FlowView(query, key, weight, kept, isolated, region, *tokens_in(att, region), title, notes)
+    return FlowView(query, key, weight, kept, alone, isolated, region, *tokens_in(att, region), title, notes)
 
 
 def flow_region(att: Attention, look: Look) -> Region:
@@ -314,6 +323,17 @@ def label(token: Token) -> str:
     """
     shown = _UNWRITABLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", token.display.strip() or token.display)
     return shown if len(shown) <= LABEL_LENGTH else shown[: LABEL_LENGTH - 1] + "…"
+
+
+def place_of(position: int, block: int) -> str:
+    """Return what follows a token's label where a cell is a block: its place, so that it stands for itself alone."""
+    return "" if block == 1 else f" ({position})"
+
+
+def runs_left(text: str) -> bool:
+    """Return whether the first letter of a text belongs to a script that runs from right to left."""
+    strong = (unicodedata.bidirectional(character) for character in text)
+    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
 
 
 def label_positions(n_tokens: int, most: int = MOST_LABELS) -> range:
