@@ -101,6 +101,8 @@ def test_grid_data_are_all_maps_and_the_colours() -> None:
     np.testing.assert_array_equal(found[[0, 254]], table("viridis")[[0, 255]])
     assert bytes(found[255]).hex() == MASKED.lstrip("#")
     assert header["note"] == ""
+    assert header["scale"] == "weight"
+    assert unpack(pack_grid(attention(WEIGHTS), Look(contrast="root")))[0]["scale"] == "weight (colour by square root)"
     assert not arrays["broken"].any()
     assert unpack(pack_grid(attention(WEIGHTS), Look()))[0]["selected"] is None
 
