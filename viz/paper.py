@@ -7,6 +7,7 @@ whoever draws or saves holds `drawing()`.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import unicodedata
 import warnings
@@ -26,6 +27,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.ft2font import LoadFlags
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
@@ -46,6 +48,12 @@ _UNREADABLE_FONTS = ("color", "colour", "last resort", "lastresort", "adobe blan
 _TEX_FONTS = ("cmb10", "cmex10", "cmmi10", "cmr10", "cmss10", "cmsy10", "cmtt10")
 # Controls, joiners and spaces have no shape of their own; variation selectors (FE0E, FE0F) choose one.
 _SHAPELESS = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+# Emoji that are one picture of several characters: flags, skin tones, and what zero-width joiners join.
+_EMOJI, _AFTER = "[\u2190-\u2bff\U0001f000-\U0001faff]", "[\ufe0f\U0001f3fb-\U0001f3ff]"
+_SEQUENCE = re.compile(
+    f"[\U0001f1e6-\U0001f1ff]{{2}}|\U0001f3f4[\U000e0020-\U000e007f]+"
+    f"|{_EMOJI}{_AFTER}*(?:\u200d{_EMOJI}{_AFTER}*)+|{_EMOJI}\ufe0f?[\U0001f3fb-\U0001f3ff]"
+)
 BAR_GAP, BAR_WIDTH = 0.1, 0.13  # inches
 # Cells beyond the weights 0, 1/255, ... 1.
 _MASKED, _BAD = 256, 257
@@ -59,7 +67,9 @@ log = logging.getLogger("headlight.viz")
 def drawing(families: list[str]) -> Iterator[None]:
     """Hold matplotlib's global settings: text stays text, fonts are embedded, nothing is read as TeX."""
     settings: Any = {
-        "font.family": families,
+        # Whoever opens an SVG and has none of these fonts still gets one without serifs.
+        "font.family": [*families, "sans-serif"],
+        "font.sans-serif": [FIRST_FONT],
         "text.parse_math": False,
         "text.usetex": False,
         "pdf.fonttype": 42,
@@ -75,7 +85,18 @@ def drawing(families: list[str]) -> Iterator[None]:
 
 
 def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the installed font families that together draw `texts`, and the characters that none of them has."""
+    """Return the installed font families that together draw `texts`, and what none of them can draw.
+
+    That is characters, and sequences of emoji that mean one picture (families, flags, skin tones) but come out as
+    several.
+    """
+    texts = list(texts)
+    families, missing = _families(texts)
+    return families, missing + _unjoined(texts, families, missing)
+
+
+def _families(texts: list[str]) -> tuple[list[str], list[str]]:
+    """Return the families that together draw most of `texts`, and the characters that none of them has."""
     needed = {character for text in texts for character in text}
     needed = {character for character in needed if unicodedata.category(character) not in _SHAPELESS}
     needed -= _characters(font_manager.findfont(FIRST_FONT)) | {"\ufe0e", "\ufe0f"}
@@ -88,6 +109,21 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
             families.append(family)
             needed -= covered
     return families, sorted(needed)
+
+
+def _unjoined(texts: list[str], families: list[str], missing: list[str]) -> list[str]:
+    """Return the emoji of several characters for which no font has one glyph; those with a missing one are named."""
+    sequences = sorted({found[0] for text in texts for found in _SEQUENCE.finditer(text)})
+    if not sequences:
+        return []
+    paths = dict(_installed())
+    font = font_manager.get_font([font_manager.findfont(FIRST_FONT), *(paths[family] for family in families[1:])])
+    return [
+        sequence
+        for sequence in sequences
+        if not set(sequence) & set(missing)
+        and len(font._layout(sequence.replace("\ufe0f", ""), LoadFlags.NO_HINTING)) > 1
+    ]
 
 
 @cache

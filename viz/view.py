@@ -14,10 +14,13 @@ from analysis import kept_mass, visible_pairs
 from analysis.truth import scores_of
 from models import Attention, Token
 from models.errors import BadSelection
+from models.tokens import JOINER
 from viz.colours import CONTRASTS, PALETTES
 from viz.region import Region, block_maxima, parsed, region_of, whole, window
 
 LABEL_LENGTH = 24
+# An invisible character of the direction in which Hebrew and Arabic run.
+RIGHT_TO_LEFT = "\u200f"
 TOKEN = re.compile(r"(query|key):[0-9]{1,5}")
 THUMBNAIL = 48
 SMALLEST_THUMBNAIL = 8
@@ -319,10 +322,16 @@ def head_title(att: Attention, layer: int, head: int) -> str:
 def label(token: Token) -> str:
     """Return a token's display form, cut where it would leave no room for the picture.
 
-    Characters that no file format can hold (controls, noncharacters, lone surrogates) become ⟨U+FFFF⟩.
+    Characters that no file format can hold (controls, noncharacters, lone surrogates) become ⟨U+FFFF⟩. The joiner of
+    a piece that runs from right to left stands on the side where its word goes on, right of `·ל`, in every renderer.
     """
     shown = _UNWRITABLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", token.display.strip() or token.display)
-    return shown if len(shown) <= LABEL_LENGTH else shown[: LABEL_LENGTH - 1] + "…"
+    shown = shown if len(shown) <= LABEL_LENGTH else shown[: LABEL_LENGTH - 1] + "…"
+    if not runs_left(shown):
+        return shown
+    # Renderers whose lines run to the right (SVG, HTML, canvas) would put a joiner at an end by that.
+    before, after = (RIGHT_TO_LEFT if end == JOINER else "" for end in (shown[0], shown[-1]))
+    return before + shown + after
 
 
 def place_of(position: int, block: int) -> str:

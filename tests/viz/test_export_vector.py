@@ -49,6 +49,13 @@ def test_svg_text_stays_text_and_every_token_is_there_on_both_sides(
 
 
 @pytest.mark.parametrize("figure", FIGURES)
+def test_svg_text_has_a_fallback_that_every_reader_has(exported: Callable[[str, str], Export], figure: str) -> None:
+    families = re.findall(r"font(?:-family)?: ([^;\"]*'DejaVu Sans'[^;\"]*)", exported(figure, "svg").data.decode())
+    assert families
+    assert all(family.endswith(", sans-serif") for family in families)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
 def test_svg_metadata_hold_the_origin_and_no_date(exported: Callable[[str, str], Export], figure: str) -> None:
     made = exported(figure, "svg")
     (description,) = ElementTree.fromstring(made.data).iter(f"{DUBLIN_CORE}description")
@@ -138,7 +145,7 @@ def test_masked_and_bad_cells_differ_on_paper_too(figure: str) -> None:
     made = viz.export(attention(weights, causal=True), figure, "svg", layer=0, head=0)
     assert boxes(made.data)[NOT_A_NUMBER] == 1
     assert boxes(made.data)[MASKED] == 4  # a run a query, whose last sees all
-    assert any("grey: masked, pink: not a number" in text for text in svg_texts(made.data))
+    assert "grey: masked, pink: not a number" in " ".join(svg_texts(made.data))
     assert NOT_A_NUMBER in viz.export(attention(weights), "flow", "svg", layer=0, head=0).data.decode()
 
 
