@@ -82,8 +82,8 @@ def _glyph_sentence(missing: Sequence[str]) -> str | None:
     if boxes:
         sentences.append(
             f"No installed font can draw {_listed(boxes)}, so they show as boxes in this file: install a font that "
-            "has them (Debian: fonts-noto-cjk, fonts-symbola, fonts-noto-core), or export HTML, which uses the reader's "
-            "fonts."
+            "has them (Debian: fonts-noto-cjk, fonts-symbola, fonts-noto-core), or export HTML, which uses the "
+            "reader's fonts."
         )
     if pieces:
         sentences.append(
