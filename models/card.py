@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from models.tokens import Token, TokenSequence
 from models.trace import Source
@@ -13,7 +15,9 @@ class Card:
     """What a visitor wants to know of a model before trusting its pictures.
 
     `modality` is "text" or "image", what the model reads; `writes` says whether it can continue a text; `task` names
-    the task with a known truth that it was trained on (models/tasks), if it was.
+    the task with a known truth that it was trained on (models/tasks), if it was. `sizes` says for each kind how many
+    layers it has, and how many heads (the most of any layer, where layers differ: `Attention.heads_in`); `n_layers`
+    and `n_heads` are those of the first kind.
     """
 
     name: str
@@ -32,6 +36,7 @@ class Card:
     modality: str = "text"
     writes: bool = False
     task: str = ""
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,10 @@ import copy
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
@@ -25,7 +23,8 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from models.capture import IMPLEMENTATION
 from models.configs import settings
-from models.errors import BrokenModel, ForeignFormat
+from models.errors import BrokenModel, ForeignFormat, NotEnoughMemory
+from models.headers import Stored, read_header
 from models.memory import admit, readable
 from models.places import Place, brief, weight_files, weight_map
 
@@ -34,14 +33,6 @@ log = logging.getLogger("headlight.models")
 _FLOATS = {"F16", "BF16", "F32", "F64"}
 # What config.json describes may exceed the files (shared weights, a head on top), but not by this and a gigabyte.
 _MOST_ABSENT = 4
-
-
-@dataclass(frozen=True)
-class Stored:
-    """One tensor of a checkpoint as the header of its file describes it."""
-
-    shape: tuple[int, ...]
-    dtype: str
 
 
 def admit_checkpoint(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> None:
@@ -102,7 +93,7 @@ def _stored(place: Place) -> dict[str, Stored]:
     stored: dict[str, Stored] = {}
     held: dict[str, set[str]] = {}
     for path in weight_files(place):
-        found = _header(path, place.name)
+        found = read_header(path, place.name)
         held[path.name] = set(found)
         stored |= found
     for weight, file in sorted(weight_map(place).items()):
@@ -114,26 +105,12 @@ def _stored(place: Place) -> dict[str, Stored]:
     return stored
 
 
-def _header(path: Path, name: str) -> dict[str, Stored]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            slices = {weight: file.get_slice(weight) for weight in file.keys()}  # noqa: SIM118  (no mapping)
-            return {
-                weight: Stored(tuple(tensor.get_shape()), str(tensor.get_dtype())) for weight, tensor in slices.items()
-            }
-    except FileNotFoundError as error:
-        raise BrokenModel(f"{path.name} of {name} is missing: fetch the model again.") from error
-    except (OSError, SafetensorError) as error:
-        raise BrokenModel(
-            f"{path.name} of {name} is no whole safetensors file ({brief(error)}): fetch it again."
-        ) from error
-
-
 def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> tuple[PreTrainedModel, tuple[str, ...]]:
     """Return a model with its weights, and a sentence for each way in which the checkpoint is not its own.
 
     Raises:
         BrokenModel: it does not load, or its weights belong to another configuration.
+        NotEnoughMemory: the system refuses the memory in spite of the estimate.
     """
     auto = _auto_class(config)
     in_full: tuple[str, ...] = ()
@@ -164,6 +141,10 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
             module, info = auto.from_pretrained(place.folder, attn_implementation="eager", **options)
     except Exception as error:
         log.exception("loading %s", place.name)
+        if isinstance(error, MemoryError) or "unable to mmap" in str(error) or "allocate memory" in str(error):
+            raise NotEnoughMemory(
+                f"{place.name} takes more memory than is free: choose a smaller model or close other programs."
+            ) from error
         raise BrokenModel(f"{place.name} does not load ({brief(error)}): save or fetch it again.") from error
     for name, found, expected in sorted(info["mismatched_keys"]):
         raise BrokenModel(

@@ -18,8 +18,9 @@ from models.memory import readable
 from models.replay import Held, Layer, Replay
 
 REMEDY = "shorten the text or choose a smaller model"
-# Shorter passes are mostly overhead and tell little of the speed of long ones.
-TELLING_SECONDS = 0.3
+# Shorter passes are mostly overhead and tell little of the speed of long ones; so does a first one over a sentence,
+# which may take half a second and would make 512 tokens look like minutes.
+TELLING_SECONDS, TELLING_TOKENS = 0.3, 64
 # What a softmax takes for each pair of a head, in multiplications, and what share of a matrix product's speed a forward
 # pass reaches. Measured on two cores with widths of 64 to 768 and 512 to 6,000 tokens: within two fifths of the time.
 SOFTMAX, SHARE_OF_SPEED = 80, 0.7
@@ -96,7 +97,7 @@ class Costs:
 
     def learn(self, n_tokens: int, seconds: float) -> None:
         """Take a pass that was long enough into account."""
-        if seconds >= TELLING_SECONDS:
+        if seconds >= TELLING_SECONDS and n_tokens >= TELLING_TOKENS:
             speed = self._operations(n_tokens) / seconds
             with self._lock:
                 self._speed = speed if self._speed is None else (self._speed * speed) ** 0.5

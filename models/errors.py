@@ -16,7 +16,7 @@ class ModelUnreachable(HeadlightError):
 
 
 class UnsafeWeights(HeadlightError):
-    """The weights are not in the safetensors format, or a file lies outside the model's folder."""
+    """The weights are not in the safetensors format, or a file lies outside the model's folder or is no plain file."""
 
 
 class ForeignFormat(HeadlightError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from models.errors import ForeignFormat, UnknownModel
+from models.errors import BrokenModel, ForeignFormat, UnknownModel, UnsafeWeights
+from models.memory import readable
 
 # Only these are looked for, at the top and one folder down; what a name stands for.
 _FORMATS = {
@@ -20,6 +24,71 @@ _FORMATS = {
     "*.engine": "TensorRT",
 }
 _MOST_NAMED = 5
+# What is read first; a folder with none of these is never read.
+_FIRST = ("config.json", "modules.json", "adapter_config.json")
+# What transformers reads whole, and the most that it may hold: the largest published vocabularies have 40 MB.
+_READ_WHOLE = (
+    *("*config.json", "modules.json", "*.index.json", "*tokens*.json", "tokenizer*", "vocab*", "merges*"),
+    *("*.model", "*.tiktoken", "*.jinja"),
+)
+_MOST_BYTES = 200_000_000
+_TEMPLATES = "additional_chat_templates"
+_NOT_PLAIN = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def refuse_unsafe_files(folder: Path, name: str, inside: Path | None = None) -> None:
+    """Let a model's folder through whose files are plain ones that lie in `inside`, the folder itself unless said.
+
+    To be called before anything in it is read: which files a tokenizer reads depends on its class, so all are looked
+    at, but hidden ones.
+
+    Raises:
+        UnsafeWeights: a file is a link out of the folder, or a named pipe, a socket or a device.
+        BrokenModel: a file that is read whole is far larger than any model's.
+    """
+    if not any(os.path.lexists(folder / first) for first in _FIRST):
+        return
+    within = (inside or folder).resolve()
+    templates = folder / _TEMPLATES
+    if os.path.lexists(templates):
+        refuse_unsafe_file(templates, name, within)
+    for path in sorted((*folder.iterdir(), *templates.glob("*"))):
+        if not path.name.startswith(".") and not path.is_dir():
+            refuse_unsafe_file(path, name, within)
+            n_bytes = path.stat().st_size if path.exists() else 0
+            if n_bytes > _MOST_BYTES and any(fnmatch(path.name, pattern) for pattern in _READ_WHOLE):
+                raise BrokenModel(
+                    f"{path.name[:80]} of {name} has {readable(n_bytes)}, expected {readable(_MOST_BYTES)} at most: "
+                    "save or fetch the model again."
+                )
+
+
+def refuse_unsafe_file(path: Path, name: str, within: Path) -> None:
+    """Let a file through that is a plain one in the folder `within`, or missing.
+
+    Raises:
+        UnsafeWeights: it lies elsewhere, or is a named pipe, a socket or a device.
+    """
+    try:
+        outside = not path.resolve().is_relative_to(within)
+        kind = stat.S_IFMT(path.stat().st_mode)
+    except FileNotFoundError:
+        kind = stat.S_IFREG
+    except (OSError, RuntimeError):  # links in a circle
+        outside = True
+    if outside:
+        raise UnsafeWeights(
+            f"{path.name[:80]} of {name} points outside the model's folder: copy the file into the folder."
+        )
+    if kind in _NOT_PLAIN:
+        raise UnsafeWeights(
+            f"{path.name[:80]} of {name} is {_NOT_PLAIN[kind]}, expected a plain file: save or fetch the model again."
+        )
 
 
 def transformer_folder(folder: Path) -> Path:

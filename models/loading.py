@@ -13,7 +13,7 @@ from models.configs import read_config
 from models.errors import BrokenModel, NotEnoughMemory, NoTokenizer
 from models.health import weight_notices
 from models.model import Model
-from models.places import Place, locate, refuse_unsafe
+from models.places import Place, locate, refuse_unsafe_weights
 from models.proof import TOLERANCE, Senses, proven
 from models.vocabulary import load_tokenizer, tokenizer_notices
 
@@ -34,7 +34,7 @@ def load_model(
     """
     place = locate(name, revision)
     config = read_config(place)
-    refuse_unsafe(place)
+    refuse_unsafe_weights(place)
     torch_dtype, torch_device = _dtype(dtype), _device(device)
     admit_checkpoint(place, config, torch_dtype)
     senses = _load_senses(place, config)

@@ -69,8 +69,8 @@ class Model:
         self._reader = TokenReader(tokenizer, card.max_tokens) if tokenizer is not None else None
 
     def __repr__(self) -> str:
-        card = self.card
-        return f"Model({card.name!r}, {card.n_layers} layers x {card.n_heads} heads, {'/'.join(card.kinds)})"
+        kinds = (f"{kind} {layers} layers x {heads} heads" for kind, (layers, heads) in self.card.sizes.items())
+        return f"Model({self.card.name!r}, {', '.join(kinds)})"
 
     def estimate(
         self, text: str, *, text_pair: str | None = None, target: str | None = None, generate: int = 0

@@ -24,7 +24,13 @@ from models.errors import (
     UnknownModel,
     UnsafeWeights,
 )
-from models.folders import models_within, refuse_foreign_weights, transformer_folder
+from models.folders import (
+    models_within,
+    refuse_foreign_weights,
+    refuse_unsafe_file,
+    refuse_unsafe_files,
+    transformer_folder,
+)
 from models.memory import admit
 
 log = logging.getLogger("headlight.models")
@@ -48,7 +54,11 @@ class Place:
 def locate(name: str, revision: str | None = None) -> Place:
     """Return the folder of a model, fetching it from the hub if it is a hub id that is not cached.
 
+    Its files are plain ones inside it: no other is ever read.
+
     Raises:
+        UnsafeWeights: a file lies outside the model's folder, or is no plain file.
+        BrokenModel: a file is far larger than any model's.
         UnknownModel: no such bundled name, folder or hub id.
         ModelUnreachable: no network and not cached.
     """
@@ -69,7 +79,12 @@ def locate(name: str, revision: str | None = None) -> Place:
         folder = Path(name).expanduser().resolve()
         if folder.is_dir():
             _refuse_revision(name, revision)
-            return Place(transformer_folder(folder), folder.name or str(folder), "")
+            called = folder.name or str(folder)
+            refuse_unsafe_files(folder, called)
+            inner = transformer_folder(folder)
+            if inner != folder:
+                refuse_unsafe_files(inner, called)
+            return Place(inner, called, "")
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such home, no valid path
         log.info("%.80r is no folder: %s", name, error)
     if not HUB_ID.fullmatch(name) or ".." in name:
@@ -106,8 +121,14 @@ def _fetch(name: str, revision: str | None, unknown: str) -> Place:
             f"{name} is not on this machine and the hub cannot be reached: check the network, "
             "or give the path of a folder made by save_pretrained."
         ) from error
-    path = Path(folder)
-    return Place(path, name, path.name)
+    place = Place(Path(folder), name, Path(folder).name)
+    refuse_unsafe_files(place.folder, name, _inside(place))
+    return place
+
+
+def _inside(place: Place) -> Path:
+    # A hub snapshot links into the blobs of its own repository, two folders up; any other folder must hold its files.
+    return place.folder.parent.parent if place.revision else place.folder
 
 
 def _admit_download(name: str, revision: str | None) -> None:
@@ -171,23 +192,19 @@ def weight_map(place: Place) -> dict[str, str]:
         ) from error
 
 
-def refuse_unsafe(place: Place) -> None:
-    """Let a folder through whose files all lie in it.
+def refuse_unsafe_weights(place: Place) -> None:
+    """Let a folder through whose weights are safetensors files that lie in it.
 
     Raises:
-        UnsafeWeights: the weights are not safetensors, or a file lies outside the model's folder.
+        UnsafeWeights: they are not, or the index names a file elsewhere.
     """
-    # A hub snapshot links into the blobs of its own repository, two folders up; any other folder must hold its files.
-    inside = place.folder.parent.parent if place.revision else place.folder
-    named = [path for pattern in _WANTED_FILES for path in place.folder.glob(pattern)]
-    for path in [*weight_files(place), *named]:
-        if not path.resolve().is_relative_to(inside.resolve()):
-            raise UnsafeWeights(
-                f"{path.name} of {place.name} points outside the model's folder: copy the file into the folder."
-            )
+    for path in weight_files(place):
+        refuse_unsafe_file(path, place.name, _inside(place).resolve())
 
 
 def brief(error: BaseException) -> str:
-    """Return the first line of an error, short enough to quote in a sentence."""
+    """Return the first line of an error, short enough to quote in a sentence, without a path of this machine."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     first = str(error).strip().splitlines()
     return (first[0] if first else type(error).__name__)[:160]

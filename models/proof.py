@@ -6,6 +6,7 @@ import logging
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -106,7 +107,8 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         for role in ("self", "encoder", "decoder", "cross")
         if eager.get(role)
     )
-    first = in_order(eager)[0]
+    every = zip(kinds, in_order(eager), strict=True)
+    sizes = {kind: (len(found), max(layer.shape[0] for layer in found)) for kind, found in every}
     revision = place.revision or "sha256:" + bundled.sha256(weight_files(place)[0])[:12]
     if not repaired:  # else the weights were named, and these layers are not the model's own
         notices = (*notices, *attention_notices(layers if capture == "replayed" else eager))
@@ -114,8 +116,8 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         name=place.name,
         revision=revision,
         architecture=type(module).__name__,
-        n_layers=len(first),
-        n_heads=max(layer.shape[0] for layer in first),
+        n_layers=sizes[kinds[0]][0],
+        n_heads=sizes[kinds[0]][1],
         n_parameters=sum(parameter.numel() for parameter in module.parameters()),
         max_tokens=max_tokens,
         device=str(module.device),
@@ -127,6 +129,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         modality="text" if images is None else "image",
         writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
         task=_task(module.config),
+        sizes=MappingProxyType(sizes),
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
     return Model(module, card, costs, tokenizer=tokenizer, images=images)

@@ -15,6 +15,8 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 from models.errors import NoText
 
 MAX_CHARACTERS = 2_000_000
+# Readings that are kept: an estimate and the trace after it read the same texts, and a long one takes a second.
+REMEMBERED, MOST_REMEMBERED = 4, 20_000
 JOINER = "·"
 _BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
@@ -72,10 +74,16 @@ class TokenSequence:
                 "this is the most the model can read at once."
             )
         if self.n_unknown:
-            verb = "is" if self.n_unknown == 1 else "are"
+            one = self.n_unknown == 1
+            which = (
+                "The only token of the text is"
+                if n_ordinary == 1
+                else f"{self.n_unknown:,} of {n_ordinary:,} tokens {'is' if one else 'are'}"
+            )
+            apart = "that word from others that it lacks" if one else "those words apart"
             notices.append(
-                f"{self.n_unknown:,} of {n_ordinary:,} tokens {verb} {self.unknown_token}: "
-                "the model's vocabulary does not cover this text, so it cannot tell those words apart."
+                f"{which} {self.unknown_token}: the model's vocabulary does not cover this text, "
+                f"so it cannot tell {apart}."
             )
         if self.replaced:
             plural = "" if self.replaced == 1 else "s"
@@ -91,6 +99,7 @@ class TokenReader:
         self.max_tokens = max_tokens
         # A cut sets a state of the tokenizer, which another visitor's thread must not find there.
         self._one_at_a_time = threading.Lock()
+        self._recent: dict[tuple[str, str | None, bool], TokenSequence] = {}
         tokenizer.truncation_side = "right"
         backend = getattr(tokenizer, "backend_tokenizer", None)
         description = backend.to_str() if backend is not None else ""
@@ -106,14 +115,30 @@ class TokenReader:
         Raises:
             NoText: the text is empty, has no visible character, leaves no token, or exceeds `MAX_CHARACTERS`.
         """
+        key = (text, text_pair, as_target)
+        sequence = self._recent.get(key) or self._read(text, text_pair, as_target)
+        if len(sequence.tokens) <= MOST_REMEMBERED:
+            with self._one_at_a_time:
+                self._recent[key] = sequence
+                while len(self._recent) > REMEMBERED:
+                    del self._recent[next(iter(self._recent))]
+        return sequence
+
+    def _read(self, text: str, text_pair: str | None, as_target: bool) -> TokenSequence:
         text, replaced = checked(text)
         if text_pair is not None:
             text_pair, more = checked(text_pair, name="second text")
             replaced += more
-        encoding = self._encode(text, text_pair, as_target, cut=False)
-        n_total = len(encoding["input_ids"])
-        if self.max_tokens is not None and n_total > self.max_tokens:
-            encoding = self._encode(text, text_pair, as_target, cut=True)
+        if self.max_tokens is not None and self.tokenizer.is_fast and text_pair is None:
+            # What is cut off a single text comes along in pieces as long as what is kept, each with its own marks.
+            encoding = self._encode(text, None, as_target, cut=True)
+            kept = (encoding.encodings or [])[0]
+            n_total = len(kept) + sum(piece.special_tokens_mask.count(0) for piece in kept.overflowing)
+        else:
+            encoding = self._encode(text, text_pair, as_target, cut=False)
+            n_total = len(encoding["input_ids"])
+            if self.max_tokens is not None and n_total > self.max_tokens:
+                encoding = self._encode(text, text_pair, as_target, cut=True)
         encoded = dict(encoding)
         ids = encoded["input_ids"]
         special: list[int] = encoded.pop("special_tokens_mask", [0] * len(ids))

@@ -17,6 +17,7 @@ from viz.__main__ import main as export_command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PROSE = " ".join(README.split())
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
 
 
@@ -60,6 +61,25 @@ def test_the_trainer(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert train(arguments[3:]) == 0
     assert load_model(str(tmp_path / arguments[-1])).card.task == arguments[3]
+    # Only one machine makes the same weights to the bit.
+    right = json.loads((tmp_path / arguments[-1] / "training.json").read_text())["unseen_samples_right"]
+    (told,) = re.findall(r"gets about (\d+)% of unseen samples right", PROSE)
+    assert abs(100 * right - int(told)) < 3
+
+
+def test_what_is_told_of_the_whole_training():
+    record = json.loads((folder("scratch:previous") / "training.json").read_text())
+    (told,) = re.findall(r"half a minute, ([\d,]+) steps", PROSE)
+    assert record["steps_taken"] == int(told.replace(",", ""))
+    short = re.search(r"models.train previous --steps (\d+)", README)
+    assert short
+    assert record["steps_taken"] == 4 * int(short[1])
+
+
+def test_no_line_is_too_long():
+    """But tables and links, which cannot be wrapped."""
+    for number, line in enumerate(README.splitlines(), 1):
+        assert len(line) <= 120 or line.startswith(("|", "![")), number
 
 
 def test_what_is_shipped_is_told():

@@ -7,8 +7,9 @@ import streamlit as st
 from analysis.truth import task_of
 from models import Attention, AttentionTrace, Model, bundled, trained
 from models.tasks import TASKS, Task
+from ui.plain import plain
 from ui.settings import allowed_models
-from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED
+from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, first_text
 from viz.colours import CONTRASTS, PALETTES
 from viz.region import Region
 from viz.view import label, tokens_in
@@ -26,21 +27,31 @@ LONGEST_NAME = 44
 _CONTRAST_NAMES = {"linear": "linear", "root": "square root"}
 
 
-def model_controls(model: Model) -> None:
-    """Show which model is open, and let another be opened."""
-    card = model.card
-    with st.popover("Model", icon=":material/deployed_code:", width="stretch"):
+def model_controls(model: Model, problem: str) -> bool:
+    """Show which model is open, and let another be opened; return whether a problem was told beside the name.
+
+    What was typed stands apart from what is open: who mistyped a name corrects it. While the popover is open, it hides
+    whatever the page says below.
+    """
+    card, session = model.card, st.session_state
+    popover = st.popover("Model", icon=":material/deployed_code:", width="stretch", key="models", on_change="rerun")
+    if session.get("typed for") != (session.model, session.revision) or "typed model" not in session:
+        session["typed model"], session["typed revision"] = session["typed for"] = (session.model, session.revision)
+    with popover:
         allowed = allowed_models()
         if allowed is None:
             st.text_input(
                 "Model: bundled name, hub id, or folder",
-                key="model",
+                key="typed model",
+                on_change=_open_typed,
                 help=f"Bundled: {', '.join(bundled.NAMES)}. A hub id such as google-bert/bert-base-uncased is fetched "
                 "once. A folder is one that save_pretrained made, with its tokenizer.",
             )
-            st.text_input("Revision (branch, tag or commit of a hub id)", key="revision")
+            st.text_input("Revision (branch, tag or commit of a hub id)", key="typed revision", on_change=_open_typed)
         else:
-            st.selectbox("Model", allowed, key="model")
+            st.selectbox("Model", allowed, key="typed model", on_change=_open_typed)
+        if problem and popover.open:
+            st.error(plain(problem), icon=":material/error:")
         _trained_here([name for name in trained.names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
@@ -49,6 +60,17 @@ def model_controls(model: Model) -> None:
         )
         longest = "no limit" if card.max_tokens is None else f"{card.max_tokens:,} tokens at once"
         st.caption(f"{card.architecture}, {' and '.join(card.kinds)} attention, {longest}. Weights: {proof}.")
+    return popover.open
+
+
+def _open_typed() -> None:
+    """Open the model that was named; a text that was there for another model gives way to one that this can read."""
+    session = st.session_state
+    name, before = session["typed model"].strip(), session.model
+    session.update({"model": name, "revision": session.get("typed revision", "").strip(), UNPLACED: True})
+    _forget_places()
+    if name.startswith(trained.PREFIX) or session.text == first_text(before):
+        _use(first_text(name))
 
 
 def _trained_here(names: list[str]) -> None:
@@ -64,12 +86,8 @@ def _trained_here(names: list[str]) -> None:
 
 def _open(name: str, task: Task) -> None:
     """Open a model that was trained here, with a text that it can read, at the head that solves its task."""
-    _forget_places()
-    # Every model here has a first head; which one solves the task is known when the model is loaded (ui/truth.py).
-    places = {"kind": task.kind, "layer": 0, "head": 0, "generate": 0, "opened a task": True}
-    st.session_state.update(model=name, revision="", **places)
-    if task.examples:
-        _use(task.examples[0])
+    st.session_state.update({"model": name, "revision": "", "kind": task.kind, UNPLACED: True})
+    _use(first_text(name))
 
 
 def text_controls(model: Model) -> None:
@@ -102,8 +120,12 @@ def text_controls(model: Model) -> None:
                 width=170,
                 help="The model goes on writing, greedily; its own tokens are told apart by a line in the pictures.",
             )
+        else:
+            st.session_state.generate = 0
         if "encoder" in model.card.kinds and "cross" not in model.card.kinds and task is None:
-            with st.popover("Second text", help="A pair of segments, as BERT was trained on."):
+            pair = st.session_state.pair
+            name = f"Second text: {plain(_shortened(pair))}" if pair else "Second text"
+            with st.popover(name, key="second text", help="A pair of segments, as BERT was trained on."):
                 st.text_input("Second text", key="pair")
 
 

@@ -29,6 +29,7 @@ class Job(Generic[Result]):
         self.done, self.total = 0, 0
         self._expected = seconds
         self._started = monotonic()
+        self._first: tuple[float, int] | None = None  # when the first part was done, and how many there were then
         self._watchers: dict[str, float] = {}
         self._left = threading.Event()
         self._finished = threading.Event()
@@ -45,6 +46,8 @@ class Job(Generic[Result]):
             self._finished.set()
 
     def _progress(self, done: int, total: int) -> None:
+        if self._first is None:
+            self._first = (monotonic(), done)
         self.done, self.total = done, total
         if self._left.is_set() or (self._watchers and monotonic() - max(self._watchers.values()) > PATIENCE):
             raise Stopped
@@ -75,11 +78,18 @@ class Job(Generic[Result]):
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it will still take, from what it has taken so far, or from what was expected of it."""
-        elapsed = monotonic() - self._started
-        if self.done:
-            return elapsed / self.done * (self.total - self.done)
-        return None if self._expected is None else max(0.0, self._expected - elapsed)
+        """How long it will still take: from what parts took so far, else from what was expected; None if unknown.
+
+        What came before the first part was done (reading the text, waiting for another pass) says nothing of parts.
+        """
+        now = monotonic()
+        if self._first is not None and self.done > self._first[1]:
+            since, done = self._first
+            return (now - since) / (self.done - done) * (self.total - self.done)
+        if self._expected is None:
+            return None
+        left = 1 - self.done / self.total if self.total else 1.0
+        return max(0.0, left * self._expected - (now - (self._first[0] if self._first else self._started)))
 
     def result(self) -> Result:
         """Return what the finished work returned, or raise what it raised.

@@ -21,7 +21,7 @@ LOOK_SECONDS = 1.5
 
 def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
     """Show the maps of all heads, complete or as far as they are; a click or the arrow keys choose a head."""
-    st.markdown("##### All heads")
+    st.markdown("## All heads")
     maps = maps_of(att)
     if not maps.complete and not _stopped(att):
         job = maps_job(att, visitor())

@@ -38,7 +38,7 @@ def picture_controls(model: Model) -> None:
         st.number_input(
             "Or an unseen picture of the data, by number", 0, n_unseen() - 1, key="digit", width=320, help=DIGITS.rule
         )
-    st.session_state.picture_bytes = uploaded.getvalue() if uploaded else b""
+    st.session_state.picture_bytes = uploaded.getvalue() if uploaded is not None else None
 
 
 def chosen_picture(model: Model) -> tuple[Image.Image, str]:
@@ -47,8 +47,8 @@ def chosen_picture(model: Model) -> tuple[Image.Image, str]:
     Raises:
         BadPicture: the upload is no picture, or too large, in one sentence.
     """
-    data = st.session_state.get("picture_bytes", b"")
-    if data:
+    data = st.session_state.get("picture_bytes")
+    if data is not None:
         return read(data), sha256(data).hexdigest()
     if model.card.task == DIGITS.name:
         number = st.session_state.get("digit", 0)
@@ -58,15 +58,18 @@ def chosen_picture(model: Model) -> tuple[Image.Image, str]:
 
 def known_answer() -> str | None:
     """Return which digit the chosen picture of the data shows, None for a picture of the visitor's own."""
-    return None if st.session_state.get("picture_bytes") else unseen_answer(st.session_state.get("digit", 0))
+    own = st.session_state.get("picture_bytes") is not None
+    return None if own else unseen_answer(st.session_state.get("digit", 0))
 
 
 def read(data: bytes) -> Image.Image:
     """Return the picture in a file, upright, in three colours and not larger than needed.
 
     Raises:
-        BadPicture: it is no PNG, JPEG or WebP, is damaged, or has too many bytes or pixels.
+        BadPicture: it is empty, no PNG, JPEG or WebP, damaged, or has too many bytes or pixels.
     """
+    if not data:
+        raise BadPicture("The file is empty, expected a picture: save it again as PNG, JPEG or WebP.")
     if len(data) > MOST_BYTES:
         raise BadPicture(f"The file has {len(data):,} bytes, the most is {MOST_BYTES:,}: save the picture smaller.")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from uuid import uuid4
 
 import streamlit as st
@@ -16,6 +17,8 @@ from ui.settings import ask_seconds
 
 # Between two looks at a job: quicker would only move the bar in smaller steps.
 LOOK_SECONDS = 0.6
+# So many characters take a tenth of a second to read.
+LONG_TEXT = 100_000
 _OLD = "The pictures below still show what was inspected before."
 
 
@@ -48,7 +51,8 @@ def trace(model: Model) -> AttentionTrace | None:
     _leave_others(wanted)
     job = traces().find(wanted)
     if job is None or (session.get("stopped") == wanted and not job.finished):
-        estimate = wanted.estimate(model)
+        with _reading(wanted):
+            estimate = wanted.estimate(model)
         long = estimate.seconds > ask_seconds() or session.get("stopped") == wanted
         if long and session.get("started") != wanted:
             return _asked(wanted, estimate)
@@ -67,6 +71,15 @@ def trace(model: Model) -> AttentionTrace | None:
         raise
     session.shown = wanted
     return result
+
+
+def _reading(wanted: Request) -> AbstractContextManager[None]:
+    """Name what the visitor waits for while a long text is cut into tokens, before anything is known of its cost."""
+    n_characters = sum(map(len, (wanted.text, wanted.pair, wanted.target)))
+    if n_characters < LONG_TEXT:
+        return nullcontext()
+    shown = f"{n_characters / 1e6:.1f} million" if n_characters >= 10**6 else f"{n_characters:,}"
+    return st.spinner(f"Reading {shown} characters …")
 
 
 def _leave_others(wanted: Request) -> None:

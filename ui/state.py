@@ -7,8 +7,11 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
+from models import trained
 from models.errors import HeadlightError
 from models.places import REVISION
+from models.tasks import TASKS
+from ui.address import Address
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
@@ -17,7 +20,10 @@ from viz.view import TOKEN
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
+# The session's key of whether nobody has asked for a certain layer or head yet.
+UNPLACED = "unplaced"
 MOST_GENERATED = 64
+MOST_PLACES = 9999
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,8 @@ def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
     choice, notices = Choice(), []
     for name, value in parameters.items():
         if name not in NAMES:
+            if not name.startswith("embed"):  # Streamlit's own
+                notices.append(f"The link's {name[:40]!r} is ignored: there is no such parameter.")
             continue
         try:
             choice = replace(choice, **{name: _parsed(name, value)})
@@ -73,8 +81,8 @@ def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
 
 def _parsed(name: str, value: str) -> str | int | float | bool:
     if name in ("layer", "head"):
-        if not value.isascii() or not value.isdigit() or len(value) > 4:
-            raise ValueError(f"{value[:40]!r} is no number from 0")
+        if not value.isascii() or not value.isdigit() or int(value[:9]) > MOST_PLACES:
+            raise ValueError(f"{value[:40]!r} is no number from 0 to {MOST_PLACES}")
         return int(value)
     if name == "generate":
         if value not in map(str, range(MOST_GENERATED + 1)):
@@ -108,7 +116,7 @@ def to_link(choice: Choice) -> dict[str, str]:
 
     A text that is too long for a link is left out; the page says so (`fits_link`).
     """
-    standard = Choice()
+    standard = Choice(text=first_text(choice.model))
     parameters = {}
     for name in NAMES:
         value = getattr(choice, name)
@@ -123,29 +131,27 @@ def fits_link(choice: Choice) -> bool:
     return all(len(text) <= MOST_CHARACTERS_IN_LINK for text in (choice.text, choice.pair, choice.target))
 
 
-def restore() -> None:
-    """Put the link's choice into the session, once; later runs keep the state of widgets that are out of sight.
-
-    Streamlit forgets the widgets of a page that is left: who comes back finds what was chosen last.
-    """
-    state = st.session_state
-    if "link_notices" not in state:
-        choice, state.link_notices = from_link(st.query_params.to_dict())
-        if "model" not in st.query_params:
-            choice = replace(choice, model=default_model())
-        state.left = choice
-    for name in NAMES:
-        state[name] = state[name] if name in state else getattr(state.left, name)
+def first_text(model: str) -> str:
+    """Return the text with which a model is shown first: one of its task, where it was trained here for one."""
+    task = TASKS.get(model.removeprefix(trained.PREFIX)) if model.startswith(trained.PREFIX) else None
+    return task.examples[0] if task is not None and task.examples else DEFAULT_TEXT
 
 
-def chosen() -> Choice:
-    """Return the session's present choice."""
-    return Choice(**{name: st.session_state[name] for name in NAMES})
+def _from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
+    """Return what `from_link` does; what a link leaves open is this server's own model, and a text for the model."""
+    choice, notices = from_link(parameters)
+    if "model" not in parameters:
+        choice = replace(choice, model=default_model())
+    if "text" not in parameters:
+        choice = replace(choice, text=first_text(choice.model))
+    # Which head is shown first is known when the model is open (ui/pages/inspect.py).
+    st.session_state[UNPLACED] = not {"layer", "head"} & set(parameters)
+    return choice, notices
 
 
-def write_link(choice: Choice) -> None:
-    """Make the address describe the choice, if it does not already, and keep it for when the page is left."""
-    st.session_state.left = choice
-    parameters = to_link(choice)
-    if st.query_params.to_dict() != parameters:
-        st.query_params.from_dict(parameters)
+def _step(choice: Choice) -> tuple[str, ...]:
+    return choice.model, choice.revision, choice.text, choice.pair, choice.target
+
+
+ADDRESS = Address("inspect", "", Choice, _from_link, to_link, _step)
+chosen = ADDRESS.chosen

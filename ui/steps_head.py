@@ -125,7 +125,7 @@ def _score(head: HeadInside, look: Look) -> None:
     i, j = look.query, look.key
     query, key = plain(named(head.query_tokens, i)), plain(named(head.key_tokens, j))
     width = head.q.shape[1]
-    st.markdown(f"##### 1. The score of {query} with {key}: {width} products, added up")
+    st.markdown(f"## 1. The score of {query} with {key}: {width} products, added up")
     st.html(pictures.products(head, look))
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -153,7 +153,7 @@ def _provenance(head: HeadInside) -> str:
 
 def _row(head: HeadInside, look: Look) -> None:
     i, j = look.query, look.key
-    st.markdown(f"##### 2. The softmax of the row: {plain(named(head.query_tokens, i))} over all keys")
+    st.markdown(f"## 2. The softmax of the row: {plain(named(head.query_tokens, i))} over all keys")
     with st.container(key="steps_working_row"):
         st.latex(working.softmax(i, j, head.logits[i].astype(np.float64), sink=head.sink))
     if head.sink is not None:
@@ -166,7 +166,7 @@ def _row(head: HeadInside, look: Look) -> None:
 
 
 def _output(head: HeadInside, look: Look) -> None:
-    st.markdown("##### 3. What the head passes on: values, mixed by the weights")
+    st.markdown("## 3. What the head passes on: values, mixed by the weights")
     with st.container(key="steps_working_output"):
         st.latex(rf"o_{{{look.query}}} = \sum_j a_{{{look.query},j}} \, v_j")
     st.html(pictures.mixture(head, look))

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from analysis.steps import Matrices, checked
 from models.errors import BadMatrix
 from models.places import REVISION
+from ui.address import Address
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from ui.state import DEFAULT_TEXT
 
@@ -198,34 +198,15 @@ def _written(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def restore() -> None:
-    """Put the link's choice into the session, once, and what another page let go of back into it."""
-    session = st.session_state
-    if "steps_kept" not in session:
-        choice, session.steps_notices = from_link(st.query_params.to_dict())
-        if "model" not in st.query_params:
-            choice = replace(choice, model=default_model())
-        session.steps_kept = choice
-    for name in NAMES:
-        key = session_key(name)
-        session[key] = session[key] if key in session else getattr(session.steps_kept, name)
+def _from_link(parameters: Mapping[str, str]) -> tuple[StepsChoice, list[str]]:
+    """Return what `from_link` does, with this server's own model where the link names none."""
+    choice, notices = from_link(parameters)
+    return (choice if "model" in parameters else replace(choice, model=default_model())), notices
 
 
-def chosen() -> StepsChoice:
-    """Return the session's present choice."""
-    return StepsChoice(**{name: st.session_state[session_key(name)] for name in NAMES})
+def _step(choice: StepsChoice) -> tuple[str, ...]:
+    return choice.part, choice.example, choice.model, choice.revision, choice.text, choice.target
 
 
-def choose(**values: Any) -> None:
-    """Change some of the choices."""
-    for name, value in values.items():
-        st.session_state[session_key(name)] = value
-
-
-def write_link() -> None:
-    """Make the address describe the present choice, and keep it for when the visitor comes back to the page."""
-    choice = chosen()
-    st.session_state.steps_kept = choice
-    parameters = to_link(choice)
-    if st.query_params.to_dict() != parameters:
-        st.query_params.from_dict(parameters)
+ADDRESS = Address("steps", _PREFIX, StepsChoice, _from_link, to_link, _step)
+chosen, choose = ADDRESS.chosen, ADDRESS.choose

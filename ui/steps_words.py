@@ -36,13 +36,13 @@ def three_words() -> None:
     steps = attention_steps(matrices, options)
     chosen = _pair(choice, words)
     st.html(pictures.legend())
-    st.markdown("##### 1. Three projections: what each word asks, offers and carries")
+    st.markdown("## 1. Three projections: what each word asks, offers and carries")
     for line in pictures.projections(matrices, steps, words, chosen).values():
         st.html(line)
-    st.markdown("##### 2. Scores become weights: each query with each key")
+    st.markdown("## 2. Scores become weights: each query with each key")
     for head in range(choice.heads):
         st.html(pictures.scores(steps, words, chosen, head, options))
-    st.markdown("##### 3. The output: values, mixed by the weights")
+    st.markdown("## 3. The output: values, mixed by the weights")
     for head in range(choice.heads):
         st.html(pictures.mixing(steps, words, chosen, head))
     if choice.heads > 1:
@@ -168,7 +168,7 @@ def _pair(choice: StepsChoice, words: tuple[str, ...]) -> Chosen:
 def _worked(steps: Steps, words: tuple[str, ...], chosen: Chosen, options: Options) -> None:
     i, j, head = chosen.query, chosen.key, chosen.head
     of_head = f", head {head}" if options.n_heads > 1 else ""
-    st.markdown(f"##### 4. One pair in numbers: {plain(words[i])} looks at {plain(words[j])}{of_head}")
+    st.markdown(f"## 4. One pair in numbers: {plain(words[i])} looks at {plain(words[j])}{of_head}")
     st.html(pictures.product(steps, words, chosen))
     with st.container(key="steps_working", gap="small"):
         st.latex(working.score(i, j, steps.q[head, i], steps.k[head, j]))
@@ -178,7 +178,7 @@ def _worked(steps: Steps, words: tuple[str, ...], chosen: Chosen, options: Optio
 
 
 def _scaling(steps: Steps, words: tuple[str, ...], chosen: Chosen) -> None:
-    st.markdown("##### 5. What the scaling is for")
+    st.markdown("## 5. What the scaling is for")
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown("How spread each row of weights is now:")

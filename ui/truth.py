@@ -16,6 +16,7 @@ from models.truth import Truth
 from ui.caches import remembered
 from ui.pictures import known_answer
 from ui.plain import plain
+from ui.state import UNPLACED
 from viz.patches import data_address
 from viz.view import label
 
@@ -27,11 +28,10 @@ MOST_NAMED = 5
 
 def task_panel(model: Model, trace: AttentionTrace) -> None:
     """Say what the model was trained to do, and what it answers to this text."""
-    just_opened = st.session_state.pop("opened a task", False)
     task = task_of(model)
     if task is None:
         return
-    if just_opened:
+    if st.session_state.get(UNPLACED):
         _choose_head(model)
     st.markdown(f"**{task.title}.** {task.rule} Where a head has to look: {task.looks[0].lower()}{task.looks[1:]}")
     if isinstance(task, Digits) and trace.image is not None:
@@ -113,7 +113,7 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
     scores = _scores_of(model, model.card.name, model.card.revision)
     if scores is None:
         return
-    st.markdown("##### Heads and the truth")
+    st.markdown("## Heads and the truth")
     st.caption(_told(scores))
     best_first = sorted(np.ndenumerate(scores.scores), key=lambda entry: -entry[1])
     rows = "".join(

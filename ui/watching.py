@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import streamlit as st
-
 from models.networks import POSITIONS
 from models.tasks import TASKS
+from ui.address import Address
 from ui.settings import MOST_CHARACTERS_IN_LINK
 from ui.trainings import LONGEST_TEXT, Order, ordered
 
@@ -133,36 +132,9 @@ def to_link(choice: WatchChoice) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if len(value) <= MOST_CHARACTERS_IN_LINK}
 
 
-def restore() -> list[str]:
-    """Put the link's choice into the session, once; return one sentence for each parameter that was ignored.
-
-    Later runs keep the choice, also after a visit to another page, which drops the state of this page's widgets.
-    """
-    state = st.session_state
-    if "watch choice" not in state:
-        state["watch choice"], state["watch notices"] = from_link(st.query_params.to_dict())
-    for name in NAMES:
-        if state.get(_key(name)) is None:
-            state[_key(name)] = getattr(state["watch choice"], name)
-        state[_key(name)] = state[_key(name)]
-    return state["watch notices"]
-
-
-def chosen() -> WatchChoice:
-    """Return the session's present choice, and write it into the address."""
-    choice = WatchChoice(**{name: st.session_state[_key(name)] for name in NAMES})
-    st.session_state["watch choice"] = choice
-    if st.query_params.to_dict() != (parameters := to_link(choice)):
-        st.query_params.from_dict(parameters)
-    return choice
+ADDRESS = Address("watch", "watch ", WatchChoice, from_link, to_link, lambda choice: (choice.task, choice.text))
 
 
 def begin(task: str) -> None:
     """Choose a task with its own settings."""
-    for name in NAMES:
-        st.session_state[_key(name)] = getattr(standard(task), name)
-    st.session_state["watch notices"] = []
-
-
-def _key(name: str) -> str:
-    return f"watch {name}"
+    ADDRESS.choose(**vars(standard(task)))

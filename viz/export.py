@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from plotly.offline import get_plotlyjs
 
 from analysis import weights_table
 from analysis.pairs import COLUMNS
@@ -22,8 +22,9 @@ from models.errors import BadSelection, HeadlightError
 from viz import browser
 from viz.flow import draw_flow, pack_flow
 from viz.grid import draw_grid, pack_grid
-from viz.heatmap import BUTTONS, draw_heatmap, heatmap
+from viz.heatmap import draw_heatmap, heatmap
 from viz.outlines import truetype_in_pdf
+from viz.packing import pack_chart
 from viz.paper import drawing, fonts_for
 from viz.patches import draw_patches, patches
 from viz.provenance import VERSION, as_json, provenance
@@ -222,19 +223,13 @@ def _html(
     if figure in ("heatmap", "patches", "signal"):
         plain = signal if figure == "signal" else heatmap
         drawn = plain(att, layer, head, look=look) if image is None else patches(att, image, layer, head, look=look)
-        drawn.update_layout(height=None, paper_bgcolor="white")
-        body = drawn.to_html(
-            full_html=False,
-            include_plotlyjs=True,
-            include_mathjax=False,
-            default_height="92vh",
-            div_id=f"headlight-{figure}",
-            config={**BUTTONS, "responsive": True},
-        )
+        name = head_title(att, layer, head)
+        packed = pack_chart(drawn, name, buttons=figure == "heatmap")
+        body = browser.standalone("chart", "", packed, library=get_plotlyjs())
     else:
         data = pack_flow(att, layer, head, look) if figure == "flow" else pack_grid(att, look, layer, head, maps)
         title = head_title(att, layer, head) if figure == "flow" else f"All heads, {att.kind} attention"
-        body = browser.standalone(figure, title, base64.b64encode(data).decode("ascii"))
+        body = browser.standalone(figure, title, data)
     return browser.page(f"Attention {figure}", body, as_json(origin))
 
 

@@ -22,14 +22,8 @@ MOST_SLANTED = 20
 SHORTEST_SIDE = 0.8  # inches
 MOST_PAPER_LABELS = 80
 GREY = "#808895"
-# What a chart's own buttons may do, on the page and in a file. Plotly would offer to send the data to its makers, and
-# its automatic scale would turn the queries upside down.
-BUTTONS = {
-    "displaylogo": False,
-    "showSendToCloud": False,
-    "doubleClick": "reset",
-    "modeBarButtonsToRemove": ["sendChartToCloud", "autoScale2d", "zoomIn2d", "zoomOut2d", "lasso2d"],
-}
+# Plotly would draw in the default style of the process, which Streamlit changes.
+PLAIN = go.layout.Template()
 
 
 def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:
@@ -53,7 +47,7 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
         zmin=0,
         zmax=1,
         colorscale=colours.plotly_scale(look.palette, look.contrast),
-        colorbar={"title": {"text": bar_title(look), "side": "right"}, "thickness": 12, "tickformat": ".1f"},
+        colorbar={"title": {"text": bar_title(look), "side": "right"}, "thickness": 12, "ypad": 0, "tickformat": ".1f"},
         hovertemplate=HOVER if region.exact else BLOCK_HOVER,
         hoverongaps=False,
         xgap=gap,
@@ -82,6 +76,7 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
     title = "<br>".join([describe(view), *(f'<span style="font-size:12px">{note}</span>' for note in view.notes)])
     top = 44 + 17 * len(view.notes)
     layout = {
+        "template": PLAIN,
         "title": {"text": title, "font": {"size": 15}},
         # Measured here: Plotly would lay the picture out twice to find its margins, which doubles a head switch.
         "margin": {"l": query_room, "r": 8, "t": top, "b": key_room, "pad": 0},

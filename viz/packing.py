@@ -1,4 +1,4 @@
-"""One run of bytes for a browser picture: a JSON header, then the arrays (read by viz/browser/unpack.js)."""
+"""One run of bytes for a browser picture: a JSON header, then the arrays (read by viz/browser/shared.js)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import json
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
 _NAMES = {"uint8": "Uint8Array", "uint16": "Uint16Array", "float32": "Float32Array"}
 ALIGNMENT = 4
+# What a chart's own buttons may do, on the page and in a file. Plotly would offer to send the data to its makers, to
+# save a picture without its origin, and an automatic scale that turns the queries upside down.
+_BUTTONS = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "doubleClick": "reset",
+    "modeBarButtonsToRemove": ["toImage", "sendChartToCloud", "autoScale2d", "zoomIn2d", "zoomOut2d", "lasso2d"],
+}
+
+
+def pack_chart(figure: go.Figure, alt: str, *, buttons: bool = True) -> bytes:
+    """Return a Plotly figure, with what it shows in words, as viz/browser/chart.js reads it: JSON in UTF-8."""
+    parts = {"alt": alt, "config": {**_BUTTONS, "displayModeBar": "hover" if buttons else False}}
+    return (json.dumps(parts)[:-1] + ", " + figure.to_json()[1:]).encode()
 
 
 def pack(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from models import Attention
 from models.errors import BadSelection
-from viz.heatmap import plotly_text
+from viz.heatmap import PLAIN, plotly_text
 from viz.paper import DIMMED
 from viz.view import Look, head_title, label, token_of
 
@@ -91,6 +91,7 @@ def patches(
     axis = {"visible": False, "constrain": "domain", "fixedrange": True}
     note = f'<span style="font-size:12px">{plotly_text(view.note)}</span>'
     layout = {
+        "template": PLAIN,
         "title": {"text": f"{plotly_text(view.title)}<br>{note}", "font": {"size": 15}},
         "images": [{"source": data_address(view.image), "layer": "below", **placed}],
         "xaxis": {**axis, "range": [-0.5, columns - 0.5]},

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from models import Attention
 from models.errors import BadSelection
 from viz import colours
+from viz.heatmap import PLAIN
 from viz.view import Look, head_title, token_of
 
 WRITTEN = "#9467bd"
@@ -88,7 +89,7 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
     look = look or Look()
     view, line = signal_view(att, layer, head, look), colours.line(look.palette)
     tall = _bars(view)
-    figure = go.Figure()
+    figure = go.Figure(layout_template=PLAIN)
     figure.add_bar(x=view.position, y=tall, marker_color=BAR, name=_attention(view), hoverinfo="skip")
     told = np.stack([view.value, view.weight], axis=-1)
     for name, chosen, colour in (("signal", ~view.written, line), ("the model's own", view.written, WRITTEN)):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from visitor import cell, finished, flow, grid, settled
+from visitor import PHONE, cell, finished, flow, grid, having, inspect, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -45,7 +45,7 @@ def test_a_head_switch_keeps_the_chart_and_what_was_zoomed_to(open_page):
         f"(whole) => String(({RANGES})(document.querySelector('{CHART}'))) !== String(whole)", arg=whole
     )
     zoomed = ranges(page)
-    assert "region=" not in page.url
+    expect(page).not_to_have_url(having("region="))
     switch_head(page)
     assert ranges(page) == zoomed
     assert page.locator(CHART).evaluate("(plot) => plot.sameAsBefore === true")
@@ -61,11 +61,50 @@ def test_its_buttons_send_nothing_away_and_turn_nothing_upside_down(open_page):
     page = open_page()
     page.locator(CHART).hover()
     names = page.locator(".st-key-heatmap .modebar-btn").evaluate_all("(all) => all.map((one) => one.dataset.title)")
-    assert set(names) == {"Download plot", "Zoom", "Pan", "Open a box", "Reset axes", "Fullscreen"}
+    assert set(names) == {"Zoom", "Pan", "Open a box", "Reset axes", "Fullscreen"}
     page.mouse.dblclick(*cell(page, query=5, key=5))
     settled(page)
     (_, (top, bottom)) = [[axis[0], axis[-1]] for axis in ranges(page)]
     assert top > bottom, "queries run down"
+
+
+def test_labels_that_would_meet_stand_upright_or_scroll(open_page):
+    """At 390 px thirteen tokens stand upright; more than fit are reached by scrolling the chart, not squeezed."""
+    page = open_page(viewport=PHONE)
+    angle = "(plot) => [plot._fullLayout.xaxis.tickangle, plot._fullLayout.width, plot.closest('.chart').clientWidth]"
+    turned, width, room = page.locator(CHART).evaluate(angle)
+    assert turned == -90
+    assert width == room
+    inspect(page, " ".join(["one two three four five"] * 7))
+    finished(page)
+    turned, width, room = page.locator(CHART).evaluate(angle)
+    assert width > room
+    overlap = page.locator(CHART).evaluate(
+        """(plot) => { const boxes = [...plot.querySelectorAll(".xtick text, .x2tick text")]
+            .map((label) => label.getBoundingClientRect()).sort((one, other) => one.left - other.left);
+        return Math.max(...boxes.slice(1).map((box, place) => boxes[place].right - box.left)); }"""
+    )
+    assert overlap < 2
+
+
+def test_a_finger_scrolls_the_page_past_the_chart(browser, app):
+    with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        page.goto(app)
+        finished(page)
+        page.locator(CHART).scroll_into_view_if_needed()
+        box = page.locator(CHART).bounding_box()
+        place = {"x": box["x"] + box["width"] / 2, "y": min(box["y"] + box["height"] / 2, 600)}
+        top = "document.querySelector('[data-testid=stMain]').scrollTop"
+        before, touch = page.evaluate(top), context.new_cdp_session(page)
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [place]})
+        for step in range(1, 10):
+            moved = {**place, "y": place["y"] - 20 * step}
+            touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [moved]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_function(f"(before) => {top} > before + 50", arg=before)
+        settled(page)
+        expect(page).not_to_have_url(having("region="))
 
 
 def test_the_whole_screen_and_back(open_page):

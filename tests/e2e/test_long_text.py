@@ -3,7 +3,7 @@
 import pytest
 from e2e_models import WORDS
 from playwright.sync_api import Page, expect
-from visitor import cell, finished, flow, inspect, settled
+from visitor import cell, finished, flow, having, inspect, settled
 
 pytestmark = pytest.mark.e2e
 # What one view may send, in bytes; all heads may send more, once.
@@ -87,7 +87,7 @@ def test_a_box_opens_a_part_pair_by_pair(open_page):
     assert opened == pytest.approx([100, 160, 90, 150], abs=2)
     assert layout(page)["rows"] == opened[1] - opened[0] + 1
     name = "-".join(f"{edge:.0f}" for edge in opened[:2]) + ":" + "-".join(f"{edge:.0f}" for edge in opened[2:])
-    assert f"region={name.replace(':', '%3A')}" in page.url
+    expect(page).to_have_url(having(f"region={name.replace(':', '%3A')}"))
     # Layer 0, head 2 looks at the previous token.
     page.mouse.move(*cell(page, query=121, key=120))
     expect(page.locator(".hoverlayer .hovertext")).to_contain_text("(121) attends to")
@@ -99,7 +99,7 @@ def test_a_box_opens_a_part_pair_by_pair(open_page):
     page.get_by_role("button", name="Whole head").click()
     settled(page)
     assert window(page) == [0, 511, 0, 511]
-    assert "region=" not in page.url
+    expect(page).not_to_have_url(having("region="))
 
 
 def test_the_same_by_keyboard_alone(open_page):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-from visitor import finished, flow, settled
+from visitor import finished, flow, having, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -66,4 +66,4 @@ def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
         4.5,
         4.5,
     ]
-    assert "generate=6" in page.url
+    expect(page).to_have_url(having("generate=6"))

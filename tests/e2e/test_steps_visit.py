@@ -5,7 +5,7 @@ import re
 import pytest
 from e2e_models import PAYLOADS
 from playwright.sync_api import Page, expect
-from visitor import PHONE, finished, settled
+from visitor import PHONE, finished, having, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -54,7 +54,7 @@ def test_three_words_edited(open_page):
     edit(page, column=1, row=0, value="7.5")
     expect(page.locator(".matrix").first).to_contain_text("7.5")
     assert weights(page) != golden
-    assert "x=0.2%2C7.5%2C0.1" in page.url
+    expect(page).to_have_url(having("x=0.2%2C7.5%2C0.1"))
     first_row = [float(weight.replace("−", "-")) for weight in weights(page)[0]]
     assert sum(first_row) == pytest.approx(1, abs=2e-4)
     edited = weights(page)
@@ -96,7 +96,7 @@ def test_without_scaling_the_softmax_saturates(open_page):
     page.get_by_text("Scaling: divide by √d").click()
     settled(page)
     assert [float(row[1]) for row in weights(page)] == pytest.approx([0.9124, 0.9981], abs=1e-4)
-    assert "scaling=off" in page.url
+    expect(page).to_have_url(having("scaling=off"))
 
 
 def test_a_real_head_and_a_link_to_it(open_page):
@@ -110,7 +110,7 @@ def test_a_real_head_and_a_link_to_it(open_page):
     box.press("Enter")
     settled(page)
     expect(page.locator(".worked tr").filter(has_text="dawn (4)")).to_be_visible()
-    assert "Birds+sing" in page.url or "Birds%20sing" in page.url
+    expect(page).to_have_url(having("Birds+sing"))
 
 
 def test_nothing_that_a_visitor_writes_is_markup(open_page, markup_bert):

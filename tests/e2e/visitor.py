@@ -1,5 +1,7 @@
 """What a visitor does on the page, by label and by key."""
 
+import re
+
 from playwright.sync_api import Locator, Page, expect
 
 DESKTOP = {"width": 1400, "height": 1000}
@@ -20,6 +22,11 @@ def settled(page: Page) -> None:
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
     page.wait_for_timeout(150)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
+
+
+def having(part: str) -> re.Pattern[str]:
+    """Return what matches an address that has this part; the address follows the page by a frame or two."""
+    return re.compile(re.escape(part))
 
 
 def inspect(page: Page, text: str) -> None:

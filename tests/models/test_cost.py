@@ -57,6 +57,8 @@ def test_the_speed_is_learned_from_long_passes_alone(loaded):
     first = costs.estimate(500).seconds
     costs.learn(500, 0.01)
     assert costs.estimate(500).seconds == first
+    costs.learn(4, 0.6)  # the first pass of a process: what it takes is not the tokens'
+    assert costs.estimate(500).seconds == first
     costs.learn(500, 40.0)
     assert costs.estimate(500).seconds == pytest.approx(40.0)
     assert costs.estimate(1000).seconds > 80

@@ -251,3 +251,23 @@ def test_outputs_in_strips_are_the_outputs_at_once(family, folder_of, loaded, mo
         in_strips = loaded(family).module(**inputs)[0]
     # Measured: 2.1e-6, since the matrix product of a strip rounds unlike the whole one.
     assert (at_once - in_strips).abs().max() <= 2e-5
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_card_has_the_sizes_of_each_kind(family, loaded):
+    """An encoder and its decoder may differ: the first kind's sizes are not the model's."""
+    model = loaded(family)
+    trace = trace_of(model)
+    assert model.card.sizes == {kind: (trace[kind].n_layers, trace[kind].n_heads) for kind in trace.kinds}
+    assert (model.card.n_layers, model.card.n_heads) == model.card.sizes[trace.kinds[0]]
+
+
+def test_sizes_are_told_and_cannot_be_changed(loaded):
+    model = loaded("bart")
+    assert model.card.sizes == {"encoder": (2, 3), "decoder": (3, 7), "cross": (3, 7)}
+    assert (
+        repr(model) == "Model('bart', encoder 2 layers x 3 heads, decoder 3 layers x 7 heads, cross 3 layers x 7 heads)"
+    )
+    with pytest.raises(TypeError):
+        model.card.sizes["encoder"] = (1, 1)
+    assert hash(model.card)

@@ -128,14 +128,16 @@ def test_what_the_tokenizer_added_is_special_and_stands_for_no_text():
     ("text", "sentence"),
     [
         ("the cat", None),
-        ("中文 cat", "2 of 3 tokens are [UNK]: the model's vocabulary does not cover this text, "),
-        ("cat 中 cat", "1 of 3 tokens is [UNK]: the model's vocabulary does not cover this text, "),
-        ("中文文文", "4 of 4 tokens are [UNK]: the model's vocabulary does not cover this text, "),
+        ("中文 cat", "2 of 3 tokens are [UNK]: the model's vocabulary does not cover this text, {many}."),
+        ("cat 中 cat", "1 of 3 tokens is [UNK]: the model's vocabulary does not cover this text, {one}."),
+        ("中文文文", "4 of 4 tokens are [UNK]: the model's vocabulary does not cover this text, {many}."),
+        ("中", "The only token of the text is [UNK]: the model's vocabulary does not cover this text, {one}."),
     ],
 )
 def test_words_that_the_vocabulary_lacks_are_counted(text, sentence):
+    many, one = "so it cannot tell those words apart", "so it cannot tell that word from others that it lacks"
     notices = reader("wordpiece").read(text).notices
-    assert [notice[: len(sentence or "")] for notice in notices] == ([sentence] if sentence else [])
+    assert notices == ((sentence.format(many=many, one=one),) if sentence else ())
 
 
 def test_byte_level_vocabularies_lack_nothing():
@@ -239,3 +241,35 @@ def test_characters_that_no_file_may_hold_become_visible():
     from models.tokens import visible
 
     assert visible("a\ufffeb\uffffc\U0001fffe") == "a⟨U+FFFE⟩b⟨U+FFFF⟩c⟨U+1FFFE⟩"
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("max_tokens", [3, 7, 64])
+def test_the_tokens_of_a_cut_text_are_counted_to_the_last(tokenizer, max_tokens):
+    """One reading counts and cuts: special tokens, which come with every piece of what is cut off, count once."""
+    for n_words in (1, 5, 30, 31, 32, 33, 300):
+        text = "cat [SEP] 中文 </s> fox " * n_words
+        whole = reader(tokenizer).read(text)
+        assert reader(tokenizer, max_tokens).read(text).n_total == len(whole.tokens)
+
+
+def test_a_long_text_is_read_once(monkeypatch):
+    """An estimate and the trace after it ask for the same reading, which takes a second for a million characters."""
+    one, encode, asked = reader("wordpiece", max_tokens=17), TokenReader._encode, []
+    monkeypatch.setattr(
+        TokenReader, "_encode", lambda self, *texts, cut: asked.append(cut) or encode(self, *texts, cut=cut)
+    )
+    text = "the quick cat " * 50
+    assert one.read(text) is one.read(text)
+    assert asked == [True]
+    assert one.read(text, as_target=True) is not one.read(text)
+    for number in range(9):
+        one.read(f"{number} {text}")
+    assert len(one._recent) == 4
+    assert one.read(text).n_total == 152
+
+
+def test_what_is_huge_is_not_kept():
+    one = reader("wordpiece")
+    assert len(one.read("cat " * 30_000).tokens) == 30_002
+    assert not one._recent

@@ -1,6 +1,7 @@
 """What a page shows, read without a browser."""
 
 import json
+from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
 
@@ -9,3 +10,9 @@ def charts(app: AppTest) -> list[dict]:
     """Return the figures of the page's Plotly charts, from top to bottom as they were sent."""
     drawn = [element.proto for element in app.get("bidi_component")]
     return [json.loads(proto.bytes) for proto in drawn if proto.component_name == "headlight_chart"]
+
+
+def address(app: AppTest) -> dict[str, str]:
+    """Return the parameters that the page gives its address."""
+    (bar,) = [each.proto for each in app.get("bidi_component") if each.proto.component_name == "headlight_address"]
+    return dict(parse_qsl(json.loads(bar.json)["query"]))

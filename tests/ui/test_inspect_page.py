@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from shown import charts
+from shown import address, charts
 from streamlit.testing.v1 import AppTest
 
 from models import bundled, load_model
@@ -46,7 +46,11 @@ def written(app: AppTest, name: str) -> str:
 
 
 def test_the_figures_are_those_of_the_head():
-    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", written(run(layer="0", head="2"), "figures")))
+    body = written(run(layer="0", head="2"), "figures")
+    figures, meanings = body.split('<div class="meanings">')
+    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", figures))
+    # What a mouse finds in titles is there for keys and fingers too.
+    assert re.findall(r"<dt>(.*?)</dt><dd>.{10,}?</dd>", meanings) == list(shown)
     assert shown["Previous token"] == "100.0%"
     assert shown["Entropy"].endswith(" bits")
     assert list(shown) == [
@@ -82,7 +86,7 @@ def test_another_text_and_head():
     app.selectbox(key="layer").set_value(2).run()
     assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
     assert heatmap(app)["layout"]["title"]["text"] == "Layer 2, head 11, encoder attention"
-    assert app.query_params["text"] == ["Birds sing at dawn"] or app.query_params["text"] == "Birds sing at dawn"
+    assert address(app)["text"] == "Birds sing at dawn"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_another_text_and_head():
         ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
         ({"model": "no such model"}, "No model is called 'no such model'"),
         ({"model": "org/model"}, "org/model is not on this machine and the hub cannot be reached"),
-        ({"text": "猫"}, "1 of 1 tokens is [UNK]"),
+        ({"text": "猫"}, "The only token of the text is [UNK]"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(parameters, sentence):
@@ -120,7 +124,7 @@ def test_a_region_is_opened_by_numbers_and_left_by_a_button():
     layout = heatmap(app)["layout"]
     assert "each cell is the largest weight of 4 x 4 pairs" in layout["title"]["text"]
     assert layout["xaxis"]["range"] == [-0.5, 421.5]
-    assert "region" not in app.query_params
+    assert "region" not in address(app)
     assert app.session_state.region == ""
 
 
@@ -134,8 +138,49 @@ def test_another_text_lets_the_region_go():
 def test_after_a_wrong_model_the_page_works_on():
     app = run(model="org/model", text="Birds sing at dawn")
     assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
-    app.text_input(key="model").set_value("minilm").run()
+    app.text_input(key="typed model").set_value("minilm").run()
     assert messages(app) == []
+
+
+def test_a_name_that_was_refused_stays_to_be_corrected():
+    app = run()
+    app.text_input(key="typed model").set_value("no/such model").run()
+    assert any("No model is called" in message for message in messages(app))
+    assert app.text_input(key="typed model").value == "no/such model"
+    assert "model" not in address(app)
+    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    assert app.text_input(key="typed model").value == "no/such model"
+    assert messages(app) == []
+
+
+def test_a_model_that_was_trained_here_opens_with_a_text_of_its_task_at_the_head_that_solves_it():
+    by_link, by_name = run(model="scratch:brackets"), run()
+    by_name.text_input(key="typed model").set_value("scratch:brackets").run()
+    for app in (by_link, by_name):
+        assert messages(app) == []
+        assert app.text_area(key="text").value == "([]{()})"
+        assert [app.selectbox(key=name).value for name in ("layer", "head")] == [2, 1]
+    by_name.text_input(key="typed model").set_value("minilm").run()
+    assert messages(by_name) == []
+    assert by_name.text_area(key="text").value == "The cat sat on the mat because it was tired."
+
+
+def test_a_head_that_nobody_asked_for_is_no_complaint():
+    assert messages(run(model="scratch:previous", text="a b a")) == []
+    (notice,) = messages(run(model="scratch:previous", text="a b a", layer="5", head="11"))
+    assert notice.startswith("There is no layer 5, head 11 here")
+
+
+def test_a_second_text_is_told_while_it_counts():
+    app = run(pair="Blue birds fly")
+    labels = [block.proto.popover.label for block in app.get("popover")]
+    assert any("Second text: Blue birds fly" in label for label in labels)
+
+
+def test_a_parameter_that_does_not_exist_is_told():
+    (notice,) = messages(run(threshhold="0.5"))
+    assert notice == "The link's 'threshhold' is ignored: there is no such parameter."
+    assert messages(run(embed="true")) == []
 
 
 def test_an_error_that_nobody_expected_is_for_the_log(monkeypatch, caplog):
@@ -155,7 +200,7 @@ def test_a_public_server_opens_only_its_own_models(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MODELS", "minilm")
     app = run(model="/etc")
     assert any("This server opens only these models: minilm." in message for message in messages(app))
-    assert app.selectbox(key="model").options == ["minilm"]
+    assert app.selectbox(key="typed model").options == ["minilm"]
 
 
 def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tmp_path):
@@ -163,7 +208,7 @@ def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tm
     shutil.copytree(bundled.minilm_folder(), folder)
     monkeypatch.setenv("HEADLIGHT_MODELS", str(folder))
     app = run()
-    assert app.selectbox(key="model").value == str(folder)
+    assert app.selectbox(key="typed model").value == str(folder)
     assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]
     assert messages(app) == []
 

@@ -42,6 +42,39 @@ def test_a_job_tells_how_far_it_is_and_gives_its_result():
     assert job.seconds_left == 0
 
 
+def test_what_comes_before_the_first_part_is_not_counted_as_parts(monkeypatch):
+    """A pass over 512 tokens whose text took 10 s to read has 0.1 s left, not 20 s."""
+    clock, reports = [100.0], [(10.0, 1), (0.5, 2), (0.5, 3), (0.5, 6)]
+    monkeypatch.setattr(jobs, "monotonic", lambda: clock[0])
+    left: list[float | None] = []
+
+    def work(progress) -> str:
+        for seconds, done in reports:
+            clock[0] += seconds
+            progress(done, 6)
+            left.append(job.seconds_left)
+        return "all"
+
+    def ready(progress) -> str:
+        assert made.wait(SECONDS)
+        return work(progress)
+
+    made = threading.Event()
+    job = Job(ready, seconds=3.0)
+    assert job.seconds_left == 3.0
+    made.set()
+    assert job.wait(SECONDS)
+    assert job.result() == "all"
+    assert left == [2.5, 2.0, 1.5, 0.0]
+    left.clear()
+    made.clear()
+    job = Job(ready)  # of which nothing is expected
+    assert job.seconds_left is None
+    made.set()
+    assert job.wait(SECONDS)
+    assert left == [None, 2.0, 1.5, 0.0]
+
+
 def test_the_last_who_leaves_ends_the_work():
     steps = Steps()
     job = Job(steps)

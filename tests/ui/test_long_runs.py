@@ -2,14 +2,17 @@
 
 import json
 import threading
+from contextlib import nullcontext
 
 import pytest
 from shown import charts
 from streamlit.testing.v1 import AppTest
 
 from models import Model, load_model
+from models.tokens import TokenReader
 from tests.ui.test_inspect_page import heatmap, messages, run
-from ui import overview
+from ui import overview, runs
+from ui.caches import Request
 from ui.jobs import Stopped
 from ui.settings import BadSetting, ask_seconds, budget, cache_bytes
 
@@ -75,6 +78,41 @@ def test_a_long_run_is_asked_for_and_the_old_pictures_stay(monkeypatch):
     assert "takes" in heatmap(app)["layout"]["yaxis"]["ticktext"]
     assert "long run" not in said(app)
     assert messages(app) == []
+
+
+def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
+    app, text = run(), "Birds sing at dawn, and the sky is red. " * 3000
+    waited, spinner, encoded, encode = [], runs.st.spinner, [], TokenReader._encode
+
+    def spinning(words, **options):
+        waited.append(words)
+        return spinner(words, **options)
+
+    def encoding(reader, text, *more, **options):
+        encoded.append(len(text))
+        return encode(reader, text, *more, **options)
+
+    monkeypatch.setattr(runs.st, "spinner", spinning)
+    monkeypatch.setattr(TokenReader, "_encode", encoding)
+    app.text_area(key="text").set_value(text).run()
+    assert any("The first 512 of 33,002 tokens are shown" in message for message in messages(app))
+    assert waited[:2] == ["Reading 120,000 characters …", "Tracing …"]
+    assert encoded == [len(text)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (Request("m", "", text="a" * 99_999), None),
+        (Request("m", "", text="a" * 99_999, pair="b"), "Reading 100,000 characters …"),
+        (Request("m", "", target="a" * 1_100_000), "Reading 1.1 million characters …"),
+    ],
+)
+def test_how_much_is_read(request_, words, monkeypatch):
+    monkeypatch.setattr(runs.st, "spinner", nullcontext)
+    with runs._reading(request_) as said:
+        assert said == words
 
 
 def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from shown import charts
 
+from tests.ui.test_inspect_page import messages, run
 from ui import pictures
 from ui.pictures import FORMATS, LARGEST_SIDE, BadPicture, default_picture, read
 
@@ -96,3 +98,22 @@ def test_the_default_picture_has_things_to_look_at():
     picture = default_picture()
     assert picture.size == (384, 384)
     assert len(picture.getcolors(100_000)) > 100
+
+
+@pytest.mark.slow
+def test_an_empty_file_is_refused_and_nothing_else_is_shown_as_the_visitors():
+    app = run(model="scratch:digits", layer="2", head="3")
+    assert messages(app) == []
+    assert charts(app)
+    app.file_uploader(key="picture").set_value(("empty.png", b"", "image/png")).run()
+    assert messages(app) == ["The file is empty, expected a picture: save it again as PNG, JPEG or WebP."]
+    assert not charts(app)
+    app.file_uploader(key="picture").set_value(("small.png", saved(SMALL), "image/png")).run()
+    assert messages(app) == []
+    assert charts(app)
+
+
+def test_the_answer_is_known_only_where_no_file_was_given(monkeypatch):
+    for data, known in ((None, True), (b"", False), (b"x", False)):
+        monkeypatch.setattr(pictures.st, "session_state", {"picture_bytes": data})
+        assert (pictures.known_answer() is not None) is known

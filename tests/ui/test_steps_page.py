@@ -10,6 +10,7 @@ import pytest
 import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
+from shown import address
 from streamlit.testing.v1 import AppTest
 
 from analysis.steps import Matrices, attention_steps
@@ -124,8 +125,8 @@ def test_the_switches_change_the_steps():
     assert drawn(app)["A"][0].tolist() == [1, 0, 0]
     app.toggle(key="steps_scaling").set_value(False).run()
     assert "Z" not in drawn(app)
-    assert app.query_params["scaling"] == "off"
-    assert app.query_params["causal"] == "on"
+    assert address(app)["scaling"] == "off"
+    assert address(app)["causal"] == "on"
 
 
 def test_several_heads_have_weights_of_their_own():
@@ -153,7 +154,7 @@ def test_one_to_ten_saturates_and_a_temperature_undoes_it():
     assert spread(app)[0] == pytest.approx((0.8262, 0.7404), abs=1e-3)
     app.button(key="steps example words").click().run()
     assert drawn(app)["A"][0] == pytest.approx([0.3357, 0.3, 0.3643], abs=1e-4)
-    assert app.query_params.get("example") is None
+    assert address(app).get("example") is None
 
 
 def test_the_address_restores_the_numbers():
@@ -166,8 +167,8 @@ def test_the_address_restores_the_numbers():
     np.testing.assert_allclose(drawn(app)["S"], expected.scores[0], rtol=0, atol=5.1e-5)
     app.button(key="steps_reset").click().run()
     assert drawn(app)["x"][0, 1] == 0.9
-    assert "x" not in app.query_params
-    assert app.query_params["temperature"] == "0.5"
+    assert "x" not in address(app)
+    assert address(app)["temperature"] == "0.5"
 
 
 def test_words_that_are_markup_are_text():
@@ -216,13 +217,13 @@ def test_an_edited_cell_is_followed_and_in_the_address(monkeypatch):
     edit(monkeypatch, (1, "0"), -7.5)
     app = run()
     assert drawn(app)["x"][1, 0] == -7.5
-    assert app.query_params["x"] == "0.2,0.9,0.1,0.5;-7.5,0.3,0.7,0.2;0.4,0.6,0.3,0.9"
+    assert address(app)["x"] == "0.2,0.9,0.1,0.5;-7.5,0.3,0.7,0.2;0.4,0.6,0.3,0.9"
 
 
 def test_a_word_that_was_emptied_keeps_its_row(monkeypatch):
     edit(monkeypatch, (2, "word"), None)
     app = run()
-    assert app.query_params["words"] == "she|likes|·"
+    assert address(app)["words"] == "she|likes|·"
     assert drawn(app)["x"].shape == (3, 4)
 
 
@@ -252,7 +253,7 @@ def test_what_is_wrong_is_one_sentence(parameters, sentence):
 
 def test_words_and_keys_beyond_the_last_give_way():
     app = run(query="40", key="9", of_head="7")
-    assert app.query_params["query"] == "2"
+    assert address(app)["query"] == "2"
     app = run(part="head", query_token="400", text="Birds sing")
     assert app.selectbox(key="steps_query_token").value == 3
 
@@ -265,11 +266,11 @@ def test_a_real_head_is_shown_from_the_inside(minilm):
     assert any(f"at most {head.exact:.1g}" in caption.value for caption in app.caption)
     app.selectbox(key="steps_key_token").set_value(6).run()
     assert any("s_{8,6}" in element.value for element in app.latex)
-    assert app.query_params["key_token"] == "6"
+    assert address(app)["key_token"] == "6"
     app.text_input(key="steps_text").set_value("Birds sing at dawn").run()
     assert "dawn (4)" in written(app)
     app.number_input(key="steps_head").set_value(3).run()
-    assert app.query_params["head"] == "3"
+    assert address(app)["head"] == "3"
     assert messages(app) == []
 
 
@@ -296,7 +297,7 @@ def test_a_text_too_long_for_a_link_is_told():
     app = run(part="head")
     app.text_input(key="steps_text").set_value("a cat sat " * 300).run()
     assert any("too long for a link" in caption.value for caption in app.caption)
-    assert "text" not in app.query_params
+    assert "text" not in address(app)
 
 
 def test_the_pages_keep_their_choices_apart():

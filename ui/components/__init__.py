@@ -5,7 +5,6 @@ Everything that can be clicked here can also be reached by an ordinary widget of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import streamlit as st
 from streamlit.components.v1 import declare_component
 
 from viz.browser import script, style
-from viz.heatmap import BUTTONS
+from viz.packing import pack_chart
 
 # Not shown itself: it gives Plotly's own JavaScript an address on this server, which the browser keeps.
 declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
@@ -34,6 +33,9 @@ _frames = st.components.v2.component(
   window.dispatchEvent(new CustomEvent("headlight-frames", { detail: data }));
 }""",
 )
+_address = st.components.v2.component(
+    "headlight_address", js=Path(__file__).with_name("address.js").read_text(encoding="utf-8")
+)
 # The grid's maps are bytes and would travel again with every selection; so the selection travels apart from them.
 _pointer = st.components.v2.component(
     "headlight_pointer",
@@ -48,12 +50,14 @@ def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, 
     """Show all heads; `on_pick(layer, head)` is called when one is clicked or reached by the arrow keys."""
 
     def picked() -> None:
-        place = st.session_state["grid"].picked
-        if place is not None:
-            on_pick(int(place[0]), int(place[1]))
+        pick = st.session_state["grid"].picked
+        if pick is not None:
+            layer, head, st.session_state["last pick"] = (int(number) for number in pick)
+            on_pick(layer, head)
 
     _grid(key="grid", data=packed, on_picked_change=picked)
-    _pointer(key="pointer", data=list(selected), height=1)
+    # With the number of the pick that this answers, so that a visitor who is ahead is not taken back.
+    _pointer(key="pointer", data=[*selected, st.session_state.get("last pick", 0)], height=1)
 
 
 def flow_graph(packed: bytes, on_lock: Callable[[str], None]) -> None:
@@ -72,7 +76,7 @@ def chart(
     key: str,
     alt: str,
     *,
-    config: dict[str, object] | None = None,
+    buttons: bool = False,
     on_box: Callable[[list[float], list[float]], None] | None = None,
 ) -> None:
     """Show a Plotly figure in a chart that stays when the figure changes; `st.plotly_chart` makes a chart anew.
@@ -85,9 +89,21 @@ def chart(
         if box is not None and on_box is not None:
             on_box([float(end) for end in box["x"]], [float(end) for end in box["y"]])
 
-    parts = {"alt": alt, "config": {**BUTTONS, **(config or {})}}
-    packed = json.dumps(parts)[:-1] + ", " + figure.to_json()[1:]
-    _chart(key=key, data=packed.encode(), on_box_change=boxed)
+    _chart(key=key, data=pack_chart(figure, alt, buttons=buttons), on_box_change=boxed)
+
+
+def address_bar(query: str, step: str, on_went: Callable[[str], None]) -> None:
+    """Make the address end in a query; `on_went(query)` is called for Back and Forward, with the one they lead to.
+
+    A change of `step` is one to go back over; within a step, the present entry is renamed.
+    """
+
+    def went() -> None:
+        query = st.session_state["address"].went
+        if query is not None:
+            on_went(str(query))
+
+    _address(key="address", data={"query": query, "step": step}, height=1, on_went_change=went)
 
 
 def training_picture(scene: bytes, frames: bytes, on_lacks: Callable[[], None]) -> None:

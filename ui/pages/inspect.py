@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -35,18 +36,19 @@ from viz.view import TOKEN, flow_region, label
 
 _STYLE = Path(__file__).parents[1] / "style.css"
 PAIRS = 40
+_ELSEWHERE = f"The {PAIRS} strongest pairs stand in the table, all of them in the CSV file under Export."
 
 
 def page() -> None:
     """Text to tokens to trace to pictures, top to bottom."""
     st.html(_STYLE)
-    state.restore()
+    told = state.ADDRESS.restore()
     model = _model()
     if model.card.modality == "image":
         picture_controls(model)
     else:
         text_controls(model)
-    notices = [*st.session_state.link_notices, *model.card.notices]
+    notices = [*told, *model.card.notices]
     trace = _trace(model)
     if trace is not None:
         # Where the right answer is known, the task's panel says what the model wrote.
@@ -54,7 +56,9 @@ def page() -> None:
         notices += [notice for notice in trace.notices if not (known and notice == READS_ITS_OWN)]
     for notice in notices:
         st.warning(plain(notice), icon=":material/info:")
-    if trace is not None:
+    if trace is None:
+        state.ADDRESS.write()
+    else:
         task_panel(model, trace)
         _heads(model, trace)
 
@@ -62,8 +66,8 @@ def page() -> None:
 def _model() -> Model:
     """Return the chosen model, or the last one that opened, with one sentence about why."""
     left, right = st.columns([4, 1], vertical_alignment="bottom")
-    left.markdown("### Headlight: what every attention head looks at")
-    choice, problem = state.chosen(), None
+    left.markdown("# Headlight: what every attention head looks at")
+    choice, problem = state.chosen(), ""
     try:
         model = open_model(choice.model, choice.revision)
     except Exception as error:
@@ -77,9 +81,9 @@ def _model() -> Model:
             st.stop()
     st.session_state.opened = (st.session_state.model, st.session_state.revision)
     with right:
-        model_controls(model)
+        told = model_controls(model, problem)
     st.caption(_described(model))
-    if problem:
+    if problem and not told:
         st.error(plain(problem), icon=":material/error:")
     return model
 
@@ -88,12 +92,24 @@ def _described(model: Model) -> str:
     card = model.card
     parts = [
         f"**{plain(card.name)}**",
-        f"{card.n_layers} layer{'' if card.n_layers == 1 else 's'} × {card.n_heads} heads",
-        f"{card.n_parameters / 1e6:.1f} M parameters",
+        ", ".join(_sizes(card.sizes)),
+        _many(card.n_parameters),
         f"revision {plain(card.revision[:19])}",
         f"{plain(card.device)}, {card.dtype}",
     ]
     return " · ".join(parts)
+
+
+def _sizes(sizes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return how many layers and heads there are, for each kind where they differ."""
+    told = {
+        kind: f"{layers} layer{'' if layers == 1 else 's'} × {heads} heads" for kind, (layers, heads) in sizes.items()
+    }
+    return [told.popitem()[1]] if len({*sizes.values()}) == 1 else [f"{kind} {size}" for kind, size in told.items()]
+
+
+def _many(parameters: int) -> str:
+    return f"{parameters / 1e6:.1f} M parameters" if parameters >= 1e5 else f"{parameters:,} parameters"
 
 
 def _trace(model: Model) -> AttentionTrace | None:
@@ -114,13 +130,14 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
     att = trace[_keep_in_range(trace)]
     choice = state.chosen()
     look = choice.look()
-    state.write_link(choice)
+    state.ADDRESS.write()
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    left, detail = st.columns([6, 5], gap="medium")
-    lines, numbers = st.columns([6, 5], gap="medium")
+    with st.container(key="pictures"):
+        left, detail = st.columns([6, 5], gap="medium")
+        lines, numbers = st.columns([6, 5], gap="medium")
     shown = flow_region(att, look)
     with lines:
-        st.markdown(f"##### Token to token: layer {choice.layer}, head {choice.head}")
+        st.markdown(f"## Token to token: layer {choice.layer}, head {choice.head}")
         flow_graph(pack_flow(att, choice.layer, choice.head, look), _lock)
         if shown != region_of(att, choice.region):
             st.caption(f"The flow shows {shown.named()}: open another region, or isolate a token elsewhere.")
@@ -165,10 +182,11 @@ def _keep_in_range(trace: AttentionTrace) -> str:
     if session.token and not holds(region_of(att, session.region), session.token):
         st.info(f"The token {session.token} lies outside the region: the flow shows all of the region's tokens.")
         session.token = ""
-    wanted = (session.layer, session.head)
+    wanted, asked = (session.layer, session.head), not session.get(state.UNPLACED)
+    session[state.UNPLACED] = False
     session.layer = min(session.layer, att.n_layers - 1)
     session.head = min(session.head, att.heads_in(session.layer) - 1)
-    if wanted != (session.layer, session.head):
+    if asked and wanted != (session.layer, session.head):
         st.info(
             f"There is no layer {wanted[0]}, head {wanted[1]} here: "
             f"layer {session.layer}, head {session.head} is shown instead."
@@ -188,8 +206,8 @@ def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
     chart(
         figure,
         "heatmap",
-        f"Heatmap of layer {choice.layer}, head {choice.head}; the same weights stand in the table below.",
-        config={"toImageButtonOptions": {"format": "svg", "filename": "headlight-heatmap"}},
+        f"Heatmap of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
+        buttons=True,
         on_box=partial(open_box, att),
     )
 
@@ -199,8 +217,7 @@ def _patches(att: Attention, image: np.ndarray, choice: Choice, look: Look) -> N
     chart(
         patches(att, image, choice.layer, choice.head, look=look),
         "patches",
-        f"The picture in the light of layer {choice.layer}, head {choice.head}; the weights stand in the table.",
-        config={"displayModeBar": False},
+        f"The picture in the light of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
     )
     st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch looks at.")
 
@@ -210,8 +227,7 @@ def _signal(att: Attention, choice: Choice, look: Look) -> None:
     chart(
         signal(att, choice.layer, choice.head, look=look),
         "signal",
-        f"The signal with the attention of layer {choice.layer}, head {choice.head}; the weights are in the table.",
-        config={"displayModeBar": False},
+        f"The signal with the attention of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
     )
     st.caption("Isolate a query to see what that place looks at.")
 
@@ -224,8 +240,11 @@ def _figures(att: Attention, choice: Choice) -> None:
         f'<div title="{html.escape(meaning)}"><dt>{title}</dt><dd>{_shown(name, values[name])}</dd></div>'
         for name, (title, meaning) in MEASURES.items()
     )
-    st.markdown(f"##### Figures of layer {choice.layer}, head {choice.head}")
-    st.html(f'<dl class="figures">{entries}</dl>')
+    st.markdown(f"## Figures of layer {choice.layer}, head {choice.head}")
+    # Titles are for a mouse alone; keys and fingers find the same below.
+    meanings = "".join(f"<dt>{title}</dt><dd>{html.escape(meaning)}</dd>" for title, meaning in MEASURES.values())
+    told = f"<details><summary>What these figures mean</summary><dl>{meanings}</dl></details>"
+    st.html(f'<dl class="figures">{entries}</dl><div class="meanings">{told}</div>')
 
 
 def _shown(name: str, value: float) -> str:
@@ -246,7 +265,7 @@ def _pairs(att: Attention, choice: Choice) -> None:
         for pair in pairs.itertuples()
     )
     head = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
-    st.markdown("##### Strongest pairs" + (f" of {region.named()}" if choice.region else ""))
+    st.markdown("## Strongest pairs" + (f" of {region.named()}" if choice.region else ""))
     st.html(f'<div class="pairs" tabindex="0"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>')
 
 

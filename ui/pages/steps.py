@@ -29,8 +29,8 @@ def page() -> None:
     """What to look for, then one of the two parts."""
     st.html(_STYLE)
     st.html(f"<style>{style('matrices')}</style>")
-    state.restore()
-    st.markdown("### Attention, step by step")
+    notices = state.ADDRESS.restore()
+    st.markdown("# Attention, step by step")
     left, right = st.columns([5, 4], gap="large", vertical_alignment="center")
     left.markdown(_LOOK_FOR)
     right.latex(_EQUATION)
@@ -43,13 +43,13 @@ def page() -> None:
         required=True,
         label_visibility="collapsed",
     )
-    for notice in st.session_state.steps_notices:
+    for notice in notices:
         st.warning(plain(notice), icon=":material/info:")
     if state.chosen().part == "words":
         three_words()
     else:
         real_head()
-    state.write_link()
+    state.ADDRESS.write()
     if not state.fits_link(state.chosen()):
         st.caption("What you wrote is too long for a link: the address restores everything but that.")
 

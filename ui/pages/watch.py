@@ -62,8 +62,8 @@ def seen(task: str, text: str, n_key: int) -> dict[str, Any]:
 def page() -> None:
     """Task and lesson, the controls, the picture."""
     st.html(_STYLE)
-    notices = watching.restore()
-    st.markdown("### Watch it train: where heads look, from the first step to the last")
+    notices = watching.ADDRESS.restore()
+    st.markdown("# Watch it train: where heads look, from the first step to the last")
     st.pills(
         "Task",
         tuple(TASKS),
@@ -72,7 +72,8 @@ def page() -> None:
         on_change=_take_task,
         label_visibility="collapsed",
     )
-    choice = watching.chosen()
+    choice = watching.ADDRESS.chosen()
+    watching.ADDRESS.write()
     _lesson(choice.task)
     for notice in notices:
         st.warning(plain(notice), icon=":material/info:")
@@ -166,7 +167,7 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         if own.status != status:
             st.rerun()
         if frames := own.frames():
-            title = f"##### Your training: {TASKS[task].title}, seed {own.order.settings.seed}, {_CALLED[status]}"
+            title = f"## Your training: {TASKS[task].title}, seed {own.order.settings.seed}, {_CALLED[status]}"
             st.markdown(title)
             _send(own.name, own.order, frames, live=status in (RUNNING, STOPPING))
             return
@@ -179,10 +180,10 @@ def _picture(task: str, own: Training | None, status: str) -> None:
     try:
         recording = shipped(path, path.stat().st_mtime)
     except Exception as error:
-        st.error(plain(sentence(error, f"opening {path}")), icon=":material/error:")
+        st.error(plain(sentence(error, f"replaying {path}")), icon=":material/error:")
         return
-    st.markdown(f"##### Recorded: {TASKS[task].title}{starting}")
-    if own is None and watching.chosen().text not in (recording.text, recording.text or "0"):
+    st.markdown(f"## Recorded: {TASKS[task].title}{starting}")
+    if own is None and watching.ADDRESS.chosen().text not in (recording.text, recording.text or "0"):
         st.caption("The recording is over its own text: Start training watches yours.")
     settings = replace(TASKS[task].settings, steps=recording.steps_in_all)
     name = f"{task} {path.stat().st_mtime_ns}"
@@ -266,7 +267,7 @@ def _to_own(task: str) -> None:
 def _take_task() -> None:
     task = st.session_state["watch task"]
     if task is None:  # a click on the chosen task
-        st.session_state["watch task"] = st.session_state["watch choice"].task
+        st.session_state["watch task"] = watching.ADDRESS.kept.task
         return
     _back()
     watching.begin(task)

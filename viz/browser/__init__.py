@@ -1,4 +1,4 @@
-"""The pictures that a browser draws on a canvas: JavaScript modules for the page and for offline HTML files.
+"""The pictures that live in a browser: JavaScript modules for the page and for offline HTML files.
 
 Each module is `export default function ({data, parentElement, setTriggerValue})`, the signature of a Streamlit v2
 component, so that the page and an exported file run the same code on the same bytes (viz.packing).
@@ -6,6 +6,7 @@ component, so that the page and an exported file run the same code on the same b
 
 from __future__ import annotations
 
+import base64
 import html
 from functools import cache
 from importlib.resources import files
@@ -19,13 +20,13 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 
 @cache
 def script(name: str) -> str:
-    """Return the JavaScript module of a picture ("flow", "grid", "training"), whole, with what it shares."""
+    """Return the JavaScript module of a picture ("flow", "grid", "chart", "training"), whole, with what it shares."""
     return "".join(_read(f"{part}.js") for part in ("shared", *_PARTS.get(name, (name,))))
 
 
 @cache
 def style(name: str) -> str:
-    """Return the CSS of a picture ("flow", "grid", "training", "page")."""
+    """Return the CSS of a picture ("flow", "grid", "chart", "training", "page")."""
     return _read(f"{name}.css")
 
 
@@ -33,12 +34,14 @@ def _read(name: str) -> str:
     return _HERE.joinpath(name).read_text(encoding="utf-8")
 
 
-def standalone(name: str, title: str, packed: str) -> str:
-    """Return the HTML that names a picture and draws it from base64 data when the file is opened."""
+def standalone(name: str, title: str, data: bytes, *, library: str = "") -> str:
+    """Return the HTML that names a picture and draws it when the file is opened, with the library that it needs."""
     module = script(name).replace("export default function", "function mount", 1)
-    return f"""<h1>{html.escape(title)}</h1>
+    packed = base64.b64encode(data).decode("ascii")
+    return f"""{f"<h1>{html.escape(title)}</h1>" if title else ""}
 <div id="picture" class="standalone"></div>
 <style>{style(name)}</style>
+{f"<script>{library}</script>" if library else ""}
 <script type="module">
 {module}
 const bytes = Uint8Array.from(atob("{packed}"), (character) => character.charCodeAt(0));

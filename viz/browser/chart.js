@@ -13,6 +13,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 }
 
+const COLOUR_BAR = 66, UNDER_LABELS = 34;
+
+/** The first line is the heading, what follows are notes. */
+function heading(text) {
+  const [first, ...notes] = text.split("<br>");
+  return [`<b>${first}</b>`, ...notes].join("<br>");
+}
+
 /** Load Plotly once a page, from the place beside the app's own scripts where the server has it (ui/components). */
 function plotly() {
   window.headlightPlotly ??= new Promise((resolve, reject) => {
@@ -62,25 +70,42 @@ class Chart {
     const { data, layout } = this.figure;
     // Plotly would begin anew with another config, and a button's function made again is another.
     this.config ??= { ...this.figure.config, modeBarButtonsToAdd: this.buttons(Plotly) };
-    await Plotly.react(this.plot, data, { ...layout, ...this.look(layout) }, this.config);
+    await Plotly.react(this.plot, data, { ...layout, ...this.look(layout), ...this.room(layout) }, this.config);
     if (this.listens) return;
     this.listens = true;
     this.plot.on("plotly_selected", (event) => this.selected(Plotly, event));
   }
 
-  /** Size and theme, which only the browser knows. */
+  /** Theme, and what a finger does: only the browser knows. */
   look(layout) {
-    const theme = themeOf(this.root), whole = document.fullscreenElement === this.root;
+    const theme = themeOf(this.root);
     return {
-      width: this.root.clientWidth,
-      height: whole ? this.root.clientHeight : layout.height,
       font: { ...layout.font, family: theme.font, color: theme.text },
       // Like the page's other headings: at the left, and as large as they are.
-      title: { ...layout.title, x: 0, xanchor: "left", xref: "container", font: { size: 18, weight: 600 } },
+      title: { ...layout.title, text: heading(layout.title.text), x: 0, xanchor: "left", xref: "container", font: { size: 18 } },
       hoverlabel: { ...layout.hoverlabel, bgcolor: theme.panel, bordercolor: theme.faded, font: { size: 13, color: theme.text } },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.faded, activecolor: theme.accent },
-      // A finger that moves over the chart scrolls the page; a box there is drawn by numbers.
+      // A finger that moves over the chart scrolls the page; a region is opened by its numbers there.
       ...(matchMedia("(pointer: coarse)").matches ? { dragmode: false } : {}),
+    };
+  }
+
+  /** Width and height: key labels that would meet stand upright, and where even these would, the chart scrolls. */
+  room(layout) {
+    const whole = document.fullscreenElement === this.root;
+    const alone = this.root.parentElement.classList.contains("standalone");
+    const { l, r, b } = layout.margin;
+    const axis = Object.entries(layout).find(([name, each]) => /^xaxis/.test(name) && each.ticktext && each.showticklabels !== false)?.[1];
+    const size = axis?.tickfont?.size ?? 0, least = (axis?.ticktext.length ?? 0) * size * 1.15 + l + r + COLOUR_BAR;
+    const width = Math.max(this.root.clientWidth, axis ? least : 0);
+    const height = whole ? this.root.clientHeight : alone ? Math.max(layout.height, Math.min(window.innerHeight - 24, width)) : layout.height;
+    if (axis?.tickangle !== -45 || width > least * 1.35) return { width, height };
+    const more = (b - UNDER_LABELS) / 3; // upright, labels are 1 / 0.75 times as long as slanted (viz/heatmap.py)
+    return {
+      width,
+      height: whole ? height : height + more,
+      margin: { ...layout.margin, b: b + more },
+      xaxis: { ...axis, tickangle: -90 },
     };
   }
 

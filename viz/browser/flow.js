@@ -29,7 +29,7 @@ class Flow {
     this.stop = watch(this.root, this.redraw);
     this.scroll.addEventListener("scroll", this.redraw);
     this.scroll.addEventListener("pointermove", (event) => this.hover(this.at(event)));
-    this.scroll.addEventListener("pointerleave", () => this.hover(null));
+    for (const leaves of ["pointerleave", "blur"]) this.scroll.addEventListener(leaves, () => this.hover(null));
     this.scroll.addEventListener("click", (event) => this.lock(this.at(event)));
     this.scroll.addEventListener("keydown", (event) => this.key(event));
   }
@@ -95,9 +95,19 @@ class Flow {
     this.redraw();
   }
 
+  isLocked(token) {
+    return token && token.side === this.locked?.side && token.row === this.locked.row;
+  }
+
   lock(token) {
-    const same = token && this.locked && token.side === this.locked.side && token.row === this.locked.row;
-    this.setLock(same ? null : token);
+    this.setLock(this.isLocked(token) ? null : token);
+  }
+
+  /** A token as the reader knows it: by its position too, where its text stands there more than once. */
+  calledOf(side, row) {
+    const text = this.sides[side][row][0];
+    const once = this.sides[side].filter(([each]) => each === text).length === 1;
+    return once ? text : `${text} (${this.positionOf({ side, row })})`;
   }
 
   /** Lock a token or none. The page is told, so that its link and its exports show the same lines. */
@@ -138,13 +148,13 @@ class Flow {
       this.status.textContent = this.header.summary[0].toUpperCase() + this.header.summary.slice(1) + ".";
       return;
     }
-    const other = this.sides[1 - focus.side];
     const ends = focus.side === LEFT ? this.lines.key : this.lines.query;
     const lines = this.byToken[focus.side][focus.row];
-    const named = lines.slice(0, 6).map((line) => `${other[ends[line]][0]} ${this.lines.weight[line].toFixed(3)}`);
+    const named = lines.slice(0, 6).map((line) =>
+      `${this.calledOf(1 - focus.side, ends[line])} ${this.lines.weight[line].toFixed(3)}`);
     const verb = focus.side === LEFT ? "attends to" : "is attended to by";
     const more = lines.length > 6 ? ` and ${lines.length - 6} more` : "";
-    const lock = this.locked && !this.hovered ? " (locked)" : "";
+    const lock = this.isLocked(focus) ? " (locked)" : "";
     this.status.textContent =
       `${this.sides[focus.side][focus.row][0]} (${this.positionOf(focus)})${lock} ${verb} ${named.join(", ") || "nothing shown"}${more}`;
   }

@@ -1,6 +1,8 @@
 // All heads as thumbnails on one canvas. Hover names a head; a click or the arrow keys select it and tell the page.
 
 const MARGIN_LEFT = 30, MARGIN_TOP = 20, LARGEST = 104, SCORE = 15, SCALE = 26, STRONGEST = 254;
+// After so many milliseconds without an answer the page has lost what was chosen: the outline returns to what it shows.
+const PATIENCE = 6000;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const picture = parentElement.gridPicture ?? (parentElement.gridPicture = new Grid(parentElement));
@@ -22,6 +24,9 @@ class Grid {
     this.name.setAttribute("role", "status");
     this.hovered = null;
     this.selected = null;
+    this.confirmed = null;
+    this.picks = 0;
+    this.waiting = 0;
     this.redraw = oncePerFrame(() => this.draw());
     this.stop = watch(this.root, this.redraw);
     this.canvas.addEventListener("pointermove", (event) => this.hover(this.at(event)));
@@ -29,7 +34,7 @@ class Grid {
     this.canvas.addEventListener("click", (event) => this.select(this.at(event)));
     this.canvas.addEventListener("keydown", (event) => this.key(event));
     // Layer and head also have ordinary controls; what they choose arrives here without the maps being sent again.
-    this.follow = (event) => this.mark(event.detail);
+    this.follow = (event) => this.answered(event.detail);
     window.addEventListener("headlight-selection", this.follow);
   }
 
@@ -42,8 +47,23 @@ class Grid {
     this.paint();
     this.canvas.setAttribute("aria-label",
       `${header.title}: ${header.shape[0]} layers, ${header.shape[1]} heads. Arrow keys choose a head.`);
-    this.mark(header.selected ?? window.headlightSelection ?? null);
+    if (header.selected) this.mark(header.selected);
+    else if (window.headlightSelection) this.answered(window.headlightSelection);
     this.redraw();
+  }
+
+  /** The page shows a head: the answer to our pick of that number, or to an ordinary control. Whoever moves on with the
+   * arrow keys is ahead of the page, and answers to earlier picks must not take the outline back. */
+  answered([layer, head, pick]) {
+    this.confirmed = [layer, head];
+    if (this.waiting && pick !== this.picks) return;
+    this.settle();
+  }
+
+  settle() {
+    clearTimeout(this.waiting);
+    this.waiting = 0;
+    this.mark(this.confirmed);
   }
 
   /** Colour all maps once, at their own resolution, into one image that every redraw scales from. */
@@ -201,9 +221,11 @@ class Grid {
   }
 
   select(place) {
-    if (!place || String(place) === String(this.selected)) return;
+    if (!place || (String(place) === String(this.selected) && String(place) === String(this.confirmed ?? place))) return;
     this.mark(place);
-    this.send("picked", place);
+    clearTimeout(this.waiting);
+    this.waiting = this.confirmed && setTimeout(() => this.settle(), PATIENCE); // an exported file has nobody to answer
+    this.send("picked", [...place, ++this.picks]);
   }
 
   key(event) {
@@ -217,6 +239,7 @@ class Grid {
 
   end() {
     this.stop();
+    clearTimeout(this.waiting);
     window.removeEventListener("headlight-selection", this.follow);
     this.root.remove();
   }

@@ -1,0 +1,100 @@
+"""A page's choice, kept in the session and described by the address: one mechanism for all pages.
+
+A choice is a frozen dataclass; each field is a URL parameter of the same name and, behind the page's prefix, a key of
+the session, so that widgets can hold it. Streamlit forgets the widgets of a page that is left: the last choice is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+import streamlit as st
+
+from ui.components import address_bar
+
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True)
+class Address(Generic[Choice]):
+    """What a page keeps of its visitor: `of` is the choice's class, `prefix` stands before the session's keys.
+
+    `from_link` returns the choice that a link's parameters describe, and one sentence for each that is ignored;
+    `to_link` the parameters that restore a choice; `step` what Back goes back over, and other changes do not.
+    """
+
+    page: str
+    prefix: str
+    of: type[Choice]
+    from_link: Callable[[Mapping[str, str]], tuple[Choice, list[str]]]
+    to_link: Callable[[Choice], dict[str, str]]
+    step: Callable[[Choice], object]
+
+    def restore(self) -> list[str]:
+        """Put the link's choice into the session, once; return what the visitor should know of the link.
+
+        What is told of a link is over with the text or model that it opened.
+        """
+        session = st.session_state
+        session[self._went] = False  # the whole page runs already
+        if self._kept not in session:
+            self._open(st.query_params.to_dict())
+        for name in self.of.__dataclass_fields__:
+            key = self.prefix + name
+            # Assigned also where it is there: the state of a widget that is not shown would be dropped.
+            session[key] = session[key] if session.get(key) is not None else getattr(self.kept, name)
+        step, notices = session[self._told]
+        return notices if step == self.step(self.chosen()) else []
+
+    def chosen(self) -> Choice:
+        """Return the session's present choice."""
+        session = st.session_state
+        return self.of(**{name: session[self.prefix + name] for name in self.of.__dataclass_fields__})
+
+    @property
+    def kept(self) -> Choice:
+        """What was chosen when the address was last written."""
+        return st.session_state[self._kept]
+
+    def choose(self, **values: Any) -> None:
+        """Change some of the choices."""
+        for name, value in values.items():
+            st.session_state[self.prefix + name] = value
+
+    def write(self) -> None:
+        """Make the address describe the present choice, and keep it for when the page is left; once in a run.
+
+        In a fragment, Back to another text runs the whole page.
+        """
+        if st.session_state[self._went]:
+            st.rerun()
+        choice = self.chosen()
+        st.session_state[self._kept] = choice
+        address_bar(urlencode(self.to_link(choice)), repr(self.step(choice)), self._go)
+
+    def _go(self, query: str) -> None:
+        """Choose what an earlier address describes."""
+        choice = self._open(dict(parse_qsl(query, keep_blank_values=True)))
+        self.choose(**vars(choice))
+        st.session_state[self._went] = True
+
+    def _open(self, parameters: Mapping[str, str]) -> Choice:
+        choice, notices = self.from_link(parameters)
+        st.session_state[self._kept] = choice
+        st.session_state[self._told] = self.step(choice), notices
+        return choice
+
+    @property
+    def _kept(self) -> str:
+        return f"{self.page} kept"
+
+    @property
+    def _told(self) -> str:
+        return f"{self.page} told"
+
+    @property
+    def _went(self) -> str:
+        return f"{self.page} went"

@@ -1,0 +1,45 @@
+// The page's address follows what a visitor chose, and Back and Forward tell the page what it showed before. A change
+// of text or model is a step to go back over; another head of the same text only renames the present one.
+
+const EMBEDDED = /^embed(_options)?$/; // Streamlit's own parameters stay
+
+export default function ({ data, setTriggerValue }) {
+  const address = (window.headlightAddress ??= new Address());
+  address.send = setTriggerValue;
+  address.show(data);
+}
+
+class Address {
+  constructor() {
+    this.path = location.pathname;
+    // At the window, listeners that capture come first: Streamlit's own would run the page with what it showed last.
+    window.addEventListener("popstate", (event) => this.went(event), true);
+    window.addEventListener("input", (event) => wellFormed(event), true);
+  }
+
+  show({ query, step }) {
+    const here = new URLSearchParams(location.search);
+    const kept = [...here].filter(([name]) => EMBEDDED.test(name));
+    const wanted = [query, new URLSearchParams(kept).toString()].filter(Boolean).join("&");
+    const onward = this.step !== undefined && this.step !== step && this.path === location.pathname && !this.returning;
+    if (location.search.slice(1) !== wanted) {
+      history[onward ? "pushState" : "replaceState"]({}, "", location.pathname + (wanted ? `?${wanted}` : ""));
+    }
+    Object.assign(this, { step, path: location.pathname, returning: false });
+  }
+
+  /** Back or Forward on the same page; another page is Streamlit's to open. */
+  went(event) {
+    if (location.pathname !== this.path || location.hash) return;
+    event.stopImmediatePropagation();
+    this.returning = true;
+    this.send("went", location.search.slice(1));
+  }
+}
+
+/** Half a character, as some programs cut them off: the server's connection would break, and the page stand still. */
+function wellFormed({ target }) {
+  if (typeof target?.value !== "string" || !target.value.isWellFormed || target.value.isWellFormed()) return;
+  const prototype = Object.getPrototypeOf(target);
+  Object.getOwnPropertyDescriptor(prototype, "value").set.call(target, target.value.toWellFormed());
+}
