@@ -65,6 +65,17 @@ class Spans:
         """How many pairs of positions may have weight."""
         return int((self.end - self.first).sum())
 
+    def blocks(self, high: int, wide: int, n_key: int) -> Bool[Tensor, "1 query_block key_block"]:
+        """Return which blocks of `high` queries and `wide` keys have a pair that may attend, without making pairs."""
+        seeing = self.end > self.first
+        rows = torch.arange(len(self.first), device=self.first.device)[seeing] // high
+        # Each run opens its first block and closes the one after its last; the sum counts the runs in a block.
+        edges = torch.zeros(-(-len(self.first) // high), -(-n_key // wide) + 1, device=rows.device)
+        one = torch.ones((), device=rows.device)
+        edges.index_put_((rows, self.first[seeing] // wide), one, accumulate=True)
+        edges.index_put_((rows, (self.end[seeing] - 1) // wide + 1), -one, accumulate=True)
+        return (edges.cumsum(1)[:, :-1] > 0)[None]
+
 
 def compact(mask: Tensor) -> Tensor | Spans | None:
     """Return a mask `[1 or head, query, key]`, boolean or additive, as `Spans` if it is one, None if it hides nothing.
@@ -193,6 +204,23 @@ class Replay:
             spans = causal if spans is None else spans & causal
         return spans
 
+    def allowed_blocks(self, high: int, wide: int) -> Bool[Tensor, "head query_block key_block"] | None:
+        """Return which blocks of pairs have one that may attend, of all heads (or 1 for all), None if all have one."""
+        spans = self._spans()
+        if spans is not None:
+            return spans.blocks(high, wide, self.shape[2])
+        if not isinstance(self.mask, Tensor):
+            return None
+        _, n_query, n_key = self.shape
+        strip = max(1, MASK_CELLS // (self.mask.shape[0] * n_key) // high) * high
+        found = []
+        for start in range(0, n_query, strip):
+            allowed = self.allowed(ALL, slice(start, min(start + strip, n_query)))
+            assert allowed is not None
+            rows = torch.stack([part.any(1) for part in allowed.split(high, dim=1)], dim=1)
+            found.append(torch.stack([part.any(2) for part in rows.split(wide, dim=2)], dim=2))
+        return torch.cat(found, dim=1)
+
     def part(self, n_query: int, n_key: int) -> Replay:
         """Return the first queries and keys alone, without the padding after them."""
         if (n_query, n_key) == self.shape[1:]:
@@ -256,6 +284,13 @@ class Held:
             return None
         _, n_query, n_key = self.shape
         return Spans.causal(n_query, n_key, self.weights.device).allowed(queries, 0, n_key)
+
+    def allowed_blocks(self, high: int, wide: int) -> Bool[Tensor, "head query_block key_block"] | None:
+        """Return which blocks of pairs have one that may attend (1 for all heads), None if all have one."""
+        if not self.causal:
+            return None
+        _, n_query, n_key = self.shape
+        return Spans.causal(n_query, n_key, self.weights.device).blocks(high, wide, n_key)
 
 
 Layer = Replay | Held

@@ -195,6 +195,22 @@ class Attention:
         self._layer(layer)
         return self._pooled(layer, ALL, size, ALL, ALL)
 
+    def pooled_mask(self, layer: int, size: int = 64) -> Bool[np.ndarray, "head query_block key_block"]:
+        """Return True for the blocks of `pooled_layer` in which any query may attend to any key.
+
+        A run of keys a query costs no pairs, so a mask of 8,192 positions takes no longer than its queries.
+
+        Raises:
+            BadSelection: no such layer, or a size below 1.
+        """
+        held = self._layer(layer)
+        if size < 1:
+            raise BadSelection(f"A pooled map needs a size of at least 1, not {size}.")
+        high, wide = max(1, -(-self.n_query // size)), max(1, -(-self.n_key // size))
+        shape = (held.shape[0], -(-self.n_query // high), -(-self.n_key // wide))
+        blocks = held.allowed_blocks(high, wide)
+        return _readonly(torch.ones(shape, dtype=torch.bool) if blocks is None else blocks.cpu().expand(shape))
+
     def pooled_layers(self, size: int = 64) -> Iterator[Float[np.ndarray, "head query_block key_block"]]:
         """Yield the block maxima of each layer, computed when asked for: whoever stops asking stops the work.
 

@@ -28,9 +28,9 @@ NOT_A_NUMBER = "#e7298a"
 TRUTH = "#f28e2b"
 
 
-def table(palette: str, contrast: str = "linear") -> UInt8[np.ndarray, "256 3"]:
-    """Return red, green and blue for the weights 0, 1/255, ... 1."""
-    weights = np.linspace(0, 1, 256) ** CONTRASTS[contrast]
+def table(palette: str, contrast: str = "linear", n_colours: int = 256) -> UInt8[np.ndarray, "colour 3"]:
+    """Return red, green and blue for the weights 0, 1/255, ... 1, or as many from 0 to 1 as are asked for."""
+    weights = np.linspace(0, 1, n_colours) ** CONTRASTS[contrast]
     return np.round(_SOURCES[palette](weights)[:, :3] * 255).astype(np.uint8)
 
 

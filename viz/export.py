@@ -46,7 +46,7 @@ MIME = {
 
 @dataclass(frozen=True)
 class Export:
-    """A file's bytes, what it says of its origin, and the characters for which no installed font has a glyph."""
+    """A file's bytes, what it says of its origin, and the characters and emoji that no installed font can draw."""
 
     data: bytes
     origin: dict[str, Any]
@@ -54,7 +54,7 @@ class Export:
 
     @property
     def notice(self) -> str | None:
-        """One sentence if some characters show as boxes."""
+        """What to say if some characters show as boxes, or emoji of several characters as several pictures."""
         return _glyph_sentence(self.missing_glyphs)
 
 
@@ -68,14 +68,25 @@ def _fonts(att: Attention) -> tuple[list[str], list[str]]:
 
 
 def _glyph_sentence(missing: Sequence[str]) -> str | None:
-    if not missing:
-        return None
-    shown = ", ".join(f"{character} (U+{ord(character):04X})" for character in missing[:12])
-    more = f" and {len(missing) - 12} more" if len(missing) > 12 else ""
-    return (
-        f"No installed font can draw {shown}{more}, so they show as boxes in this file: install a font that has "
-        "them (Debian: fonts-noto-cjk, fonts-symbola, fonts-noto-core), or export HTML, which uses the reader's fonts."
-    )
+    boxes, pieces = ([each for each in missing if (len(each) > 1) == several] for several in (False, True))
+    sentences = []
+    if boxes:
+        sentences.append(
+            f"No installed font can draw {_listed(boxes)}, so they show as boxes in this file: install a font that "
+            "has them (Debian: fonts-noto-cjk, fonts-symbola, fonts-noto-core), or export HTML, which uses the "
+            "reader's fonts."
+        )
+    if pieces:
+        sentences.append(
+            f"No installed font joins {_listed(pieces)} into one picture, so it shows as several in this file: "
+            "export HTML, which uses the reader's fonts."
+        )
+    return " ".join(sentences) or None
+
+
+def _listed(missing: Sequence[str]) -> str:
+    shown = ", ".join(f"{text} ({' '.join(f'U+{ord(each):04X}' for each in text)})" for text in missing[:12])
+    return shown + (f" and {len(missing) - 12} more" if len(missing) > 12 else "")
 
 
 def export(

@@ -9,18 +9,23 @@ import plotly.graph_objects as go
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.path import Path
 
 from models import Attention, Token
 from viz import colours
 from viz.heatmap import GREY, plotly_label, plotly_text
 from viz.packing import pack
-from viz.paper import DIMMED
+from viz.paper import DIMMED, add_title
 from viz.view import FlowView, Look, boundaries, columns, flow_view, isolate, label
 
 CURVE = np.linspace(0, 1, 13)
 STRENGTHS = 12
 PAPER_WIDTH = 3.4  # inches between the two columns of tokens
+PAPER_HEIGHT = 9.3  # inches of a page
+HEADING = 0.22  # inches above the first row
+NAMED = 6  # ends of an isolated token's lines
+FADED = 0.35
 
 
 def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:
@@ -61,10 +66,10 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
     _add_tokens(figure, view, "key")
     longest = max(len(view.query_tokens), len(view.key_tokens))
     figure.update_layout(
-        title={"text": plotly_text(f"{view.title}, {describe(view, look)}"), "font": {"size": 15}},
+        title={"text": "<br>".join(map(plotly_text, (view.title, describe(view, look)))), "font": {"size": 15}},
         showlegend=False,
-        height=max(300, 22 * longest + 80),
-        margin={"l": 8, "r": 8, "t": 44, "b": 8},
+        height=max(300, 22 * longest + 98),
+        margin={"l": 8, "r": 8, "t": 62, "b": 8},
         plot_bgcolor="rgba(0,0,0,0)",
         paper_bgcolor="rgba(0,0,0,0)",
         xaxis={"visible": False, "range": [-0.35, 1.35], "fixedrange": True},
@@ -75,15 +80,49 @@ def flow(att: Attention, layer: int, head: int, *, look: Look | None = None) -> 
 
 def describe(view: FlowView, look: Look) -> str:
     """Return what is drawn and what the threshold hides, in words; pairs that are no number have no share."""
-    lines = ", ".join([*view.notes, f"lines from {look.threshold:.2f} up"])
+    about = ", ".join([*view.notes, f"lines from {_as_given(look.threshold)} up"])
+    contrast = "" if look.contrast == "linear" else ", opacity by square root"
     if view.isolated:
-        side, position = view.isolated
-        token = _side(view, side)[0][position - _side(view, side)[1].start]
-        return f"only {label(token)} ({side} {position}), {lines}"
+        whose = "its attention" if view.isolated[0] == "query" else "the attention to it"
+        kept = "" if np.isnan(view.kept_alone) else f" hold {_share(view.kept_alone)} of {whose}"
+        return f"{_ends(view)}; {about}{kept}{contrast}"
     if np.isnan(view.kept):
-        return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
+        return f"{about}; some weights are not a number" if np.isnan(view.weight).any() else f"{about} hold nothing"
     whose = "these queries'" if view.notes else "the"
-    return f"{lines} hold {view.kept:.0%} of {whose} attention"
+    return f"{about} hold {_share(view.kept)} of {whose} attention{contrast}"
+
+
+def _as_given(threshold: float) -> str:
+    """Return a threshold with all its digits, and at least two: a rounded one would promise other lines."""
+    return np.format_float_positional(float(f"{threshold:.6g}"), min_digits=2)
+
+
+def _share(kept: float) -> str:
+    """Return a share in per cent; what is little is not nothing, and what is hidden does not make a whole."""
+    if 0 < kept < 0.005:
+        return "less than 1%"
+    return "more than 99%" if 0.995 <= kept < 1 - 1e-6 else f"{kept:.0%}"
+
+
+def _ends(view: FlowView) -> str:
+    """Return the isolated token and the ends of its strongest lines, as viz/browser/flow.js says it."""
+    assert view.isolated is not None
+    side, position = view.isolated
+    tokens, span = _side(view, side)
+    others, other_span = _side(view, "key" if side == "query" else "query")
+    verb = "attends to" if side == "query" else "is attended to by"
+    lines = np.flatnonzero((view.query if side == "query" else view.key) == position)[::-1]
+    ends = (view.key if side == "query" else view.query)[lines]
+    named = ", ".join(
+        f"{label(others[end - other_span.start])} {_number(view.weight[line])}"
+        for end, line in zip(ends[:NAMED], lines[:NAMED], strict=True)
+    )
+    more = f" and {len(lines) - NAMED} more" if len(lines) > NAMED else ""
+    return f"{label(tokens[position - span.start])} ({position}) {verb} {named or 'nothing shown'}{more}"
+
+
+def _number(weight: float) -> str:
+    return "not a number" if np.isnan(weight) else f"{weight:.3f}"
 
 
 def _side(view: FlowView, side: str) -> tuple[tuple[Token, ...], range]:
@@ -120,15 +159,18 @@ def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
     """Return the same picture for paper; the caller saves it (viz.export)."""
     view = isolate(flow_view(att, layer, head, look))
     longest = max(len(view.query_tokens), len(view.key_tokens))
-    row = min(0.2, 40 / longest)
-    size = min(9, 72 * row * 0.75)
+    lines = [view.title, describe(view, look)]
+    row = min(0.2, (PAPER_HEIGHT - 1) / longest)
+    size = min(9, max(5, 72 * row * 0.75))
     widest = max(columns(label(token)) for token in (*view.query_tokens, *view.key_tokens))
     side = (0.075 * widest * size / 9 + 0.25) / PAPER_WIDTH
-    figure = Figure(figsize=(PAPER_WIDTH * (1 + 2 * side), row * longest + 0.9), layout="constrained")
+    figure = Figure(figsize=(PAPER_WIDTH * (1 + 2 * side), 1.0), layout="constrained")
+    title = 9 * 1.25 / 72 * add_title(figure, lines, size=9)
+    row = min(row, (PAPER_HEIGHT - title - HEADING - 0.2) / longest)
+    figure.set_figheight(row * longest + title + HEADING + 0.2)
     axes = figure.add_subplot()
     axes.set_axis_off()
-    axes.set(xlim=(-side, 1 + side), ylim=(longest - 0.4, -1.6))
-    axes.set_title(f"{view.title}\n{describe(view, look)}", fontsize=9)
+    axes.set(xlim=(-side, 1 + side), ylim=(longest - 0.5, -0.5 - HEADING / row))
     codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
     paths = [Path([(0, q), (0.45, q), (0.55, k), (1, k)], codes) for q, k in zip(*view.rows, strict=True)]
     faces = np.tile(to_rgba(colours.line(look.palette)), (len(paths), 1))
@@ -136,16 +178,32 @@ def draw_flow(att: Attention, layer: int, head: int, look: Look) -> Figure:
     faces[np.isnan(view.weight)] = to_rgba(colours.NOT_A_NUMBER)
     widths = [_width(weight) * 0.7 for weight in np.nan_to_num(view.weight, nan=1.0)]
     axes.add_collection(PathCollection(paths, facecolors="none", edgecolors=faces, linewidths=widths))
-    for x, align, tokens in ((-0.02, "right", view.query_tokens), (1.02, "left", view.key_tokens)):
-        for position, token in enumerate(tokens):
+    for name, x, align, ends in (("query", -0.02, "right", (-side, -0.01)), ("key", 1.02, "left", (1.01, 1 + side))):
+        tokens = _side(view, name)[0]
+        for position, (token, (opacity, ground)) in enumerate(zip(tokens, _emphasis(view, name), strict=True)):
             colour = DIMMED if token.special else "black"
-            axes.text(x, position, label(token), ha=align, va="center_baseline", fontsize=size, color=colour)
-    for tokens, ends in ((view.query_tokens, (-side, 0)), (view.key_tokens, (1, 1 + side))):
+            text = axes.text(x, position, label(token), ha=align, va="center_baseline", fontsize=size)
+            text.set(color=colour, alpha=opacity)
+            if ground:
+                marked = Rectangle((ends[0], position - 0.45), ends[1] - ends[0], 0.9, lw=0, zorder=0)
+                marked.set(facecolor=colours.line(look.palette), alpha=ground)
+                axes.add_patch(marked)
         for place in boundaries(tokens):
             axes.plot(ends, (place - 0.5, place - 0.5), color=DIMMED, linewidth=0.6, linestyle=":")
-    axes.text(-0.02, -1.1, "query", ha="right", va="center", fontsize=7, color=DIMMED)
-    axes.text(1.02, -1.1, "key", ha="left", va="center", fontsize=7, color=DIMMED)
+        axes.text(x, -0.5 - 0.6 * HEADING / row, name, ha=align, va="center", fontsize=7, color=DIMMED)
     return figure
+
+
+def _emphasis(view: FlowView, side: str) -> list[tuple[float, float]]:
+    """Return the opacity of each token of a side and of the ground below it, as viz/browser/flow.js draws them."""
+    tokens, span = _side(view, side)
+    if view.isolated is None:
+        return [(1.0, 0.0)] * len(tokens)
+    if view.isolated[0] == side:
+        return [(1.0, 0.22) if position == view.isolated[1] else (FADED, 0.0) for position in span]
+    ends = view.query if side == "query" else view.key
+    reached = dict(zip(ends.tolist(), np.nan_to_num(view.weight, nan=1.0).tolist(), strict=True))
+    return [(1.0, 0.08 + 0.5 * reached[position]) if position in reached else (FADED, 0.0) for position in span]
 
 
 def _width(weight: float) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -14,13 +16,17 @@ from models import Attention
 from viz import colours
 from viz.heatmap import bar_title
 from viz.packing import pack
-from viz.paper import DIMMED, add_colour_bar
+from viz.paper import DIMMED, add_colour_bar, add_title, draw_maps
 from viz.view import GridView, HeadMaps, Look, grid_view
 
 GAP = 0.08
 # What a truth score takes below its map, of a head's place: on the map it would hide weights.
 SCORE_ROOM = 0.17
 SELECTED = "#e4572e"
+# Inches of all maps on paper: with the numbers and the colour bar, the width of a column of text.
+PAPER_WIDTH, PAPER_HEIGHT = 5.7, 8.3
+# A map's bytes for the browser: weight x 254, and one colour more for what is masked.
+STRONGEST, MASKED = 254, 255
 
 
 def grid(att: Attention, layer: int | None = None, head: int | None = None, *, look: Look | None = None) -> go.Figure:
@@ -39,15 +45,21 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
     figure = go.Figure()
     for number, heads in enumerate(view.n_heads):
         for position in range(heads):
-            weights = view.maps[number, position]
+            masked = ~view.mask[number, position]
+            weights = np.where(masked, np.float32(np.nan), view.maps[number, position])
             x0, y0 = position - 0.5 + (GAP + step_x) / 2, number - 0.5 + (GAP + step_y) / 2
             place = {"x0": x0, "dx": step_x, "y0": y0, "dy": step_y}
             name = f"Layer {number}, head {position}<br>"
             hover = f"{name}weight %{{z:.4f}}<extra></extra>"
             figure.add_heatmap(z=weights, coloraxis="coloraxis", hovertemplate=hover, **place)
-            if np.isnan(weights).any():
+            if masked.any():
+                # Cells that are left out show what lies below.
+                left, top, right, bottom = _place(position, number, below)
+                corners = {"x0": left, "x1": right, "y0": top, "y1": bottom}
+                figure.add_shape(type="rect", fillcolor=colours.MASKED, line={"width": 0}, layer="below", **corners)
+            if (np.isnan(weights) & ~masked).any():
                 pink = [(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)]
-                bad = np.where(np.isnan(weights), 1.0, np.nan)
+                bad = np.where(np.isnan(weights) & ~masked, 1.0, np.nan)
                 hover = f"{name}not a number<extra></extra>"
                 figure.add_heatmap(z=bad, colorscale=pink, showscale=False, hovertemplate=hover, **place)
             if view.scores is not None:
@@ -82,6 +94,12 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
     return figure
 
 
+def _place(head: int, layer: int, below: float) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of a head's map; the score takes `below` of its place."""
+    inner = (1 - GAP) / 2
+    return head - inner, layer - inner, head + inner, layer + inner - below
+
+
 def describe(view: GridView) -> str:
     """Return the title with its legend."""
     note = legend(view)
@@ -95,6 +113,8 @@ def legend(view: GridView) -> str:
         notes.append(f"{view.n_done} of {len(view.n_heads)} layers so far")
     if view.block != (1, 1):
         notes.append(f"a cell is the largest weight of {view.block[0]} x {view.block[1]} pairs")
+    if not view.mask.all():
+        notes.append("grey: masked")
     if _broken(view).any():
         notes.append("pink: not a number")
     if view.scores is not None:
@@ -106,13 +126,16 @@ def _broken(view: GridView) -> Bool[np.ndarray, "layer head"]:
     """Return which heads hold a weight that is no number; heads that a layer lacks do not count."""
     exists = np.arange(view.maps.shape[1]) < np.array(view.n_heads)[:, None]
     exists[view.n_done :] = False
-    return np.isnan(view.maps).any(axis=(2, 3)) & exists
+    return (np.isnan(view.maps) & view.mask).any(axis=(2, 3)) & exists
 
 
 def pack_grid(
     att: Attention, look: Look, layer: int | None = None, head: int | None = None, maps: HeadMaps | None = None
 ) -> bytes:
-    """Return the data of viz/browser/grid.js: all maps as bytes (weight x 255), and the colours."""
+    """Return the data of viz/browser/grid.js: all maps as bytes that number the colours, and the colours.
+
+    The first 255 colours are those of the weights from 0 to 1, the last is that of what is masked.
+    """
     view = grid_view(att, layer, head, maps, truth=look.truth)
     header: dict[str, Any] = {
         "title": describe(view),
@@ -122,14 +145,18 @@ def pack_grid(
         "done": view.n_done,
         "aspect": float(np.clip(view.n_query / view.n_key, 0.4, 2.5)),
         "selected": list(view.selected) if view.selected else None,
+        "scale": bar_title(look),
         "outline": SELECTED,
         "bad": colours.NOT_A_NUMBER,
         "truth": colours.TRUTH,
         "scores": None if view.scores is None else _or_none(view.scores),
     }
+    known = slice(view.n_done)
+    numbers = np.round(np.nan_to_num(view.maps[known]) * STRONGEST).astype(np.uint8)
+    masked = np.array([to_rgb(colours.MASKED)]) * 255
     arrays = {
-        "maps": np.round(np.nan_to_num(view.maps[: view.n_done]) * 255).astype(np.uint8),
-        "colours": colours.table(look.palette, look.contrast),
+        "maps": np.where(view.mask[known], numbers, np.uint8(MASKED)),
+        "colours": np.vstack([colours.table(look.palette, look.contrast, MASKED), masked.round().astype(np.uint8)]),
         "broken": _broken(view).astype(np.uint8),
     }
     return pack(header, arrays)
@@ -144,32 +171,34 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, m
     """Return the same picture for paper; the caller saves it (viz.export)."""
     view = grid_view(att, layer, head, maps, truth=look.truth)
     n_layers, n_heads = view.maps.shape[:2]
-    cell = min(0.8, max(0.3, 11 / n_heads))
-    figure = Figure(figsize=(cell * n_heads + 1.6, max(2.0, cell * n_layers + 1.2)), layout="constrained")
+    cell = min(1.2, PAPER_WIDTH / n_heads, PAPER_HEIGHT / n_layers)
+    figure = Figure(figsize=(cell * n_heads + 1.3, cell * n_layers + 1.0), layout="constrained")
     axes = figure.add_subplot(aspect="equal")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
-    inner, below = (1 - GAP) / 2, 0 if view.scores is None else SCORE_ROOM
-    for number, heads in enumerate(view.n_heads):
+    below, drawn = 0 if view.scores is None else SCORE_ROOM, []
+    for layer_number, heads in enumerate(view.n_heads):
         for position in range(heads):
-            extent = (position - inner, position + inner, number + inner - below, number - inner)
-            shown = np.ma.masked_invalid(view.maps[number, position])
-            axes.imshow(shown, extent=extent, cmap=colour_map, vmin=0, vmax=1, interpolation="none", zorder=1)
-            frame = Rectangle(
-                (extent[0], extent[3]), 2 * inner, 2 * inner - below, fill=False, ec=DIMMED, lw=0.3, zorder=2
-            )
+            place = left, top, right, bottom = _place(position, layer_number, below)
+            drawn.append((view.maps[layer_number, position], view.mask[layer_number, position], place))
+            frame = Rectangle((left, top), right - left, bottom - top, fill=False, ec=DIMMED, lw=0.3, zorder=2)
             axes.add_patch(frame)
             if view.scores is not None:
-                told = f"{view.scores[number, position]:.0%}"
-                axes.text(position + inner, number + inner, told, fontsize=5, ha="right", va="bottom")
+                told = f"{view.scores[layer_number, position]:.0%}"
+                axes.text(right, bottom + below, told, fontsize=6, ha="right", va="bottom")
+    draw_maps(axes, look, drawn)
     if view.selected:
         row, column = view.selected
         axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=SELECTED, lw=1.5, zorder=3))
-    axes.set(xlim=(-0.55, n_heads - 0.45), ylim=(n_layers - 0.45, -0.55), xticks=range(n_heads), yticks=range(n_layers))
-    axes.set_xlabel("head", fontsize=9)
-    axes.set_ylabel("layer", fontsize=9)
-    axes.tick_params(length=0, labelsize=8, labeltop=True, labelbottom=False)
+    axes.set(xlim=(-0.55, n_heads - 0.45), ylim=(n_layers - 0.45, -0.55))
+    # A number needs so much room beside and below the next.
+    axes.set_xticks(range(0, n_heads, math.ceil(0.18 / cell)))
+    axes.set_yticks(range(0, n_layers, math.ceil(0.12 / cell)))
+    axes.set_xlabel("head", fontsize=8)
+    axes.set_ylabel("layer", fontsize=8)
+    axes.tick_params(length=0, labelsize=7.5, labeltop=True, labelbottom=False)
     axes.xaxis.set_label_position("top")
     axes.spines[:].set_visible(False)
-    axes.set_title(describe(view), fontsize=10)
-    add_colour_bar(figure, axes, colour_map, bar_title(look))
+    add_title(figure, [describe(view)], size=9)
+    margin = (0.05 + GAP / 2) / (n_layers + 0.1)
+    add_colour_bar(figure, axes, colour_map, bar_title(look), margin=margin)
     return figure

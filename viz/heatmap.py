@@ -7,22 +7,20 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Bool, Float
-from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import Colormap, to_rgba
+from jaxtyping import Bool
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from models import Attention, Token
 from viz import colours
-from viz.paper import DIMMED, add_colour_bar, style_labels
-from viz.view import HeadView, Look, boundaries, columns, head_view, label, label_positions
+from viz.paper import DIMMED, add_colour_bar, add_title, draw_maps, style_labels
+from viz.view import MOST_LABELS, HeadView, Look, boundaries, columns, head_view, label, label_positions, place_of
 
 HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
 BLOCK_HOVER = "queries %{y}<br>keys %{x}<br>largest weight %{z:.5f}<extra></extra>"
 MOST_SLANTED = 20
 SHORTEST_SIDE = 0.8  # inches
+MOST_PAPER_LABELS = 80
 GREY = "#808895"
 # Plotly would draw in the default style of the process, which Streamlit changes.
 PLAIN = go.layout.Template()
@@ -174,13 +172,13 @@ def _plotly_axes(
         "ticklabeloverflow": "allow",
     }
     shown = {
-        "ticktext": [plotly_label(tokens[position]) for position in spaced],
+        "ticktext": [plotly_label(tokens[position]) + place_of(span[position], block) for position in spaced],
         "title": {"text": title, "font": {"size": 12}},
         "tickfont": {"size": size},
         "ticklabelstandoff": 4,
         "tickangle": angle,
     }
-    widest = max(columns(label(tokens[position])) for position in spaced)
+    widest = max(columns(label(tokens[position]) + place_of(span[position], block)) for position in spaced)
     room = round(34 + 0.58 * size * widest * (0.75 if angle == -45 else 1))
     if len(spaced) == len(tokens):
         return {f"{axis}axis": {**first, **shown}}, room
@@ -212,19 +210,23 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
     # Square cells, unless one side is so short that its cells would become lines.
     axes = figure.add_subplot(aspect="equal" if cell * min(n_rows, n_columns) >= SHORTEST_SIDE else "auto")
     colour_map = colours.matplotlib_map(look.palette, look.contrast)
-    _draw_cells(axes, view, colour_map)
+    draw_maps(axes, look, [(view.weights, view.mask, (-0.5, -0.5, n_columns - 0.5, n_rows - 0.5))])
     if view.truth is not None:
         for row, column in np.argwhere(view.truth).tolist():
             outline = Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, ec=colours.TRUTH, lw=1)
             axes.add_patch(outline)
     axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5))
-    sides = zip((axes.yaxis, axes.xaxis), (view.query_tokens, view.key_tokens), view.region.block, strict=True)
-    for axis, tokens, block in sides:
-        positions = label_positions(len(tokens), 80)
+    region = view.region
+    for axis, tokens, span, block in (
+        (axes.yaxis, view.query_tokens, region.queries, region.block[0]),
+        (axes.xaxis, view.key_tokens, region.keys, region.block[1]),
+    ):
+        positions = label_positions(len(tokens), MOST_PAPER_LABELS if block == 1 else MOST_LABELS)
         # The middle of a token is where it would stand if every pair had its own cell.
         places = [(position + 0.5) / block - 0.5 for position in positions]
-        axis.set_ticks(places, [label(tokens[position]) for position in positions])
-        style_labels(axis, [tokens[position] for position in positions], size=min(9, max(4, 72 * cell * 0.8)))
+        axis.set_ticks(places, [label(tokens[position]) + place_of(span[position], block) for position in positions])
+        size = min(9, max(5, 72 * cell * positions.step / block * 0.8))
+        style_labels(axis, [tokens[position] for position in positions], size=size)
     for drawn, tokens, block in zip(
         (axes.axhline, axes.axvline), (view.query_tokens, view.key_tokens), view.region.block, strict=True
     ):
@@ -234,27 +236,7 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
         text.set(rotation=90)
     axes.set_xlabel("key (attended to)", fontsize=9)
     axes.set_ylabel("query (attends)", fontsize=9)
-    axes.set_title("\n".join([describe(view), *view.notes]), fontsize=10)
+    add_title(figure, [describe(view), *view.notes], size=10)
     axes.tick_params(length=2)
     add_colour_bar(figure, axes, colour_map, bar_title(look))
     return figure
-
-
-def _draw_cells(axes: Axes, view: HeadView, colour_map: Colormap) -> None:
-    """Draw cells as vectors, leaving out those in the colour of 0, which is the background's."""
-    faces = _cell_colours(view, colour_map)
-    background = np.array(colour_map(0))
-    axes.set_facecolor(colour_map(0))
-    query, key = np.nonzero((faces != background).any(-1))
-    corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
-    squares = np.stack([key, query], axis=-1)[:, None, :] + corners
-    drawn = faces[query, key]
-    # Hairlines in the cells' own colours close the seams that viewers show between neighbours.
-    axes.add_collection(PolyCollection(squares, facecolors=drawn, edgecolors=drawn, linewidths=0.1))
-
-
-def _cell_colours(view: HeadView, colour_map: Colormap) -> Float[np.ndarray, "row column 4"]:
-    faces = colour_map(np.nan_to_num(view.weights))
-    faces[~view.mask] = to_rgba(colours.MASKED)
-    faces[_bad(view)] = to_rgba(colours.NOT_A_NUMBER)
-    return faces

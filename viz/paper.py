@@ -7,23 +7,37 @@ whoever draws or saves holds `drawing()`.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import matplotlib
+import numpy as np
+from jaxtyping import Bool, Float, Int
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.collections import PathCollection
+from matplotlib.colors import Colormap, Normalize, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.ft2font import LoadFlags
+from matplotlib.path import Path
+from matplotlib.textpath import text_to_path
+from matplotlib.transforms import Bbox
 
 from models import Token
+from viz import colours
+from viz.view import Look, runs_left
+
+# Left, top, right and bottom in the units of the axes; rows run down.
+Box = tuple[float, float, float, float]
 
 DIMMED = "#808895"
 FIRST_FONT = "DejaVu Sans"
@@ -34,6 +48,17 @@ _UNREADABLE_FONTS = ("color", "colour", "last resort", "lastresort", "adobe blan
 _TEX_FONTS = ("cmb10", "cmex10", "cmmi10", "cmr10", "cmss10", "cmsy10", "cmtt10")
 # Controls, joiners and spaces have no shape of their own; variation selectors (FE0E, FE0F) choose one.
 _SHAPELESS = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+# Emoji that are one picture of several characters: flags, skin tones, and what zero-width joiners join.
+_EMOJI, _AFTER = "[\u2190-\u2bff\U0001f000-\U0001faff]", "[\ufe0f\U0001f3fb-\U0001f3ff]"
+_SEQUENCE = re.compile(
+    f"[\U0001f1e6-\U0001f1ff]{{2}}|\U0001f3f4[\U000e0020-\U000e007f]+"
+    f"|{_EMOJI}{_AFTER}*(?:\u200d{_EMOJI}{_AFTER}*)+|{_EMOJI}\ufe0f?[\U0001f3fb-\U0001f3ff]"
+)
+BAR_GAP, BAR_WIDTH = 0.1, 0.13  # inches
+# Cells beyond the weights 0, 1/255, ... 1.
+_MASKED, _BAD = 256, 257
+# Above this, maps are images: as vectors, an SVG of 20,000 boxes has 2 MB (100 bytes each) and takes 0.3 seconds.
+MOST_BOXES = 20_000
 _lock = threading.Lock()
 log = logging.getLogger("headlight.viz")
 
@@ -42,7 +67,9 @@ log = logging.getLogger("headlight.viz")
 def drawing(families: list[str]) -> Iterator[None]:
     """Hold matplotlib's global settings: text stays text, fonts are embedded, nothing is read as TeX."""
     settings: Any = {
-        "font.family": families,
+        # Whoever opens an SVG and has none of these fonts still gets one without serifs.
+        "font.family": [*families, "sans-serif"],
+        "font.sans-serif": [FIRST_FONT],
         "text.parse_math": False,
         "text.usetex": False,
         "pdf.fonttype": 42,
@@ -58,7 +85,18 @@ def drawing(families: list[str]) -> Iterator[None]:
 
 
 def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the installed font families that together draw `texts`, and the characters that none of them has."""
+    """Return the installed font families that together draw `texts`, and what none of them can draw.
+
+    That is characters, and sequences of emoji that mean one picture (families, flags, skin tones) but come out as
+    several.
+    """
+    texts = list(texts)
+    families, missing = _families(texts)
+    return families, missing + _unjoined(texts, families, missing)
+
+
+def _families(texts: list[str]) -> tuple[list[str], list[str]]:
+    """Return the families that together draw most of `texts`, and the characters that none of them has."""
     needed = {character for text in texts for character in text}
     needed = {character for character in needed if unicodedata.category(character) not in _SHAPELESS}
     needed -= _characters(font_manager.findfont(FIRST_FONT)) | {"\ufe0e", "\ufe0f"}
@@ -71,6 +109,21 @@ def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
             families.append(family)
             needed -= covered
     return families, sorted(needed)
+
+
+def _unjoined(texts: list[str], families: list[str], missing: list[str]) -> list[str]:
+    """Return the emoji of several characters for which no font has one glyph; those with a missing one are named."""
+    sequences = sorted({found[0] for text in texts for found in _SEQUENCE.finditer(text)})
+    if not sequences:
+        return []
+    paths = dict(_installed())
+    font = font_manager.get_font([font_manager.findfont(FIRST_FONT), *(paths[family] for family in families[1:])])
+    return [
+        sequence
+        for sequence in sequences
+        if not set(sequence) & set(missing)
+        and len(font._layout(sequence.replace("\ufe0f", ""), LoadFlags.NO_HINTING)) > 1
+    ]
 
 
 @cache
@@ -112,13 +165,101 @@ def style_labels(axis: Axis, tokens: list[Token], *, size: float) -> None:
         text.set(fontsize=size, color=DIMMED if token.special else "black")
 
 
-def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str) -> None:
-    """Add the colour bar of weights from 0 to 1."""
+def add_title(figure: Figure, lines: Iterable[str], *, size: float) -> int:
+    """Set the title above everything and return how many lines it takes: those too wide for the figure are broken."""
+    room = 72 * figure.get_figwidth() - size
+    broken = [part for line in lines for part in _broken(line, room, FontProperties(size=size))]
+    # A line that begins with Hebrew or Arabic would run from right to left as a whole.
+    figure.suptitle("\n".join(f"\u200e{line}" if runs_left(line) else line for line in broken), fontsize=size)
+    return len(broken)
+
+
+def _broken(text: str, room: float, font: FontProperties) -> list[str]:
+    """Return a text as lines that are no wider than `room` points, broken between words."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0] <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str, *, margin: float = 0.0) -> None:
+    """Add the colour bar of weights from 0 to 1, as high as the axes but for a `margin`, a share of their height."""
+
+    def beside(_bar: object, _renderer: object) -> Bbox:
+        # Asked whenever it is drawn: axes with square cells find their size last.
+        picture = axes.get_position()
+        edge, left = margin * picture.height, picture.x1 + BAR_GAP / figure.get_figwidth()
+        right = left + BAR_WIDTH / figure.get_figwidth()
+        return Bbox([[left, picture.y0 + edge], [right, picture.y1 - edge]])
+
+    place = axes.inset_axes((1, 0, 0.1, 1))
+    place.set_axes_locator(beside)
     mappable = ScalarMappable(Normalize(0, 1), colour_map)
-    bar = figure.colorbar(mappable, ax=axes, fraction=0.035, pad=0.02, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    bar = figure.colorbar(mappable, cax=place, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
     bar.set_label(title, fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_linewidth(0.4)
     # More than 50 colours would become an image; hairlines close the seams between neighbours.
     assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face", linewidth=0.6)
+
+
+def draw_maps(
+    axes: Axes,
+    look: Look,
+    maps: Sequence[tuple[Float[np.ndarray, "row column"], Bool[np.ndarray, "row column"], Box]],
+) -> None:
+    """Draw maps (weights, who may attend, place) as vectors; as images, where they have more than `MOST_BOXES` boxes.
+
+    What is masked and what is no number has its own colour. All boxes of one colour are one path, which makes a file
+    half as large as a path each.
+    """
+    table = np.vstack(
+        [colours.table(look.palette, look.contrast) / 255, to_rgb(colours.MASKED), to_rgb(colours.NOT_A_NUMBER)]
+    )
+    numbered = [_colour_numbers(weights, mask) for weights, mask, _ in maps]
+    found = [_boxes(numbers, place) for numbers, (_, _, place) in zip(numbered, maps, strict=True)]
+    if sum(len(numbers) for numbers, _ in found) > MOST_BOXES:
+        for numbers, (_, _, (left, top, right, bottom)) in zip(numbered, maps, strict=True):
+            axes.imshow(
+                table[numbers], extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect()
+            )
+        return
+    numbers, boxes = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    shown, paths = np.unique(numbers), []  # the background, number 0, comes first
+    for number in shown:
+        left, top, right, bottom = boxes[numbers == number].T
+        corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+        codes = [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY]
+        paths.append(Path(np.array(corners).transpose(2, 0, 1).reshape(-1, 2), np.tile(codes, len(left))))
+    # Hairlines in the cells' own colours close the seams that viewers show between neighbours.
+    drawn = PathCollection(paths, facecolors=table[shown], edgecolors=table[shown], linewidths=0.1, zorder=1)
+    axes.add_collection(drawn, autolim=False)
+
+
+def _colour_numbers(
+    weights: Float[np.ndarray, "row column"], mask: Bool[np.ndarray, "row column"]
+) -> Int[np.ndarray, "row column"]:
+    numbers = np.round(np.clip(np.nan_to_num(weights), 0, 1) * 255).astype(int)
+    numbers[np.isnan(weights)] = _BAD
+    numbers[~mask] = _MASKED
+    return numbers
+
+
+def _boxes(
+    numbers: Int[np.ndarray, "row column"], place: Box
+) -> tuple[Int[np.ndarray, " box"], Float[np.ndarray, "box 4"]]:
+    """Return colour numbers and places: of the whole map in number 0, then of runs of equal cells of other numbers."""
+    left, top, right, bottom = place
+    high, wide = (bottom - top) / numbers.shape[0], (right - left) / numbers.shape[1]
+    edges = np.ones((numbers.shape[0], numbers.shape[1] + 1), dtype=np.bool_)
+    edges[:, 1:-1] = numbers[:, 1:] != numbers[:, :-1]
+    row, first = np.nonzero(edges[:, :-1])
+    last = np.nonzero(edges[:, 1:])[1] + 1
+    boxes = np.stack([left + first * wide, top + row * high, left + last * wide, top + (row + 1) * high], axis=-1)
+    drawn = numbers[row, first] != 0
+    return np.concatenate([[0], numbers[row, first][drawn]]), np.concatenate([[place], boxes[drawn]])

@@ -14,10 +14,13 @@ from analysis import kept_mass, visible_pairs
 from analysis.truth import scores_of
 from models import Attention, Token
 from models.errors import BadSelection
+from models.tokens import JOINER
 from viz.colours import CONTRASTS, PALETTES
 from viz.region import Region, block_maxima, parsed, region_of, whole, window
 
 LABEL_LENGTH = 24
+# An invisible character of the direction in which Hebrew and Arabic run.
+RIGHT_TO_LEFT = "\u200f"
 TOKEN = re.compile(r"(query|key):[0-9]{1,5}")
 THUMBNAIL = 48
 SMALLEST_THUMBNAIL = 8
@@ -86,13 +89,15 @@ class FlowView:
 
     `query` and `key` are positions in the whole text, the tokens those of the region. `kept` is the share that the
     pairs hold of all attention of the region's queries. `isolated` is the side ("query" or "key") and the position
-    of the token whose lines alone are drawn, if any.
+    of the token whose lines alone are drawn, if any, and `kept_alone` the share that they hold of the attention that
+    it gives to all keys, or gets from the region's queries.
     """
 
     query: np.ndarray
     key: np.ndarray
     weight: np.ndarray
     kept: float
+    kept_alone: float
     isolated: tuple[str, int] | None
     region: Region
     query_tokens: tuple[Token, ...]
@@ -110,11 +115,12 @@ class FlowView:
 class HeadMaps:
     """Block maxima of all heads, `[layer, head, row, column]`, filled layer by layer; NaN where there is none yet.
 
-    A cell is the maximum of `block` queries and keys; `n_heads` counts the heads of each layer, `n_done` the layers
-    that are filled.
+    A cell is the maximum of `block` queries and keys; `mask` is True where one of its pairs may attend. `n_heads`
+    counts the heads of each layer, `n_done` the layers that are filled.
     """
 
     values: Float[np.ndarray, "layer head row column"]
+    mask: Bool[np.ndarray, "layer head row column"]
     block: tuple[int, int]
     n_heads: tuple[int, ...]
     n_done: int = 0
@@ -126,12 +132,14 @@ class HeadMaps:
         high, wide = -(-att.n_query // size), -(-att.n_key // size)
         sides = (-(-att.n_query // high), -(-att.n_key // wide))
         values = np.full((att.n_layers, att.n_heads, *sides), np.nan, dtype=np.float32)
-        return cls(values, (high, wide), tuple(att.heads_in(layer) for layer in range(att.n_layers)))
+        mask = np.ones(values.shape, dtype=np.bool_)
+        return cls(values, mask, (high, wide), tuple(att.heads_in(layer) for layer in range(att.n_layers)))
 
     def fill(self, att: Attention, progress: Callable[[int, int], None] | None = None) -> HeadMaps:
         """Compute what is missing, a layer at a time; `progress(done, total)` may raise to stop."""
         for layer in range(self.n_done, att.n_layers):
             self.values[layer, : self.n_heads[layer]] = att.pooled_layer(layer, thumbnail(att))
+            self.mask[layer, : self.n_heads[layer]] = att.pooled_mask(layer, thumbnail(att))
             self.n_done = layer + 1
             if progress:
                 progress(self.n_done, att.n_layers)
@@ -146,18 +154,20 @@ class HeadMaps:
         """Return the same maps at a third of the resolution: what is sent while the rest is computed."""
         rows, columns = (np.arange(0, n, 3) for n in self.values.shape[2:])
         values = np.maximum.reduceat(np.maximum.reduceat(self.values, rows, axis=2), columns, axis=3)
-        return HeadMaps(values, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
+        mask = np.logical_or.reduceat(np.logical_or.reduceat(self.mask, rows, axis=2), columns, axis=3)
+        return HeadMaps(values, mask, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
 
 
 @dataclass(frozen=True)
 class GridView:
     """All heads as maps of block maxima, `block` queries and keys to a cell; `selected` is (layer, head) or None.
 
-    Of the layers only the first `n_done` are known. `scores` are the heads' truth scores on this text, if a task says
-    what is right.
+    `mask` is True where a cell has a pair that may attend. Of the layers only the first `n_done` are known. `scores`
+    are the heads' truth scores on this text, if a task says what is right.
     """
 
     maps: Float[np.ndarray, "layer head row column"]
+    mask: Bool[np.ndarray, "layer head row column"]
     n_heads: tuple[int, ...]
     n_done: int
     n_query: int
@@ -206,8 +216,15 @@ def flow_view(att: Attention, layer: int, head: int, look: Look) -> FlowView:
     total = float(rows.sum(dtype=np.float64))
     kept = kept_mass(weights, look.threshold) * float(weights.sum(dtype=np.float64)) / total if total else np.nan
     query, key = query + region.queries.start, key + region.keys.start
+    alone = np.nan
+    if isolated:
+        side, position = isolated
+        every = rows[position - region.queries.start] if side == "query" else rows[:, position]
+        of_all = float(every.sum(dtype=np.float64))
+        shown = weight[(query if side == "query" else key) == position]
+        alone = float(shown.sum(dtype=np.float64)) / of_all if of_all else np.nan
     title, notes = head_title(att, layer, head), _notes(att, region)
-    return FlowView(query, key, weight, kept, isolated, region, *tokens_in(att, region), title, notes)
+    return FlowView(query, key, weight, kept, alone, isolated, region, *tokens_in(att, region), title, notes)
 
 
 def flow_region(att: Attention, look: Look) -> Region:
@@ -288,7 +305,9 @@ def grid_view(
         maps = HeadMaps.empty(att).fill(att)
     title = f"All heads, {att.kind} attention"
     scores = scores_of(att) if truth else None
-    return GridView(maps.values, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores)
+    return GridView(
+        maps.values, maps.mask, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores
+    )
 
 
 def thumbnail(att: Attention) -> int:
@@ -305,10 +324,27 @@ def head_title(att: Attention, layer: int, head: int) -> str:
 def label(token: Token) -> str:
     """Return a token's display form, cut where it would leave no room for the picture.
 
-    Characters that no file format can hold (controls, noncharacters, lone surrogates) become ⟨U+FFFF⟩.
+    Characters that no file format can hold (controls, noncharacters, lone surrogates) become ⟨U+FFFF⟩. The joiner of
+    a piece that runs from right to left stands on the side where its word goes on, right of `·ל`, in every renderer.
     """
     shown = _UNWRITABLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", token.display.strip() or token.display)
-    return shown if len(shown) <= LABEL_LENGTH else shown[: LABEL_LENGTH - 1] + "…"
+    shown = shown if len(shown) <= LABEL_LENGTH else shown[: LABEL_LENGTH - 1] + "…"
+    if not runs_left(shown):
+        return shown
+    # Renderers whose lines run to the right (SVG, HTML, canvas) would put a joiner at an end by that.
+    before, after = (RIGHT_TO_LEFT if end == JOINER else "" for end in (shown[0], shown[-1]))
+    return before + shown + after
+
+
+def place_of(position: int, block: int) -> str:
+    """Return what follows a token's label where a cell is a block: its place, so that it stands for itself alone."""
+    return "" if block == 1 else f" ({position})"
+
+
+def runs_left(text: str) -> bool:
+    """Return whether the first letter of a text belongs to a script that runs from right to left."""
+    strong = (unicodedata.bidirectional(character) for character in text)
+    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
 
 
 def label_positions(n_tokens: int, most: int = MOST_LABELS) -> range:

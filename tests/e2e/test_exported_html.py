@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page
 import models
 import viz
 from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
+from viz.colours import MASKED, table
 from viz.export import FIGURES
 
 pytestmark = pytest.mark.e2e
@@ -110,6 +111,31 @@ def test_a_grid_draws_every_head_and_names_it(cat: models.Attention, open_file: 
     page.locator(".grid-canvas").focus()
     page.keyboard.press("ArrowUp")
     assert page.locator(".grid-name").inner_text() == "Layer 4, head 11 is selected"
+
+
+def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Export], Opened]) -> None:
+    att = attention(random_weights(2, 3, 7, 7), causal=True)
+    page = open_file(viz.export(att, "grid", "html", layer=0, head=0, look=viz.Look(contrast="root"))).page
+    page.wait_for_function("document.querySelector('.grid')?.dataset.drawn === '0,0'")
+    script = """canvas => {
+        const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height), found = {};
+        for (let place = 0; place < pixels.data.length; place += 4) {
+            const colour = [...pixels.data.slice(place, place + 3)].join(" ");
+            (found[colour] ??= []).push(Math.floor(place / 4 / canvas.width));
+        }
+        for (const colour in found) found[colour] = [found[colour].length, found[colour].at(-1)];
+        return found;
+    }"""
+    found = page.eval_on_selector(".grid-canvas", script)
+    _, pitch = map(float, page.locator(".grid").get_attribute("data-pitch").split())
+    last_map = 20 + 2 * pitch
+    grey, lowest = found[" ".join(str(int(MASKED[place : place + 2], 16)) for place in (1, 3, 5))]
+    # 21 of 49 cells of 6 maps, and no grey in the scale.
+    assert grey == pytest.approx(6 * 21 / 49 * (pitch - 5) ** 2, rel=0.05)
+    assert lowest < last_map
+    # The scale below the maps goes to the darkest of the palette.
+    assert found[" ".join(map(str, table("blues")[255]))][1] > last_map + 5
+    assert page.locator(".grid-name").inner_text() == "Layer 0, head 0 is selected; grey: masked"
 
 
 @pytest.mark.parametrize("figure", FIGURES)

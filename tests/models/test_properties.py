@@ -5,7 +5,7 @@ The brute force is NumPy in float64 and knows nothing of strips, bands or spans 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -217,6 +217,18 @@ def test_pooled_maps_equal_the_maxima_of_blocks(case, data):
             np.testing.assert_allclose(found.pooled_layer(layer, size), expected, rtol=0, atol=tolerance)
             for head in range(found.heads_in(layer)):
                 np.testing.assert_allclose(found.pooled(layer, head, size), expected[head], rtol=0, atol=tolerance)
+
+
+@given(cases() | cases(masks=("window", "packed")), st.data())
+def test_a_block_is_masked_if_all_its_pairs_are(case, data):
+    found = attention(case.replay, replace(case.held, causal=True))
+    size = data.draw(st.integers(1, 29), label="size")
+    expected = np.stack([block_maxima(allowed.astype(np.float32), size) > 0 for allowed in case.allowed])
+    with patch("models.replay.MASK_CELLS", data.draw(st.sampled_from([1, 50, 2**26]), label="cells")):
+        np.testing.assert_array_equal(found.pooled_mask(0, size), expected)
+    # The weights that a model gave hide nothing but what is causal.
+    causal = block_maxima(np.tril(np.ones(case.weights.shape[1:])), size) > 0
+    np.testing.assert_array_equal(found.pooled_mask(1, size), [causal] * found.n_heads)
 
 
 @given(cases() | cases(masks=("window", "packed")), st.data())

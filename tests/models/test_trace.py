@@ -50,6 +50,7 @@ def handed_out(cross: Attention) -> dict[str, np.ndarray]:
         "mask": cross.mask(0, 1),
         "pooled": cross.pooled(2, 1, size=64),
         "pooled layer": cross.pooled_layer(2, size=3),
+        "pooled mask": cross.pooled_mask(2, size=3),
     }
 
 
@@ -57,7 +58,7 @@ def test_arrays_are_read_only(cross):
     for name, array in handed_out(cross).items():
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
-        assert array.dtype == (bool if name == "mask" else np.float32)
+        assert array.dtype == (bool if "mask" in name else np.float32)
 
 
 def test_what_was_handed_out_reaches_no_held_tensor(cross):
@@ -193,6 +194,7 @@ def test_pooling_more_rows_than_a_strip_holds(monkeypatch):
         (lambda a: a.weights(-1, 0), "There is no layer -1: this cross attention has layers 0 to 2."),
         (lambda a: a.layer(3), "There is no layer 3: this cross attention has layers 0 to 2."),
         (lambda a: a.heads_in(9), "There is no layer 9: this cross attention has layers 0 to 2."),
+        (lambda a: a.pooled_mask(5), "There is no layer 5: this cross attention has layers 0 to 2."),
         (lambda a: a.pooled_layer(5), "There is no layer 5: this cross attention has layers 0 to 2."),
         (lambda a: a.weights(0, 3), "There is no head 3: layer 0 has heads 0 to 2."),
         (lambda a: a.weights(2, 2), "There is no head 2: layer 2 has heads 0 to 1."),

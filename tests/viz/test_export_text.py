@@ -113,6 +113,52 @@ def test_a_character_that_no_font_has_is_named(character: str) -> None:
     assert viz.export(att, "heatmap", "html", layer=0, head=0).notice is None
 
 
+@pytest.mark.parametrize("emoji", ["👨‍👩‍👧‍👦", "🇩🇪", "👍🏽", "🏴\U000e0067\U000e0062\U000e007f", "❤️‍🔥"])
+def test_emoji_that_no_font_joins_are_named(emoji: str) -> None:
+    # The fonts of a usual machine have the pieces; those that join them are in colour, which matplotlib cannot draw.
+    missing = fonts_for(["a", f"b{emoji}c"])[1]
+    if set(missing) & set(emoji):
+        assert emoji not in missing  # its pieces are named
+    else:
+        assert missing == [emoji]
+        notice = glyph_notice(attention(np.eye(2), tokens(emoji, "b")))
+        codes = " ".join(f"U+{ord(character):04X}" for character in emoji)
+        assert notice.startswith(f"No installed font joins {emoji} ({codes}) into one picture, so it shows as several")
+
+
+def test_what_is_one_picture_or_none_is_not_named() -> None:
+    # A heart with its selector, a keycap's digit, Persian with its joiner, half of a flag, accents.
+    assert fonts_for(["😀", "❤️", "می‌خواهم", "e\u0301", "🇩", "a-b", "0️"])[1] == []
+
+
+def test_boxes_and_pieces_have_a_sentence_each() -> None:
+    notice = glyph_notice(attention(np.eye(2), tokens("\U00013000", "👍🏽")))
+    assert notice.startswith("No installed font can draw \U00013000 (U+13000), so they show as boxes")
+    assert "No installed font joins 👍🏽 (U+1F44D U+1F3FD) into one picture" in notice
+
+
+def test_pdf_text_has_each_emoji_once() -> None:
+    texts = ("👨‍👩‍👧‍👦", "🇩🇪", "👍🏽", "👍🏽👍🏽", "❤️")
+    made = viz.export(attention(np.eye(5), tokens(*texts)), "flow", "pdf", layer=0, head=0)
+    lines = [line.strip() for line in PdfReader(io.BytesIO(made.data)).pages[0].extract_text().splitlines()]
+    for text in texts:
+        assert lines.count(text) == 2, text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("·ל", "\u200f·ל"), ("ל·", "ל·\u200f"), ("·طة", "\u200f·طة"), ("·ing", "·ing"), ("חתול", "חתול"), ("·1", "·1")],
+)
+def test_the_joiner_of_a_piece_stands_on_the_side_where_its_word_goes_on(text: str, shown: str) -> None:
+    assert label(tokens(text)[0]) == shown
+    made = {
+        name: viz.export(attention(np.eye(2), tokens(text, "b")), "flow", name, layer=0, head=0) for name in PICTURES
+    }
+    assert svg_texts(made["svg"].data).count(shown) == 2
+    # A search in the PDF finds the token without the mark.
+    assert "\u200f" not in PdfReader(io.BytesIO(made["pdf"].data)).pages[0].extract_text()
+
+
 def test_a_long_list_of_missing_characters_is_cut() -> None:
     texts = [chr(0x13000 + number) for number in range(17)]
     notice = glyph_notice(attention(np.eye(17), tokens(*texts)))

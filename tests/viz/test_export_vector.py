@@ -16,7 +16,7 @@ import viz
 from tests.analysis.hand_made import attention, random_weights, tokens
 from tests.viz.conftest import HEAD, LAYER
 from viz import Export, Look
-from viz.colours import MASKED, NOT_A_NUMBER
+from viz.colours import MASKED, NOT_A_NUMBER, table
 from viz.export import FIGURES
 
 pytestmark = pytest.mark.slow
@@ -49,6 +49,13 @@ def test_svg_text_stays_text_and_every_token_is_there_on_both_sides(
 
 
 @pytest.mark.parametrize("figure", FIGURES)
+def test_svg_text_has_a_fallback_that_every_reader_has(exported: Callable[[str, str], Export], figure: str) -> None:
+    families = re.findall(r"font(?:-family)?: ([^;\"]*'DejaVu Sans'[^;\"]*)", exported(figure, "svg").data.decode())
+    assert families
+    assert all(family.endswith(", sans-serif") for family in families)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
 def test_svg_metadata_hold_the_origin_and_no_date(exported: Callable[[str, str], Export], figure: str) -> None:
     made = exported(figure, "svg")
     (description,) = ElementTree.fromstring(made.data).iter(f"{DUBLIN_CORE}description")
@@ -66,8 +73,8 @@ def test_svg_runs_nothing_and_asks_nobody(exported: Callable[[str, str], Export]
                 assert value.startswith(("#", "data:image/png;base64,"))
 
 
-@pytest.mark.parametrize("figure", ["heatmap", "flow"])
-def test_one_head_is_drawn_with_vectors_only(exported: Callable[[str, str], Export], figure: str) -> None:
+@pytest.mark.parametrize("figure", FIGURES)
+def test_pictures_are_drawn_with_vectors_only(exported: Callable[[str, str], Export], figure: str) -> None:
     assert not list(ElementTree.fromstring(exported(figure, "svg").data).iter(f"{SVG}image"))
     (page,) = PdfReader(io.BytesIO(exported(figure, "pdf").data)).pages
     assert len(page.images) == 0
@@ -112,26 +119,47 @@ def test_pdf_text_can_be_searched(cat: models.Attention, exported: Callable[[str
     assert all(token.text in text for token in cat.key_tokens)
 
 
-def fills(data: bytes) -> list[str]:
-    return re.findall(r"fill: (#[0-9a-f]{6})", data.decode())
+def boxes(data: bytes) -> dict[str, int]:
+    """How many boxes are filled with each colour; those of one colour are one path."""
+    found: dict[str, int] = {}
+    for path in ElementTree.fromstring(data).iter(f"{SVG}path"):
+        fill = re.search(r"fill: (#[0-9a-f]{6})", path.get("style", ""))
+        if fill:
+            found[fill[1]] = found.get(fill[1], 0) + path.get("d", "").count("M")
+    return found
 
 
-def test_cells_are_drawn_in_the_colours_of_their_weights() -> None:
+@pytest.mark.parametrize("figure", ["heatmap", "grid"])
+def test_cells_are_drawn_in_the_colours_of_their_weights(figure: str) -> None:
     weights = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    made = viz.export(attention(weights), "heatmap", "svg", layer=0, head=0)
+    found = boxes(viz.export(attention(weights), figure, "svg", layer=0, head=0).data)
     # Two cells of weight 1 and the end of the bar; cells of weight 0 have the background's colour and need no shape.
-    assert fills(made.data).count("#08306b") == 3
-    assert NOT_A_NUMBER not in fills(made.data)
+    assert found["#08306b"] == 3
+    assert NOT_A_NUMBER not in found
 
 
-def test_masked_and_bad_cells_differ_on_paper_too() -> None:
+@pytest.mark.parametrize("figure", ["heatmap", "grid"])
+def test_masked_and_bad_cells_differ_on_paper_too(figure: str) -> None:
     weights = random_weights(5, 5)
     weights[3, 1] = np.nan
-    made = viz.export(attention(weights, causal=True), "heatmap", "svg", layer=0, head=0)
-    assert fills(made.data).count(NOT_A_NUMBER) == 1
-    assert fills(made.data).count(MASKED) == 10
-    assert any("grey: masked, pink: not a number" in text for text in svg_texts(made.data))
+    made = viz.export(attention(weights, causal=True), figure, "svg", layer=0, head=0)
+    assert boxes(made.data)[NOT_A_NUMBER] == 1
+    assert boxes(made.data)[MASKED] == 4  # a run a query, whose last sees all
+    assert "grey: masked, pink: not a number" in " ".join(svg_texts(made.data))
     assert NOT_A_NUMBER in viz.export(attention(weights), "flow", "svg", layer=0, head=0).data.decode()
+
+
+def test_maps_of_very_many_cells_are_images_of_the_same_colours() -> None:
+    weights = np.random.default_rng(0).uniform(0.1, 1, (3, 5, 43, 41)).astype(np.float32)
+    weights[0, 0, 0, 0] = np.nan
+    reader = PdfReader(io.BytesIO(viz.export(attention(weights), "grid", "pdf").data))
+    pictures = [np.asarray(image.image.convert("RGB")) for image in reader.pages[0].images]
+    assert [picture.shape for picture in pictures] == [(43, 41, 3)] * 15
+    pink = [(picture == np.frombuffer(bytes.fromhex(NOT_A_NUMBER[1:]), np.uint8)).all(-1) for picture in pictures]
+    (bad,) = [number for number, found in enumerate(pink) if found.any()]
+    # A PDF counts an image's rows from below where the axis runs down.
+    np.testing.assert_array_equal(np.argwhere(pink[bad]), [[42, 0]])
+    np.testing.assert_array_equal(pictures[bad][42 - 7, 11], table("blues")[round(float(weights[0, 0, 7, 11]) * 255)])
 
 
 def test_a_flow_has_one_curve_a_pair_above_the_threshold() -> None:

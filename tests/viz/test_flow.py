@@ -13,6 +13,8 @@ from analysis import kept_mass
 from tests.analysis.hand_made import HOSTILE, N_KEY, N_QUERY, attention, random_weights, tokens
 from viz import Look
 from viz.colours import NOT_A_NUMBER, opacity
+from viz.flow import describe
+from viz.view import flow_view
 
 WEIGHTS = random_weights(N_QUERY, N_KEY)
 
@@ -46,6 +48,36 @@ def test_the_title_says_how_much_attention_the_threshold_keeps() -> None:
     share = WEIGHTS[WEIGHTS >= 0.3].sum() / WEIGHTS.sum()
     assert f"lines from 0.30 up hold {share:.0%} of the attention" in title
     assert 0.1 < kept_mass(WEIGHTS, 0.3) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(0.3, "0.30"), (0.012, "0.012"), (0.05, "0.05"), (0, "0.00"), (1, "1.00"), (0.1 + 0.2, "0.30")]
+)
+def test_the_threshold_is_said_with_all_its_digits(given: float, said: str) -> None:
+    view, look = flow_view(attention(WEIGHTS), 0, 0, Look(threshold=given)), Look(threshold=given)
+    assert describe(view, look).startswith(f"lines from {said} up")
+
+
+def test_little_is_not_nothing_and_nearly_all_is_not_all() -> None:
+    weights = np.array([[0.998, 0.002]])
+    look = Look(threshold=0.01)
+    assert describe(flow_view(attention(weights), 0, 0, look), look).endswith("hold more than 99% of the attention")
+    look = Look(threshold=0)
+    assert describe(flow_view(attention(weights), 0, 0, look), look).endswith("hold 100% of the attention")
+    many = np.full((3, 97), 1 / 97)
+    many[0, 0] = 0.013
+    look = Look(threshold=0.012)
+    assert (
+        describe(flow_view(attention(many), 0, 0, look), look)
+        == "lines from 0.012 up hold less than 1% of the attention"
+    )
+    look = Look(threshold=1)
+    assert describe(flow_view(attention(many), 0, 0, look), look) == "lines from 1.00 up hold 0% of the attention"
+
+
+def test_a_contrast_that_changes_the_opacity_is_named() -> None:
+    look = Look(contrast="root")
+    assert describe(flow_view(attention(WEIGHTS), 0, 0, look), look).endswith(", opacity by square root")
 
 
 def test_lines_grow_wider_and_more_opaque_with_the_weight() -> None:

@@ -9,9 +9,9 @@ from models import Attention
 from models.replay import Held
 from tests.analysis.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
 from viz import Look
-from viz.colours import NOT_A_NUMBER
+from viz.colours import MASKED, NOT_A_NUMBER
 from viz.grid import SELECTED, describe
-from viz.view import THUMBNAIL, grid_view
+from viz.view import THUMBNAIL, HeadMaps, grid_view
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 
@@ -86,6 +86,32 @@ def test_what_is_no_number_shows_in_its_own_colour() -> None:
     np.testing.assert_array_equal(np.argwhere(bad.z == 1), [[2, 3]])
     assert {colour for _, colour in bad.colorscale} == {NOT_A_NUMBER}
     assert "pink: not a number" in figure.layout.title.text
+
+
+def test_what_is_masked_is_grey_and_said_once() -> None:
+    weights = random_weights(2, 3, 7, 7)
+    weights[1, 0, 2, 5] = np.nan  # what nobody looks at cannot be bad
+    figure = viz.grid(attention(weights, causal=True))
+    seen = np.tril(np.ones((7, 7), dtype=bool))
+    assert len(figure.data) == len(figure.layout.shapes) == 6
+    for trace, shape in zip(figure.data, figure.layout.shapes, strict=True):
+        np.testing.assert_array_equal(np.isnan(trace.z), ~seen)
+        assert (shape.fillcolor, shape.layer) == (MASKED, "below")
+        assert (shape.x0, shape.y0) == pytest.approx((trace.x0 - trace.dx / 2, trace.y0 - trace.dy / 2))
+        assert (shape.x1, shape.y1) == pytest.approx((trace.x0 + 6.5 * trace.dx, trace.y0 + 6.5 * trace.dy))
+    assert figure.layout.title.text == "All heads, encoder attention (grey: masked)"
+
+
+@pytest.mark.parametrize("n", [101, 211])
+def test_a_block_is_masked_only_if_all_its_pairs_are(n: int) -> None:
+    weights = random_weights(1, 1, n, n)
+    maps, seen = HeadMaps.empty(attention(weights)), np.tril(np.ones((n, n)))
+    maps.fill(attention(weights, causal=True))
+    np.testing.assert_array_equal(maps.mask[0, 0], block_maxima(seen, THUMBNAIL) > 0)
+    coarse = maps.coarse()
+    block = 3 * maps.block[0]
+    expected = [[seen[r : r + block, c : c + block].any() for c in range(0, n, block)] for r in range(0, n, block)]
+    np.testing.assert_array_equal(coarse.mask[0, 0], expected)
 
 
 def test_axes_name_layers_down_and_heads_across() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import viz
 from models.errors import BadSelection
-from viz.flow import pack_flow
+from viz.flow import describe, draw_flow, pack_flow
 from viz.view import flow_view, isolate
 
 LOOK = viz.Look(threshold=0.05, token="query:8")
@@ -35,14 +35,45 @@ def test_every_renderer_draws_them_alone(att):
     figure = viz.flow(att, 5, 11, look=LOOK)
     curves = sum(np.isnan(np.array(trace.x, dtype=float)).sum() for trace in figure.data if trace.mode == "lines")
     assert curves == expected
-    assert "only it (query 8)" in figure.layout.title.text
+    said = "it (8) attends to cat 0.712, mat 0.099, [CLS] 0.086; lines from 0.05 up hold 90% of its attention"
+    assert figure.layout.title.text == f"Layer 5, head 11, encoder attention<br>{said}"
     svg = viz.export(att, "flow", "svg", layer=5, head=11, look=LOOK)
     root = ElementTree.fromstring(svg.data)
-    titles = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert any("only it (query 8), lines from 0.05 up" in text for text in titles)
+    texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert said in " ".join(texts)
     every = viz.export(att, "flow", "svg", layer=5, head=11, look=viz.Look(threshold=0.05))
     assert every.data.count(b"<path") - svg.data.count(b"<path") > 10
     assert svg.origin["transformations"]["token"] == "query:8"
+
+
+def test_a_key_says_who_attends_to_it(att):
+    look = viz.Look(threshold=0.3, token="key:2")
+    said = describe(flow_view(att, 5, 11, look), look)
+    column = att.weights(5, 11)[:, 2]
+    share = column[column >= 0.3].sum() / column.sum()
+    assert said.startswith("cat (2) is attended to by cat 0.918, the 0.803, sat 0.774")
+    assert said.endswith(
+        f"and {(column >= 0.3).sum() - 6} more; lines from 0.30 up hold {share:.0%} of the attention to it"
+    )
+    nothing = viz.Look(threshold=0.9, token="query:8")
+    said = describe(flow_view(att, 5, 11, nothing), nothing)
+    assert said == "it (8) attends to nothing shown; lines from 0.90 up hold 0% of its attention"
+
+
+def test_paper_fades_and_marks_the_tokens_as_the_page_does(att):
+    axes = draw_flow(att, 5, 11, LOOK).axes[0]
+    shown = [text for text in axes.texts if text.get_text() not in ("query", "key")]
+    alphas = np.array([text.get_alpha() for text in shown]).reshape(2, 13)
+    weights = att.weights(5, 11)[8]
+    np.testing.assert_array_equal(alphas[0], np.where(np.arange(13) == 8, 1, 0.35))
+    np.testing.assert_array_equal(alphas[1], np.where(weights >= 0.05, 1, 0.35))
+    marked = {(patch.get_x() > 0.5, round(patch.get_y() + 0.45)): patch.get_alpha() for patch in axes.patches}
+    reached = np.flatnonzero(weights >= 0.05)
+    expected = {(True, int(key)): pytest.approx(0.08 + 0.5 * weights[key]) for key in reached}
+    assert marked == {(False, 8): 0.22, **expected}
+    every = draw_flow(att, 5, 11, viz.Look()).axes[0]
+    assert {text.get_alpha() for text in every.texts} <= {None, 1.0}
+    assert not every.patches
 
 
 def test_the_browser_picture_opens_locked_and_keeps_the_other_lines(att):

@@ -18,7 +18,7 @@ from tests.analysis.hand_made import (
     tokens,
 )
 from viz import Look
-from viz.colours import NOT_A_NUMBER, table
+from viz.colours import MASKED, NOT_A_NUMBER, table
 from viz.flow import pack_flow
 from viz.grid import pack_grid
 from viz.packing import pack
@@ -94,9 +94,15 @@ def test_grid_data_are_all_maps_and_the_colours() -> None:
     assert header["heads"] == [N_HEADS] * N_LAYERS
     assert header["selected"] == [1, 2]
     maps = arrays["maps"].reshape(header["shape"])
-    # Half of a 255th is what eight bits can lose.
-    np.testing.assert_allclose(maps / 255, WEIGHTS, rtol=0, atol=0.5 / 255 + 1e-7)
-    np.testing.assert_array_equal(arrays["colours"].reshape(256, 3), table("viridis"))
+    # Half of a 254th is what eight bits can lose where one of them is kept for what is masked.
+    np.testing.assert_allclose(maps / 254, WEIGHTS, rtol=0, atol=0.5 / 254 + 1e-7)
+    found = arrays["colours"].reshape(256, 3)
+    np.testing.assert_array_equal(found[:255], table("viridis", n_colours=255))
+    np.testing.assert_array_equal(found[[0, 254]], table("viridis")[[0, 255]])
+    assert bytes(found[255]).hex() == MASKED.lstrip("#")
+    assert header["note"] == ""
+    assert header["scale"] == "weight"
+    assert unpack(pack_grid(attention(WEIGHTS), Look(contrast="root")))[0]["scale"] == "weight (colour by square root)"
     assert not arrays["broken"].any()
     assert unpack(pack_grid(attention(WEIGHTS), Look()))[0]["selected"] is None
 
@@ -108,10 +114,14 @@ def test_grid_data_mark_the_heads_with_a_bad_value() -> None:
     np.testing.assert_array_equal(arrays["broken"], [0, 0, 0, 1, 0, 0])
 
 
-def test_a_causal_mask_leaves_zeros_in_the_maps() -> None:
-    header, arrays = unpack(pack_grid(causal_attention(7), Look()))
+def test_a_causal_mask_has_a_colour_of_its_own_in_the_maps() -> None:
+    att = causal_attention(7)
+    header, arrays = unpack(pack_grid(att, Look()))
     maps = arrays["maps"].reshape(header["shape"])
-    assert not np.triu(maps[0, 0], 1).any()
+    above = np.triu(np.ones((7, 7), dtype=bool), 1)
+    assert (maps[0, 0][above] == 255).all()
+    np.testing.assert_allclose(maps[0, 0][~above] / 254, att.weights(0, 0)[~above], rtol=0, atol=0.5 / 254 + 1e-7)
+    assert header["note"] == "grey: masked"
 
 
 def test_colours_of_0_and_1_are_the_palettes_ends_with_any_contrast() -> None:

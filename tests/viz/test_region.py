@@ -17,6 +17,7 @@ from tests.viz.test_packing import unpack
 from viz import CannotExport, Look
 from viz.flow import pack_flow
 from viz.grid import pack_grid
+from viz.heatmap import draw_heatmap
 from viz.region import READABLE, Region, block_maxima, clamped, parsed
 from viz.tables import MOST_ROWS, too_many_rows
 from viz.view import MOST_CELLS, flow_view, head_view, thumbnail
@@ -103,7 +104,12 @@ def test_a_long_heatmap_says_its_blocks_and_names_the_tokens_of_a_cell() -> None
     assert layout.yaxis.ticktext[-1] == "q400 … q400 (400 to 400)"
     assert layout.xaxis.ticktext[0] == "k0 … k2 (0 to 2)"
     assert list(layout.yaxis.range) == [LONG - 0.5, -0.5]
-    assert [f"q{place}" for place in layout.yaxis2.tickvals] == list(layout.yaxis2.ticktext)
+    # A cell is a block, for which no token stands: labels say whose place they mark.
+    assert [f"q{place} ({place})" for place in layout.yaxis2.tickvals] == list(layout.yaxis2.ticktext)
+    axes = draw_heatmap(ATT, 0, 0, Look()).axes[0]
+    for on_paper, on_page, block in ((axes.yaxis, layout.yaxis2, 4), (axes.xaxis, layout.xaxis2, 3)):
+        assert [text.get_text() for text in on_paper.get_ticklabels()] == list(on_page.ticktext)
+        np.testing.assert_allclose(block * (on_paper.get_ticklocs() + 0.5) - 0.5, on_page.tickvals, atol=1e-9)
 
 
 def test_a_region_opens_exactly() -> None:

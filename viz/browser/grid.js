@@ -1,6 +1,6 @@
 // All heads as thumbnails on one canvas. Hover names a head; a click or the arrow keys select it and tell the page.
 
-const MARGIN_LEFT = 30, MARGIN_TOP = 20, LARGEST = 104, SCORE = 15;
+const MARGIN_LEFT = 30, MARGIN_TOP = 20, LARGEST = 104, SCORE = 15, SCALE = 26, STRONGEST = 254;
 // After so many milliseconds without an answer the page has lost what was chosen: the outline returns to what it shows.
 const PATIENCE = 6000;
 
@@ -101,7 +101,10 @@ class Grid {
     const below = this.header.scores ? SCORE : 0;
     this.pitchY = Math.max(14, this.pitch * this.header.aspect) + below;
     const gap = this.pitch > 40 ? 5 : 3;
-    const context = fit(this.canvas, MARGIN_LEFT + this.pitch * heads, MARGIN_TOP + this.pitchY * layers);
+    const bottom = MARGIN_TOP + this.pitchY * layers;
+    // The scale has its place also where heads are few.
+    const wide = Math.min(width, Math.max(MARGIN_LEFT + this.pitch * heads, 320));
+    const context = fit(this.canvas, wide, bottom + SCALE);
     const theme = themeOf(this.root);
     context.clearRect(0, 0, width, this.canvas.height);
     context.font = `12px ${theme.font}`;
@@ -132,6 +135,7 @@ class Grid {
       const x = MARGIN_LEFT + (head + 0.5) * this.pitch;
       this.label(context, theme, String(head), x, MARGIN_TOP / 2, "center", this.selected?.[1] === head);
     }
+    this.scale(context, theme, bottom);
     this.root.dataset.drawn = this.root.dataset.selected;
     this.root.dataset.done = this.header.done;
     this.root.dataset.scores = (this.header.scores ?? []).join(" ");
@@ -153,6 +157,20 @@ class Grid {
       context.fillText(`${Math.round(100 * score)}%`, x + width, top + 6);
       context.font = `12px ${theme.font}`;
     }
+  }
+
+  /** Draw what the colours mean: those of the weights 0 to 1 between these two numbers, and the name of the contrast. */
+  scale(context, theme, top) {
+    const left = MARGIN_LEFT + 12, long = 90, middle = top + SCALE / 2 + 2, { colours } = this.arrays;
+    for (let x = 0; x < long; x++) {
+      const colour = 3 * Math.round((x / (long - 1)) * STRONGEST);
+      context.fillStyle = `rgb(${colours[colour]}, ${colours[colour + 1]}, ${colours[colour + 2]})`;
+      context.fillRect(left + x, middle - 5, 1, 10);
+    }
+    this.frame(context, [left, middle - 5, long, 10], theme.faded, 0.5);
+    context.font = `12px ${theme.font}`;
+    this.label(context, theme, "0", left - 5, middle, "right");
+    this.label(context, theme, `1  ${this.header.scale}`, left + long + 5, middle, "left");
   }
 
   label(context, theme, text, x, y, align, strong) {
