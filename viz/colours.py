@@ -22,10 +22,16 @@ _SOURCES: dict[str, Colormap] = {
 }
 PALETTES = tuple(_SOURCES)
 CONTRASTS = {"linear": 1.0, "root": 0.5}
-MASKED = "#b9bec6"
+# What is masked, by name and colour: beside every weight's colour in its palette.
+_MASKED = {"night": ("grey", "#474d57"), "greys": ("sand", "#dcc08e")}
 NOT_A_NUMBER = "#e7298a"
 # Where the right answer stands: beside blue for every kind of colour blindness.
 TRUTH = "#f28e2b"
+
+
+def masked(palette: str) -> tuple[str, str]:
+    """Return what the colour of masked pairs is called, and the colour."""
+    return _MASKED.get(palette, ("grey", "#b9bec6"))
 
 
 def table(palette: str, contrast: str = "linear", n_colours: int = 256) -> UInt8[np.ndarray, "colour 3"]:

@@ -56,7 +56,9 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
                 # Cells that are left out show what lies below.
                 left, top, right, bottom = _place(position, number, below)
                 corners = {"x0": left, "x1": right, "y0": top, "y1": bottom}
-                figure.add_shape(type="rect", fillcolor=colours.MASKED, line={"width": 0}, layer="below", **corners)
+                figure.add_shape(
+                    type="rect", fillcolor=colours.masked(look.palette)[1], line={"width": 0}, layer="below", **corners
+                )
             if (np.isnan(weights) & ~masked).any():
                 pink = [(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)]
                 bad = np.where(np.isnan(weights) & ~masked, 1.0, np.nan)
@@ -82,7 +84,7 @@ def grid(att: Attention, layer: int | None = None, head: int | None = None, *, l
     bar = {"title": {"text": bar_title(look), "side": "right"}, "thickness": 12}
     scale = colours.plotly_scale(look.palette, look.contrast)
     figure.update_layout(
-        title={"text": describe(view), "font": {"size": 15}},
+        title={"text": describe(view, look), "font": {"size": 15}},
         coloraxis={"cmin": 0, "cmax": 1, "colorscale": scale, "colorbar": bar},
         xaxis={**heads_axis, "range": [-0.55, n_heads - 0.45]},
         yaxis={**layers_axis, "range": [n_layers - 0.45, -0.55]},
@@ -100,13 +102,13 @@ def _place(head: int, layer: int, below: float) -> tuple[float, float, float, fl
     return head - inner, layer - inner, head + inner, layer + inner - below
 
 
-def describe(view: GridView) -> str:
+def describe(view: GridView, look: Look) -> str:
     """Return the title with its legend."""
-    note = legend(view)
+    note = legend(view, look)
     return f"{view.title} ({note})" if note else view.title
 
 
-def legend(view: GridView) -> str:
+def legend(view: GridView, look: Look) -> str:
     """Return what a cell stands for where it is not one pair, and the colour of bad ones; empty if all is plain."""
     notes = []
     if view.n_done < len(view.n_heads):
@@ -114,7 +116,7 @@ def legend(view: GridView) -> str:
     if view.block != (1, 1):
         notes.append(f"a cell is the largest weight of {view.block[0]} x {view.block[1]} pairs")
     if not view.mask.all():
-        notes.append("grey: masked")
+        notes.append(f"{colours.masked(look.palette)[0]}: masked")
     if _broken(view).any():
         notes.append("pink: not a number")
     if view.scores is not None:
@@ -138,8 +140,8 @@ def pack_grid(
     """
     view = grid_view(att, layer, head, maps, truth=look.truth)
     header: dict[str, Any] = {
-        "title": describe(view),
-        "note": legend(view),
+        "title": describe(view, look),
+        "note": legend(view, look),
         "heads": list(view.n_heads),
         "shape": list(view.maps.shape),
         "done": view.n_done,
@@ -153,7 +155,7 @@ def pack_grid(
     }
     known = slice(view.n_done)
     numbers = np.round(np.nan_to_num(view.maps[known]) * STRONGEST).astype(np.uint8)
-    masked = np.array([to_rgb(colours.MASKED)]) * 255
+    masked = np.array([to_rgb(colours.masked(look.palette)[1])]) * 255
     arrays = {
         "maps": np.where(view.mask[known], numbers, np.uint8(MASKED)),
         "colours": np.vstack([colours.table(look.palette, look.contrast, MASKED), masked.round().astype(np.uint8)]),
@@ -198,7 +200,7 @@ def draw_grid(att: Attention, layer: int | None, head: int | None, look: Look, m
     axes.tick_params(length=0, labelsize=7.5, labeltop=True, labelbottom=False)
     axes.xaxis.set_label_position("top")
     axes.spines[:].set_visible(False)
-    add_title(figure, [describe(view)], size=9)
+    add_title(figure, [describe(view, look)], size=9)
     margin = (0.05 + GAP / 2) / (n_layers + 0.1)
     add_colour_bar(figure, axes, colour_map, bar_title(look), margin=margin)
     return figure

@@ -73,14 +73,14 @@ def heatmap(att: Attention, layer: int, head: int, *, look: Look | None = None) 
     if second:
         # Plotly draws an axis only where a trace uses it.
         traces.append(go.Scatter(x=[None], y=[None], **second, showlegend=False, hoverinfo="skip"))
-    title = "<br>".join([describe(view), *(f'<span style="font-size:12px">{note}</span>' for note in view.notes)])
+    title = "<br>".join([describe(view, look), *(f'<span style="font-size:12px">{note}</span>' for note in view.notes)])
     top = 44 + 17 * len(view.notes)
     layout = {
         "template": PLAIN,
         "title": {"text": title, "font": {"size": 15}},
         # Measured here: Plotly would lay the picture out twice to find its margins, which doubles a head switch.
         "margin": {"l": query_room, "r": 8, "t": top, "b": key_room, "pad": 0},
-        "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.MASKED,
+        "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.masked(look.palette)[1],
         "paper_bgcolor": "rgba(0,0,0,0)",
         "shapes": [*_boundary_lines(view), *_truth_outlines(view)],
         "height": 406 + top + key_room,
@@ -122,9 +122,9 @@ def _centres(span: range, block: int) -> np.ndarray:
     return np.arange(span.start, span.stop) if block == 1 else np.arange(span.start, span.stop, block) + (block - 1) / 2
 
 
-def describe(view: HeadView) -> str:
+def describe(view: HeadView, look: Look) -> str:
     """Return the title, which names the colours that stand for no weight where there are any."""
-    legend = [] if view.mask.all() else ["grey: masked"]
+    legend = [] if view.mask.all() else [f"{colours.masked(look.palette)[0]}: masked"]
     if _bad(view).any():
         legend.append("pink: not a number")
     return view.title + (f" ({', '.join(legend)})" if legend else "")
@@ -236,7 +236,7 @@ def draw_heatmap(att: Attention, layer: int, head: int, look: Look) -> Figure:
         text.set(rotation=90)
     axes.set_xlabel("key (attended to)", fontsize=9)
     axes.set_ylabel("query (attends)", fontsize=9)
-    add_title(figure, [describe(view), *view.notes], size=10)
+    add_title(figure, [describe(view, look), *view.notes], size=10)
     axes.tick_params(length=2)
     add_colour_bar(figure, axes, colour_map, bar_title(look))
     return figure

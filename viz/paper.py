@@ -219,7 +219,11 @@ def draw_maps(
     half as large as a path each.
     """
     table = np.vstack(
-        [colours.table(look.palette, look.contrast) / 255, to_rgb(colours.MASKED), to_rgb(colours.NOT_A_NUMBER)]
+        [
+            colours.table(look.palette, look.contrast) / 255,
+            to_rgb(colours.masked(look.palette)[1]),
+            to_rgb(colours.NOT_A_NUMBER),
+        ]
     )
     numbered = [_colour_numbers(weights, mask) for weights, mask, _ in maps]
     found = [_boxes(numbers, place) for numbers, (_, _, place) in zip(numbered, maps, strict=True)]

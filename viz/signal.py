@@ -17,6 +17,7 @@ from viz.heatmap import PLAIN
 from viz.view import Look, head_title, token_of
 
 WRITTEN = "#9467bd"
+PLACE_LINE = "#b9bec6"
 EXPECTED = "without noise (phase means)"
 BAR = "rgba(42, 134, 184, 0.45)"
 HOVER = "place %{x}<br>value %{customdata[0]:.0f}<br>weight %{customdata[1]:.5f}<extra></extra>"
@@ -131,7 +132,7 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
             name="true places",
             hoverinfo="skip",
         )
-    figure.add_vline(view.query, line={"color": colours.MASKED, "width": 1, "dash": "dash"})
+    figure.add_vline(view.query, line={"color": PLACE_LINE, "width": 1, "dash": "dash"})
     note = f'<span style="font-size:12px">{view.note}</span>'
     figure.update_layout(
         title={"text": f"{view.title}<br>{note}", "font": {"size": 15}},
@@ -179,7 +180,7 @@ def draw_signal(att: Attention, layer: int, head: int, look: Look) -> Figure:
     if view.truth.any():
         rings: dict[str, Any] = {"mfc": "none", "mec": colours.TRUTH, "mew": 1.6, "ms": 8, "ls": "none"}
         axes.plot(view.position[view.truth], view.value[view.truth], "o", **rings, label="true places")
-    axes.axvline(view.query, color=colours.MASKED, lw=0.8, ls="--")
+    axes.axvline(view.query, color=PLACE_LINE, lw=0.8, ls="--")
     axes.set(ylim=(0, 100), xlabel="position", ylabel="value")
     axes.set_title(f"{view.title}\n{view.note}", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)

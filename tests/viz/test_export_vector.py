@@ -16,7 +16,7 @@ import viz
 from tests.analysis.hand_made import attention, random_weights, tokens
 from tests.viz.conftest import HEAD, LAYER
 from viz import Export, Look
-from viz.colours import MASKED, NOT_A_NUMBER, table
+from viz.colours import NOT_A_NUMBER, masked, table
 from viz.export import FIGURES
 
 pytestmark = pytest.mark.slow
@@ -144,7 +144,7 @@ def test_masked_and_bad_cells_differ_on_paper_too(figure: str) -> None:
     weights[3, 1] = np.nan
     made = viz.export(attention(weights, causal=True), figure, "svg", layer=0, head=0)
     assert boxes(made.data)[NOT_A_NUMBER] == 1
-    assert boxes(made.data)[MASKED] == 4  # a run a query, whose last sees all
+    assert boxes(made.data)[masked("blues")[1]] == 4  # a run a query, whose last sees all
     assert "grey: masked, pink: not a number" in " ".join(svg_texts(made.data))
     assert NOT_A_NUMBER in viz.export(attention(weights), "flow", "svg", layer=0, head=0).data.decode()
 

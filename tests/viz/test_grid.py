@@ -9,7 +9,7 @@ from models import Attention
 from models.replay import Held
 from tests.analysis.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
 from viz import Look
-from viz.colours import MASKED, NOT_A_NUMBER
+from viz.colours import NOT_A_NUMBER, masked
 from viz.grid import SELECTED, describe
 from viz.view import THUMBNAIL, HeadMaps, grid_view
 
@@ -47,12 +47,12 @@ def test_long_texts_are_block_maxima(n_query: int, n_key: int) -> None:
     for head in range(2):
         np.testing.assert_array_equal(view.maps[0, head], block_maxima(weights[0, head], THUMBNAIL))
     blocks = -(-n_query // THUMBNAIL), -(-n_key // THUMBNAIL)
-    assert f"largest weight of {blocks[0]} x {blocks[1]} pairs" in describe(view)
+    assert f"largest weight of {blocks[0]} x {blocks[1]} pairs" in describe(view, Look())
     assert max(view.maps.shape[2:]) <= THUMBNAIL
 
 
 def test_a_short_text_says_nothing_of_blocks() -> None:
-    assert describe(grid_view(attention(WEIGHTS))) == "All heads, cross attention"
+    assert describe(grid_view(attention(WEIGHTS)), Look()) == "All heads, cross attention"
 
 
 def test_one_colour_range_for_all_heads() -> None:
@@ -75,7 +75,7 @@ def test_layers_may_differ_in_their_number_of_heads() -> None:
     assert grid_view(att).n_heads == (2, 5)
     assert len(viz.grid(att).data) == 7
     # A head that a layer lacks is no bad value.
-    assert "not a number" not in describe(grid_view(att))
+    assert "not a number" not in describe(grid_view(att), Look())
 
 
 def test_what_is_no_number_shows_in_its_own_colour() -> None:
@@ -96,7 +96,7 @@ def test_what_is_masked_is_grey_and_said_once() -> None:
     assert len(figure.data) == len(figure.layout.shapes) == 6
     for trace, shape in zip(figure.data, figure.layout.shapes, strict=True):
         np.testing.assert_array_equal(np.isnan(trace.z), ~seen)
-        assert (shape.fillcolor, shape.layer) == (MASKED, "below")
+        assert (shape.fillcolor, shape.layer) == (masked("blues")[1], "below")
         assert (shape.x0, shape.y0) == pytest.approx((trace.x0 - trace.dx / 2, trace.y0 - trace.dy / 2))
         assert (shape.x1, shape.y1) == pytest.approx((trace.x0 + 6.5 * trace.dx, trace.y0 + 6.5 * trace.dy))
     assert figure.layout.title.text == "All heads, encoder attention (grey: masked)"

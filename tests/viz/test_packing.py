@@ -18,7 +18,7 @@ from tests.analysis.hand_made import (
     tokens,
 )
 from viz import Look
-from viz.colours import MASKED, NOT_A_NUMBER, table
+from viz.colours import NOT_A_NUMBER, masked, table
 from viz.flow import pack_flow
 from viz.grid import pack_grid
 from viz.packing import pack
@@ -99,7 +99,7 @@ def test_grid_data_are_all_maps_and_the_colours() -> None:
     found = arrays["colours"].reshape(256, 3)
     np.testing.assert_array_equal(found[:255], table("viridis", n_colours=255))
     np.testing.assert_array_equal(found[[0, 254]], table("viridis")[[0, 255]])
-    assert bytes(found[255]).hex() == MASKED.lstrip("#")
+    assert bytes(found[255]).hex() == masked("blues")[1].lstrip("#")
     assert header["note"] == ""
     assert header["scale"] == "weight"
     assert unpack(pack_grid(attention(WEIGHTS), Look(contrast="root")))[0]["scale"] == "weight (colour by square root)"

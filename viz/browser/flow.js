@@ -154,9 +154,12 @@ class Flow {
       `${this.calledOf(1 - focus.side, ends[line])} ${this.lines.weight[line].toFixed(3)}`);
     const verb = focus.side === LEFT ? "attends to" : "is attended to by";
     const more = lines.length > 6 ? ` and ${lines.length - 6} more` : "";
+    // A row sums to 1, so what a query's lines hold is a share; what a key gets has no such whole.
+    const held = lines.reduce((sum, line) => sum + this.lines.weight[line], 0);
+    const share = focus.side === LEFT && held >= 0 ? `; lines shown hold ${Math.round(100 * held)}% of its attention` : "";
     const lock = this.isLocked(focus) ? " (locked)" : "";
     this.status.textContent =
-      `${this.sides[focus.side][focus.row][0]} (${this.positionOf(focus)})${lock} ${verb} ${named.join(", ") || "nothing shown"}${more}`;
+      `${this.sides[focus.side][focus.row][0]} (${this.positionOf(focus)})${lock} ${verb} ${named.join(", ") || "nothing shown"}${more}${share}`;
   }
 
   draw() {
