@@ -235,7 +235,7 @@ def checked(text: str, name: str = "text") -> tuple[str, int]:
     """
     if len(text) > MAX_CHARACTERS:
         raise NoText(
-            f"The {name} has {len(text):,} characters, the most is {MAX_CHARACTERS:,}: inspect a part of it at a time."
+            f"The {name} has more than {MAX_CHARACTERS:,} characters, the most that is read: inspect a part at a time."
         )
     replaced = sum("\ud800" <= character <= "\udfff" for character in text)
     if replaced:

@@ -73,7 +73,8 @@ class Address(Generic[Choice]):
             st.rerun()
         choice = self.chosen()
         st.session_state[self._kept] = choice
-        address_bar(urlencode(self.to_link(choice)), repr(self.step(choice)), self._go)
+        # A step may be a megabyte of text: the browser needs to know only whether it is another one.
+        address_bar(urlencode(self.to_link(choice)), str(hash(self.step(choice))), self._go)
 
     def _go(self, query: str) -> None:
         """Choose what an earlier address describes."""

@@ -17,7 +17,7 @@ from models import Attention, AttentionTrace, Model, load_model
 from models.cost import Estimate
 from ui.jobs import Job, Jobs, Progress
 from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, budget, cache_bytes, check_allowed
-from viz.view import HeadMaps
+from viz.maps import HeadMaps
 
 log = logging.getLogger("headlight.ui")
 transformers_logging.disable_progress_bar()

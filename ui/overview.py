@@ -12,7 +12,7 @@ from ui.components import head_grid
 from ui.runs import progress_bar, visitor
 from viz import Look
 from viz.grid import pack_grid
-from viz.view import HeadMaps
+from viz.maps import HeadMaps
 
 # So long the rest of the page waits for the maps; they are a tenth of a second for most texts.
 PATIENCE = 1.0

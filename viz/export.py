@@ -20,6 +20,7 @@ from viz import browser
 from viz.flow import draw_flow, pack_flow
 from viz.grid import draw_grid, pack_grid
 from viz.heatmap import draw_heatmap, heatmap
+from viz.maps import HeadMaps
 from viz.outlines import truetype_in_pdf
 from viz.packing import pack_chart
 from viz.paper import drawing, fonts_for
@@ -27,7 +28,7 @@ from viz.patches import draw_patches, patches
 from viz.provenance import VERSION, as_json, provenance
 from viz.signal import draw_signal, signal
 from viz.tables import CannotExport, csv_table, npz_table
-from viz.view import HeadMaps, Look, head_title, label, token_of
+from viz.view import Look, head_title, label, token_of
 
 FIGURES = ("heatmap", "flow", "grid")
 PICTURES = ("png", "svg", "pdf", "html")

@@ -15,9 +15,10 @@ from matplotlib.patches import Rectangle
 from models import Attention
 from viz import colours
 from viz.heatmap import bar_title
+from viz.maps import GridView, HeadMaps, grid_view
 from viz.packing import pack
 from viz.paper import DIMMED, add_colour_bar, add_title, draw_maps
-from viz.view import GridView, HeadMaps, Look, grid_view
+from viz.view import Look
 
 GAP = 0.08
 # What a truth score takes below its map, of a head's place: on the map it would hide weights.

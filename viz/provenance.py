@@ -9,10 +9,11 @@ from importlib.metadata import version
 from typing import Any
 
 from models import Attention
+from viz.maps import HeadMaps
 from viz.patches import query_of_patches
 from viz.region import region_of, whole
 from viz.signal import query_of_signal
-from viz.view import HeadMaps, Look, flow_region
+from viz.view import Look, flow_region
 
 VERSION = "0.1.0"
 _LIBRARIES = ("torch", "transformers", "plotly", "matplotlib", "numpy", "pandas")

@@ -111,6 +111,20 @@ def test_half_a_character_becomes_a_picture(open_page):
     assert tokens(page)[-2].endswith("i")
 
 
+def test_more_than_a_message_holds_is_refused_in_a_sentence(open_page):
+    page = open_page()
+    box = page.get_by_role("textbox", name="Text to inspect")
+    box.evaluate(
+        """(box) => { Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set
+            .call(box, "cats sleep ".repeat(3_000_000));
+        box.dispatchEvent(new Event("input", { bubbles: true })); }"""
+    )
+    box.press("Control+Enter")
+    expect(page.get_by_text("has more than 2,000,000 characters")).to_be_visible(timeout=60_000)
+    inspect(page, "Birds sing at dawn")
+    assert "birds" in tokens(page)
+
+
 def test_a_link_that_is_partly_wrong_says_so_until_the_next_text(open_page):
     page = open_page("/?layer=abc")
     notice = page.get_by_text("The link's layer is ignored")

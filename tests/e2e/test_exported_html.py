@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 import models
 import viz
 from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
-from viz.colours import MASKED, table
+from viz.colours import masked, table
 from viz.export import FIGURES
 
 pytestmark = pytest.mark.e2e
@@ -129,7 +129,7 @@ def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Expo
     found = page.eval_on_selector(".grid-canvas", script)
     _, pitch = map(float, page.locator(".grid").get_attribute("data-pitch").split())
     last_map = 20 + 2 * pitch
-    grey, lowest = found[" ".join(str(int(MASKED[place : place + 2], 16)) for place in (1, 3, 5))]
+    grey, lowest = found[" ".join(str(int(masked("blues")[1][place : place + 2], 16)) for place in (1, 3, 5))]
     # 21 of 49 cells of 6 maps, and no grey in the scale.
     assert grey == pytest.approx(6 * 21 / 49 * (pitch - 5) ** 2, rel=0.05)
     assert lowest < last_map

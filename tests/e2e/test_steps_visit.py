@@ -62,6 +62,7 @@ def test_three_words_edited(open_page):
     drawn(page)
     assert weights(page) == edited
     page.get_by_role("button", name="Reset the numbers").click()
+    expect(page).not_to_have_url(having("x=0.2"))
     settled(page)
     assert weights(page) == golden
     # The other page is as it was left.

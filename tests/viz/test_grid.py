@@ -11,7 +11,7 @@ from tests.analysis.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attentio
 from viz import Look
 from viz.colours import NOT_A_NUMBER, masked
 from viz.grid import SELECTED, describe
-from viz.view import THUMBNAIL, HeadMaps, grid_view
+from viz.maps import THUMBNAIL, HeadMaps, grid_view
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 

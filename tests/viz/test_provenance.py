@@ -16,8 +16,8 @@ from tests.analysis import hand_made
 from tests.analysis.hand_made import attention, random_weights
 from viz import Look
 from viz.export import FIGURES
+from viz.maps import HeadMaps
 from viz.provenance import provenance
-from viz.view import HeadMaps
 
 LONG = attention(random_weights(1, 2, 283, 307, seed=5))
 COLOURS = {"palette": "blues", "contrast": "linear"}

@@ -18,9 +18,10 @@ from viz import CannotExport, Look
 from viz.flow import pack_flow
 from viz.grid import pack_grid
 from viz.heatmap import draw_heatmap
+from viz.maps import MOST_CELLS, thumbnail
 from viz.region import READABLE, Region, block_maxima, clamped, parsed
 from viz.tables import MOST_ROWS, too_many_rows
-from viz.view import MOST_CELLS, flow_view, head_view, thumbnail
+from viz.view import flow_view, head_view
 
 LONG, WIDE = 401, 307
 WEIGHTS = random_weights(LONG, WIDE, sharpness=4.0)

@@ -26,9 +26,9 @@ from viz.__main__ import main
 from viz.colours import TRUTH
 from viz.grid import pack_grid
 from viz.heatmap import draw_heatmap
+from viz.maps import grid_view
 from viz.region import READABLE
 from viz.signal import draw_signal, signal, signal_view
-from viz.view import grid_view
 
 pytestmark = pytest.mark.slow
 

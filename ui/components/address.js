@@ -1,6 +1,7 @@
 // The page's address follows what a visitor chose, and Back and Forward tell the page what it showed before. A change
 // of text or model is a step to go back over; another head of the same text only renames the present one.
 
+const MOST = 4_000_002;
 const EMBEDDED = /^embed(_options)?$/; // Streamlit's own parameters stay
 
 export default function ({ data, setTriggerValue }) {
@@ -14,7 +15,7 @@ class Address {
     this.path = location.pathname;
     // At the window, listeners that capture come first: Streamlit's own would run the page with what it showed last.
     window.addEventListener("popstate", (event) => this.went(event), true);
-    window.addEventListener("input", (event) => wellFormed(event), true);
+    window.addEventListener("input", (event) => sendable(event), true);
   }
 
   show({ query, step }) {
@@ -37,9 +38,14 @@ class Address {
   }
 }
 
-/** Half a character, as some programs cut them off: the server's connection would break, and the page stand still. */
-function wellFormed({ target }) {
-  if (typeof target?.value !== "string" || !target.value.isWellFormed || target.value.isWellFormed()) return;
-  const prototype = Object.getPrototypeOf(target);
-  Object.getOwnPropertyDescriptor(prototype, "value").set.call(target, target.value.toWellFormed());
+/** What would break the connection to the server, and the page stand still without a word: half a character, as some
+ * programs cut them off, and more than a message may hold. A text of `MOST` halves has more characters than are read
+ * (models/tokens.py) and is refused in a sentence. */
+function sendable({ target }) {
+  const typed = target?.value;
+  if (typeof typed !== "string" || !typed) return;
+  const cut = typed.length > MOST ? typed.slice(0, MOST) : typed;
+  const kept = cut.toWellFormed?.() ?? cut;
+  if (kept === typed) return;
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(target), "value").set.call(target, kept);
 }

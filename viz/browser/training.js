@@ -57,6 +57,8 @@ class TrainingPicture {
     this.stopWatching = watch(this.root, this.redraw);
     this.button.addEventListener("click", () => this.toggle());
     this.range.addEventListener("input", () => this.scrub(Number(this.range.value)));
+    // At the beginning already, Home changes no value; who presses it means to stay.
+    this.range.addEventListener("keydown", (event) => event.key === "Home" && this.scrub(0));
     this.truth.addEventListener("change", this.redraw);
     this.maps.canvas.addEventListener("pointermove", (event) => this.hover(this.maps.under(event)));
     this.maps.canvas.addEventListener("pointerdown", (event) => this.hover(this.maps.under(event)));
@@ -128,6 +130,15 @@ class TrainingPicture {
     this.shown = this.scene.live ? this.frames.length - 1 : 0;
     this.truth.parentElement.hidden = !this.scene.truth.length;
     this.hover(null);
+    const left = this.frames.left;
+    delete this.frames.left;
+    if (left) {
+      // The page took the picture away and brought it back: the visitor is where they were.
+      this.shown = Math.min(left.shown, this.frames.length - 1);
+      this.following = left.following && this.scene.live;
+      if (left.playing) this.play();
+      return;
+    }
     if (this.scene.live) return;
     if (window.matchMedia("(prefers-reduced-motion: reduce)").matches) this.shown = this.frames.length - 1;
     else this.play();
@@ -275,6 +286,7 @@ class TrainingPicture {
   }
 
   end() {
+    this.frames.left = { shown: this.shown, following: this.following, playing: this.playing };
     clearTimeout(this.timer);
     clearTimeout(this.asking);
     this.stopWatching();

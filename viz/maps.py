@@ -1,0 +1,121 @@
+"""All heads at once as data: maps of block maxima, small enough for a screen of thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from analysis.truth import scores_of
+from models import Attention
+from models.errors import BadSelection
+
+THUMBNAIL = 48
+SMALLEST_THUMBNAIL = 8
+# What the thumbnails of all heads may take on their way to the browser, a byte a cell.
+MOST_CELLS = 900_000
+
+
+@dataclass
+class HeadMaps:
+    """Block maxima of all heads, `[layer, head, row, column]`, filled layer by layer; NaN where there is none yet.
+
+    A cell is the maximum of `block` queries and keys; `mask` is True where one of its pairs may attend. `n_heads`
+    counts the heads of each layer, `n_done` the layers that are filled.
+    """
+
+    values: Float[np.ndarray, "layer head row column"]
+    mask: Bool[np.ndarray, "layer head row column"]
+    block: tuple[int, int]
+    n_heads: tuple[int, ...]
+    n_done: int = 0
+
+    @classmethod
+    def empty(cls, att: Attention) -> HeadMaps:
+        """Return maps that are yet to be filled."""
+        size = thumbnail(att)
+        high, wide = -(-att.n_query // size), -(-att.n_key // size)
+        sides = (-(-att.n_query // high), -(-att.n_key // wide))
+        values = np.full((att.n_layers, att.n_heads, *sides), np.nan, dtype=np.float32)
+        mask = np.ones(values.shape, dtype=np.bool_)
+        return cls(values, mask, (high, wide), tuple(att.heads_in(layer) for layer in range(att.n_layers)))
+
+    def fill(self, att: Attention, progress: Callable[[int, int], None] | None = None) -> HeadMaps:
+        """Compute what is missing, a layer at a time; `progress(done, total)` may raise to stop."""
+        for layer in range(self.n_done, att.n_layers):
+            self.values[layer, : self.n_heads[layer]] = att.pooled_layer(layer, thumbnail(att))
+            self.mask[layer, : self.n_heads[layer]] = att.pooled_mask(layer, thumbnail(att))
+            self.n_done = layer + 1
+            if progress:
+                progress(self.n_done, att.n_layers)
+        return self
+
+    @property
+    def complete(self) -> bool:
+        """Whether every layer is filled."""
+        return self.n_done == len(self.n_heads)
+
+    def coarse(self) -> HeadMaps:
+        """Return the same maps at a third of the resolution: what is sent while the rest is computed."""
+        rows, columns = (np.arange(0, n, 3) for n in self.values.shape[2:])
+        values = np.maximum.reduceat(np.maximum.reduceat(self.values, rows, axis=2), columns, axis=3)
+        mask = np.logical_or.reduceat(np.logical_or.reduceat(self.mask, rows, axis=2), columns, axis=3)
+        return HeadMaps(values, mask, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
+
+
+@dataclass(frozen=True)
+class GridView:
+    """All heads as maps of block maxima, `block` queries and keys to a cell; `selected` is (layer, head) or None.
+
+    `mask` is True where a cell has a pair that may attend. Of the layers only the first `n_done` are known. `scores`
+    are the heads' truth scores on this text, if a task says what is right.
+    """
+
+    maps: Float[np.ndarray, "layer head row column"]
+    mask: Bool[np.ndarray, "layer head row column"]
+    n_heads: tuple[int, ...]
+    n_done: int
+    n_query: int
+    n_key: int
+    block: tuple[int, int]
+    selected: tuple[int, int] | None
+    title: str
+    scores: Float[np.ndarray, "layer head"] | None = None
+
+
+def grid_view(
+    att: Attention,
+    layer: int | None = None,
+    head: int | None = None,
+    maps: HeadMaps | None = None,
+    *,
+    truth: bool = True,
+) -> GridView:
+    """Return all heads' maps, with the one that is selected if a layer and a head are given.
+
+    `maps` are those that are known already, perhaps not all of them yet.
+
+    Raises:
+        BadSelection: no such layer or head, or one of the two alone.
+    """
+    selected = None
+    if (layer is None) != (head is None):
+        raise BadSelection("A grid outlines one head: give a layer and a head, or neither.")
+    if layer is not None and head is not None:
+        att.weights(layer, head, queries=slice(0, 1))
+        selected = (layer, head)
+    if maps is None:
+        maps = HeadMaps.empty(att).fill(att)
+    title = f"All heads, {att.kind} attention"
+    scores = scores_of(att) if truth else None
+    return GridView(
+        maps.values, maps.mask, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores
+    )
+
+
+def thumbnail(att: Attention) -> int:
+    """Return how many cells a thumbnail has on a side at most: `THUMBNAIL`, fewer where there are many heads."""
+    largest = int((MOST_CELLS / (att.n_layers * att.n_heads)) ** 0.5)
+    return max(SMALLEST_THUMBNAIL, min(THUMBNAIL, largest))
