@@ -15,7 +15,7 @@ run: $(VENV)/.run-stamp  ## start the app on http://localhost:$(PORT)
 
 test: $(VENV)/.dev-stamp browser  ## everything: unit, numerics, figures, pages, and the real browser
 	$(BIN)/pytest -q -n 2 -m "not e2e"
-	$(BIN)/pytest -q -m e2e
+	$(BIN)/pytest -q -n 2 --dist loadfile -m e2e
 
 check: $(VENV)/.dev-stamp  ## format, lint, types and unit tests, in under a minute
 	$(BIN)/ruff format --check --quiet .
