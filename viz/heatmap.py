@@ -173,7 +173,8 @@ def _plotly_axes(
     }
     shown = {
         "ticktext": [plotly_label(tokens[position]) + place_of(span[position], block) for position in spaced],
-        "title": {"text": title, "font": {"size": 12}},
+        # Beyond the longest label: Plotly would put the title between short ones.
+        "title": {"text": title, "font": {"size": 12}, "standoff": 6},
         "tickfont": {"size": size},
         "ticklabelstandoff": 4,
         "tickangle": angle,

@@ -87,6 +87,20 @@ def test_labels_that_would_meet_stand_upright_or_scroll(open_page):
     assert overlap < 2
 
 
+def test_the_names_of_the_axes_stand_beyond_the_longest_label(open_page):
+    page = open_page()
+    inspect(page, "one two three four five six seven misdiagnosed 我 喜 欢 constantinople")
+    finished(page)
+    gaps = page.locator(CHART).evaluate(
+        """(plot) => { const ends = (labels, side) => [...plot.querySelectorAll(labels)]
+            .map((label) => label.getBoundingClientRect()[side]);
+        const box = (title) => plot.querySelector(title).getBoundingClientRect();
+        return [box(".xtitle").top - Math.max(...ends(".xtick text", "bottom")),
+            Math.min(...ends(".ytick text", "left")) - box(".ytitle").right]; }"""
+    )
+    assert min(gaps) > 0
+
+
 def test_a_finger_scrolls_the_page_past_the_chart(browser, app):
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
         page = context.new_page()
