@@ -88,6 +88,25 @@ def test_recorded_then_live(open_page):
     settled(page)
 
 
+def test_home_on_the_only_frame_stays_there(open_page):
+    page = open_page(TRAINING.replace("seed=5", "seed=7"), ready=drawn)
+    page.get_by_role("button", name="Start training").click()
+    title(page, "Your training: The letter before, seed 7, running")
+    expect(picture(page)).to_have_attribute("data-live", "true")
+    # Later frames wait at the door, and those that came with the first are gone.
+    page.evaluate("""() => {
+        window.hold = (event) => event.stopImmediatePropagation();
+        window.addEventListener("headlight-frames", window.hold, true);
+        [...window.headlightTrainings.values()].at(-1).splice(1);
+    }""")
+    page.get_by_role("slider", name="Training step").press("Home")
+    page.evaluate("window.removeEventListener('headlight-frames', window.hold, true)")
+    expect(picture(page)).to_have_attribute("data-moving", "false")
+    title(page, "Your training: The letter before, seed 7, finished")
+    expect(picture(page)).to_have_attribute("data-frames", "41", timeout=PATIENCE)
+    says(page, "Step 0 of 400")
+
+
 def test_frames_that_were_lost_are_sent_again(open_page):
     page = open_page("/watch?task=previous", ready=drawn)
     n_frames = number(page, "frames")

@@ -57,8 +57,8 @@ class TrainingPicture {
     this.stopWatching = watch(this.root, this.redraw);
     this.button.addEventListener("click", () => this.toggle());
     this.range.addEventListener("input", () => this.scrub(Number(this.range.value)));
-    // At the beginning already, Home changes no value; who presses it means to stay.
-    this.range.addEventListener("keydown", (event) => event.key === "Home" && this.scrub(0));
+    // At the beginning already, Home changes no value; who presses it means to stay, also while the first frame is the last.
+    this.range.addEventListener("keydown", (event) => event.key === "Home" && this.scrub(0, false));
     this.truth.addEventListener("change", this.redraw);
     this.maps.canvas.addEventListener("pointermove", (event) => this.hover(this.maps.under(event)));
     this.maps.canvas.addEventListener("pointerdown", (event) => this.hover(this.maps.under(event)));
@@ -180,10 +180,11 @@ class TrainingPicture {
     }, wait);
   }
 
-  scrub(place) {
+  /** Go to a frame and stay there; who goes to the last of a training that runs follows it. */
+  scrub(place, follow = this.scene?.live && place === this.frames.length - 1) {
     this.playing = false;
     clearTimeout(this.timer);
-    this.following = this.scene?.live && place === this.frames.length - 1;
+    this.following = follow;
     this.show(place);
   }
 
