@@ -43,12 +43,12 @@ def sentence(page: Page, text: str) -> float:
 
 
 def head_switch(page: Page, layer: int, head: int) -> float:
-    """Return the milliseconds from a click on a thumbnail (of 6 x 12) to its heatmap and flow."""
+    """Return the milliseconds from a click on a thumbnail to its heatmap and flow."""
     click = f"""() => {{ {_DEEP}
       const canvas = deep(".grid-canvas"), box = canvas.getBoundingClientRect();
-      const pitch = (box.width - 30) / 12, high = (box.height - 20) / 6;
+      const [left, top, across, down] = deep(".grid").dataset.place.split(" ").map(Number);
       canvas.dispatchEvent(new MouseEvent("click", {{ bubbles: true, composed: true,
-        clientX: box.left + 30 + {head + 0.5} * pitch, clientY: box.top + 20 + {layer + 0.5} * high }})); }}"""
+        clientX: box.left + left + {head + 0.5} * across, clientY: box.top + top + {layer + 0.5} * down }})); }}"""
     settled(page)
     return pictures(page, lambda: page.evaluate(click), HEAD)
 

@@ -58,11 +58,11 @@ def cat(minilm: models.Model) -> models.Attention:
     return minilm.trace("The cat sat on the mat because it was tired.")["encoder"]
 
 
-def ink(page: Page, selector: str) -> int:
-    """How many different colours a canvas shows."""
-    script = """canvas => new Set(new Uint32Array(
-        canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"""
-    return page.eval_on_selector(selector, script)
+def ink(page: Page, selector: str, *, width: int | None = None, height: int | None = None) -> int:
+    """How many different colours a canvas shows, or its top left corner of so many pixels."""
+    script = """(canvas, [width, height]) => new Set(new Uint32Array(
+        canvas.getContext("2d").getImageData(0, 0, width ?? canvas.width, height ?? canvas.height).data.buffer)).size"""
+    return page.eval_on_selector(selector, script, [width, height])
 
 
 def test_a_heatmap_draws_its_tokens_and_answers_a_hover(
@@ -107,6 +107,9 @@ def test_a_grid_draws_every_head_and_names_it(cat: models.Attention, open_file: 
     page = open_file(viz.export(cat, "grid", "html", layer=5, head=11)).page
     page.wait_for_function("document.querySelector('.grid')?.dataset.drawn === '5,11'")
     assert ink(page, ".grid-canvas") > 50
+    # What the numbers count is written beside them: "head" in the corner, "layer" down the left edge.
+    assert ink(page, ".grid-canvas", width=40, height=20) > 5
+    assert ink(page, ".grid-canvas", width=18) > 5
     assert page.locator(".grid-name").inner_text() == "Layer 5, head 11 is selected"
     page.locator(".grid-canvas").focus()
     page.keyboard.press("ArrowUp")
@@ -127,8 +130,8 @@ def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Expo
         return found;
     }"""
     found = page.eval_on_selector(".grid-canvas", script)
-    _, pitch = map(float, page.locator(".grid").get_attribute("data-pitch").split())
-    last_map = 20 + 2 * pitch
+    _, top, _, pitch = map(float, page.locator(".grid").get_attribute("data-place").split())
+    last_map = top + 2 * pitch
     grey, lowest = found[" ".join(str(int(masked("blues")[1][place : place + 2], 16)) for place in (1, 3, 5))]
     # 21 of 49 cells of 6 maps, and no grey in the scale.
     assert grey == pytest.approx(6 * 21 / 49 * (pitch - 5) ** 2, rel=0.05)

@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import grid, settled
+from visitor import grid, place_of_head, settled
 
 pytestmark = pytest.mark.e2e
 TASK = "Matching brackets"
@@ -14,12 +14,6 @@ def outlined_cells(page: Page) -> int:
         """(plot) => (plot.layout.shapes ?? []).filter((shape) => shape.type === "path")
         .map((shape) => shape.path.split("M").length - 1).reduce((sum, cells) => sum + cells, 0)"""
     )
-
-
-def click_head(page: Page, layer: int, head: int) -> None:
-    """Click a head's map where the grid says that it stands."""
-    across, down = map(float, grid(page).get_attribute("data-pitch").split())
-    page.locator(".grid-canvas").click(position={"x": 30 + (head + 0.5) * across, "y": 20 + (layer + 0.5) * down})
 
 
 def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
@@ -45,9 +39,9 @@ def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
     settled(page)
     assert outlined_cells(page) == 8
     # The scores make the maps' rows taller: a click still finds the head below the pointer.
-    click_head(page, 0, 3)
+    page.locator(".grid-canvas").click(position=place_of_head(page, 0, 3))
     expect(page.get_by_role("heading", name="Figures of layer 0, head 3")).to_be_visible()
-    click_head(page, 2, 1)
+    page.locator(".grid-canvas").click(position=place_of_head(page, 2, 1))
     expect(page.get_by_role("heading", name="Figures of layer 2, head 1")).to_be_visible()
     expect(page.locator(".grid-name")).to_contain_text("Layer 2, head 1")
     chosen = page.locator(".truth tr.chosen")

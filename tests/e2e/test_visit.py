@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import PHONE, cell, finished, flow, grid, having, inspect, row_of, settled
+from visitor import PHONE, cell, finished, flow, grid, having, inspect, place_of_head, row_of, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -49,12 +49,10 @@ def test_every_example_opens(open_page):
 def test_a_click_and_the_arrow_keys_select_a_head(open_page):
     page = open_page()
     canvas = page.locator(".grid-canvas")
-    box = canvas.bounding_box()
-    pitch = (box["width"] - 30) / 12
     # Layer 0, head 2 is the head of MiniLM that looks at the previous token.
-    canvas.hover(position={"x": 30 + 2.5 * pitch, "y": 20 + 0.5 * pitch})
+    canvas.hover(position=place_of_head(page, 0, 2))
     expect(page.locator(".grid-name")).to_have_text("Layer 0, head 2")
-    canvas.click(position={"x": 30 + 2.5 * pitch, "y": 20 + 0.5 * pitch})
+    canvas.click(position=place_of_head(page, 0, 2))
     expect(page.get_by_role("heading", name="Token to token: layer 0, head 2")).to_be_visible()
     expect(page.locator(".figures").get_by_text("Previous token")).to_be_visible()
     settled(page)

@@ -45,6 +45,12 @@ def grid(page: Page) -> Locator:
     return page.locator(".grid")
 
 
+def place_of_head(page: Page, layer: int, head: int) -> dict[str, float]:
+    """Return where the middle of a head's map is on the grid's canvas."""
+    left, top, across, down = map(float, grid(page).get_attribute("data-place").split())
+    return {"x": left + (head + 0.5) * across, "y": top + (layer + 0.5) * down}
+
+
 def row_of(page: Page, side: str, row: int) -> tuple[float, float]:
     """Return where a token of the flow stands on the page, scrolled into view."""
     page.locator(".flow-scroll").scroll_into_view_if_needed()

@@ -1,6 +1,6 @@
 // All heads as thumbnails on one canvas. Hover names a head; a click or the arrow keys select it and tell the page.
 
-const MARGIN_LEFT = 30, MARGIN_TOP = 20, LARGEST = 104, SCORE = 15, SCALE = 26, STRONGEST = 254;
+const MARGIN_LEFT = 46, MARGIN_TOP = 20, LARGEST = 104, SCORE = 15, SCALE = 26, STRONGEST = 254;
 // After so many milliseconds without an answer the page has lost what was chosen: the outline returns to what it shows.
 const PATIENCE = 6000;
 
@@ -135,11 +135,22 @@ class Grid {
       const x = MARGIN_LEFT + (head + 0.5) * this.pitch;
       this.label(context, theme, String(head), x, MARGIN_TOP / 2, "center", this.selected?.[1] === head);
     }
+    this.axes(context, theme, (MARGIN_TOP + bottom) / 2);
     this.scale(context, theme, bottom);
     this.root.dataset.drawn = this.root.dataset.selected;
     this.root.dataset.done = this.header.done;
     this.root.dataset.scores = (this.header.scores ?? []).join(" ");
-    this.root.dataset.pitch = `${this.pitch} ${this.pitchY}`;
+    this.root.dataset.place = `${MARGIN_LEFT} ${MARGIN_TOP} ${this.pitch} ${this.pitchY}`;
+  }
+
+  /** Name what the numbers count: heads across, layers down. */
+  axes(context, theme, middle) {
+    this.label(context, theme, "head", MARGIN_LEFT - 4, MARGIN_TOP / 2, "right");
+    context.save();
+    context.translate(10, middle);
+    context.rotate(-Math.PI / 2);
+    this.label(context, theme, "layer", 0, 0, "center");
+    context.restore();
   }
 
   /** Draw a head's truth score below its map: a bar, and the number where there is room. */
