@@ -1,7 +1,10 @@
 """A page's choice, kept in the session and described by the address: one mechanism for all pages.
 
 A choice is a frozen dataclass; each field is a URL parameter of the same name and, behind the page's prefix, a key of
-the session, so that widgets can hold it. Streamlit forgets the widgets of a page that is left: the last choice is kept.
+the session, so that widgets can hold it.
+
+A widget is told its value only when that has changed (or in every run, where its options change their names): what is
+told in a run takes back what a visitor chooses while it goes on.
 """
 
 from __future__ import annotations
@@ -43,11 +46,14 @@ class Address(Generic[Choice]):
         if self._kept not in session:
             self._open(st.query_params.to_dict())
         for name in self.of.__dataclass_fields__:
-            key = self.prefix + name
-            # Assigned also where it is there: the state of a widget that is not shown would be dropped.
-            session[key] = session[key] if session.get(key) is not None else getattr(self.kept, name)
+            if session.get(self.prefix + name) is None:  # at first, and where a visitor emptied a number
+                session[self.prefix + name] = getattr(self.kept, name)
         step, notices = session[self._told]
         return notices if step == self.step(self.chosen()) else []
+
+    def held(self, name: str) -> dict[str, str]:
+        """Return the arguments of a widget that holds one of the choices, also while it is not shown."""
+        return {"key": self.prefix + name, "persist_state": "session"}
 
     def chosen(self) -> Choice:
         """Return the session's present choice."""

@@ -9,7 +9,7 @@ from models import Attention, AttentionTrace, Model, bundled, trained
 from models.tasks import TASKS, Task
 from ui.plain import plain
 from ui.settings import allowed_models
-from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, first_text
+from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, first_text, held
 from viz.colours import CONTRASTS, PALETTES
 from viz.region import Region
 from viz.view import label, tokens_in
@@ -94,7 +94,7 @@ def text_controls(model: Model) -> None:
     """Let a text be typed or chosen; a second text or a target where the model takes one."""
     st.text_area(
         "Text to inspect",
-        key="text",
+        **held("text"),
         on_change=_forget_places,
         height=82,
         placeholder="Type or paste a sentence, then press Ctrl+Enter",
@@ -102,7 +102,7 @@ def text_controls(model: Model) -> None:
     )
     if "cross" in model.card.kinds:
         st.text_input(
-            "Target: what the decoder reads", key="target", help="Without it, the decoder reads what it generates."
+            "Target: what the decoder reads", **held("target"), help="Without it, the decoder reads what it generates."
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("Inspect", type="primary", key="inspect")
@@ -115,7 +115,7 @@ def text_controls(model: Model) -> None:
                 "Continue with tokens",
                 0,
                 MOST_GENERATED,
-                key="generate",
+                **held("generate"),
                 on_change=_forget_places,
                 width=170,
                 help="The model goes on writing, greedily; its own tokens are told apart by a line in the pictures.",
@@ -126,7 +126,7 @@ def text_controls(model: Model) -> None:
             pair = st.session_state.pair
             name = f"Second text: {plain(_shortened(pair))}" if pair else "Second text"
             with st.popover(name, key="second text", help="A pair of segments, as BERT was trained on."):
-                st.text_input("Second text", key="pair")
+                st.text_input("Second text", **held("pair"))
 
 
 def _shortened(text: str) -> str:
@@ -145,34 +145,34 @@ def _forget_places() -> None:
 def head_controls(trace: AttentionTrace, att: Attention, shown: Region) -> None:
     """Let kind, layer, head, threshold, colours and the token to isolate be chosen, which is one of those shown."""
     if len(trace.kinds) > 1:
-        st.selectbox("Attention", trace.kinds, key="kind", width=130)
-    st.selectbox("Layer", range(att.n_layers), key="layer", width=95)
-    st.selectbox("Head", range(att.heads_in(st.session_state.layer)), key="head", width=95)
+        st.selectbox("Attention", trace.kinds, **held("kind"), width=130)
+    st.selectbox("Layer", range(att.n_layers), **held("layer"), width=95)
+    st.selectbox("Head", range(att.heads_in(st.session_state.layer)), **held("head"), width=95)
     st.slider(
         "Flow threshold",
         0.0,
         1.0,
         step=0.01,
-        key="threshold",
+        **held("threshold"),
         width=200,
         help="Lines below this weight are left out; the flow says how much attention stays.",
     )
-    st.selectbox("Colours", (AUTOMATIC, *PALETTES), key="palette", width=140)
+    st.selectbox("Colours", (AUTOMATIC, *PALETTES), **held("palette"), width=140)
     st.selectbox(
         "Contrast",
         tuple(CONTRASTS),
-        key="contrast",
+        **held("contrast"),
         width=140,
         format_func=_CONTRAST_NAMES.__getitem__,
         help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
     )
     if att.truth is not None:
-        st.toggle("Truth", key="truth", help="Outline where the right answer stands.")
+        st.toggle("Truth", **held("truth"), help="Outline where the right answer stands.")
     names = {"": "all tokens", **tokens_by_name(att, shown)}
     st.selectbox(
         "Isolate",
         tuple(names),
-        key="token",
+        **held("token"),
         width=140,
         format_func=lambda name: names.get(name, name),
         help="Shows the flow of one token alone, as a click on it does.",

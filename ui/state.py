@@ -154,4 +154,4 @@ def _step(choice: Choice) -> tuple[str, ...]:
 
 
 ADDRESS = Address("inspect", "", Choice, _from_link, to_link, _step)
-chosen = ADDRESS.chosen
+chosen, held = ADDRESS.chosen, ADDRESS.held

@@ -14,7 +14,7 @@ from ui.caches import open_model
 from ui.failures import sentence
 from ui.plain import plain
 from ui.settings import allowed_models, ask_seconds, budget, default_model
-from ui.steps_state import StepsChoice, session_key
+from ui.steps_state import StepsChoice, held
 from viz import working
 from viz.inside import Look, named
 
@@ -50,14 +50,14 @@ def _model() -> Model | None:
         if allowed is None:
             names = ", ".join((*bundled.NAMES, *trained.names()))
             known = f"Bundled: {names}. A hub id, or a folder that save_pretrained made."
-            st.text_input("Model: bundled name, hub id, or folder", key=session_key("model"), help=known)
+            st.text_input("Model: bundled name, hub id, or folder", **held("model"), help=known)
         else:
             if choice.model not in allowed:
                 st.info(f"This server opens only its own models: {plain(default_model())} is shown instead.")
                 state.choose(model=default_model(), revision="")
-            st.selectbox("Model", allowed, key=session_key("model"))
+            st.selectbox("Model", allowed, **held("model"))
     with right:
-        st.text_input("Sentence", key=session_key("text"))
+        st.text_input("Sentence", **held("text"))
     choice = state.chosen()
     try:
         return open_model(choice.model, choice.revision)
@@ -81,10 +81,10 @@ def _controls(model: Model) -> None:
             state.choose(**{name: last})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if len(card.kinds) > 1:
-            st.selectbox("Attention", card.kinds, key=session_key("kind"), width=130)
-            st.text_input("Target: what the decoder reads", key=session_key("target"), width=300)
+            st.selectbox("Attention", card.kinds, **held("kind"), width=130)
+            st.text_input("Target: what the decoder reads", **held("target"), width=300)
         for name in ("layer", "head"):
-            st.number_input(name.title(), 0, most.get(name, 9999), key=session_key(name), width=120)
+            st.number_input(name.title(), 0, most.get(name, 9999), **held(name), width=120)
 
 
 def _inside(name: str, revision: str, choice: StepsChoice, model: Model) -> HeadInside:
@@ -106,14 +106,14 @@ def _look(head: HeadInside, choice: StepsChoice) -> Look:
     """Let the query token and the key token be chosen."""
     sides = {"query_token": head.query_tokens, "key_token": head.key_tokens}
     for name, tokens in sides.items():
-        if getattr(choice, name) >= len(tokens):
-            state.choose(**{name: len(tokens) - 1})
+        # In every run: another sentence gives the same places other names.
+        state.choose(**{name: min(getattr(choice, name), len(tokens) - 1)})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for (name, tokens), title in zip(sides.items(), ("Query: who looks", "Key: who is looked at"), strict=True):
             st.selectbox(
                 title,
                 range(len(tokens)),
-                key=session_key(name),
+                **held(name),
                 width=230,
                 format_func=lambda position, tokens=tokens: named(tokens, position),
             )

@@ -20,7 +20,6 @@ TEMPERATURES = (0.01, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 HEADS = (1, 2, 4)
 MATRICES = {"x": "x", "w_q": "W_q", "w_k": "W_k", "w_v": "W_v", "w_o": "W_o"}
 MOST_WORD = 24
-_PREFIX = "steps_"
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,6 @@ _ONE_OF: dict[str, tuple[Any, ...]] = {
     "temperature": TEMPERATURES,
 }
 _LONGEST = {"model": 300, "revision": 130}
-
-
-def session_key(name: str) -> str:
-    """Return the session's key of a field: the pages share a session, but not their choices."""
-    return _PREFIX + name
 
 
 def from_link(parameters: Mapping[str, str]) -> tuple[StepsChoice, list[str]]:
@@ -208,5 +202,5 @@ def _step(choice: StepsChoice) -> tuple[str, ...]:
     return choice.part, choice.example, choice.model, choice.revision, choice.text, choice.target
 
 
-ADDRESS = Address("steps", _PREFIX, StepsChoice, _from_link, to_link, _step)
-chosen, choose = ADDRESS.chosen, ADDRESS.choose
+ADDRESS = Address("steps", "steps_", StepsChoice, _from_link, to_link, _step)
+chosen, choose, held = ADDRESS.chosen, ADDRESS.choose, ADDRESS.held

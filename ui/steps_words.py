@@ -11,7 +11,7 @@ from analysis.steps import Options, Steps, attention_steps, checked, saturation
 from models.errors import BadMatrix
 from ui import steps_state as state
 from ui.plain import plain
-from ui.steps_state import EXAMPLES, HEADS, MATRICES, MOST_WORD, TEMPERATURES, StepsChoice, session_key
+from ui.steps_state import EXAMPLES, HEADS, MATRICES, MOST_WORD, TEMPERATURES, StepsChoice, held
 from viz import working
 from viz.matrices import Column, table
 from viz.steps import Chosen
@@ -64,19 +64,19 @@ def _controls() -> None:
             st.button(example.title, key=f"steps example {name}", type=kind, on_click=_use, args=(name,))
         st.button("Reset the numbers", key="steps_reset", type="tertiary", icon=":material/undo:", on_click=_reset)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.toggle("Scaling: divide by √d", key=session_key("scaling"))
-        st.toggle("Causal mask", key=session_key("causal"), help="A word may look only at itself and at words before.")
+        st.toggle("Scaling: divide by √d", **held("scaling"))
+        st.toggle("Causal mask", **held("causal"), help="A word may look only at itself and at words before.")
         st.segmented_control(
             "Heads",
             possible,
-            key=session_key("heads"),
+            **held("heads"),
             required=True,
             help="The columns of Q, K and V are shared by the heads; each has weights of its own.",
         )
         st.select_slider(
             "Temperature",
             TEMPERATURES,
-            key=session_key("temperature"),
+            **held("temperature"),
             width=280,
             format_func=lambda value: f"{value:g}",
             help="The scores are divided by it before the softmax: small is sharp, large is even.",
@@ -152,15 +152,15 @@ def _pair(choice: StepsChoice, words: tuple[str, ...]) -> Chosen:
     """Let the query, the key and the head be chosen that are worked out."""
     limits = {"query": len(words), "key": len(words), "of_head": choice.heads}
     for name, limit in limits.items():
-        if getattr(choice, name) >= limit:
-            state.choose(**{name: limit - 1})
+        # In every run: another example gives the same places other names.
+        state.choose(**{name: min(getattr(choice, name), limit - 1)})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, title in (("query", "Query: who looks"), ("key", "Key: who is looked at")):
             st.segmented_control(
-                title, range(len(words)), key=session_key(name), required=True, format_func=lambda n: plain(words[n])
+                title, range(len(words)), **held(name), required=True, format_func=lambda n: plain(words[n])
             )
         if choice.heads > 1:
-            st.segmented_control("Head worked out", range(choice.heads), key=session_key("of_head"), required=True)
+            st.segmented_control("Head worked out", range(choice.heads), **held("of_head"), required=True)
     now = state.chosen()
     return Chosen(now.query, now.key, now.of_head)
 

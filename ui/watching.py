@@ -133,6 +133,7 @@ def to_link(choice: WatchChoice) -> dict[str, str]:
 
 
 ADDRESS = Address("watch", "watch ", WatchChoice, from_link, to_link, lambda choice: (choice.task, choice.text))
+held = ADDRESS.held
 
 
 def begin(task: str) -> None:

@@ -182,10 +182,14 @@ def _keep_in_range(trace: AttentionTrace) -> str:
     if session.token and not holds(region_of(att, session.region), session.token):
         st.info(f"The token {session.token} lies outside the region: the flow shows all of the region's tokens.")
         session.token = ""
+    # In every run: another model gives the same token another name.
+    session.token = session.token
     wanted, asked = (session.layer, session.head), not session.get(state.UNPLACED)
     session[state.UNPLACED] = False
-    session.layer = min(session.layer, att.n_layers - 1)
-    session.head = min(session.head, att.heads_in(session.layer) - 1)
+    if session.layer >= att.n_layers:
+        session.layer = att.n_layers - 1
+    if session.head >= (n_heads := att.heads_in(session.layer)):
+        session.head = n_heads - 1
     if asked and wanted != (session.layer, session.head):
         st.info(
             f"There is no layer {wanted[0]}, head {wanted[1]} here: "

@@ -38,7 +38,7 @@ def page() -> None:
     st.segmented_control(
         "Part",
         tuple(state.PARTS),
-        key=state.session_key("part"),
+        **state.held("part"),
         format_func=state.PARTS.__getitem__,
         required=True,
         label_visibility="collapsed",

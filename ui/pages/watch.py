@@ -67,7 +67,7 @@ def page() -> None:
     st.pills(
         "Task",
         tuple(TASKS),
-        key="watch task",
+        **watching.held("task"),
         format_func=lambda name: TASKS[name].title,
         on_change=_take_task,
         label_visibility="collapsed",
@@ -111,9 +111,13 @@ def _controls(choice: WatchChoice, own: Training | None) -> None:
     task = TASKS[choice.task]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if task.has_truth:
-            st.text_input("Text to watch", key="watch text", help=f"For example {task.examples[-1]!r}.", width=420)
+            st.text_input(
+                "Text to watch", **watching.held("text"), help=f"For example {task.examples[-1]!r}.", width=420
+            )
         else:
-            st.text_input("Picture to watch, 0 to 359", key="watch text", help="None of them is trained on.", width=200)
+            st.text_input(
+                "Picture to watch, 0 to 359", **watching.held("text"), help="None of them is trained on.", width=200
+            )
         status = own.status if own else ""
         if status in (RUNNING, STOPPING):
             st.button("Stop", key="watch stop", on_click=_stop, disabled=status == STOPPING, type="primary")
@@ -146,18 +150,20 @@ def _settings() -> None:
             ("steps", "Steps", 100),
         ):
             low, high = RANGES[name]
-            st.number_input(title, low, high, step=step, key=f"watch {name}", width=140)
+            st.number_input(title, low, high, step=step, **watching.held(name), width=140)
         st.number_input(
             "Learning rate",
             *RATES,
             step=5e-4,
             format="%.5f",
-            key="watch rate",
+            **watching.held("rate"),
             width=150,
             help="The highest, reached after a tenth of the steps; then it falls to 0.",
         )
-        st.selectbox("Positions", POSITIONS, key="watch positions", width=150)
-        st.selectbox("Layer norm", watching.NORMS, key="watch norm", format_func=_NORM_NAMES.__getitem__, width=330)
+        st.selectbox("Positions", POSITIONS, **watching.held("positions"), width=150)
+        st.selectbox(
+            "Layer norm", watching.NORMS, **watching.held("norm"), format_func=_NORM_NAMES.__getitem__, width=330
+        )
 
 
 def _picture(task: str, own: Training | None, status: str) -> None:
