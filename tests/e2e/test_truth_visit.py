@@ -1,8 +1,8 @@
 """A model whose right attention is known, as a visitor meets it."""
 
 import pytest
-from playwright.sync_api import Page, expect
-from visitor import grid, place_of_head, settled
+from playwright.sync_api import Page, WebSocketRoute, expect
+from visitor import finished, grid, place_of_head, settled
 
 pytestmark = pytest.mark.e2e
 TASK = "Matching brackets"
@@ -52,3 +52,50 @@ def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+class Door:
+    """What the server sends to a page, held back while the door is shut."""
+
+    def __init__(self, page: Page) -> None:
+        self.shut, self.waiting = False, []
+        page.route_web_socket("**/_stcore/stream", self.connect)
+
+    def connect(self, page_side: WebSocketRoute) -> None:
+        self.page_side = page_side
+        page_side.connect_to_server().on_message(self.arrive)
+
+    def arrive(self, message: bytes) -> None:
+        self.waiting.append(message)
+        if not self.shut:
+            self.open()
+
+    def let(self, n_messages: int) -> None:
+        for _ in range(n_messages):
+            self.page_side.send(self.waiting.pop(0))
+
+    def open(self) -> None:
+        self.shut = False
+        self.let(len(self.waiting))
+
+
+def test_a_choice_made_while_the_page_arrives_stays(open_page):
+    page = open_page("/?model=scratch:brackets")
+    door = Door(page)
+    page.reload()
+    finished(page)
+    assert outlined_cells(page) == 8
+    door.shut = True
+    page.get_by_role("button", name="Inspect", exact=True).click()
+    page.wait_for_timeout(1500)  # all of the page waits at the door by now
+    n_waiting = len(door.waiting)
+    page.get_by_text("Truth", exact=True).click()
+    page.wait_for_timeout(1500)  # and its answer to the click
+    assert len(door.waiting) > n_waiting > 0
+    door.let(n_waiting)
+    page.wait_for_timeout(300)
+    door.open()
+    expect(grid(page)).to_have_attribute("data-scores", "")
+    settled(page)
+    assert outlined_cells(page) == 0
+    expect(page.get_by_role("switch", name="Truth")).not_to_be_checked()
