@@ -10,7 +10,7 @@ told in a run takes back what a visitor chooses while it goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,6 +19,29 @@ import streamlit as st
 from ui.components import address_bar
 
 Choice = TypeVar("Choice")
+
+
+def read_link(
+    standard: Choice, parameters: Mapping[str, str], parsed: Callable[[str, str, Choice], Any]
+) -> tuple[Choice, list[str]]:
+    """Return the choice that a link's parameters make of a standard one, and one sentence for each that is ignored.
+
+    `parsed(name, value, choice)` returns a field's value, given those of the fields before it, or raises a ValueError
+    whose message is a clause that says why not.
+    """
+    choice, names = standard, [field.name for field in fields(standard)]
+    notices = [
+        f"The link's {name[:40]!r} is ignored: there is no such parameter."
+        for name in parameters
+        if name not in names and not name.startswith("embed")  # Streamlit's own
+    ]
+    for name in names:
+        if name in parameters:
+            try:
+                choice = replace(choice, **{name: parsed(name, parameters[name], choice)})
+            except ValueError as error:
+                notices.append(f"The link's {name} is ignored: {error}.")
+    return choice, notices
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from models import trained
 from models.errors import HeadlightError
 from models.places import REVISION
 from models.tasks import TASKS
-from ui.address import Address
+from ui.address import Address, read_link
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
@@ -66,20 +66,10 @@ _LONGEST = {"model": 300, "revision": 130}
 
 def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
     """Return the choice that a link describes, and one sentence for each parameter that is ignored."""
-    choice, notices = Choice(), []
-    for name, value in parameters.items():
-        if name not in NAMES:
-            if not name.startswith("embed"):  # Streamlit's own
-                notices.append(f"The link's {name[:40]!r} is ignored: there is no such parameter.")
-            continue
-        try:
-            choice = replace(choice, **{name: _parsed(name, value)})
-        except ValueError as error:
-            notices.append(f"The link's {name} is ignored: {error}.")
-    return choice, notices
+    return read_link(Choice(), parameters, _parsed)
 
 
-def _parsed(name: str, value: str) -> str | int | float | bool:
+def _parsed(name: str, value: str, _: Choice) -> str | int | float | bool:
     if name in ("layer", "head"):
         if not value.isascii() or not value.isdigit() or int(value[:9]) > MOST_PLACES:
             raise ValueError(f"{value[:40]!r} is no number from 0 to {MOST_PLACES}")

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.steps import Matrices, checked
 from models.errors import BadMatrix
 from models.places import REVISION
-from ui.address import Address
+from ui.address import Address, read_link
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from ui.state import DEFAULT_TEXT
 
@@ -102,14 +102,7 @@ _LONGEST = {"model": 300, "revision": 130}
 
 def from_link(parameters: Mapping[str, str]) -> tuple[StepsChoice, list[str]]:
     """Return the choice that a link describes, and one sentence for each parameter that is ignored."""
-    choice, notices = StepsChoice(), []
-    # The example decides what shape the matrices have, so it is read first.
-    for name in sorted(set(parameters) & set(NAMES), key=NAMES.index):
-        try:
-            choice = replace(choice, **{name: _parsed(name, parameters[name], choice)})
-        except ValueError as error:
-            notices.append(f"The link's {name} is ignored: {error}.")
-    return choice, notices
+    return read_link(StepsChoice(), parameters, _parsed)
 
 
 def _parsed(name: str, value: str, choice: StepsChoice) -> Any:
@@ -128,6 +121,7 @@ def _parsed(name: str, value: str, choice: StepsChoice) -> Any:
     if name == "revision" and not REVISION.fullmatch(value or "main"):
         raise ValueError(f"{quoted} is no branch, tag or commit")
     if name in MATRICES and value:
+        # The example, which was read before, decides what shape the matrices have.
         matrix_of(name, value, EXAMPLES[choice.example].matrices[name].shape)
     if name == "words" and value and len(value.split("|")) != len(EXAMPLES[choice.example].words):
         raise ValueError(f"there are {len(EXAMPLES[choice.example].words)} words, not {len(value.split('|'))}")

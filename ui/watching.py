@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from models.networks import POSITIONS
 from models.tasks import TASKS
-from ui.address import Address
+from ui.address import Address, read_link
 from ui.settings import MOST_CHARACTERS_IN_LINK
 from ui.trainings import LONGEST_TEXT, Order, ordered
 
 DEFAULT_TASK = "previous"
 NORMS = ("pre", "post")
+_ONE_OF = {"task": tuple(TASKS), "positions": POSITIONS, "norm": NORMS}
 # What a page of this size can show, and a small server train while somebody waits.
 RANGES = {
     "seed": (0, 2**32 - 1),
@@ -23,7 +24,6 @@ RANGES = {
     "steps": (20, 10_000),
 }
 RATES = (1e-5, 0.1)
-_OF_TASK = ("layers", "heads", "width", "steps", "rate", "positions", "norm", "seed", "text")
 
 
 @dataclass(frozen=True)
@@ -84,21 +84,11 @@ def standard(task: str) -> WatchChoice:
 
 def from_link(parameters: Mapping[str, str]) -> tuple[WatchChoice, list[str]]:
     """Return the choice that a link describes, and one sentence for each parameter that is ignored."""
-    task, notices = parameters.get("task", DEFAULT_TASK), []
-    if task not in TASKS:
-        notices.append(f"The link's task is ignored: {task[:40]!r} is none of {', '.join(TASKS)}.")
-        task = DEFAULT_TASK
-    choice = standard(task)
-    for name in _OF_TASK:
-        if name in parameters:
-            try:
-                choice = replace(choice, **{name: _parsed(name, parameters[name])})
-            except ValueError as error:
-                notices.append(f"The link's {name} is ignored: {error}.")
-    return choice, notices
+    task = parameters.get("task", DEFAULT_TASK)
+    return read_link(standard(task if task in TASKS else DEFAULT_TASK), parameters, _parsed)
 
 
-def _parsed(name: str, value: str) -> Any:
+def _parsed(name: str, value: str, _: WatchChoice) -> Any:
     if name in RANGES:
         low, high = RANGES[name]
         if not (value.isascii() and value.isdigit() and len(value) < 12 and low <= int(value) <= high):
@@ -112,8 +102,8 @@ def _parsed(name: str, value: str) -> Any:
         if not RATES[0] <= rate <= RATES[1]:
             raise ValueError(f"{value[:40]!r} is no learning rate from {RATES[0]:g} to {RATES[1]:g}")
         return rate
-    if name in ("positions", "norm"):
-        among = POSITIONS if name == "positions" else NORMS
+    if name in _ONE_OF:
+        among = _ONE_OF[name]
         if value not in among:
             raise ValueError(f"{value[:40]!r} is none of {', '.join(among)}")
     elif len(value) > LONGEST_TEXT:
@@ -125,7 +115,7 @@ def to_link(choice: WatchChoice) -> dict[str, str]:
     """Return the parameters of a link that restores a choice: the task, and what differs from its own settings."""
     own = standard(choice.task)
     parameters = {"task": choice.task}
-    for name in _OF_TASK:
+    for name in NAMES[1:]:
         value = getattr(choice, name)
         if value != getattr(own, name):
             parameters[name] = f"{value:g}" if isinstance(value, float) else str(value)
