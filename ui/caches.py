@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import streamlit as st
@@ -35,23 +38,43 @@ def open_model(name: str, revision: str) -> Model:
         HeadlightError: why it cannot be opened, in one sentence.
     """
     check_allowed(name)
-    return _model(name, revision)
+    return _model(name, revision, _files(name))
 
 
 @st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner="Loading the model and proving its capture …")
-def _model(name: str, revision: str) -> Model:
+def _model(name: str, revision: str, files: tuple[tuple[str, int, int], ...]) -> Model:
+    del files  # a folder that was saved into again is another model
     return load_model(name, revision=revision or None)
+
+
+def _files(name: str) -> tuple[tuple[str, int, int], ...]:
+    """Return the name, size and time of every file in a model's folder; nothing for what is no folder."""
+    try:
+        stats = [(file.name, file.stat()) for file in os.scandir(Path(name.strip()).expanduser())]
+    except (OSError, RuntimeError, ValueError):
+        return ()
+    return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
+
+
+@st.cache_resource(show_spinner=False)
+def _loaded() -> WeakKeyDictionary[Model, str]:
+    return WeakKeyDictionary()
+
+
+def loaded_as(model: Model) -> str:
+    """Return what tells a loaded model from every other: two folders may have one name, and one first shard."""
+    return _loaded().setdefault(model, uuid4().hex)
 
 
 @dataclass(frozen=True)
 class Request:
     """A text or a picture and what is done with it: what two visitors have to agree on to share a trace.
 
-    `picture` names the `image` of a model that reads pictures; equal names are equal pictures.
+    `model` is what it is `loaded_as`; `picture` names the `image` of a model that reads pictures; equal names are equal
+    pictures.
     """
 
     model: str
-    revision: str
     text: str = ""
     pair: str = ""
     target: str = ""

@@ -10,7 +10,7 @@ import streamlit as st
 from models import AttentionTrace, Model
 from models.cost import Estimate, readable_seconds
 from ui import state
-from ui.caches import Request, traces
+from ui.caches import Request, loaded_as, traces
 from ui.jobs import Job
 from ui.pictures import chosen_picture
 from ui.settings import ask_seconds
@@ -36,11 +36,11 @@ def request(model: Model) -> Request:
     choice = state.chosen()
     if model.card.modality == "image":
         image, name = chosen_picture(model)
-        return Request(model.card.name, model.card.revision, picture=name, image=image)
+        return Request(loaded_as(model), picture=name, image=image)
     generate = choice.generate if model.card.writes else 0
     # A target stays with the visitor for the next encoder-decoder; no other model reads one.
     target = choice.target if "cross" in model.card.kinds else ""
-    return Request(model.card.name, model.card.revision, choice.text, choice.pair, target, generate)
+    return Request(loaded_as(model), choice.text, choice.pair, target, generate)
 
 
 def trace(model: Model) -> AttentionTrace | None:

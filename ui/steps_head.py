@@ -10,7 +10,7 @@ from models import Model, bundled, trained
 from models.cost import Budget
 from models.inside import HeadInside, inside
 from ui import steps_state as state
-from ui.caches import open_model
+from ui.caches import loaded_as, open_model
 from ui.failures import sentence
 from ui.plain import plain
 from ui.settings import allowed_models, ask_seconds, budget, default_model
@@ -30,7 +30,7 @@ def real_head() -> None:
     _controls(model)
     choice = state.chosen()
     try:
-        head = _inside(model.card.name, model.card.revision, choice, model)
+        head = _inside(choice, model)
     except Exception as error:
         st.error(plain(sentence(error, "looking inside a head")), icon=":material/error:")
         return
@@ -87,16 +87,15 @@ def _controls(model: Model) -> None:
             st.number_input(name.title(), 0, most.get(name, 9999), **held(name), width=120)
 
 
-def _inside(name: str, revision: str, choice: StepsChoice, model: Model) -> HeadInside:
+def _inside(choice: StepsChoice, model: Model) -> HeadInside:
     target = choice.target if "cross" in model.card.kinds and choice.target else None
-    return _opened(name, revision, choice.text, target, choice.kind, choice.layer, choice.head, model)
+    return _opened(loaded_as(model), choice.text, target, choice.kind, choice.layer, choice.head, model)
 
 
 # Only a few: a head of a long text takes some bytes for each pair of tokens.
 @st.cache_resource(max_entries=6, show_spinner="Looking inside the head …")
-def _opened(
-    name: str, revision: str, text: str, target: str | None, kind: str, layer: int, head: int, _model: Model
-) -> HeadInside:
+def _opened(loaded: str, text: str, target: str | None, kind: str, layer: int, head: int, _model: Model) -> HeadInside:
+    del loaded  # what two models are told apart by
     most = budget()
     seconds = ask_seconds() if most.seconds is None else min(most.seconds, ask_seconds())
     return inside(_model, text, layer, head, kind=kind, target=target, budget=Budget(most.n_bytes, seconds))

@@ -13,7 +13,7 @@ from models.tasks import Task
 from models.tasks.digits import Digits
 from models.tasks.series import NOISE
 from models.truth import Truth
-from ui.caches import remembered
+from ui.caches import loaded_as, remembered
 from ui.pictures import known_answer
 from ui.plain import plain
 from ui.state import UNPLACED
@@ -65,7 +65,7 @@ def _digit(task: Digits, model: Model, picture: np.ndarray) -> str:
 
 def _choose_head(model: Model) -> None:
     """Select the head with the highest truth score: who opens a task wants to see it solved."""
-    scores = _scores_of(model, model.card.name, model.card.revision)
+    scores = _scores_of(model, loaded_as(model))
     if scores is not None:
         place = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
         st.session_state.layer, st.session_state.head = (int(number) for number in place)
@@ -110,7 +110,7 @@ def _asked(truth: Truth, said: tuple[str, ...]) -> tuple[list[int], list[int]]:
 
 def heads_panel(model: Model, layer: int, head: int) -> None:
     """Show how often each head looks at the true place over unseen texts, beside what the model as a whole reaches."""
-    scores = _scores_of(model, model.card.name, model.card.revision)
+    scores = _scores_of(model, loaded_as(model))
     if scores is None:
         return
     st.markdown("## Heads and the truth")
@@ -129,8 +129,8 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Asking the model unseen texts …")
-def _scores_of(_model: Model, name: str, revision: str) -> TruthScores | None:
-    del name, revision  # what two models are told apart by
+def _scores_of(_model: Model, loaded: str) -> TruthScores | None:
+    del loaded  # what two models are told apart by
     return truth_scores(_model)
 
 

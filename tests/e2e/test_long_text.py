@@ -3,7 +3,7 @@
 import pytest
 from e2e_models import WORDS
 from playwright.sync_api import Page, expect
-from visitor import cell, finished, flow, having, inspect, settled
+from visitor import Door, cell, finished, flow, having, inspect, settled
 
 pytestmark = pytest.mark.e2e
 # What one view may send, in bytes; all heads may send more, once.
@@ -64,6 +64,29 @@ def test_a_head_switch_sends_little(open_page, received, long_bert, n_tokens):
     assert layout(page)["title"].count("Layer 1, head 1") == 1
     # Threshold 0: every line of the flow's window. Measured: 282 kB at 512 tokens, 265 kB at 2,100.
     assert 10_000 < sum(received) < MOST_FOR_A_VIEW
+
+
+def test_a_pick_while_the_last_maps_arrive_is_kept(open_page, long_bert):
+    page = open_page(f"/?layer=1&head=0&model={long_bert}")
+    door = Door(page)
+    page.reload()
+    finished(page)
+    box = page.get_by_role("textbox", name="Text to inspect")
+    box.fill(long_text(5000))
+    box.press("Control+Enter")
+    # The grid grows by layers; when it is complete, the part of the page that grew is gone.
+    expect(page.get_by_text("Looking at all heads")).to_be_visible(timeout=60_000)
+    door.shut = True
+    n_waiting = -1
+    while len(door.waiting) > n_waiting:
+        n_waiting = len(door.waiting)
+        page.wait_for_timeout(4000)  # the growing part looks every 1.5 seconds
+    page.locator(".grid-canvas").press("ArrowRight")
+    page.wait_for_timeout(1000)
+    door.open()
+    expect(page.get_by_role("heading", name="Token to token: layer 1, head 1")).to_be_visible()
+    settled(page)
+    expect(page.locator(".grid")).to_have_attribute("data-selected", "1,1")
 
 
 def test_a_box_opens_a_part_pair_by_pair(open_page):

@@ -1,8 +1,8 @@
 """A model whose right attention is known, as a visitor meets it."""
 
 import pytest
-from playwright.sync_api import Page, WebSocketRoute, expect
-from visitor import finished, grid, place_of_head, settled
+from playwright.sync_api import Page, expect
+from visitor import Door, finished, grid, place_of_head, settled
 
 pytestmark = pytest.mark.e2e
 TASK = "Matching brackets"
@@ -52,31 +52,6 @@ def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-class Door:
-    """What the server sends to a page, held back while the door is shut."""
-
-    def __init__(self, page: Page) -> None:
-        self.shut, self.waiting = False, []
-        page.route_web_socket("**/_stcore/stream", self.connect)
-
-    def connect(self, page_side: WebSocketRoute) -> None:
-        self.page_side = page_side
-        page_side.connect_to_server().on_message(self.arrive)
-
-    def arrive(self, message: bytes) -> None:
-        self.waiting.append(message)
-        if not self.shut:
-            self.open()
-
-    def let(self, n_messages: int) -> None:
-        for _ in range(n_messages):
-            self.page_side.send(self.waiting.pop(0))
-
-    def open(self) -> None:
-        self.shut = False
-        self.let(len(self.waiting))
 
 
 def test_a_choice_made_while_the_page_arrives_stays(open_page):

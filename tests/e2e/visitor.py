@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
 DESKTOP = {"width": 1400, "height": 1000}
 PHONE = {"width": 390, "height": 844}
@@ -72,3 +72,28 @@ def cell(page: Page, query: int, key: int) -> tuple[float, float]:
     )
     page.mouse.move(x - 3, y - 3)
     return x, y
+
+
+class Door:
+    """What the server sends to a page from its next load on, held back while the door is shut."""
+
+    def __init__(self, page: Page) -> None:
+        self.shut, self.waiting = False, []
+        page.route_web_socket("**/_stcore/stream", self.connect)
+
+    def connect(self, page_side: WebSocketRoute) -> None:
+        self.page_side = page_side
+        page_side.connect_to_server().on_message(self.arrive)
+
+    def arrive(self, message: bytes) -> None:
+        self.waiting.append(message)
+        if not self.shut:
+            self.open()
+
+    def let(self, n_messages: int) -> None:
+        for _ in range(n_messages):
+            self.page_side.send(self.waiting.pop(0))
+
+    def open(self) -> None:
+        self.shut = False
+        self.let(len(self.waiting))

@@ -216,3 +216,20 @@ def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tm
 def test_a_server_whose_only_model_does_not_open_says_so(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MODELS", "org/absent")
     assert any("org/absent is not on this machine" in message for message in messages(run()))
+
+
+def test_two_models_of_one_name_and_weights_are_not_mixed_up(tmp_path):
+    """The same file of weights, read as heads of another number: once elsewhere, then in the same place."""
+    for parent in ("a", "b"):
+        shutil.copytree(bundled.minilm_folder(), tmp_path / parent / "final")
+    config = tmp_path / "b" / "final" / "config.json"
+    seen = []
+    for parent, n_heads in (("a", 12), ("b", 6), ("b", 4)):
+        if parent == "b":
+            config.write_text(
+                re.sub(r'"num_attention_heads": \d+', f'"num_attention_heads": {n_heads}', config.read_text())
+            )
+        app = run(model=str(tmp_path / parent / "final"), layer="0", head="0")
+        assert app.selectbox(key="head").options == [str(head) for head in range(n_heads)]
+        seen.append(written(app, "figures"))
+    assert len(set(seen)) == 3

@@ -104,9 +104,9 @@ def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(mo
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (Request("m", "", text="a" * 99_999), None),
-        (Request("m", "", text="a" * 99_999, pair="b"), "Reading 100,000 characters …"),
-        (Request("m", "", target="a" * 1_100_000), "Reading 1.1 million characters …"),
+        (Request("m", text="a" * 99_999), None),
+        (Request("m", text="a" * 99_999, pair="b"), "Reading 100,000 characters …"),
+        (Request("m", target="a" * 1_100_000), "Reading 1.1 million characters …"),
     ],
 )
 def test_how_much_is_read(request_, words, monkeypatch):
