@@ -4,21 +4,27 @@ A choice is a frozen dataclass; each field is a URL parameter of the same name a
 the session, so that widgets can hold it.
 
 A widget is told its value only when that has changed (or in every run, where its options change their names): what is
-told in a run takes back what a visitor chooses while it goes on.
+told in a run takes back what a visitor chooses while it goes on. And a browser sends the values of all widgets with
+every message: those that have not heard of what a picture or a button chose would take that back. The address comes
+with each message too; it is written last, so that it says what the visitor's widgets had heard of (`settle`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from time import monotonic
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ui.components import address_bar
 
 Choice = TypeVar("Choice")
+# So many seconds a browser is waited for; one that may not write its address never says what it has heard of.
+PATIENCE = 20.0
 
 
 def read_link(
@@ -65,12 +71,12 @@ class Address(Generic[Choice]):
         What is told of a link is over with the text or model that it opened.
         """
         session = st.session_state
-        session[self._went] = False  # the whole page runs already
         if self._kept not in session:
             self._open(st.query_params.to_dict())
         for name in self.of.__dataclass_fields__:
             if session.get(self.prefix + name) is None:  # at first, and where a visitor emptied a number
                 session[self.prefix + name] = getattr(self.kept, name)
+        self.settle()
         step, notices = session[self._told]
         return notices if step == self.step(self.chosen()) else []
 
@@ -89,27 +95,51 @@ class Address(Generic[Choice]):
         return st.session_state[self._kept]
 
     def choose(self, **values: Any) -> None:
-        """Change some of the choices."""
+        """Change some of the choices, for a picture or a button: widgets in the browser hear of it later."""
         for name, value in values.items():
             st.session_state[self.prefix + name] = value
+        st.session_state[self._unheard] = {**self._not_heard_of(), **values}
+        st.session_state[self._since] = monotonic()
+
+    def settle(self) -> None:
+        """Keep what was chosen for a picture or a button, unless the visitor has chosen something else since.
+
+        To be called before the choices are read, in every run: a value that is still the one of the browser's address
+        comes from a widget that has not heard; any other is the visitor's own.
+        """
+        session, context = st.session_state, get_script_run_ctx()
+        unheard = self._not_heard_of()
+        if not unheard or context is None:
+            return
+        heard = dict(parse_qsl(context.query_string, keep_blank_values=True))
+        now = self.to_link(self.chosen())
+        for name, value in list(unheard.items()):
+            key, is_old = self.prefix + name, now.get(name) == heard.get(name)
+            if session[key] != value and is_old:
+                session[key] = value
+            elif session[key] != value or is_old:
+                del unheard[name]
+        session[self._unheard] = unheard
+
+    def _not_heard_of(self) -> dict[str, Any]:
+        session = st.session_state
+        return dict(session.get(self._unheard, {})) if monotonic() - session.get(self._since, 0.0) < PATIENCE else {}
 
     def write(self) -> None:
-        """Make the address describe the present choice, and keep it for when the page is left; once in a run.
-
-        In a fragment, Back to another text runs the whole page.
-        """
-        if st.session_state[self._went]:
-            st.rerun()
-        choice = self.chosen()
-        st.session_state[self._kept] = choice
+        """Make the address describe the present choice, and keep it for when the page is left; last in a run."""
+        choice, session = self.chosen(), st.session_state
+        session[self._kept] = choice
+        session[self._unheard] = {name: getattr(choice, name) for name in self._not_heard_of()}
         # A step may be a megabyte of text: the browser needs to know only whether it is another one.
-        address_bar(urlencode(self.to_link(choice)), str(hash(self.step(choice))), self._go)
+        step = str(hash(self.step(choice)))
+        address_bar(urlencode(self.to_link(choice)), step, session.get(self._went, 0), self._go)
 
-    def _go(self, query: str) -> None:
-        """Choose what an earlier address describes."""
+    def _go(self, query: str, number: int) -> None:
+        """Choose what an earlier address describes, for the whole page."""
         choice = self._open(dict(parse_qsl(query, keep_blank_values=True)))
         self.choose(**vars(choice))
-        st.session_state[self._went] = True
+        st.session_state[self._went] = number
+        st.rerun()
 
     def _open(self, parameters: Mapping[str, str]) -> Choice:
         choice, notices = self.from_link(parameters)
@@ -124,6 +154,14 @@ class Address(Generic[Choice]):
     @property
     def _told(self) -> str:
         return f"{self.page} told"
+
+    @property
+    def _unheard(self) -> str:
+        return f"{self.page} unheard"
+
+    @property
+    def _since(self) -> str:
+        return f"{self.page} unheard since"
 
     @property
     def _went(self) -> str:

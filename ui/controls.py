@@ -9,7 +9,7 @@ from models import Attention, AttentionTrace, Model, bundled, trained
 from models.tasks import TASKS, Task
 from ui.plain import plain
 from ui.settings import allowed_models
-from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, first_text, held
+from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, choose, first_text, held
 from viz.colours import CONTRASTS, PALETTES
 from viz.region import Region
 from viz.view import label, tokens_in
@@ -67,7 +67,9 @@ def _open_typed() -> None:
     """Open the model that was named; a text that was there for another model gives way to one that this can read."""
     session = st.session_state
     name, before = session["typed model"].strip(), session.model
-    session.update({"model": name, "revision": session.get("typed revision", "").strip(), UNPLACED: True})
+    # Another model may have other kinds of attention; which one was looked at here says nothing of it.
+    choose(model=name, revision=session.get("typed revision", "").strip(), kind="")
+    session[UNPLACED] = True
     _forget_places()
     if name.startswith(trained.PREFIX) or session.text == first_text(before):
         _use(first_text(name))
@@ -86,7 +88,8 @@ def _trained_here(names: list[str]) -> None:
 
 def _open(name: str, task: Task) -> None:
     """Open a model that was trained here, with a text that it can read, at the head that solves its task."""
-    st.session_state.update({"model": name, "revision": "", "kind": task.kind, UNPLACED: True})
+    choose(model=name, revision="", kind=task.kind)
+    st.session_state[UNPLACED] = True
     _use(first_text(name))
 
 
@@ -134,12 +137,12 @@ def _shortened(text: str) -> str:
 
 
 def _use(text: str) -> None:
-    st.session_state.update(text=text, pair="", target="")
+    choose(text=text, pair="", target="")
     _forget_places()
 
 
 def _forget_places() -> None:
-    st.session_state.update(token="", region="")
+    choose(token="", region="")
 
 
 def head_controls(trace: AttentionTrace, att: Attention, shown: Region) -> None:

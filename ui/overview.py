@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from weakref import ref
 
 import streamlit as st
@@ -10,6 +11,7 @@ from models import Attention
 from ui.caches import maps_job, maps_of
 from ui.components import head_grid
 from ui.runs import progress_bar, visitor
+from ui.state import choose
 from viz import Look
 from viz.grid import pack_grid
 from viz.maps import HeadMaps
@@ -29,18 +31,17 @@ def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
             _growing(att, selected, look)
             return
         job.result()
-    _grid(att, maps, selected, look)
+    _grid(att, maps, selected, look, _pick)
     if not maps.complete:
         st.button("Go on", key="go on", on_click=_go_on)
 
 
 @st.fragment(run_every=LOOK_SECONDS)
 def _growing(att: Attention, selected: tuple[int, int], look: Look) -> None:
-    session, job = st.session_state, maps_job(att, visitor())
-    if job.finished or _stopped(att) or (session.layer, session.head) != selected:
-        # All are there, or another head was chosen here: that concerns the rest of the page.
+    job = maps_job(att, visitor())
+    if job.finished or _stopped(att):
         st.rerun()
-    _grid(att, maps_of(att), selected, look)
+    _grid(att, maps_of(att), selected, look, _pick_anew)
     with st.container(horizontal=True, vertical_alignment="center"):
         progress_bar(job, "Looking at all heads", "layer")
         st.button("Stop", key="stop maps", on_click=_stop, args=(att,))
@@ -61,11 +62,19 @@ def _go_on() -> None:
     st.session_state["maps stopped"] = None
 
 
-def _grid(att: Attention, maps: HeadMaps, selected: tuple[int, int], look: Look) -> None:
+def _grid(
+    att: Attention, maps: HeadMaps, selected: tuple[int, int], look: Look, pick: Callable[[int, int], None]
+) -> None:
     # What will be replaced soon is sent at a third of the resolution.
     packed = pack_grid(att, look, maps=maps if maps.complete else maps.coarse())
-    head_grid(packed, selected, _pick)
+    head_grid(packed, selected, pick)
 
 
 def _pick(layer: int, head: int) -> None:
-    st.session_state.layer, st.session_state.head = layer, head
+    choose(layer=layer, head=head)
+
+
+def _pick_anew(layer: int, head: int) -> None:
+    """Choose a head in the growing grid: that part may be gone when the choice arrives, so the whole page runs."""
+    _pick(layer, head)
+    st.rerun()

@@ -7,7 +7,7 @@ import math
 import streamlit as st
 
 from models import Attention
-from ui.state import Choice
+from ui.state import Choice, choose
 from viz.region import READABLE, Region, clamped, parsed, region_of, whole
 
 _SIDES = (("queries", "query"), ("keys", "key"))
@@ -68,10 +68,10 @@ def _touched(ends: list[float], count: int) -> range:
 
 def _open(att: Attention, region: Region) -> None:
     """Make a region the session's; a token that is isolated elsewhere is let go."""
-    session = st.session_state
-    session.region = "" if region == whole(att) else str(region)
-    if session.token and not holds(region, session.token):
-        session.token = ""
+    choose(region="" if region == whole(att) else str(region))
+    token = st.session_state.token
+    if token and not holds(region, token):
+        choose(token="")
 
 
 def holds(region: Region, token: str) -> bool:
@@ -92,4 +92,4 @@ def keep_region(att: Attention) -> None:
     shown = kept or whole(att)
     if kept or str(whole(att)) != session.region:
         st.info(f"There is no region of {region.named()} here: {shown.named()} are shown instead.")
-    session.region = str(kept) if kept else ""
+    choose(region=str(kept) if kept else "")

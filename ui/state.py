@@ -144,4 +144,4 @@ def _step(choice: Choice) -> tuple[str, ...]:
 
 
 ADDRESS = Address("inspect", "", Choice, _from_link, to_link, _step)
-chosen, held = ADDRESS.chosen, ADDRESS.held
+chosen, choose, held = ADDRESS.chosen, ADDRESS.choose, ADDRESS.held

@@ -16,7 +16,7 @@ from models.truth import Truth
 from ui.caches import loaded_as, remembered
 from ui.pictures import known_answer
 from ui.plain import plain
-from ui.state import UNPLACED
+from ui.state import UNPLACED, choose
 from viz.patches import data_address
 from viz.view import label
 
@@ -67,8 +67,8 @@ def _choose_head(model: Model) -> None:
     """Select the head with the highest truth score: who opens a task wants to see it solved."""
     scores = _scores_of(model, loaded_as(model))
     if scores is not None:
-        place = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
-        st.session_state.layer, st.session_state.head = (int(number) for number in place)
+        layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
+        choose(layer=int(layer), head=int(head))
 
 
 def _why_unknown(task: Task) -> str:

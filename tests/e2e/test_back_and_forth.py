@@ -4,7 +4,7 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import finished, flow, grid, having, inspect, row_of, settled
+from visitor import Door, finished, flow, grid, having, inspect, row_of, settled
 
 pytestmark = pytest.mark.e2e
 
@@ -35,6 +35,73 @@ def test_quick_arrow_keys_end_where_they_lead(open_page):
     seen = page.evaluate("window.seen")
     assert seen == sorted(seen)
     expect(page).to_have_url(having("head=10"))
+
+
+def test_a_pick_and_a_slider_in_quick_succession_both_hold(open_page):
+    page = open_page("/?layer=0&head=5")
+    door = Door(page)
+    page.reload()
+    finished(page)
+    # The widgets have not heard of the pick when the slider's message takes their values along.
+    door.shut = True
+    page.locator(".grid-canvas").press("ArrowLeft")
+    page.wait_for_timeout(1500)
+    page.get_by_role("slider", name="Flow threshold").press("ArrowRight")
+    page.wait_for_timeout(1500)
+    door.open()
+    expect(page.get_by_role("heading", name="Token to token: layer 0, head 4")).to_be_visible()
+    settled(page)
+    expect(page.get_by_role("combobox", name="Head", exact=True)).to_have_value("4")
+    expect(page).to_have_url(having("head=4&threshold=0.06"))
+    # Must not happen: a head that only its own widget can leave, or that it cannot go back to.
+    page.get_by_role("combobox", name="Head", exact=True).click()
+    page.get_by_role("option", name="5", exact=True).click()
+    expect(page.get_by_role("heading", name="Token to token: layer 0, head 5")).to_be_visible()
+    settled(page)
+    expect(page).to_have_url(having("head=5&threshold=0.06"))
+
+
+def test_a_lock_and_a_head_in_quick_succession_both_hold(open_page):
+    page = open_page("/?layer=0&head=5&token=query:8")
+    door = Door(page)
+    page.reload()
+    finished(page)
+    door.shut = True
+    page.mouse.click(*row_of(page, "query", 3))
+    page.wait_for_timeout(1500)
+    page.locator(".grid-canvas").press("ArrowRight")
+    page.wait_for_timeout(1500)
+    door.open()
+    expect(page.get_by_role("heading", name="Token to token: layer 0, head 6")).to_be_visible()
+    settled(page)
+    expect(page).to_have_url(having("head=6&token=query%3A3"))
+    expect(page.get_by_role("combobox", name="Isolate", exact=True)).to_have_value(re.compile("sat"))
+
+
+def test_back_twice_before_the_page_answers_keeps_what_lies_ahead(open_page):
+    page = open_page("/?text=Alpha")
+    inspect(page, "Bravo")
+    inspect(page, "Charlie")
+    door = Door(page)
+    page.reload()
+    finished(page)
+    door.shut = True
+    page.evaluate("history.back()")
+    page.wait_for_timeout(1500)
+    n_waiting = len(door.waiting)
+    page.evaluate("history.back()")
+    page.wait_for_timeout(1500)
+    door.let(n_waiting)
+    page.wait_for_timeout(300)
+    door.open()
+    box = page.get_by_role("textbox", name="Text to inspect")
+    expect(box).to_have_value("Alpha")
+    settled(page)
+    for text in ("Bravo", "Charlie"):
+        page.evaluate("history.forward()")
+        expect(box).to_have_value(text)
+        settled(page)
+        expect(page).to_have_url(having(f"text={text}"))
 
 
 def test_back_and_forward_go_from_text_to_text(open_page):

@@ -219,3 +219,14 @@ def test_a_phone_shows_everything_without_sideways_scrolling(open_page, dark):
         box = page.locator(part).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE["width"], part
+
+
+def test_the_pictures_follow_the_theme_while_the_page_is_open(open_page):
+    page = open_page()
+    darkest = "(plot) => plot.data[0].colorscale.at(-1)[1]"
+    light = page.locator(".js-plotly-plot").evaluate(darkest)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"(light) => ({darkest})(document.querySelector('.js-plotly-plot')) !== light", arg=light)
+    settled(page)
+    page.emulate_media(color_scheme="light")
+    page.wait_for_function(f"(light) => ({darkest})(document.querySelector('.js-plotly-plot')) === light", arg=light)

@@ -16,3 +16,9 @@ def address(app: AppTest) -> dict[str, str]:
     """Return the parameters that the page gives its address."""
     (bar,) = [each.proto for each in app.get("bidi_component") if each.proto.component_name == "headlight_address"]
     return dict(parse_qsl(json.loads(bar.json)["query"]))
+
+
+def follow(app: AppTest) -> None:
+    """Take over the address that the page gives, as a browser does: it tells what the widgets have heard of."""
+    app.query_params.clear()
+    app.query_params.update(address(app))

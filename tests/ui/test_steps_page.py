@@ -10,7 +10,7 @@ import pytest
 import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
-from shown import address
+from shown import address, follow
 from streamlit.testing.v1 import AppTest
 
 from analysis.steps import Matrices, attention_steps
@@ -146,6 +146,7 @@ def test_one_to_ten_saturates_and_a_temperature_undoes_it():
     assert [largest for _, largest in spread(app)] == [1, 1]
     assert all(bits < 1e-20 for bits, _ in spread(app))
     # What the page says of this example.
+    follow(app)
     app.toggle(key="steps_scaling").set_value(True).run()
     scaled = drawn(app)["Z"]
     assert (scaled[:, 1] - scaled[:, 0]).round().tolist() == [34, 89]

@@ -55,7 +55,8 @@ def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, 
             layer, head, st.session_state["last pick"] = (int(number) for number in pick)
             on_pick(layer, head)
 
-    _grid(key="grid", data=packed, on_picked_change=picked)
+    # The page runs again when it turned dark or light; nothing else is to do.
+    _grid(key="grid", data=packed, on_picked_change=picked, on_themed_change=lambda: None)
     # With the number of the pick that this answers, so that a visitor who is ahead is not taken back.
     _pointer(key="pointer", data=[*selected, st.session_state.get("last pick", 0)], height=1)
 
@@ -92,18 +93,20 @@ def chart(
     _chart(key=key, data=pack_chart(figure, alt, buttons=buttons), on_box_change=boxed)
 
 
-def address_bar(query: str, step: str, on_went: Callable[[str], None]) -> None:
-    """Make the address end in a query; `on_went(query)` is called for Back and Forward, with the one they lead to.
+def address_bar(query: str, step: str, went: int, on_went: Callable[[str, int], None]) -> None:
+    """Make the address end in a query; `on_went(query, number)` is called for Back and Forward, with where they lead.
 
-    A change of `step` is one to go back over; within a step, the present entry is renamed.
+    A change of `step` is one to go back over; within a step, the present entry is renamed. `went` is the number of the
+    last Back or Forward that the page has answered.
     """
 
-    def went() -> None:
-        query = st.session_state["address"].went
-        if query is not None:
-            on_went(str(query))
+    def gone() -> None:
+        trigger = st.session_state["address"].went
+        if trigger is not None:
+            number, query = trigger
+            on_went(str(query), int(number))
 
-    _address(key="address", data={"query": query, "step": step}, height=1, on_went_change=went)
+    _address(key="address", data={"query": query, "step": step, "went": went}, height=1, on_went_change=gone)
 
 
 def training_picture(scene: bytes, frames: bytes, on_lacks: Callable[[], None]) -> None:

@@ -2,6 +2,8 @@
 // of text or model is a step to go back over; another head of the same text only renames the present one.
 
 const MOST = 4_000_002;
+// After so many milliseconds without an answer the page has lost where a visitor went.
+const PATIENCE = 20_000;
 const EMBEDDED = /^embed(_options)?$/; // Streamlit's own parameters stay
 
 export default function ({ data, setTriggerValue }) {
@@ -13,28 +15,35 @@ export default function ({ data, setTriggerValue }) {
 class Address {
   constructor() {
     this.path = location.pathname;
+    this.wents = 0;
     // At the window, listeners that capture come first: Streamlit's own would run the page with what it showed last.
     window.addEventListener("popstate", (event) => this.went(event), true);
     window.addEventListener("input", (event) => sendable(event), true);
   }
 
-  show({ query, step }) {
+  show({ query, step, went }) {
+    // Whoever went on is ahead of the page: what it says of the entry before must not be written over this one.
+    if (this.waiting && went !== this.wents && this.path === location.pathname) return;
+    clearTimeout(this.waiting);
+    const answers = Boolean(this.waiting);
+    this.waiting = 0;
     const here = new URLSearchParams(location.search);
     const kept = [...here].filter(([name]) => EMBEDDED.test(name));
     const wanted = [query, new URLSearchParams(kept).toString()].filter(Boolean).join("&");
-    const onward = this.step !== undefined && this.step !== step && this.path === location.pathname && !this.returning;
+    const onward = this.step !== undefined && this.step !== step && this.path === location.pathname && !answers;
     if (location.search.slice(1) !== wanted) {
       history[onward ? "pushState" : "replaceState"]({}, "", location.pathname + (wanted ? `?${wanted}` : ""));
     }
-    Object.assign(this, { step, path: location.pathname, returning: false });
+    Object.assign(this, { step, path: location.pathname });
   }
 
   /** Back or Forward on the same page; another page is Streamlit's to open. */
   went(event) {
     if (location.pathname !== this.path || location.hash) return;
     event.stopImmediatePropagation();
-    this.returning = true;
-    this.send("went", location.search.slice(1));
+    clearTimeout(this.waiting);
+    this.waiting = setTimeout(() => (this.waiting = 0), PATIENCE);
+    this.send("went", [++this.wents, location.search.slice(1)]);
   }
 }
 

@@ -73,7 +73,7 @@ def _model() -> Model:
     except Exception as error:
         problem = sentence(error, f"opening {choice.model!r}")
         name, revision = st.session_state.get("opened", (default_model(), ""))
-        st.session_state.model, st.session_state.revision = name, revision
+        state.choose(model=name, revision=revision)
         try:
             model = open_model(name, revision)
         except Exception as worse:
@@ -127,10 +127,10 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
 
     The pictures of the chosen head are sent first, into places that are laid out before: the eye waits for them.
     """
+    state.ADDRESS.settle()
     att = trace[_keep_in_range(trace)]
     choice = state.chosen()
     look = choice.look()
-    state.ADDRESS.write()
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with st.container(key="pictures"):
         left, detail = st.columns([6, 5], gap="medium")
@@ -163,6 +163,7 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
         st.caption("The picture is in no link: the address restores everything but the picture.")
     elif not state.fits_link(choice):
         st.caption("The text is too long for a link: the address restores everything but the text.")
+    state.ADDRESS.write()
 
 
 def _keep_in_range(trace: AttentionTrace) -> str:
@@ -173,23 +174,23 @@ def _keep_in_range(trace: AttentionTrace) -> str:
         shown = next((kind for kind in trace.kinds if trace[kind].truth is not None), trace.kinds[0])
         if session.kind:
             st.info(f"There is no {session.kind} attention here: {shown} attention is shown instead.")
-        session.kind = shown
+        state.choose(kind=shown)
     att = trace[session.kind]
     keep_region(att)
     if session.token and not holds(whole(att), session.token):
         st.info(f"There is no token {session.token} here: the flow shows all tokens.")
-        session.token = ""
+        state.choose(token="")
     if session.token and not holds(region_of(att, session.region), session.token):
         st.info(f"The token {session.token} lies outside the region: the flow shows all of the region's tokens.")
-        session.token = ""
+        state.choose(token="")
     # In every run: another model gives the same token another name.
     session.token = session.token
     wanted, asked = (session.layer, session.head), not session.get(state.UNPLACED)
     session[state.UNPLACED] = False
     if session.layer >= att.n_layers:
-        session.layer = att.n_layers - 1
+        state.choose(layer=att.n_layers - 1)
     if session.head >= (n_heads := att.heads_in(session.layer)):
-        session.head = n_heads - 1
+        state.choose(head=n_heads - 1)
     if asked and wanted != (session.layer, session.head):
         st.info(
             f"There is no layer {wanted[0]}, head {wanted[1]} here: "
@@ -199,7 +200,7 @@ def _keep_in_range(trace: AttentionTrace) -> str:
 
 
 def _lock(token: str) -> None:
-    st.session_state.token = token if TOKEN.fullmatch(token) else ""
+    state.choose(token=token if TOKEN.fullmatch(token) else "")
 
 
 def _heatmap(att: Attention, choice: Choice, look: Look) -> None:

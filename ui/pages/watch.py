@@ -73,7 +73,6 @@ def page() -> None:
         label_visibility="collapsed",
     )
     choice = watching.ADDRESS.chosen()
-    watching.ADDRESS.write()
     _lesson(choice.task)
     for notice in notices:
         st.warning(plain(notice), icon=":material/info:")
@@ -86,6 +85,7 @@ def page() -> None:
     every = None if own is None else LOOK_SECONDS if status in (RUNNING, STOPPING) else REST_SECONDS
     st.fragment(_picture, run_every=every)(choice.task, own, status)
     _taking_away(choice, own)
+    watching.ADDRESS.write()
 
 
 def _own() -> Training | None:

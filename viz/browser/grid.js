@@ -106,6 +106,7 @@ class Grid {
     const wide = Math.min(width, Math.max(MARGIN_LEFT + this.pitch * heads, 320));
     const context = fit(this.canvas, wide, bottom + SCALE);
     const theme = themeOf(this.root);
+    this.followTheme(context, theme);
     context.clearRect(0, 0, width, this.canvas.height);
     context.font = `12px ${theme.font}`;
     context.textBaseline = "middle";
@@ -141,6 +142,14 @@ class Grid {
     this.root.dataset.done = this.header.done;
     this.root.dataset.scores = (this.header.scores ?? []).join(" ");
     this.root.dataset.place = `${MARGIN_LEFT} ${MARGIN_TOP} ${this.pitch} ${this.pitchY}`;
+  }
+
+  /** Tell the page when it turns dark or light: its palette may follow, and only a run of the page finds out. */
+  followTheme(context, theme) {
+    context.fillStyle = theme.background; // read back as #rrggbb
+    const dark = [1, 3, 5].reduce((sum, at) => sum + parseInt(context.fillStyle.slice(at, at + 2), 16), 0) < 384;
+    if (this.dark !== undefined && dark !== this.dark) this.send("themed", dark);
+    this.dark = dark;
   }
 
   /** Name what the numbers count: heads across, layers down. */
