@@ -107,11 +107,14 @@ class Address(Generic[Choice]):
         To be called before the choices are read, in every run: a value that is still the one of the browser's address
         comes from a widget that has not heard; any other is the visitor's own.
         """
-        session, context = st.session_state, get_script_run_ctx()
-        unheard = self._not_heard_of()
+        session, context, unheard = st.session_state, get_script_run_ctx(), self._not_heard_of()
         if not unheard or context is None:
             return
         heard = dict(parse_qsl(context.query_string, keep_blank_values=True))
+        if not session.get("address is followed"):
+            # A browser sends the address that it opened until it is told of another (ui/components/address.js).
+            session["address is followed"] = True
+            st.query_params.clear()
         now = self.to_link(self.chosen())
         for name, value in list(unheard.items()):
             key, is_old = self.prefix + name, now.get(name) == heard.get(name)

@@ -16,6 +16,11 @@ class Address {
   constructor() {
     this.path = location.pathname;
     this.wents = 0;
+    // Streamlit sends the address that it opened, until the page takes its query away (ui/address.py), and from then on
+    // the one that is there: it must not take that one away as well.
+    this.push = history.pushState.bind(history);
+    history.pushState = (state, title, url) =>
+      new URL(url, location).pathname === location.pathname || this.push(state, title, url);
     // At the window, listeners that capture come first: Streamlit's own would run the page with what it showed last.
     window.addEventListener("popstate", (event) => this.went(event), true);
     window.addEventListener("input", (event) => sendable(event), true);
@@ -32,7 +37,9 @@ class Address {
     const wanted = [query, new URLSearchParams(kept).toString()].filter(Boolean).join("&");
     const onward = this.step !== undefined && this.step !== step && this.path === location.pathname && !answers;
     if (location.search.slice(1) !== wanted) {
-      history[onward ? "pushState" : "replaceState"]({}, "", location.pathname + (wanted ? `?${wanted}` : ""));
+      const url = location.pathname + (wanted ? `?${wanted}` : "");
+      if (onward) this.push({}, "", url);
+      else history.replaceState({}, "", url);
     }
     Object.assign(this, { step, path: location.pathname });
   }

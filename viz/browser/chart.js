@@ -65,13 +65,14 @@ class Chart {
 
   async draw() {
     const Plotly = window.Plotly ?? (await plotly().catch((error) => this.fail(error)));
-    if (!Plotly || !this.figure || !this.root.clientWidth) return;
+    if (!Plotly || !this.figure || !this.root.clientWidth || this.ended) return;
     this.drawnIn = this.surroundings();
     const { data, layout } = this.figure;
     // Plotly would begin anew with another config, and a button's function made again is another.
     this.config ??= { ...this.figure.config, modeBarButtonsToAdd: this.buttons(Plotly) };
-    await Plotly.react(this.plot, data, { ...layout, ...this.look(layout), ...this.room(layout) }, this.config);
-    if (this.listens) return;
+    this.drawing = Plotly.react(this.plot, data, { ...layout, ...this.look(layout), ...this.room(layout) }, this.config);
+    await this.drawing;
+    if (this.listens || this.ended) return;
     this.listens = true;
     this.plot.on("plotly_selected", (event) => this.selected(Plotly, event));
   }
@@ -133,8 +134,10 @@ class Chart {
   }
 
   end() {
+    this.ended = true;
     this.stop();
-    window.Plotly?.purge(this.plot);
     this.root.remove();
+    // Plotly still tells a chart that it is drawn, which one that was purged cannot hear.
+    Promise.resolve(this.drawing).finally(() => window.Plotly?.purge(this.plot));
   }
 }
