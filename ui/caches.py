@@ -127,10 +127,13 @@ def maps_of(att: Attention) -> HeadMaps:
 def maps_job(att: Attention, visitor: str) -> Job[bool]:
     """Return the work that fills the maps, watched by the visitor; one that was stopped goes on where it was."""
     kept = _kept(att)
-    if kept.job is None or (kept.job.stopped and kept.job.finished):
-        maps = kept.maps
+    if kept.job is None or kept.job.stopped:
+        maps, before = kept.maps, kept.job
 
         def work(progress: Progress) -> bool:
+            # One that was stopped ends with the layer that it is at; the maps have room for one worker.
+            if before is not None:
+                before.wait()
             maps.fill(att, progress)
             return True
 

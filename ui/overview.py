@@ -9,6 +9,8 @@ import streamlit as st
 from models import Attention
 from ui.caches import maps_job, maps_of
 from ui.components import head_grid
+from ui.failures import sentence
+from ui.plain import plain
 from ui.runs import progress_bar, visitor
 from viz import Look
 from viz.grid import pack_grid
@@ -25,12 +27,16 @@ def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
     maps = maps_of(att)
     if not maps.complete and not _stopped(att):
         job = maps_job(att, visitor())
-        if not job.wait(PATIENCE):
+        # Its last watcher may have left it a moment before: then it is dying, and another one goes on where it was.
+        if not job.wait(PATIENCE) or job.stopped:
             _growing(att, selected, look)
             return
-        job.result()
+        try:
+            job.result()
+        except Exception as error:
+            st.error(plain(sentence(error, "looking at all heads")), icon=":material/error:")
     _grid(att, maps, selected, look)
-    if not maps.complete:
+    if _stopped(att) and not maps.complete:
         st.button("Go on", key="go on", on_click=_go_on)
 
 
