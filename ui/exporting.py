@@ -68,11 +68,12 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
         st.caption(_held(att, figure, layer, head, look))
         shown: dict[str, Any] = {"layer": layer, "head": head, "look": look, "maps": maps, "image": image}
         st.download_button(
-            f"Download {file_format.upper()}",
+            f"Download {_named(chosen, layer, head)} as {file_format.upper()}",
             data=lambda: export(att, figure, file_format, **shown).data,
             file_name=f"{name}.{file_format}",
             mime=MIME[file_format],
-            key="download",
+            # Another figure is another button: an old one that is pressed while its page arrives holds what it says.
+            key=f"download {name}.{file_format}",
             on_click="ignore",
             type="primary",
         )
@@ -83,12 +84,17 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
                 data=json.dumps(origin, indent=1),
                 file_name=f"{name}.csv.json",
                 mime=MIME["json"],
-                key="download origin",
+                key=f"download {name}.csv.json",
                 on_click="ignore",
             )
             st.caption("A CSV has no place for its origin (model, revision, text, versions): this file holds it.")
         else:
             st.caption("The file says in its metadata which model, revision, text and settings made it.")
+
+
+def _named(chosen: str, layer: int | None, head: int | None) -> str:
+    words = _FIGURES[chosen].replace("the chosen head", f"layer {layer}, head {head}")
+    return words[0].lower() + words[1:]
 
 
 def _held(att: Attention, figure: str, layer: int | None, head: int | None, look: Look) -> str:
