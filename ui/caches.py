@@ -16,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 from models import Attention, AttentionTrace, Model, load_model
 from models.cost import Estimate
 from ui.jobs import Job, Jobs, Progress
-from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, budget, cache_bytes, check_allowed
+from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, allowed_revision, budget, cache_bytes
 from viz.maps import HeadMaps
 
 log = logging.getLogger("headlight.ui")
@@ -34,8 +34,7 @@ def open_model(name: str, revision: str) -> Model:
     Raises:
         HeadlightError: why it cannot be opened, in one sentence.
     """
-    check_allowed(name)
-    return _model(name, revision)
+    return _model(name, allowed_revision(name, revision))
 
 
 @st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner="Loading the model and proving its capture …")
