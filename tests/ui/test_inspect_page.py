@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from models import bundled, load_model
 
 pytestmark = pytest.mark.slow
-SECONDS = 60
+SECONDS = 240
 APP = Path(__file__).parents[2] / "app.py"
 
 

@@ -20,7 +20,7 @@ from ui import steps_state
 from ui.steps_state import EXAMPLES, NAMES, StepsChoice, from_link, matrices_of, to_link, words_of, write_matrix
 
 pytestmark = pytest.mark.slow
-SECONDS = 60
+SECONDS = 240
 APP = Path(__file__).parents[2] / "app.py"
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "three_words.json").read_text())
 # What stands in the link of every choice that is not the default.
