@@ -27,6 +27,8 @@ class NotAllowed(HeadlightError):
 ASK_SECONDS = 5.0
 # What the traces of all visitors may hold together, beyond the one that was asked for last.
 CACHE_BYTES = 3e9
+# What a table may take that the page makes: it is held in memory until the tab closes.
+FILE_BYTES = 1e8
 # Each takes a core for a minute or two.
 TRAININGS_AT_ONCE = 2
 
@@ -47,6 +49,12 @@ def cache_bytes() -> float:
     """Return what the traces in memory may take together (`HEADLIGHT_CACHE_BYTES`)."""
     n_bytes = _number("HEADLIGHT_CACHE_BYTES")
     return CACHE_BYTES if n_bytes is None else n_bytes
+
+
+def file_bytes() -> float:
+    """Return what one table may take that the page gives as a file (`HEADLIGHT_FILE_BYTES`)."""
+    n_bytes = _number("HEADLIGHT_FILE_BYTES")
+    return FILE_BYTES if n_bytes is None else n_bytes
 
 
 def trainings_at_once() -> int:

@@ -14,7 +14,7 @@ from tests.ui.test_inspect_page import heatmap, messages, run
 from ui import overview, runs
 from ui.caches import Request
 from ui.jobs import Job, Stopped
-from ui.settings import BadSetting, ask_seconds, budget, cache_bytes
+from ui.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
 
 pytestmark = pytest.mark.slow
 SECONDS = 20
@@ -226,10 +226,10 @@ def test_maps_that_fail_are_told_in_a_sentence_and_the_page_goes_on(monkeypatch,
 
 
 def test_settings_are_numbers(monkeypatch):
-    for name in ("ASK_SECONDS", "MOST_SECONDS", "MOST_BYTES", "CACHE_BYTES"):
+    for name in ("ASK_SECONDS", "MOST_SECONDS", "MOST_BYTES", "CACHE_BYTES", "FILE_BYTES"):
         monkeypatch.delenv(f"HEADLIGHT_{name}", raising=False)
     assert (budget().seconds, budget().n_bytes) == (None, None)
-    assert (ask_seconds(), cache_bytes()) == (5.0, 3e9)
+    assert (ask_seconds(), cache_bytes(), file_bytes()) == (5.0, 3e9, 1e8)
     monkeypatch.setenv("HEADLIGHT_MOST_BYTES", "4e9")
     monkeypatch.setenv("HEADLIGHT_MOST_SECONDS", " 60 ")
     assert (budget().seconds, budget().n_bytes) == (60, 4_000_000_000)
