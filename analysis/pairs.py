@@ -1,4 +1,4 @@
-"""A head's weights as pairs of tokens: all of them, the strongest, or those above a threshold."""
+"""A head's weights as pairs of tokens: the strongest, or those above a threshold."""
 
 from __future__ import annotations
 
@@ -10,22 +10,6 @@ from analysis.strips import ROWS, head_strips
 from models import Attention
 
 COLUMNS = ("layer", "head", "query", "key", "query_token", "key_token", "weight")
-
-
-def weights_table(
-    att: Attention, layer: int, head: int, *, queries: range | None = None, keys: range | None = None
-) -> pd.DataFrame:
-    """Return every pair of one head, one row a pair, with the columns of `COLUMNS`; tokens are the raw pieces.
-
-    `queries` and `keys` choose a window of it; positions stay those of the whole text.
-
-    Raises:
-        BadSelection: no such layer or head.
-    """
-    queries, keys = queries or range(att.n_query), keys or range(att.n_key)
-    weights = att.weights(layer, head, queries=slice(queries.start, queries.stop), keys=slice(keys.start, keys.stop))
-    query, key = (axis.ravel() for axis in np.indices(weights.shape))
-    return _table(att, layer, head, query + queries.start, key + keys.start, weights.ravel())
 
 
 def strongest_pairs(

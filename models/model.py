@@ -102,9 +102,10 @@ class Model:
 
         `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's
         decoder reads; without it the decoder reads its own short greedy generation. `generate` lets a decoder
-        continue the text by so many tokens first, and traces both. `progress(done, total)` is called after each
-        layer's attention, in this thread; what it raises ends the pass. `budget` refuses what would cost more. `keep`
-        is shown what a text's replayed layers compute besides weights (models/inside.py).
+        continue the text by so many tokens first, and traces both. `progress(done, total)` is called in this thread
+        after each layer's attention, where that is replayed; else once, at the end; never while tokens are generated.
+        What it raises ends the pass. `budget` refuses what would cost more. `keep` is shown what a text's replayed
+        layers compute besides weights (models/inside.py).
 
         Raises:
             NoText: nothing in the text that the model can read, or the model does not read that kind of input: a

@@ -1,7 +1,13 @@
-"""Imports go app -> ui -> viz -> analysis -> models and never back; read from the source, without running it."""
+"""Imports go app -> ui -> viz -> analysis -> models and never back; read from the source, without running it.
+
+What they import from elsewhere is listed in requirements.txt.
+"""
 
 import ast
+import re
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import pytest
@@ -53,6 +59,25 @@ def files() -> list[tuple[str, Path]]:
 def test_a_module_imports_only_rooms_below_its_own(room: str, path: Path) -> None:
     package = ".".join(path.relative_to(ROOT).parent.parts)
     assert violations(room, path.read_text(encoding="utf-8"), package) == []
+
+
+def test_every_library_that_is_imported_is_listed_at_the_installed_version() -> None:
+    listed = dict(
+        re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    pinned = {plain(name): number for name, number in listed.items()}
+    tops = {module.split(".")[0] for _, path in files() for module in imported(path.read_text(encoding="utf-8"), "-")}
+    libraries = tops - {*sys.stdlib_module_names, *ROOMS, "-", ""}
+    assert {"torch", "PIL", "fontTools", "sklearn"} <= libraries
+    distributions = packages_distributions()
+    for library in sorted(libraries):
+        (name,) = distributions[library]
+        assert pinned.get(plain(name)) == version(name).partition("+")[0], name
+
+
+def plain(name: str) -> str:
+    """The name of a distribution as indexes compare it: PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_every_room_was_read() -> None:

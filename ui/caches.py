@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from models import Attention, AttentionTrace, Model, load_model
 from models.cost import Estimate
 from ui.jobs import Job, Jobs, Progress
-from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, budget, cache_bytes, check_allowed
+from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, allowed_revision, budget, cache_bytes
 from viz.maps import HeadMaps
 
 log = logging.getLogger("headlight.ui")
@@ -37,8 +37,7 @@ def open_model(name: str, revision: str) -> Model:
     Raises:
         HeadlightError: why it cannot be opened, in one sentence.
     """
-    check_allowed(name)
-    return _model(name, revision, _files(name))
+    return _model(name, allowed_revision(name, revision), _files(name))
 
 
 @st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner="Loading the model and proving its capture …")
@@ -150,10 +149,13 @@ def maps_of(att: Attention) -> HeadMaps:
 def maps_job(att: Attention, visitor: str) -> Job[bool]:
     """Return the work that fills the maps, watched by the visitor; one that was stopped goes on where it was."""
     kept = _kept(att)
-    if kept.job is None or (kept.job.stopped and kept.job.finished):
-        maps = kept.maps
+    if kept.job is None or kept.job.stopped:
+        maps, before = kept.maps, kept.job
 
         def work(progress: Progress) -> bool:
+            # One that was stopped ends with the layer that it is at; the maps have room for one worker.
+            if before is not None:
+                before.wait()
             maps.fill(att, progress)
             return True
 

@@ -67,8 +67,10 @@ def _open_typed() -> None:
     """Open the model that was named; a text that was there for another model gives way to one that this can read."""
     session = st.session_state
     name, before = session["typed model"].strip(), session.model
+    # Where the operator lists the models, the list has the revision too, and there is no box for it.
+    revision = session.get("typed revision", "").strip() if allowed_models() is None else ""
     # Another model may have other kinds of attention; which one was looked at here says nothing of it.
-    choose(model=name, revision=session.get("typed revision", "").strip(), kind="")
+    choose(model=name, revision=revision, kind="")
     session[UNPLACED] = True
     _forget_places()
     if name.startswith(trained.PREFIX) or session.text == first_text(before):

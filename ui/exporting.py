@@ -10,15 +10,17 @@ import numpy as np
 import streamlit as st
 
 from models import Attention
+from models.memory import readable
 from ui.caches import maps_of
 from ui.plain import plain
+from ui.settings import file_bytes
 from ui.state import Choice
 from viz import Look, export
 from viz.export import MIME, PICTURES, TABLES, glyph_notice
 from viz.provenance import provenance
 from viz.region import region_of, whole
 from viz.signal import is_signal
-from viz.tables import selected_heads, table_rows, too_many_rows
+from viz.tables import selected_heads, table_bytes, table_rows, too_many_rows
 from viz.view import flow_region
 
 _FIGURES = {
@@ -53,7 +55,7 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
             required=True,
         )
         name = _file_name(att, figure, layer, head, "" if figure in ("grid", "patches", "signal") else choice.region)
-        refusal = too_many_rows(file_format, table_rows(att, layer, head, look)) if figure == "table" else None
+        refusal = _too_large(att, file_format, layer, head, look) if figure == "table" else None
         if refusal:
             st.warning(plain(refusal))
             return
@@ -68,11 +70,12 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
         st.caption(_held(att, figure, layer, head, look))
         shown: dict[str, Any] = {"layer": layer, "head": head, "look": look, "maps": maps, "image": image}
         st.download_button(
-            f"Download {file_format.upper()}",
+            f"Download {_named(chosen, layer, head)} as {file_format.upper()}",
             data=lambda: export(att, figure, file_format, **shown).data,
             file_name=f"{name}.{file_format}",
             mime=MIME[file_format],
-            key="download",
+            # Another figure is another button: an old one that is pressed while its page arrives holds what it says.
+            key=f"download {name}.{file_format}",
             on_click="ignore",
             type="primary",
         )
@@ -83,12 +86,37 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
                 data=json.dumps(origin, indent=1),
                 file_name=f"{name}.csv.json",
                 mime=MIME["json"],
-                key="download origin",
+                key=f"download {name}.csv.json",
                 on_click="ignore",
             )
             st.caption("A CSV has no place for its origin (model, revision, text, versions): this file holds it.")
         else:
             st.caption("The file says in its metadata which model, revision, text and settings made it.")
+
+
+def _too_large(att: Attention, file_format: str, layer: int | None, head: int | None, look: Look) -> str | None:
+    """Return why the page makes no table of this size, with what helps; None if it does."""
+    refusal = too_many_rows(file_format, table_rows(att, layer, head, look))
+    if refusal:
+        return refusal
+    most = int(file_bytes())
+    n_bytes = table_bytes(att, layer, head, file_format, look)
+    if n_bytes <= most:
+        return None
+    remedies = ["a region"]
+    if layer is None:
+        remedies.insert(0, "one head")
+    if file_format == "csv" and table_bytes(att, layer, head, "npz", look) <= most:
+        remedies.insert(0, "NPZ")
+    return (
+        f"This table takes about {readable(n_bytes)}, and this page makes files up to {readable(most)}: "
+        f"choose {', '.join(remedies)}, or write it with python -m viz table."
+    )
+
+
+def _named(chosen: str, layer: int | None, head: int | None) -> str:
+    words = _FIGURES[chosen].replace("the chosen head", f"layer {layer}, head {head}")
+    return words[0].lower() + words[1:]
 
 
 def _held(att: Attention, figure: str, layer: int | None, head: int | None, look: Look) -> str:

@@ -62,8 +62,8 @@ class Job(Generic[Result]):
         if not self._watchers:
             self._left.set()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for the end, so long at most; return whether it has come."""
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait for the end, so long at most, None for as long as it takes; return whether it has come."""
         return self._finished.wait(seconds)
 
     @property

@@ -6,6 +6,7 @@ import os
 
 from models.cost import Budget
 from models.errors import HeadlightError
+from models.places import HUB_ID, REVISION
 
 DEFAULT_MODEL = "minilm"
 # Longer texts stay out of the address: servers and chat programs cut links that long.
@@ -19,13 +20,15 @@ class BadSetting(HeadlightError):
 
 
 class NotAllowed(HeadlightError):
-    """The operator's list does not have the model."""
+    """The operator's list does not have the model, or not this revision of it."""
 
 
 # A shorter run starts by itself, a longer one when the visitor has seen what it takes.
 ASK_SECONDS = 5.0
 # What the traces of all visitors may hold together, beyond the one that was asked for last.
 CACHE_BYTES = 3e9
+# What a table may take that the page makes: it is held in memory until the tab closes.
+FILE_BYTES = 1e8
 # Each takes a core for a minute or two.
 TRAININGS_AT_ONCE = 2
 
@@ -46,6 +49,12 @@ def cache_bytes() -> float:
     """Return what the traces in memory may take together (`HEADLIGHT_CACHE_BYTES`)."""
     n_bytes = _number("HEADLIGHT_CACHE_BYTES")
     return CACHE_BYTES if n_bytes is None else n_bytes
+
+
+def file_bytes() -> float:
+    """Return what one table may take that the page gives as a file (`HEADLIGHT_FILE_BYTES`)."""
+    n_bytes = _number("HEADLIGHT_FILE_BYTES")
+    return FILE_BYTES if n_bytes is None else n_bytes
 
 
 def trainings_at_once() -> int:
@@ -72,10 +81,28 @@ def _number(name: str) -> float | None:
     return number
 
 
+def _listed() -> dict[str, str] | None:
+    """Return the revision that may be opened of each model on the operator's list; "" is the hub's own choice."""
+    written = os.environ.get("HEADLIGHT_MODELS", "").strip()
+    if not written:
+        return None
+    listed: dict[str, str] = {}
+    for entry in filter(None, map(str.strip, written.split(","))):
+        name, _, revision = entry.partition("@")
+        # Only a hub id has revisions; a folder's name may hold the sign.
+        if not (HUB_ID.fullmatch(name) and REVISION.fullmatch(revision)):
+            name, revision = entry, ""
+        listed[name] = revision
+    return listed
+
+
 def allowed_models() -> tuple[str, ...] | None:
-    """Return the models that visitors may open (`HEADLIGHT_MODELS`, separated by commas), None for any."""
-    listed = os.environ.get("HEADLIGHT_MODELS", "").strip()
-    return tuple(name.strip() for name in listed.split(",") if name.strip()) if listed else None
+    """Return the models that visitors may open (`HEADLIGHT_MODELS`, separated by commas), None for any.
+
+    An entry is a name, or a hub id with the one revision of it that may be opened: `org/model@v1`.
+    """
+    listed = _listed()
+    return None if listed is None else tuple(listed)
 
 
 def default_model() -> str:
@@ -84,12 +111,18 @@ def default_model() -> str:
     return DEFAULT_MODEL if not allowed or DEFAULT_MODEL in allowed else allowed[0]
 
 
-def check_allowed(name: str) -> None:
-    """Let a model's name through.
+def allowed_revision(name: str, revision: str) -> str:
+    """Let a model through, and return the revision to open: the listed one where none was asked for.
 
     Raises:
-        NotAllowed: there is a list, and the name is not on it.
+        NotAllowed: there is a list, and the name is not on it, or not with that revision.
     """
-    allowed = allowed_models()
-    if allowed is not None and name not in allowed:
-        raise NotAllowed(f"This server opens only these models: {', '.join(allowed)}.")
+    listed = _listed()
+    if listed is None:
+        return revision
+    if name not in listed:
+        raise NotAllowed(f"This server opens only these models: {', '.join(listed)}.")
+    if revision not in ("", listed[name]):
+        known = listed[name] or "the hub's own"
+        raise NotAllowed(f"This server opens only one revision of {name}, {known}: leave the revision out.")
+    return listed[name]

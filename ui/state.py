@@ -71,7 +71,7 @@ def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
 
 def _parsed(name: str, value: str, _: Choice) -> str | int | float | bool:
     if name in ("layer", "head"):
-        if not value.isascii() or not value.isdigit() or int(value[:9]) > MOST_PLACES:
+        if not value.isascii() or not value.isdigit() or len(value) > 9 or int(value) > MOST_PLACES:
             raise ValueError(f"{value[:40]!r} is no number from 0 to {MOST_PLACES}")
         return int(value)
     if name == "generate":

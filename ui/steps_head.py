@@ -55,7 +55,7 @@ def _model() -> Model | None:
             if choice.model not in allowed:
                 st.info(f"This server opens only its own models: {plain(default_model())} is shown instead.")
                 state.choose(model=default_model(), revision="")
-            st.selectbox("Model", allowed, **held("model"))
+            st.selectbox("Model", allowed, **held("model"), on_change=state.choose, kwargs={"revision": ""})
     with right:
         st.text_input("Sentence", **held("text"))
     choice = state.chosen()

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from viz.view import Look, label, tokens_in
 DISPLAY_COLUMNS = ("query_display", "key_display")
 # A spreadsheet would open no more rows of a CSV, and a person read none of them; weights of an NPZ are 4 bytes each.
 MOST_ROWS = {"csv": 20_000_000, "npz": 400_000_000}
+# So many queries tell how long the lines of a CSV are.
+MEASURED = 5
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -59,6 +62,28 @@ def too_many_rows(file_format: str, n_rows: int) -> str | None:
     return f"This table would have {n_rows:,} rows, the most is {most:,}: choose one head, {remedy}."
 
 
+def table_bytes(att: Attention, layer: int | None, head: int | None, file_format: str, look: Look) -> int:
+    """Return about how many bytes a table takes while it is made: a CSV its lines, an NPZ its weights uncompressed.
+
+    Of a CSV a few queries are written, first to last, and what their lines take is taken for the length of all.
+
+    Raises:
+        BadSelection: no such layer, head or region.
+    """
+    n_rows = table_rows(att, layer, head, look)
+    if file_format == "npz":
+        return n_rows * np.dtype(np.float32).itemsize
+    region, heads = region_of(att, look.region), selected_heads(att, layer, head)
+    queries, keys = tokens_in(att, region)
+    key_cells, n_bytes = _Cells(keys), 0
+    for part in np.linspace(0, 1, MEASURED):
+        number, (row, column) = round(part * (len(queries) - 1)), heads[round(part * (len(heads) - 1))]
+        one = replace(region, queries=region.queries[number : number + 1])
+        query_cells = _Cells(queries[number : number + 1])
+        n_bytes += sum(map(len, _lines(att, row, column, one, query_cells, key_cells)))
+    return round(n_bytes / (MEASURED * len(keys)) * n_rows)
+
+
 def _admit_rows(file_format: str, n_rows: int) -> None:
     refusal = too_many_rows(file_format, n_rows)
     if refusal:
@@ -81,15 +106,13 @@ def csv_table(att: Attention, layer: int | None, head: int | None, look: Look) -
     """
     _admit_rows("csv", table_rows(att, layer, head, look))
     region = region_of(att, look.region)
-    sides = tuple(_Cells(tokens) for tokens in tokens_in(att, region))
+    queries, keys = (_Cells(tokens) for tokens in tokens_in(att, region))
     file = io.BytesIO()
     file.write(codecs.BOM_UTF8)
     # The line end of RFC 4180: with it, a lone carriage return or line feed in a token is quoted.
     file.write((",".join((*COLUMNS, *DISPLAY_COLUMNS)) + "\r\n").encode("ascii"))
     for row, column in selected_heads(att, layer, head):
-        weights = att.weights(row, column, _slice(region.queries), _slice(region.keys))
-        for lines in _lines(f"{row},{column}", weights, region, *sides):
-            file.write(lines.encode("utf-8"))
+        file.writelines(_lines(att, row, column, region, queries, keys))
     return file.getvalue()
 
 
@@ -108,17 +131,18 @@ def _cell(text: str) -> str:
     return file.getvalue()[1:-2]
 
 
-def _lines(place: str, weights: np.ndarray, region: Region, queries: _Cells, keys: _Cells) -> Iterator[str]:
+def _lines(att: Attention, row: int, column: int, region: Region, queries: _Cells, keys: _Cells) -> Iterator[bytes]:
     """Yield the lines of each query of a head; nine digits tell any two float32 apart."""
+    weights = att.weights(row, column, _slice(region.queries), _slice(region.keys))
     names = list(zip(region.keys, keys.pieces, keys.shown, strict=True))
     for number, query, piece, shown in zip(
         range(len(weights)), region.queries, queries.pieces, queries.shown, strict=True
     ):
         pairs = zip(names, weights[number].tolist(), strict=True)
         yield "".join(
-            f"{place},{query},{key},{piece},{key_piece},{weight:.9g},{shown},{key_shown}\r\n"
+            f"{row},{column},{query},{key},{piece},{key_piece},{weight:.9g},{shown},{key_shown}\r\n"
             for (key, key_piece, key_shown), weight in pairs
-        )
+        ).encode("utf-8")
 
 
 def _slice(span: range) -> slice:
@@ -136,10 +160,14 @@ def npz_table(att: Attention, layer: int | None, head: int | None, look: Look, o
     region, chosen = region_of(att, look.region), selected_heads(att, layer, head)
     queries, keys = _slice(region.queries), _slice(region.keys)
     query_tokens, key_tokens = tokens_in(att, region)
+    # Filled head by head: a list of all heads beside them would take the same again.
+    weights = np.empty((len(chosen), len(region.queries), len(region.keys)), dtype=np.float32)
+    for number, (row, column) in enumerate(chosen):
+        weights[number] = att.weights(row, column, queries, keys)
     file = io.BytesIO()
     np.savez_compressed(
         file,
-        weights=np.stack([att.weights(row, column, queries, keys) for row, column in chosen]),
+        weights=weights,
         layer=np.array([row for row, _ in chosen], dtype=np.int32),
         head=np.array([column for _, column in chosen], dtype=np.int32),
         query=np.array(region.queries, dtype=np.int32),

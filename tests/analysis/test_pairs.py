@@ -1,4 +1,4 @@
-"""A head as pairs of tokens: the table of all, the strongest, those above a threshold, and the mass they keep."""
+"""A head as pairs of tokens: the strongest, those above a threshold, and the mass they keep."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from analysis import kept_mass, strongest_pairs, visible_pairs, weights_table
+from analysis import kept_mass, strongest_pairs, visible_pairs
 from analysis.pairs import COLUMNS
 from models.errors import BadSelection
 from tests.analysis.hand_made import HOSTILE, N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, tokens
@@ -14,27 +14,25 @@ from tests.analysis.hand_made import HOSTILE, N_HEADS, N_KEY, N_LAYERS, N_QUERY,
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 
 
-def test_the_table_has_every_pair_once_in_reading_order() -> None:
-    att = attention(WEIGHTS)
-    table = weights_table(att, 1, 2)
-    assert tuple(table.columns) == COLUMNS
+def test_there_is_every_pair_once_with_its_tokens() -> None:
+    pairs = strongest_pairs(attention(WEIGHTS), 1, 2, N_QUERY * N_KEY)
+    assert tuple(pairs.columns) == COLUMNS
     assert COLUMNS == ("layer", "head", "query", "key", "query_token", "key_token", "weight")
     wanted = [
         (1, 2, query, key, f"q{query}", f"k{key}", WEIGHTS[1, 2, query, key])
         for query in range(N_QUERY)
         for key in range(N_KEY)
     ]
-    assert list(table.itertuples(index=False, name=None)) == wanted
-    assert table["weight"].dtype == np.float32
+    assert sorted(pairs.itertuples(index=False, name=None)) == wanted
+    assert pairs["weight"].dtype == np.float32
 
 
 def test_tokens_are_the_raw_pieces_and_repeated_ones_keep_their_rows() -> None:
     att = attention(WEIGHTS[0, 0], tokens("the", "the", *HOSTILE[:3]), tokens("the", "the", "the", *HOSTILE[3:7]))
-    table = weights_table(att, 0, 0)
-    assert len(table) == N_QUERY * N_KEY
-    row = table[(table["query"] == 1) & (table["key"] == 2)].iloc[0]
+    pairs = strongest_pairs(att, 0, 0, N_QUERY * N_KEY)
+    row = pairs[(pairs["query"] == 1) & (pairs["key"] == 2)].iloc[0]
     assert (row["query_token"], row["key_token"], row["weight"]) == ("the", "the", WEIGHTS[0, 0, 1, 2])
-    assert set(HOSTILE[3:7]) <= set(table["key_token"])
+    assert set(HOSTILE[3:7]) <= set(pairs["key_token"])
 
 
 def test_the_strongest_come_first() -> None:
@@ -58,11 +56,10 @@ def test_there_are_never_more_pairs_than_the_head_has() -> None:
     assert len(strongest_pairs(attention(WEIGHTS), 0, 0, 0)) == 0
 
 
-@pytest.mark.parametrize("function", [weights_table, strongest_pairs])
 @pytest.mark.parametrize(("layer", "head"), [(N_LAYERS, 0), (0, N_HEADS), (-1, 0)])
-def test_a_head_that_does_not_exist_is_refused(function: object, layer: int, head: int) -> None:
+def test_a_head_that_does_not_exist_is_refused(layer: int, head: int) -> None:
     with pytest.raises(BadSelection, match="There is no"):
-        function(attention(WEIGHTS), layer, head)
+        strongest_pairs(attention(WEIGHTS), layer, head)
 
 
 # Below the smallest normal float there is nothing to see, whatever the threshold.

@@ -49,24 +49,24 @@ def checked_origin(origin: dict, figure: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("figure", "name"),
+    ("figure", "name", "called"),
     [
-        ("Heatmap of the chosen head", "heatmap"),
-        ("Flow of the chosen head", "flow"),
-        ("All heads", "grid"),
+        ("Heatmap of the chosen head", "heatmap", "heatmap of layer 5, head 11"),
+        ("Flow of the chosen head", "flow", "flow of layer 5, head 11"),
+        ("All heads", "grid", "all heads"),
     ],
 )
-def test_pictures(open_page, figure, name):
+def test_pictures(open_page, figure, name, called):
     page = open_page(VIEW)
     choose(page, figure, "PNG")
-    suggested, data = download(page, "Download PNG")
+    suggested, data = download(page, f"Download {called} as PNG")
     assert suggested == f"all-MiniLM-L6-v2-encoder-layer5-head11-{name}.png"
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         checked_origin(json.loads(picture.info["headlight"]), name)
 
     choose(page, figure, "SVG")
-    _, data = download(page, "Download SVG")
+    _, data = download(page, f"Download {called} as SVG")
     root = ElementTree.fromstring(data)
     texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert ("because" in texts) == (name != "grid")
@@ -74,13 +74,13 @@ def test_pictures(open_page, figure, name):
     checked_origin(json.loads(described), name)
 
     choose(page, figure, "PDF")
-    _, data = download(page, "Download PDF")
+    _, data = download(page, f"Download {called} as PDF")
     pdf = pypdf.PdfReader(io.BytesIO(data))
     checked_origin(json.loads(pdf.metadata.subject), name)
     assert ("because" in pdf.pages[0].extract_text()) == (name != "grid")
 
     choose(page, figure, "HTML")
-    _, data = download(page, "Download HTML")
+    _, data = download(page, f"Download {called} as HTML")
     html = data.decode()
     script = html.split('id="headlight-provenance">')[1].split("</script>")[0]
     checked_origin(json.loads(script), name)
@@ -89,7 +89,7 @@ def test_pictures(open_page, figure, name):
 def test_tables(open_page):
     page = open_page(VIEW)
     choose(page, "Weights of the chosen head", "CSV")
-    _, data = download(page, "Download CSV")
+    _, data = download(page, "Download weights of layer 5, head 11 as CSV")
     table = pd.read_csv(io.BytesIO(data), keep_default_na=False)
     assert list(table.columns[:7]) == ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
     assert len(table) == 13 * 13
@@ -104,7 +104,7 @@ def test_tables(open_page):
 
     choose(page, "Weights of all heads", "NPZ")
     expect(page.get_by_text("It holds every pair: 13 x 13 pairs of all 72 heads.")).to_be_visible()
-    _, data = download(page, "Download NPZ")
+    _, data = download(page, "Download weights of all heads as NPZ")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         assert arrays["weights"].shape == (72, 13, 13)
         assert list(arrays["query_tokens"]) == GOLDEN["tokens"]

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from models import bundled, load_model
 
 pytestmark = pytest.mark.slow
-SECONDS = 60
+SECONDS = 240
 APP = Path(__file__).parents[2] / "app.py"
 
 
@@ -201,6 +201,22 @@ def test_a_public_server_opens_only_its_own_models(monkeypatch):
     app = run(model="/etc")
     assert any("This server opens only these models: minilm." in message for message in messages(app))
     assert app.selectbox(key="typed model").options == ["minilm"]
+
+
+def test_a_public_server_opens_a_model_at_the_listed_revision_alone(monkeypatch):
+    opened, minilm = [], load_model("minilm")
+    monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/allowed, org/fixed@v1")
+    monkeypatch.setattr("ui.caches._model", lambda name, revision, *_: opened.append((name, revision)) or minilm)
+    app = run(model="org/allowed", revision="refs/pr/7")
+    sentence = "This server opens only one revision of org/allowed, the hub's own: leave the revision out."
+    assert sentence in messages(app)
+    assert opened == [("minilm", "")]
+    app = run(model="org/fixed", revision="v1")
+    assert messages(app) == []
+    # What the address says of one model's revision is no revision of another.
+    app.selectbox(key="typed model").set_value("org/allowed").run()
+    assert messages(app) == []
+    assert list(dict.fromkeys(opened)) == [("minilm", ""), ("org/fixed", "v1"), ("org/allowed", "")]
 
 
 def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tmp_path):

@@ -13,8 +13,8 @@ from models.tokens import TokenReader
 from tests.ui.test_inspect_page import heatmap, messages, run
 from ui import overview, runs
 from ui.caches import Request
-from ui.jobs import Stopped
-from ui.settings import BadSetting, ask_seconds, budget, cache_bytes
+from ui.jobs import Job, Stopped
+from ui.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
 
 pytestmark = pytest.mark.slow
 SECONDS = 20
@@ -181,11 +181,55 @@ def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
     assert messages(app) == []
 
 
+def test_all_heads_go_on_while_what_was_stopped_still_dies(monkeypatch):
+    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    attention = type(load_model("minilm").trace("a")["encoder"])
+    pooled_layer, free, inside = attention.pooled_layer, threading.Semaphore(0), threading.Event()
+    at_work, most_at_work, wait = [], [], Job.wait
+
+    def slow(att, layer, size=64):
+        at_work.append(layer)
+        most_at_work.append(len(at_work))
+        inside.set()
+        assert free.acquire(timeout=SECONDS)
+        try:
+            return pooled_layer(att, layer, size)
+        finally:
+            at_work.pop()
+
+    def waiting(job, seconds=None):
+        free.release(20)
+        return wait(job, SECONDS)
+
+    monkeypatch.setattr(attention, "pooled_layer", slow)
+    app = run(text="Heads that go on at once after they were stopped")
+    assert inside.wait(SECONDS)
+    app.button(key="stop maps").click().run()
+    # The layer that it is at ends only when the page waits for what goes on.
+    monkeypatch.setattr(Job, "wait", waiting)
+    app.button(key="go on").click().run()
+    assert not app.exception
+    assert not app.get("progress")
+    assert not [button for button in app.button if button.key in ("go on", "stop maps")]
+    assert max(most_at_work) == 1
+    assert messages(app) == []
+
+
+def test_maps_that_fail_are_told_in_a_sentence_and_the_page_goes_on(monkeypatch, caplog):
+    attention = type(load_model("minilm").trace("a")["encoder"])
+    monkeypatch.setattr(attention, "pooled_layer", lambda *given: (_ for _ in ()).throw(RuntimeError("secret")))
+    app = run(text="Heads whose maps fail")
+    assert any("did not expect" in message for message in messages(app))
+    assert "secret" in caplog.text
+    assert charts(app)
+    assert not [button for button in app.button if button.key == "go on"]
+
+
 def test_settings_are_numbers(monkeypatch):
-    for name in ("ASK_SECONDS", "MOST_SECONDS", "MOST_BYTES", "CACHE_BYTES"):
+    for name in ("ASK_SECONDS", "MOST_SECONDS", "MOST_BYTES", "CACHE_BYTES", "FILE_BYTES"):
         monkeypatch.delenv(f"HEADLIGHT_{name}", raising=False)
     assert (budget().seconds, budget().n_bytes) == (None, None)
-    assert (ask_seconds(), cache_bytes()) == (5.0, 3e9)
+    assert (ask_seconds(), cache_bytes(), file_bytes()) == (5.0, 3e9, 1e8)
     monkeypatch.setenv("HEADLIGHT_MOST_BYTES", "4e9")
     monkeypatch.setenv("HEADLIGHT_MOST_SECONDS", " 60 ")
     assert (budget().seconds, budget().n_bytes) == (60, 4_000_000_000)

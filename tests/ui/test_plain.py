@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ui.plain import plain
-from ui.settings import NotAllowed, allowed_models, check_allowed
+from ui.settings import NotAllowed, allowed_models, allowed_revision
 
 
 @given(st.text())
@@ -21,9 +21,23 @@ def test_every_punctuation_mark_is_escaped_and_the_words_stay(text):
 def test_any_model_may_be_opened_unless_the_operator_lists_some(monkeypatch):
     monkeypatch.delenv("HEADLIGHT_MODELS", raising=False)
     assert allowed_models() is None
-    check_allowed("any/thing")
+    assert allowed_revision("any/thing", "refs/pr/7") == "refs/pr/7"
     monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/model ,")
     assert allowed_models() == ("minilm", "org/model")
-    check_allowed("org/model")
+    assert allowed_revision("org/model", "") == ""
     with pytest.raises(NotAllowed, match=r"This server opens only these models: minilm, org/model\."):
-        check_allowed("/etc")
+        allowed_revision("/etc", "")
+
+
+def test_a_listed_model_is_opened_at_the_listed_revision_alone(monkeypatch):
+    """Anyone can put weights on a hub beside a model: as a pull request to it, which is a revision."""
+    monkeypatch.setenv("HEADLIGHT_MODELS", "org/model, org/fixed@v1.2, /srv/models@2/own")
+    assert allowed_models() == ("org/model", "org/fixed", "/srv/models@2/own")
+    assert [allowed_revision("org/fixed", asked) for asked in ("", "v1.2")] == ["v1.2", "v1.2"]
+    assert allowed_revision("/srv/models@2/own", "") == ""
+    for name, known in (("org/model", "the hub's own"), ("org/fixed", "v1.2")):
+        with pytest.raises(NotAllowed) as refusal:
+            allowed_revision(name, "refs/pr/7")
+        assert str(refusal.value) == (
+            f"This server opens only one revision of {name}, {known}: leave the revision out."
+        )

@@ -58,6 +58,8 @@ def test_any_choice_survives_its_link(choice):
         ("layer", "٣", "is no number from 0"),
         ("head", "99999", "is no number from 0"),
         ("head", "", "is no number from 0"),
+        ("layer", "0000000009999999999", "is no number from 0"),
+        ("head", "9" * 5000, "is no number from 0"),
         ("threshold", "nan", "is no weight from 0 to 1"),
         ("threshold", "1.5", "is no weight from 0 to 1"),
         ("threshold", "x", "ignored"),

@@ -14,12 +14,13 @@ from shown import address, follow
 from streamlit.testing.v1 import AppTest
 
 from analysis.steps import Matrices, attention_steps
+from models import load_model
 from models.inside import inside
 from ui import steps_state
 from ui.steps_state import EXAMPLES, NAMES, StepsChoice, from_link, matrices_of, to_link, words_of, write_matrix
 
 pytestmark = pytest.mark.slow
-SECONDS = 60
+SECONDS = 240
 APP = Path(__file__).parents[2] / "app.py"
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "three_words.json").read_text())
 # What stands in the link of every choice that is not the default.
@@ -287,6 +288,18 @@ def test_a_public_server_opens_only_its_own_models(monkeypatch):
     app = run(part="head", model="/etc")
     assert messages(app) == ["This server opens only its own models: minilm is shown instead."]
     assert app.selectbox(key="steps_model").options == ["minilm"]
+
+
+def test_a_public_server_forgets_the_revision_with_the_model(monkeypatch):
+    opened, minilm = [], load_model("minilm")
+    monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/fixed@v1")
+    monkeypatch.setattr("ui.caches._model", lambda name, revision, *_: opened.append((name, revision)) or minilm)
+    app = run(part="head", model="org/fixed", revision="v2")
+    assert messages(app) == ["This server opens only one revision of org/fixed, v1: leave the revision out."]
+    app.selectbox(key="steps_model").set_value("minilm").run()
+    app.selectbox(key="steps_model").set_value("org/fixed").run()
+    assert messages(app) == []
+    assert list(dict.fromkeys(opened)) == [("minilm", ""), ("org/fixed", "v1")]
 
 
 def test_long_texts_take_what_the_server_gives(monkeypatch):

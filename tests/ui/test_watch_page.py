@@ -15,7 +15,7 @@ from ui import trainings, watching
 from ui.lessons import LESSONS
 
 pytestmark = pytest.mark.slow
-SECONDS = 60
+SECONDS = 240
 PAGE = Path(__file__).parents[2] / "ui" / "pages" / "watch.py"
 SMALL = {"layers": "1", "heads": "2", "width": "8", "steps": "40", "seed": "5"}
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import viz
 from analysis.pairs import COLUMNS
 from tests.analysis.hand_made import HOSTILE, attention, random_weights, source, tokens
 from viz import CannotExport
-from viz.tables import DISPLAY_COLUMNS, MOST_ROWS, spreadsheet_text
+from viz.tables import DISPLAY_COLUMNS, MOST_ROWS, spreadsheet_text, table_bytes
 from viz.view import label
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "minilm_heads.json").read_text(encoding="utf-8"))
@@ -103,6 +104,31 @@ def test_a_table_that_nobody_could_open_is_refused_before_it_is_made(monkeypatch
     with pytest.raises(CannotExport, match="This table would have 210 rows, the most is 209: choose one head, or NPZ"):
         viz.export(att, "table", "csv")
     assert viz.export(att, "table", "npz").data
+
+
+@pytest.mark.parametrize(("layer", "head"), [(None, None), (1, None), (1, 2)])
+@pytest.mark.parametrize("region", ["", "11-30:2-6"])
+def test_the_size_of_a_csv_is_known_before_it_is_made(layer: int | None, head: int | None, region: str) -> None:
+    words = [HOSTILE[place % len(HOSTILE)] + "x" * (place % 7) for place in range(43)]
+    att, look = attention(random_weights(2, 3, 31, 43), tokens(*words[:31]), tokens(*words)), viz.Look(region=region)
+    made = viz.export(att, "table", "csv", layer=layer, head=head, look=look)
+    # Five queries stand for all: 2% is the worst seen here, 4% with the real model.
+    assert table_bytes(att, layer, head, "csv", look) == pytest.approx(len(made.data), rel=0.1)
+
+
+def test_weights_of_all_heads_are_held_once_for_an_npz(monkeypatch: pytest.MonkeyPatch) -> None:
+    att = attention(np.full((2, 3, 1409, 1511), 1 / 1511, dtype=np.float32))
+    weights, heads = type(att).weights, 2 * 3
+    # A real head's weights are made when they are asked for.
+    monkeypatch.setattr(type(att), "weights", lambda *given: weights(*given).copy())
+    n_bytes = table_bytes(att, None, None, "npz", viz.Look())
+    assert n_bytes == 4 * heads * 1409 * 1511
+    tracemalloc.start()
+    viz.export(att, "table", "npz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Measured 1.34: numpy packs pieces of 16 MiB; 2.0 with a list of all heads beside them.
+    assert peak < 1.6 * n_bytes
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
