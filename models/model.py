@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import repeat
@@ -18,9 +16,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models.capture import Keep
 from models.card import Card, Reading
-from models.cost import REMEDY, Budget, Costs, Estimate
+from models.cost import Budget, Costs, Estimate, memory_refusal
 from models.decoding import GENERATED_TOKENS, check_asked, fewer, shifted, written
-from models.errors import BrokenModel, NotEnoughMemory, NoText
+from models.errors import BrokenModel, NoText
 from models.forward import (
     Layers,
     in_order,
@@ -34,8 +32,6 @@ from models.tasks import TASKS
 from models.tokens import Token, TokenReader
 from models.trace import Attention, AttentionTrace, Source
 from models.truth import Truth, truth_of
-
-log = logging.getLogger("headlight.models")
 
 MOST_GENERATED = 256
 MOST_IN_BATCH = 64
@@ -121,7 +117,7 @@ class Model:
         check_asked(self.card.name, self.module.config.is_encoder_decoder, target, generate)
         reading = self._read(text or "", text_pair, target)
         self._admit([reading], budget)
-        with _forward_pass, torch.inference_mode(), _memory_refusal(reading.n_tokens):
+        with _forward_pass, torch.inference_mode(), memory_refusal(reading.n_tokens):
             reading = self._continued(self._with_decoder(reading), generate)
             self._admit([reading], budget)
             return self._run([reading], progress, keep)[0]
@@ -146,7 +142,7 @@ class Model:
         ]
         budget = budget or Budget()
         self._admit(readings, budget)
-        with _forward_pass, torch.inference_mode(), _memory_refusal(sum(one.n_tokens for one in readings)):
+        with _forward_pass, torch.inference_mode(), memory_refusal(sum(one.n_tokens for one in readings)):
             readings = [self._with_decoder(reading) for reading in readings]
             return self._run(readings, None)
 
@@ -267,7 +263,7 @@ class Model:
         patches = self._images.read(image)
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
-        with _forward_pass, torch.inference_mode(), _memory_refusal(n_patches):
+        with _forward_pass, torch.inference_mode(), memory_refusal(n_patches):
             layers = self._captured(image_inputs(self.module, patches), n_patches, progress)[0]
         (found,) = in_order(layers)
         tokens = patch_tokens(patches.grid, found[0].shape[1])
@@ -285,23 +281,6 @@ def body(module: PreTrainedModel) -> PreTrainedModel:
 def image_inputs(module: PreTrainedModel, patches: PatchSequence) -> dict[str, torch.Tensor]:
     """Return a picture's pixel values where the model is, in its dtype."""
     return {name: values.to(module.device, module.dtype) for name, values in patches.inputs.items()}
-
-
-@contextmanager
-def _memory_refusal(n_tokens: int) -> Iterator[None]:
-    """Turn an allocation that failed in spite of the estimate into a refusal.
-
-    Raises:
-        NotEnoughMemory: torch or Python could not allocate.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        failed = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
-        if not failed and "allocate memory" not in str(error):
-            raise
-        log.exception("out of memory at %d tokens", n_tokens)
-        raise NotEnoughMemory(f"Tracing {n_tokens:,} tokens took more memory than is free: {REMEDY}.") from error
 
 
 def check_ids(module: PreTrainedModel, tokens: tuple[Token, ...], name: str) -> None:
