@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.capture import Keep, NotReplayed, recording
-from models.errors import NoAttention
+from models.errors import BrokenModel, NoAttention
 from models.replay import Held, Layer
 
 Layers = dict[str, list[Layer]]
@@ -55,6 +55,21 @@ def _parameters(module: nn.Module) -> frozenset[str]:
     if kind not in _taken:
         _taken[kind] = frozenset(inspect.signature(kind.forward).parameters)
     return _taken[kind]
+
+
+def check_evaluating(module: nn.Module, name: str) -> None:
+    """Let a model through that nobody set to training.
+
+    It is not set back here: another thread may be training it, and would go on without dropout in silence.
+
+    Raises:
+        BrokenModel: a part of it is in training mode.
+    """
+    if any(part.training for part in module.modules()):
+        raise BrokenModel(
+            f"{name} is in training mode, where dropout changes its weights from pass to pass: call "
+            "model.module.eval() before a trace, and model.module.train() to train on after it."
+        )
 
 
 def _options(module: nn.Module) -> dict[str, bool]:

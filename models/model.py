@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from itertools import repeat
@@ -21,6 +22,7 @@ from models.decoding import GENERATED_TOKENS, check_asked, fewer, shifted, writt
 from models.errors import BrokenModel, NoText
 from models.forward import (
     Layers,
+    check_evaluating,
     in_order,
     materialised_batch,
     model_inputs,
@@ -42,7 +44,7 @@ _forward_pass = threading.Semaphore(1)
 
 
 class Model:
-    """A transformer in eval mode, shared by all visitors and never changed by a trace.
+    """A transformer in eval mode, shared by all visitors and never changed by a trace, which is refused in train mode.
 
     Made by `load_model`. `card.capture` says how weights are had: "replayed" from q and k, or "materialised" by the
     model itself (`output_attentions`) for families that are not on the attention interface.
@@ -107,7 +109,8 @@ class Model:
                 target without a decoder for it, a text beside a picture.
             NotEnoughMemory: the trace would not fit; the sentence holds the estimate.
             TooLong: the budget has fewer seconds than the estimate.
-            BrokenModel: the tokenizer gives an id that the model has no embedding for, or the model cannot generate.
+            BrokenModel: the tokenizer gives an id that the model has no embedding for, the model cannot generate, or
+                somebody set it to training.
         """
         budget = budget or Budget()
         if image is not None:
@@ -117,7 +120,7 @@ class Model:
         check_asked(self.card.name, self.module.config.is_encoder_decoder, target, generate)
         reading = self._read(text or "", text_pair, target)
         self._admit([reading], budget)
-        with _forward_pass, torch.inference_mode(), memory_refusal(reading.n_tokens):
+        with self._one_pass(reading.n_tokens):
             reading = self._continued(self._with_decoder(reading), generate)
             self._admit([reading], budget)
             return self._run([reading], progress, keep)[0]
@@ -142,7 +145,7 @@ class Model:
         ]
         budget = budget or Budget()
         self._admit(readings, budget)
-        with _forward_pass, torch.inference_mode(), memory_refusal(sum(one.n_tokens for one in readings)):
+        with self._one_pass(sum(one.n_tokens for one in readings)):
             readings = [self._with_decoder(reading) for reading in readings]
             return self._run(readings, None)
 
@@ -216,6 +219,13 @@ class Model:
         source = replace(reading.source, generate=len(new), generated=own)
         return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, *notices))
 
+    @contextmanager
+    def _one_pass(self, n_tokens: int) -> Iterator[None]:
+        """Let one thread at a time use the model, as it was loaded."""
+        with _forward_pass, torch.inference_mode(), memory_refusal(n_tokens):
+            check_evaluating(self.module, self.card.name)
+            yield
+
     def _run(
         self, readings: Sequence[Reading], progress: Progress | None, keep: Keep | None = None
     ) -> list[AttentionTrace]:
@@ -263,7 +273,7 @@ class Model:
         patches = self._images.read(image)
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
-        with _forward_pass, torch.inference_mode(), memory_refusal(n_patches):
+        with self._one_pass(n_patches):
             layers = self._captured(image_inputs(self.module, patches), n_patches, progress)[0]
         (found,) = in_order(layers)
         tokens = patch_tokens(patches.grid, found[0].shape[1])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import models
-from models import capture
+from models import capture, errors
 from models.model import model_inputs
 
 pytestmark = pytest.mark.slow
@@ -133,3 +133,22 @@ def test_a_trace_changes_nothing_on_the_model(family, loaded):
     assert not any(parameter.requires_grad for parameter in model.module.parameters())
     assert all(torch.equal(parameter, before[name]) for name, parameter in model.module.named_parameters())
     assert count_hooks(model.module) == hooks
+
+
+@pytest.mark.parametrize("family", ["bert", "deberta-v2", "bart"])
+def test_a_model_in_training_is_refused_and_left_in_training(family, loaded):
+    """Dropout would make other weights in each pass; a model set back here would train on without it."""
+    model = loaded(family)
+    expected = summary(model.trace(TEXTS[1]))
+    sentence = r"is in training mode, .*: call model\.module\.eval\(\) before a trace, and model\.module\.train\(\) to"
+    for part in (model.module, list(model.module.modules())[-1]):  # also one forgotten part of it
+        part.train()
+        try:
+            for trace in (lambda: model.trace(TEXTS[1]), lambda: model.trace_batch(TEXTS[1:3])):
+                with pytest.raises(errors.BrokenModel, match=sentence):
+                    trace()
+            assert part.training
+        finally:
+            model.module.eval()
+    for found, before in zip(summary(model.trace(TEXTS[1])), expected, strict=True):
+        np.testing.assert_array_equal(found, before)
