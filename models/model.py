@@ -22,7 +22,8 @@ from models.decoding import GENERATED_TOKENS, check_asked, fewer, shifted, writt
 from models.errors import BrokenModel, NoText
 from models.forward import (
     Layers,
-    check_evaluating,
+    check_unchanged,
+    implementations,
     in_order,
     materialised_batch,
     model_inputs,
@@ -44,10 +45,11 @@ _forward_pass = threading.Semaphore(1)
 
 
 class Model:
-    """A transformer in eval mode, shared by all visitors and never changed by a trace, which is refused in train mode.
+    """A transformer in eval mode, shared by all visitors and never changed by a trace.
 
-    Made by `load_model`. `card.capture` says how weights are had: "replayed" from q and k, or "materialised" by the
-    model itself (`output_attentions`) for families that are not on the attention interface.
+    Made by `load_model`; a trace is refused while somebody has set it to training, or to another attention function.
+    `card.capture` says how weights are had: "replayed" from q and k, or "materialised" by the model itself
+    (`output_attentions`) for families that are not on the attention interface.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Model:
         self.card = card
         self.costs = costs
         self._images = images
+        self._implementations = implementations(module)
         self._reader = TokenReader(tokenizer, card.max_tokens) if tokenizer is not None else None
 
     def __repr__(self) -> str:
@@ -110,7 +113,7 @@ class Model:
             NotEnoughMemory: the trace would not fit; the sentence holds the estimate.
             TooLong: the budget has fewer seconds than the estimate.
             BrokenModel: the tokenizer gives an id that the model has no embedding for, the model cannot generate, or
-                somebody set it to training.
+                somebody set it to training or to another attention function.
         """
         budget = budget or Budget()
         if image is not None:
@@ -223,7 +226,7 @@ class Model:
     def _one_pass(self, n_tokens: int) -> Iterator[None]:
         """Let one thread at a time use the model, as it was loaded."""
         with _forward_pass, torch.inference_mode(), memory_refusal(n_tokens):
-            check_evaluating(self.module, self.card.name)
+            check_unchanged(self.module, self._implementations, self.card.name)
             yield
 
     def _run(

@@ -152,3 +152,17 @@ def test_a_model_in_training_is_refused_and_left_in_training(family, loaded):
             model.module.eval()
     for found, before in zip(summary(model.trace(TEXTS[1])), expected, strict=True):
         np.testing.assert_array_equal(found, before)
+
+
+@pytest.mark.parametrize("family", ["bert", "bart"])
+def test_another_attention_function_is_refused_with_the_call_that_sets_it_back(family, loaded):
+    model = loaded(family)
+    expected = summary(model.trace(TEXTS[1]))
+    model.module.set_attn_implementation("eager")
+    try:
+        with pytest.raises(errors.BrokenModel, match=r"has 'eager' now: .*set_attn_implementation\('headlight'\) b"):
+            model.trace(TEXTS[1])
+    finally:
+        model.module.set_attn_implementation("headlight")
+    for found, before in zip(summary(model.trace(TEXTS[1])), expected, strict=True):
+        np.testing.assert_array_equal(found, before)
