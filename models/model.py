@@ -164,7 +164,9 @@ class Model:
 
     def _source(self, text: str, text_pair: str | None = None, target: str | None = None) -> Source:
         card = self.card
-        made = (card.name, card.revision, card.architecture, card.device, card.dtype, card.capture)
+        # As it is now: who holds the module may have moved it, or made its weights half as wide, since it was loaded.
+        device, dtype = str(self.module.device), str(self.module.dtype).removeprefix("torch.")
+        made = (card.name, card.revision, card.architecture, device, dtype, card.capture)
         return Source(*made, text, text_pair, target)
 
     def _admit(self, readings: Sequence[Reading], budget: Budget) -> None:

@@ -166,3 +166,11 @@ def test_another_attention_function_is_refused_with_the_call_that_sets_it_back(f
         model.module.set_attn_implementation("headlight")
     for found, before in zip(summary(model.trace(TEXTS[1])), expected, strict=True):
         np.testing.assert_array_equal(found, before)
+
+
+def test_the_source_names_the_precision_of_this_trace_and_not_of_loading(folder_of):
+    model = models.load_model(str(folder_of("bert")))
+    assert model.trace(TEXTS[1]).source.dtype == "float32"
+    model.module.half()
+    assert model.trace(TEXTS[1]).source.dtype == model.trace_batch(TEXTS[1:3])[1].source.dtype == "float16"
+    assert model.card.dtype == "float32"
