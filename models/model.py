@@ -134,9 +134,12 @@ class Model:
         """Return the traces of many texts from one forward pass; the padding between their lengths is trimmed.
 
         Raises:
-            NoText: no texts or more than `MOST_IN_BATCH`, not a target for each, or nothing to read in one of them.
+            NoText: no texts or more than `MOST_IN_BATCH`, not a target for each, a target that nothing reads, or
+                nothing to read in one of them.
             HeadlightError: as `trace`.
         """
+        for target in targets or ():
+            check_asked(self.card.name, self.module.config.is_encoder_decoder, target, 0)
         if not 1 <= len(texts) <= MOST_IN_BATCH or (targets is not None and len(targets) != len(texts)):
             raise NoText(
                 f"A batch has 1 to {MOST_IN_BATCH} texts, and a target for each or for none; "
