@@ -134,10 +134,13 @@ class Model:
         """Return the traces of many texts from one forward pass; the padding between their lengths is trimmed.
 
         Raises:
-            NoText: no texts or more than `MOST_IN_BATCH`, not a target for each, a target that nothing reads, or
-                nothing to read in one of them.
+            NoText: one string where a list is wanted, no texts or more than `MOST_IN_BATCH`, not a target for each, a
+                target that nothing reads, or nothing to read in one of them.
             HeadlightError: as `trace`.
         """
+        if isinstance(texts, str) or isinstance(targets, str):
+            what = "texts" if isinstance(texts, str) else "targets"
+            raise NoText(f"A batch reads a list, and its {what} came as one string: give [text], or call trace.")
         for target in targets or ():
             check_asked(self.card.name, self.module.config.is_encoder_decoder, target, 0)
         if not 1 <= len(texts) <= MOST_IN_BATCH or (targets is not None and len(targets) != len(texts)):
