@@ -117,6 +117,28 @@ def test_a_block_of_more_rows_than_a_strip_holds(cross, queries, monkeypatch):
         np.testing.assert_allclose(cross.layer(layer, queries), heads, atol=2e-7)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_torch_s_default_dtype_changes_nothing_that_is_handed_out(cross, dtype):
+    expected, runs = handed_out(cross), Spans.causal(601, 601, torch.device("cpu"))
+    torch.set_default_dtype(dtype)
+    try:
+        found, blocks = handed_out(cross), runs.blocks(601, 307, 601)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name, array in found.items():
+        assert array.dtype == expected[name].dtype, name
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+    assert blocks.tolist() == [[[True, True]]]  # more queries than bfloat16 can count
+
+
+def test_torch_s_default_device_changes_nothing_that_is_handed_out(cross):
+    expected = handed_out(cross)
+    with torch.device("meta"):
+        found = handed_out(cross)
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+
+
 def test_all_heads_of_a_layer_are_the_single_heads(cross):
     for layer in range(cross.n_layers):
         single = np.stack([cross.weights(layer, head) for head in range(cross.heads_in(layer))])
