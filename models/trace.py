@@ -302,10 +302,11 @@ def _readonly_array(values: np.ndarray) -> np.ndarray:
     return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttentionTrace:
     """All attention of one forward pass: `trace["encoder"]` is an `Attention`; `notices` say what was cut or lost.
 
+    It can be pickled and copied, and is equal to itself alone, as its attentions and its picture cannot be compared.
     `image` is the picture that the model saw, after its processor's resizing and cropping, where it read one.
     """
 
@@ -316,6 +317,12 @@ class AttentionTrace:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attentions", MappingProxyType(dict(self.attentions)))
+        if self.image is not None:
+            self.image.flags.writeable = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew from what it was made of: no mapping proxy can be pickled, and an array comes back writeable.
+        return type(self), (dict(self.attentions), self.notices, self.source, self.image)
 
     @property
     def kinds(self) -> tuple[str, ...]:

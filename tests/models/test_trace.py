@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -255,6 +257,22 @@ def test_a_trace_cannot_be_changed(cross):
         trace.notices = ("other",)
     with pytest.raises(dataclasses.FrozenInstanceError):
         cross.query_tokens[0].text = "other"
+
+
+@pytest.mark.parametrize("copied", [lambda trace: pickle.loads(pickle.dumps(trace)), copy.deepcopy, copy.copy])
+def test_a_copy_of_a_trace_has_the_same_weights_and_is_as_read_only(cross, copied):
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    trace = AttentionTrace({"encoder": attention(replay(n_key=7)), "cross": cross}, ("cut",), SOURCE, picture)
+    found = copied(trace)
+    assert (found.kinds, found.notices, found.source) == (trace.kinds, trace.notices, trace.source)
+    for name, array in handed_out(found["cross"]).items():
+        np.testing.assert_array_equal(array, handed_out(cross)[name], err_msg=name)
+        assert not array.flags.writeable, name
+    np.testing.assert_array_equal(found.image, picture)
+    assert not found.image.flags.writeable
+    with pytest.raises(TypeError):
+        found.attentions["other"] = cross
+    assert len({trace, trace, found}) == 2
 
 
 def test_layers_that_do_not_fit_the_tokens_are_refused():
