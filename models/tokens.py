@@ -33,9 +33,10 @@ _DECEPTIVE = re.compile(
 class Token:
     """One position of the model's input.
 
-    `text` is the raw piece of the vocabulary, `display` the form a person reads, `start` and `end` its characters in
-    the source text (None where it stands for no text), `special` whether the tokenizer added it, `segment` which text
-    of a pair it belongs to (0 or 1), `generated` whether the model itself wrote it.
+    `text` is the raw piece of the vocabulary (`⟨id 77⟩` of an id that it has no piece for), `display` the form a person
+    reads, `start` and `end` its characters in the source text (None where it stands for no text), `special` whether the
+    tokenizer added it, `segment` which text of a pair it belongs to (0 or 1), `generated` whether the model itself
+    wrote it.
     """
 
     text: str
@@ -192,7 +193,11 @@ class TokenReader:
         return replace(token, display=f"{token.display} {visible(text[token.start : token.end])}")
 
     def _token(self, number: int, special: int | bool, offset: tuple[int, int] | None) -> Token:
-        text = str(self.tokenizer.convert_ids_to_tokens(number))
+        piece = self.tokenizer.convert_ids_to_tokens(number)
+        if piece is None:  # a model may write ids beyond its vocabulary, see `decoded`
+            nameless = f"⟨id {number}⟩"
+            return Token(nameless, int(number), None, None, bool(special), nameless)
+        text = str(piece)
         placed = offset is not None and not special and offset[1] > offset[0]
         start, end = offset if placed and offset is not None else (None, None)
         return Token(text, int(number), start, end, bool(special), visible(text) if special else self.display(text))

@@ -203,6 +203,18 @@ def test_generated_ids_have_no_place_in_a_text():
     assert {token.start for token in tokens} == {None}
 
 
+def test_an_id_without_a_piece_is_shown_as_its_number_and_not_as_a_word():
+    """Embeddings are padded to round numbers, and a model may write such an id."""
+    one = reader("wordpiece")
+    known, *nameless = one.from_ids([85, 157, 1009])
+    assert (known.text, known.display) == (one.tokenizer.convert_ids_to_tokens(85),) * 2
+    assert [(token.text, token.display, token.id) for token in nameless] == [
+        ("⟨id 157⟩", "⟨id 157⟩", 157),
+        ("⟨id 1009⟩", "⟨id 1009⟩", 1009),
+    ]
+    assert one.decoded([85, 157]) == known.text
+
+
 def test_lone_surrogates_are_replaced_and_said():
     assert checked("a\ud800b\udfffc") == ("a\ufffdb\ufffdc", 2)
     assert reader("bytes").read("a\ud800b").notices == ("1 invalid character (lone surrogates) became \ufffd.",)
