@@ -54,7 +54,8 @@ class TokenSequence:
     """The tokens that the model is given, with what was lost on the way.
 
     `n_total` counts the tokens before the cut to the model's maximum, `n_unknown` the ordinary tokens that the
-    vocabulary does not cover, `replaced` the characters that are no valid Unicode.
+    vocabulary does not cover, `replaced` the characters that are no valid Unicode; `is_pair` says that two texts were
+    given, of which the longer one is cut first.
     """
 
     tokens: tuple[Token, ...]
@@ -63,6 +64,7 @@ class TokenSequence:
     n_unknown: int
     unknown_token: str | None
     replaced: int
+    is_pair: bool = False
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -70,10 +72,7 @@ class TokenSequence:
         notices = []
         n_ordinary = sum(not token.special for token in self.tokens)
         if self.n_total > len(self.tokens):
-            notices.append(
-                f"The first {len(self.tokens):,} of {self.n_total:,} tokens are shown: "
-                "this is the most the model can read at once."
-            )
+            notices.append(self._cut())
         if self.n_unknown:
             one = self.n_unknown == 1
             which = (
@@ -90,6 +89,16 @@ class TokenSequence:
             plural = "" if self.replaced == 1 else "s"
             notices.append(f"{self.replaced:,} invalid character{plural} (lone surrogates) became \ufffd.")
         return tuple(notices)
+
+    def _cut(self) -> str:
+        shown, why = f"{len(self.tokens):,} of {self.n_total:,} tokens are shown", "the most the model can read at once"
+        if not self.is_pair:
+            return f"The first {shown}: this is {why}."
+        second = sum(token.segment == 1 and not token.special for token in self.tokens)
+        if not second:  # nothing is left of it, or a slow tokenizer does not tell the texts apart
+            return f"{shown}: this is {why}, and the longer of the two texts is cut first."
+        first = sum(token.segment == 0 and not token.special for token in self.tokens)
+        return f"{shown}, {first:,} of them from the first text and {second:,} from the second: this is {why}."
 
 
 class TokenReader:
@@ -157,7 +166,8 @@ class TokenReader:
             raise NoText("This text has no token that the model can read: type at least one word.")
         unknown = self.tokenizer.unk_token_id
         n_unknown = sum(token.id == unknown for token in ordinary) if unknown is not None else 0
-        return TokenSequence(tokens, dict(encoded), n_total, n_unknown, self.tokenizer.unk_token, replaced)
+        is_pair, unknown_token = text_pair is not None, self.tokenizer.unk_token
+        return TokenSequence(tokens, dict(encoded), n_total, n_unknown, unknown_token, replaced, is_pair)
 
     def from_ids(self, ids: list[int]) -> tuple[Token, ...]:
         """Return tokens for ids that come from the model (a generated text), without places in a source text."""

@@ -197,6 +197,20 @@ def test_a_long_pair_keeps_some_of_both():
     assert min(types.count(0), types.count(1)) >= 8
 
 
+@pytest.mark.parametrize(
+    ("n_first", "n_second", "kept"), [(60, 60, (8, 8)), (60, 3, (13, 3)), (5, 59, (5, 11)), (1, 2000, (1, 15))]
+)
+def test_a_cut_pair_says_how_much_of_each_text_is_kept(n_first, n_second, kept):
+    """The longer text is cut first, so the tokens that are kept are not the first ones of both."""
+    sequence = reader("wordpiece", max_tokens=19).read("cat " * n_first, "dog " * n_second)
+    texts = [token.text for token in sequence.tokens]
+    assert (texts.count("cat"), texts.count("dog")) == kept
+    assert sequence.notices == (
+        f"19 of {n_first + n_second + 3:,} tokens are shown, {kept[0]} of them from the first text and {kept[1]} from "
+        "the second: this is the most the model can read at once.",
+    )
+
+
 def test_generated_ids_have_no_place_in_a_text():
     tokens = reader("bytes").from_ids([0, 77, 2])
     assert [token.special for token in tokens] == [True, False, True]
