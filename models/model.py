@@ -220,7 +220,8 @@ class Model:
             notice = "There is no room for a continuation: the text alone is the most the model can read at once."
             return replace(reading, notices=(*reading.notices, notice))
         ids = written(self.module, model_inputs(self.module, sequence.inputs), most, self.card.name)
-        new = [replace(token, generated=True) for token in self._text_reader().from_ids(ids[len(sequence.tokens) :])]
+        written_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it goes on with the last text
+        new = [replace(one, generated=True, segment=segment) for one in self._text_reader().from_ids(written_ids)]
         inputs = {"input_ids": ids, "attention_mask": [1] * len(ids)}
         notices = [f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."]
         if len(new) < n_tokens:

@@ -7,6 +7,7 @@ import re
 import threading
 import unicodedata
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from transformers import BatchEncoding, PreTrainedTokenizerBase
@@ -68,11 +69,18 @@ class TokenSequence:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """One sentence for each loss, empty if the model sees the whole text."""
+        """One sentence for each loss, empty if the model sees the whole text, and both of a pair apart."""
         notices = []
         n_ordinary = sum(not token.special for token in self.tokens)
         if self.n_total > len(self.tokens):
             notices.append(self._cut())
+        if any(
+            one.segment != after.segment and not one.special | after.special for one, after in pairwise(self.tokens)
+        ):
+            notices.append(
+                "The two texts are read as one, with nothing between them: the model's tokenizer has no separator for "
+                "pairs, so the model cannot tell where the second text begins."
+            )
         if self.n_unknown:
             one = self.n_unknown == 1
             which = (

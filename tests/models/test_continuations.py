@@ -64,6 +64,17 @@ def test_a_decoder_continues_its_text_and_both_are_traced(name, writers):
         assert np.abs(trace["decoder"].layer(layer) - expected[0].numpy()).max() <= 2e-6
 
 
+def test_a_continuation_of_a_pair_goes_on_with_the_second_text(writers):
+    trace = writers["gpt2"].trace("the cat", text_pair="a lazy dog", generate=5)
+    tokens = trace["decoder"].query_tokens
+    segments = [token.segment for token in tokens]
+    first = segments.index(1)
+    assert "".join(token.display for token in tokens[:first]) == "the␣cat"
+    assert segments == sorted(segments)
+    assert any(token.generated for token in tokens)
+    assert trace.notices[0].startswith("The two texts are read as one, with nothing between them: ")
+
+
 def test_the_prompt_sees_nothing_of_the_continuation(writers):
     plain = writers["llama"].trace(SENTENCE)["decoder"]
     both = writers["llama"].trace(SENTENCE, generate=5)["decoder"]

@@ -211,6 +211,20 @@ def test_a_cut_pair_says_how_much_of_each_text_is_kept(n_first, n_second, kept):
     )
 
 
+def test_a_pair_without_a_separator_is_said_to_be_read_as_one_text():
+    plain = TokenReader(PreTrainedTokenizerFast(tokenizer_object=small.byte_level()), None)
+    assert plain.read("the cat", "a lazy dog").notices == (
+        "The two texts are read as one, with nothing between them: the model's tokenizer has no separator for pairs, "
+        "so the model cannot tell where the second text begins.",
+    )
+    assert plain.read("the cat").notices == ()
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_a_pair_with_a_separator_needs_no_word(tokenizer):
+    assert reader(tokenizer).read("the cat", "a lazy dog").notices == ()
+
+
 def test_generated_ids_have_no_place_in_a_text():
     tokens = reader("bytes").from_ids([0, 77, 2])
     assert [token.special for token in tokens] == [True, False, True]
