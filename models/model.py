@@ -32,7 +32,7 @@ from models.forward import (
 )
 from models.images import ImageReader, PatchSequence, patch_tokens
 from models.tasks import TASKS
-from models.tokens import Token, TokenReader
+from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Attention, AttentionTrace, Source
 from models.truth import Truth, truth_of
 
@@ -76,15 +76,18 @@ class Model:
     def estimate(
         self, text: str, *, text_pair: str | None = None, target: str | None = None, generate: int = 0
     ) -> Estimate:
-        """Return what `trace` with the same arguments would take.
+        """Return what `trace` with the same arguments would take at most: a model may end its own text sooner.
 
         Raises:
-            NoText: nothing in the text that the model can read.
+            HeadlightError: as `trace`, for what is known before the pass.
         """
-        reader = self._text_reader()
-        n_tokens = len(reader.read(text, text_pair).tokens) + max(0, generate)
-        if self.module.config.is_encoder_decoder:
-            n_tokens += GENERATED_TOKENS if target is None else len(reader.read(target, as_target=True).tokens)
+        self._check_asked(target, generate)
+        sequence = self._read(text, text_pair, target).sequence
+        n_tokens = len(sequence.tokens) + max(0, min(generate, MOST_GENERATED, self._room(sequence)))
+        if target is not None:
+            n_tokens += len(self._text_reader().read(target, as_target=True).tokens)
+        elif self.module.config.is_encoder_decoder:
+            n_tokens += self._most_written()
         return self.costs.estimate(n_tokens)
 
     def trace(
@@ -120,7 +123,7 @@ class Model:
             if any(given is not None for given in (text, text_pair, target)) or generate:
                 raise NoText("A picture is read alone: leave out the text, its pair, its target and its continuation.")
             return self._trace_image(image, progress, budget)
-        check_asked(self.card.name, self.module.config.is_encoder_decoder, target, generate)
+        self._check_asked(target, generate)
         reading = self._read(text or "", text_pair, target)
         self._admit([reading], budget)
         with self._one_pass(reading.n_tokens):
@@ -142,7 +145,7 @@ class Model:
             what = "texts" if isinstance(texts, str) else "targets"
             raise NoText(f"A batch reads a list, and its {what} came as one string: give [text], or call trace.")
         for target in targets or ():
-            check_asked(self.card.name, self.module.config.is_encoder_decoder, target, 0)
+            self._check_asked(target)
         if not 1 <= len(texts) <= MOST_IN_BATCH or (targets is not None and len(targets) != len(texts)):
             raise NoText(
                 f"A batch has 1 to {MOST_IN_BATCH} texts, and a target for each or for none; "
@@ -162,6 +165,16 @@ class Model:
         if self._reader is None:
             raise NoText(f"{self.card.name} reads pictures, not texts: give an image.")
         return self._reader
+
+    def _check_asked(self, target: str | None, generate: int = 0) -> None:
+        check_asked(self.card.name, self.module.config.is_encoder_decoder, self.card.writes, target, generate)
+
+    def _room(self, sequence: TokenSequence) -> int:
+        return (self.card.max_tokens or 10**9) - len(sequence.tokens)
+
+    def _most_written(self) -> int:
+        """Return how many tokens an encoder-decoder writes for its own decoder, beside the one that it starts with."""
+        return min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
 
     def _read(self, text: str, text_pair: str | None, target: str | None) -> Reading:
         sequence = self._text_reader().read(text, text_pair)
@@ -194,9 +207,8 @@ class Model:
             ids, tokens, notices = shifted(self.module, self._text_reader(), target, self.card.name)
             self._check_ids(tokens)
         else:
-            most = min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
             inputs = model_inputs(self.module, reading.sequence.inputs)
-            ids = written(self.module, inputs, most, self.card.name)
+            ids = written(self.module, inputs, self._most_written(), self.card.name)
             ids = ids[:-1] if len(ids) > 2 else ids
             start, *more = self._text_reader().from_ids(ids)
             tokens = (start, *(replace(token, generated=True) for token in more))
@@ -208,13 +220,8 @@ class Model:
         """Return the reading with the tokens that a decoder writes after the text."""
         if not n_tokens or self.module.config.is_encoder_decoder:
             return reading
-        if not self.card.writes:
-            raise BrokenModel(
-                f"{self.card.name} has no language-model head, so it cannot continue a text: "
-                "leave the continuation out, or load a checkpoint saved with its head (ForCausalLM)."
-            )
         sequence = reading.sequence
-        room = (self.card.max_tokens or 10**9) - len(sequence.tokens)
+        room = self._room(sequence)
         most = min(n_tokens, MOST_GENERATED, room)
         if most < 1:
             notice = "There is no room for a continuation: the text alone is the most the model can read at once."

@@ -96,6 +96,17 @@ def test_a_continuation_ends_where_the_model_can_read_no_more(writers):
     assert len(model.trace(SENTENCE, generate=0)["decoder"].query_tokens) == n_short
 
 
+@pytest.mark.parametrize("n_asked", [5, 300, 10**6])
+def test_an_estimate_counts_no_more_than_a_continuation_may_have(n_asked, writers, monkeypatch):
+    """Not what was asked for: 97 positions are all that this model has."""
+    model = writers["gpt2"]
+    n_prompt = len(model.trace(SENTENCE)["decoder"].query_tokens)
+    assert model.estimate(SENTENCE, generate=n_asked).n_tokens == min(n_prompt + n_asked, 97)
+    assert model.estimate(SENTENCE * 20, generate=n_asked).n_tokens == 97
+    monkeypatch.setattr("models.model.MOST_GENERATED", 3)
+    assert model.estimate(SENTENCE, generate=n_asked).n_tokens == n_prompt + 3
+
+
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_without_a_head_there_is_no_continuation(family, loaded):
     model = loaded(family)
