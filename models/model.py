@@ -229,7 +229,9 @@ class Model:
         ids = written(self.module, model_inputs(self.module, sequence.inputs), most, self.card.name)
         written_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it goes on with the last text
         new = [replace(one, generated=True, segment=segment) for one in self._text_reader().from_ids(written_ids)]
-        inputs = {"input_ids": ids, "attention_mask": [1] * len(ids)}
+        # Token types, where a decoder has them, go on as the last one, as they did while it wrote.
+        inputs = {name: [*given, *[given[-1]] * len(new)] for name, given in sequence.inputs.items()}
+        inputs["input_ids"] = ids
         notices = [f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."]
         if len(new) < n_tokens:
             notices.insert(0, fewer(len(new), n_tokens, MOST_GENERATED, room))

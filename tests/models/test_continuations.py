@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_models
 import torch
 from small_models import FAMILIES, SENTENCE, TARGET, sharpen
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
 
 from models import Model, errors, load_model
 
@@ -73,6 +74,25 @@ def test_a_continuation_of_a_pair_goes_on_with_the_second_text(writers):
     assert segments == sorted(segments)
     assert any(token.generated for token in tokens)
     assert trace.notices[0].startswith("The two texts are read as one, with nothing between them: ")
+
+
+def test_what_is_written_after_a_pair_leaves_the_token_types_of_the_pair(tmp_path):
+    """Without them the traced pass would read another text than the one that was continued."""
+    torch.manual_seed(13)
+    module = AutoModelForCausalLM.from_config(BertConfig(**small_models._bert_like(is_decoder=True)))
+    sharpen(module, 13)
+    module.save_pretrained(tmp_path)
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    PreTrainedTokenizerFast(
+        tokenizer_object=small_models.wordpiece(), model_input_names=names, **small_models.BERT_NAMES
+    ).save_pretrained(tmp_path)
+    model = load_model(str(tmp_path))
+    plain = model.trace("the cat", text_pair="a lazy dog")["decoder"]
+    both = model.trace("the cat", text_pair="a lazy dog", generate=5)["decoder"]
+    assert both.n_query > plain.n_query
+    for layer in range(plain.n_layers):
+        difference = both.layer(layer, slice(0, plain.n_query), slice(0, plain.n_query)) - plain.layer(layer)
+        assert np.abs(difference).max() <= 2e-6
 
 
 def test_the_prompt_sees_nothing_of_the_continuation(writers):
