@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
@@ -16,6 +19,8 @@ from models.capture import BAND_ROWS
 from models.errors import NotEnoughMemory, TooLong
 from models.memory import readable
 from models.replay import Held, Layer, Replay
+
+log = logging.getLogger("headlight.models")
 
 REMEDY = "shorten the text or choose a smaller model"
 # Shorter passes are mostly overhead and tell little of the speed of long ones; so does a first one over a sentence,
@@ -149,6 +154,23 @@ def bytes_per_pair(layers: dict[str, list[Layer]]) -> int:
     n_biased = sum(bias.shape[0] for bias in biases.values())
     held_bytes = 4 * (n_held + 3 * max(layer.shape[0] for layer in every)) if n_held else 0
     return 2 + held_bytes + (40 + 16 * n_biased if n_biased else 0)
+
+
+@contextmanager
+def memory_refusal(n_tokens: int) -> Iterator[None]:
+    """Turn an allocation that failed in spite of the estimate into a refusal.
+
+    Raises:
+        NotEnoughMemory: torch or Python could not allocate.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        failed = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
+        if not failed and "allocate memory" not in str(error):
+            raise
+        log.exception("out of memory at %d tokens", n_tokens)
+        raise NotEnoughMemory(f"Tracing {n_tokens:,} tokens took more memory than is free: {REMEDY}.") from error
 
 
 def readable_seconds(seconds: float) -> str:

@@ -19,11 +19,14 @@ log = logging.getLogger("headlight.models")
 GENERATED_TOKENS = 24
 
 
-def check_asked(name: str, is_encoder_decoder: bool, target: str | None, generate: int) -> None:
+def check_asked(name: str, is_encoder_decoder: bool, writes: bool, target: str | None, generate: int) -> None:
     """Let through what the decoder of a model can read or write: nothing that was asked for is left out in silence.
+
+    `writes` says whether the model can continue a text.
 
     Raises:
         NoText: a target that nothing reads, a continuation of an encoder-decoder, both at once, or less than none.
+        BrokenModel: a continuation of a model without a language-model head.
     """
     if generate < 0:
         raise NoText(f"A continuation has 0 tokens or more, not {generate}: give another number.")
@@ -35,6 +38,11 @@ def check_asked(name: str, is_encoder_decoder: bool, target: str | None, generat
         raise NoText(
             f"{name} is an encoder-decoder: without a target its decoder reads what it writes itself, at most "
             f"{GENERATED_TOKENS} tokens, so leave the continuation out."
+        )
+    if generate and not writes:
+        raise BrokenModel(
+            f"{name} has no language-model head, so it cannot continue a text: "
+            "leave the continuation out, or load a checkpoint saved with its head (ForCausalLM)."
         )
 
 

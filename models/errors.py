@@ -44,7 +44,7 @@ class TooLong(HeadlightError):
 
 
 class BrokenModel(HeadlightError):
-    """The checkpoint exists but does not load."""
+    """The checkpoint exists but does not load, or what was loaded cannot run as it is."""
 
 
 class NoText(HeadlightError):

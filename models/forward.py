@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.capture import Keep, NotReplayed, recording
-from models.errors import NoAttention
+from models.errors import BrokenModel, NoAttention
 from models.replay import Held, Layer
 
 Layers = dict[str, list[Layer]]
@@ -55,6 +55,33 @@ def _parameters(module: nn.Module) -> frozenset[str]:
     if kind not in _taken:
         _taken[kind] = frozenset(inspect.signature(kind.forward).parameters)
     return _taken[kind]
+
+
+def implementations(module: nn.Module) -> tuple[str, ...]:
+    """Return the name of the attention function of each part of a model that has one of its own."""
+    parts = [part for part in module.modules() if isinstance(part, PreTrainedModel)]
+    return tuple(str(part.config._attn_implementation) for part in parts)
+
+
+def check_unchanged(module: nn.Module, proven: tuple[str, ...], name: str) -> None:
+    """Let a model through that is in evaluation mode, with the `implementations` that were `proven` at load.
+
+    It is not set back here: another thread may be training it, and would go on without dropout in silence.
+
+    Raises:
+        BrokenModel: a part of it is in training mode, or has another attention function.
+    """
+    if any(part.training for part in module.modules()):
+        raise BrokenModel(
+            f"{name} is in training mode, where dropout changes its weights from pass to pass: call "
+            "model.module.eval() before a trace, and model.module.train() to train on after it."
+        )
+    for expected, found in zip(proven, implementations(module), strict=False):
+        if expected != found:
+            raise BrokenModel(
+                f"{name} was loaded with the attention implementation {expected!r}, which its weights are read from, "
+                f"and has {found!r} now: call model.module.set_attn_implementation({expected!r}) before a trace."
+            )
 
 
 def _options(module: nn.Module) -> dict[str, bool]:

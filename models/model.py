@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,11 +17,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models.capture import Keep
 from models.card import Card, Reading
-from models.cost import REMEDY, Budget, Costs, Estimate
+from models.cost import Budget, Costs, Estimate, memory_refusal
 from models.decoding import GENERATED_TOKENS, check_asked, fewer, shifted, written
-from models.errors import BrokenModel, NotEnoughMemory, NoText
+from models.errors import BrokenModel, NoText
 from models.forward import (
     Layers,
+    check_unchanged,
+    implementations,
     in_order,
     materialised_batch,
     model_inputs,
@@ -31,11 +32,9 @@ from models.forward import (
 )
 from models.images import ImageReader, PatchSequence, patch_tokens
 from models.tasks import TASKS
-from models.tokens import Token, TokenReader
+from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Attention, AttentionTrace, Source
 from models.truth import Truth, truth_of
-
-log = logging.getLogger("headlight.models")
 
 MOST_GENERATED = 256
 MOST_IN_BATCH = 64
@@ -48,8 +47,9 @@ _forward_pass = threading.Semaphore(1)
 class Model:
     """A transformer in eval mode, shared by all visitors and never changed by a trace.
 
-    Made by `load_model`. `card.capture` says how weights are had: "replayed" from q and k, or "materialised" by the
-    model itself (`output_attentions`) for families that are not on the attention interface.
+    Made by `load_model`; a trace is refused while somebody has set it to training, or to another attention function.
+    `card.capture` says how weights are had: "replayed" from q and k, or "materialised" by the model itself
+    (`output_attentions`) for families that are not on the attention interface.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Model:
         self.card = card
         self.costs = costs
         self._images = images
+        self._implementations = implementations(module)
         self._reader = TokenReader(tokenizer, card.max_tokens) if tokenizer is not None else None
 
     def __repr__(self) -> str:
@@ -75,15 +76,18 @@ class Model:
     def estimate(
         self, text: str, *, text_pair: str | None = None, target: str | None = None, generate: int = 0
     ) -> Estimate:
-        """Return what `trace` with the same arguments would take.
+        """Return what `trace` with the same arguments would take at most: a model may end its own text sooner.
 
         Raises:
-            NoText: nothing in the text that the model can read.
+            HeadlightError: as `trace`, for what is known before the pass.
         """
-        reader = self._text_reader()
-        n_tokens = len(reader.read(text, text_pair).tokens) + max(0, generate)
-        if self.module.config.is_encoder_decoder:
-            n_tokens += GENERATED_TOKENS if target is None else len(reader.read(target, as_target=True).tokens)
+        self._check_asked(target, generate)
+        sequence = self._read(text, text_pair, target).sequence
+        n_tokens = len(sequence.tokens) + max(0, min(generate, MOST_GENERATED, self._room(sequence)))
+        if target is not None:
+            n_tokens += len(self._text_reader().read(target, as_target=True).tokens)
+        elif self.module.config.is_encoder_decoder:
+            n_tokens += self._most_written()
         return self.costs.estimate(n_tokens)
 
     def trace(
@@ -112,17 +116,18 @@ class Model:
                 target without a decoder for it, a text beside a picture.
             NotEnoughMemory: the trace would not fit; the sentence holds the estimate.
             TooLong: the budget has fewer seconds than the estimate.
-            BrokenModel: the tokenizer gives an id that the model has no embedding for, or the model cannot generate.
+            BrokenModel: the tokenizer gives an id that the model has no embedding for, the model cannot generate, or
+                somebody set it to training or to another attention function.
         """
         budget = budget or Budget()
         if image is not None:
             if any(given is not None for given in (text, text_pair, target)) or generate:
                 raise NoText("A picture is read alone: leave out the text, its pair, its target and its continuation.")
             return self._trace_image(image, progress, budget)
-        check_asked(self.card.name, self.module.config.is_encoder_decoder, target, generate)
+        self._check_asked(target, generate)
         reading = self._read(text or "", text_pair, target)
         self._admit([reading], budget)
-        with _forward_pass, torch.inference_mode(), _memory_refusal(reading.n_tokens):
+        with self._one_pass(reading.n_tokens):
             reading = self._continued(self._with_decoder(reading), generate)
             self._admit([reading], budget)
             return self._run([reading], progress, keep)[0]
@@ -133,9 +138,15 @@ class Model:
         """Return the traces of many texts from one forward pass; the padding between their lengths is trimmed.
 
         Raises:
-            NoText: no texts or more than `MOST_IN_BATCH`, not a target for each, or nothing to read in one of them.
+            NoText: one string where a list is wanted, no texts or more than `MOST_IN_BATCH`, not a target for each, a
+                target that nothing reads, or nothing to read in one of them.
             HeadlightError: as `trace`.
         """
+        if isinstance(texts, str) or isinstance(targets, str):
+            what = "texts" if isinstance(texts, str) else "targets"
+            raise NoText(f"A batch reads a list, and its {what} came as one string: give [text], or call trace.")
+        for target in targets or ():
+            self._check_asked(target)
         if not 1 <= len(texts) <= MOST_IN_BATCH or (targets is not None and len(targets) != len(texts)):
             raise NoText(
                 f"A batch has 1 to {MOST_IN_BATCH} texts, and a target for each or for none; "
@@ -147,7 +158,7 @@ class Model:
         ]
         budget = budget or Budget()
         self._admit(readings, budget)
-        with _forward_pass, torch.inference_mode(), _memory_refusal(sum(one.n_tokens for one in readings)):
+        with self._one_pass(sum(one.n_tokens for one in readings)):
             readings = [self._with_decoder(reading) for reading in readings]
             return self._run(readings, None)
 
@@ -156,6 +167,16 @@ class Model:
             raise NoText(f"{self.card.name} reads pictures, not texts: give an image.")
         return self._reader
 
+    def _check_asked(self, target: str | None, generate: int = 0) -> None:
+        check_asked(self.card.name, self.module.config.is_encoder_decoder, self.card.writes, target, generate)
+
+    def _room(self, sequence: TokenSequence) -> int:
+        return (self.card.max_tokens or 10**9) - len(sequence.tokens)
+
+    def _most_written(self) -> int:
+        """Return how many tokens an encoder-decoder writes for its own decoder, beside the one that it starts with."""
+        return min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
+
     def _read(self, text: str, text_pair: str | None, target: str | None) -> Reading:
         sequence = self._text_reader().read(text, text_pair)
         self._check_ids(sequence.tokens)
@@ -163,7 +184,9 @@ class Model:
 
     def _source(self, text: str, text_pair: str | None = None, target: str | None = None) -> Source:
         card = self.card
-        made = (card.name, card.revision, card.architecture, card.device, card.dtype, card.capture)
+        # As it is now: who holds the module may have moved it, or made its weights half as wide, since it was loaded.
+        device, dtype = str(self.module.device), str(self.module.dtype).removeprefix("torch.")
+        made = (card.name, card.revision, card.architecture, device, dtype, card.capture)
         return Source(*made, text, text_pair, target)
 
     def _admit(self, readings: Sequence[Reading], budget: Budget) -> None:
@@ -185,9 +208,8 @@ class Model:
             ids, tokens, notices = shifted(self.module, self._text_reader(), target, self.card.name)
             self._check_ids(tokens)
         else:
-            most = min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
             inputs = model_inputs(self.module, reading.sequence.inputs)
-            ids = written(self.module, inputs, most, self.card.name)
+            ids = written(self.module, inputs, self._most_written(), self.card.name)
             ids = ids[:-1] if len(ids) > 2 else ids
             start, *more = self._text_reader().from_ids(ids)
             tokens = (start, *(replace(token, generated=True) for token in more))
@@ -199,20 +221,18 @@ class Model:
         """Return the reading with the tokens that a decoder writes after the text."""
         if not n_tokens or self.module.config.is_encoder_decoder:
             return reading
-        if not self.card.writes:
-            raise BrokenModel(
-                f"{self.card.name} has no language-model head, so it cannot continue a text: "
-                "leave the continuation out, or load a checkpoint saved with its head (ForCausalLM)."
-            )
         sequence = reading.sequence
-        room = (self.card.max_tokens or 10**9) - len(sequence.tokens)
+        room = self._room(sequence)
         most = min(n_tokens, MOST_GENERATED, room)
         if most < 1:
             notice = "There is no room for a continuation: the text alone is the most the model can read at once."
             return replace(reading, notices=(*reading.notices, notice))
         ids = written(self.module, model_inputs(self.module, sequence.inputs), most, self.card.name)
-        new = [replace(token, generated=True) for token in self._text_reader().from_ids(ids[len(sequence.tokens) :])]
-        inputs = {"input_ids": ids, "attention_mask": [1] * len(ids)}
+        written_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it goes on with the last text
+        new = [replace(one, generated=True, segment=segment) for one in self._text_reader().from_ids(written_ids)]
+        # Token types, where a decoder has them, go on as the last one, as they did while it wrote.
+        inputs = {name: [*given, *[given[-1]] * len(new)] for name, given in sequence.inputs.items()}
+        inputs["input_ids"] = ids
         notices = [f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."]
         if len(new) < n_tokens:
             notices.insert(0, fewer(len(new), n_tokens, MOST_GENERATED, room))
@@ -220,6 +240,13 @@ class Model:
         own = self._text_reader().decoded([token.id for token in new])
         source = replace(reading.source, generate=len(new), generated=own)
         return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, *notices))
+
+    @contextmanager
+    def _one_pass(self, n_tokens: int) -> Iterator[None]:
+        """Let one thread at a time use the model, as it was loaded."""
+        with _forward_pass, torch.inference_mode(), memory_refusal(n_tokens):
+            check_unchanged(self.module, self._implementations, self.card.name)
+            yield
 
     def _run(
         self, readings: Sequence[Reading], progress: Progress | None, keep: Keep | None = None
@@ -268,7 +295,7 @@ class Model:
         patches = self._images.read(image)
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
-        with _forward_pass, torch.inference_mode(), _memory_refusal(n_patches):
+        with self._one_pass(n_patches):
             layers = self._captured(image_inputs(self.module, patches), n_patches, progress)[0]
         (found,) = in_order(layers)
         tokens = patch_tokens(patches.grid, found[0].shape[1])
@@ -286,23 +313,6 @@ def body(module: PreTrainedModel) -> PreTrainedModel:
 def image_inputs(module: PreTrainedModel, patches: PatchSequence) -> dict[str, torch.Tensor]:
     """Return a picture's pixel values where the model is, in its dtype."""
     return {name: values.to(module.device, module.dtype) for name, values in patches.inputs.items()}
-
-
-@contextmanager
-def _memory_refusal(n_tokens: int) -> Iterator[None]:
-    """Turn an allocation that failed in spite of the estimate into a refusal.
-
-    Raises:
-        NotEnoughMemory: torch or Python could not allocate.
-    """
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        failed = isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "not enough memory" in str(error)
-        if not failed and "allocate memory" not in str(error):
-            raise
-        log.exception("out of memory at %d tokens", n_tokens)
-        raise NotEnoughMemory(f"Tracing {n_tokens:,} tokens took more memory than is free: {REMEDY}.") from error
 
 
 def check_ids(module: PreTrainedModel, tokens: tuple[Token, ...], name: str) -> None:

@@ -70,8 +70,9 @@ class Spans:
         seeing = self.end > self.first
         rows = torch.arange(len(self.first), device=self.first.device)[seeing] // high
         # Each run opens its first block and closes the one after its last; the sum counts the runs in a block.
-        edges = torch.zeros(-(-len(self.first) // high), -(-n_key // wide) + 1, device=rows.device)
-        one = torch.ones((), device=rows.device)
+        # Named, since a default dtype of half as many bits counts no further than 256.
+        edges = torch.zeros(-(-len(self.first) // high), -(-n_key // wide) + 1, dtype=torch.float32, device=rows.device)
+        one = torch.ones((), dtype=torch.float32, device=rows.device)
         edges.index_put_((rows, self.first[seeing] // wide), one, accumulate=True)
         edges.index_put_((rows, (self.end[seeing] - 1) // wide + 1), -one, accumulate=True)
         return (edges.cumsum(1)[:, :-1] > 0)[None]

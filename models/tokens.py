@@ -7,6 +7,7 @@ import re
 import threading
 import unicodedata
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from transformers import BatchEncoding, PreTrainedTokenizerBase
@@ -33,9 +34,10 @@ _DECEPTIVE = re.compile(
 class Token:
     """One position of the model's input.
 
-    `text` is the raw piece of the vocabulary, `display` the form a person reads, `start` and `end` its characters in
-    the source text (None where it stands for no text), `special` whether the tokenizer added it, `segment` which text
-    of a pair it belongs to (0 or 1), `generated` whether the model itself wrote it.
+    `text` is the raw piece of the vocabulary (`⟨id 77⟩` of an id that it has no piece for), `display` the form a person
+    reads, `start` and `end` its characters in the source text (None where it stands for no text), `special` whether the
+    tokenizer added it, `segment` which text of a pair it belongs to (0 or 1), `generated` whether the model itself
+    wrote it.
     """
 
     text: str
@@ -53,7 +55,8 @@ class TokenSequence:
     """The tokens that the model is given, with what was lost on the way.
 
     `n_total` counts the tokens before the cut to the model's maximum, `n_unknown` the ordinary tokens that the
-    vocabulary does not cover, `replaced` the characters that are no valid Unicode.
+    vocabulary does not cover, `replaced` the characters that are no valid Unicode; `is_pair` says that two texts were
+    given, of which the longer one is cut first.
     """
 
     tokens: tuple[Token, ...]
@@ -62,16 +65,21 @@ class TokenSequence:
     n_unknown: int
     unknown_token: str | None
     replaced: int
+    is_pair: bool = False
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """One sentence for each loss, empty if the model sees the whole text."""
+        """One sentence for each loss, empty if the model sees the whole text, and both of a pair apart."""
         notices = []
         n_ordinary = sum(not token.special for token in self.tokens)
         if self.n_total > len(self.tokens):
+            notices.append(self._cut())
+        if any(
+            one.segment != after.segment and not one.special | after.special for one, after in pairwise(self.tokens)
+        ):
             notices.append(
-                f"The first {len(self.tokens):,} of {self.n_total:,} tokens are shown: "
-                "this is the most the model can read at once."
+                "The two texts are read as one, with nothing between them: the model's tokenizer has no separator for "
+                "pairs, so the model cannot tell where the second text begins."
             )
         if self.n_unknown:
             one = self.n_unknown == 1
@@ -89,6 +97,16 @@ class TokenSequence:
             plural = "" if self.replaced == 1 else "s"
             notices.append(f"{self.replaced:,} invalid character{plural} (lone surrogates) became \ufffd.")
         return tuple(notices)
+
+    def _cut(self) -> str:
+        shown, why = f"{len(self.tokens):,} of {self.n_total:,} tokens are shown", "the most the model can read at once"
+        if not self.is_pair:
+            return f"The first {shown}: this is {why}."
+        second = sum(token.segment == 1 and not token.special for token in self.tokens)
+        if not second:  # nothing is left of it, or a slow tokenizer does not tell the texts apart
+            return f"{shown}: this is {why}, and the longer of the two texts is cut first."
+        first = sum(token.segment == 0 and not token.special for token in self.tokens)
+        return f"{shown}, {first:,} of them from the first text and {second:,} from the second: this is {why}."
 
 
 class TokenReader:
@@ -156,7 +174,8 @@ class TokenReader:
             raise NoText("This text has no token that the model can read: type at least one word.")
         unknown = self.tokenizer.unk_token_id
         n_unknown = sum(token.id == unknown for token in ordinary) if unknown is not None else 0
-        return TokenSequence(tokens, dict(encoded), n_total, n_unknown, self.tokenizer.unk_token, replaced)
+        is_pair, unknown_token = text_pair is not None, self.tokenizer.unk_token
+        return TokenSequence(tokens, dict(encoded), n_total, n_unknown, unknown_token, replaced, is_pair)
 
     def from_ids(self, ids: list[int]) -> tuple[Token, ...]:
         """Return tokens for ids that come from the model (a generated text), without places in a source text."""
@@ -192,7 +211,11 @@ class TokenReader:
         return replace(token, display=f"{token.display} {visible(text[token.start : token.end])}")
 
     def _token(self, number: int, special: int | bool, offset: tuple[int, int] | None) -> Token:
-        text = str(self.tokenizer.convert_ids_to_tokens(number))
+        piece = self.tokenizer.convert_ids_to_tokens(number)
+        if piece is None:  # a model may write ids beyond its vocabulary, see `decoded`
+            nameless = f"⟨id {number}⟩"
+            return Token(nameless, int(number), None, None, bool(special), nameless)
+        text = str(piece)
         placed = offset is not None and not special and offset[1] > offset[0]
         start, end = offset if placed and offset is not None else (None, None)
         return Token(text, int(number), start, end, bool(special), visible(text) if special else self.display(text))

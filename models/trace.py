@@ -169,7 +169,7 @@ class Attention:
         allowed = self._layers[layer].allowed(slice(head, head + 1), rows)
         if allowed is None:
             shape = (len(np.arange(self.n_query)[rows]), len(np.arange(self.n_key)[columns]))
-            return _readonly(torch.ones(shape, dtype=torch.bool))
+            return _readonly(torch.ones(shape, dtype=torch.bool, device="cpu"))
         return _readonly(allowed[0][:, columns])
 
     def pooled(
@@ -209,7 +209,9 @@ class Attention:
         high, wide = max(1, -(-self.n_query // size)), max(1, -(-self.n_key // size))
         shape = (held.shape[0], -(-self.n_query // high), -(-self.n_key // wide))
         blocks = held.allowed_blocks(high, wide)
-        return _readonly(torch.ones(shape, dtype=torch.bool) if blocks is None else blocks.cpu().expand(shape))
+        if blocks is None:
+            blocks = torch.ones((), dtype=torch.bool, device="cpu")
+        return _readonly(blocks.cpu().expand(shape))
 
     def pooled_layers(self, size: int = 64) -> Iterator[Float[np.ndarray, "head query_block key_block"]]:
         """Yield the block maxima of each layer, computed when asked for: whoever stops asking stops the work.
@@ -231,7 +233,8 @@ class Attention:
         query_block, key_block = max(1, -(-n_query // size)), max(1, -(-n_key // size))
         numbers = range(held.shape[0])[heads]
         n_rows = max(1, min(POOL_ROWS, POOL_WEIGHTS // self.n_key) // query_block) * query_block
-        pool = torch.zeros(len(numbers), -(-n_query // query_block), -(-n_key // key_block))
+        shape = (len(numbers), -(-n_query // query_block), -(-n_key // key_block))
+        pool = torch.zeros(shape, dtype=torch.float32, device="cpu")  # whatever torch's defaults are set to
         for start in range(0, n_query, n_rows):
             rows = slice(first_query + start, first_query + min(start + n_rows, n_query))
             row, together = start // query_block, max(1, POOL_WEIGHTS // (n_rows * held.reach(rows)))
@@ -299,10 +302,11 @@ def _readonly_array(values: np.ndarray) -> np.ndarray:
     return values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttentionTrace:
     """All attention of one forward pass: `trace["encoder"]` is an `Attention`; `notices` say what was cut or lost.
 
+    It can be pickled and copied, and is equal to itself alone, as its attentions and its picture cannot be compared.
     `image` is the picture that the model saw, after its processor's resizing and cropping, where it read one.
     """
 
@@ -313,6 +317,12 @@ class AttentionTrace:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attentions", MappingProxyType(dict(self.attentions)))
+        if self.image is not None:
+            self.image.flags.writeable = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew from what it was made of: no mapping proxy can be pickled, and an array comes back writeable.
+        return type(self), (dict(self.attentions), self.notices, self.source, self.image)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -73,6 +73,20 @@ def test_a_batch_of_the_wrong_size_is_refused(texts, targets, loaded):
         loaded("bart").trace_batch(texts, targets=targets)
 
 
+@pytest.mark.parametrize(("texts", "targets", "what"), [("hello", None, "texts"), (["a", "b"], "xy", "targets")])
+def test_one_string_is_no_batch_of_its_letters(texts, targets, what, loaded):
+    sentence = rf"^A batch reads a list, and its {what} came as one string: give \[text\], or call trace\.$"
+    with pytest.raises(errors.NoText, match=sentence):
+        loaded("bart").trace_batch(texts, targets=targets)
+
+
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
+def test_targets_that_nothing_reads_are_refused_as_of_a_single_text(family, loaded):
+    sentence = "is no encoder-decoder, so nothing in it reads a target: leave the target out.$"
+    with pytest.raises(errors.NoText, match=sentence):
+        loaded(family).trace_batch(["the cat", "a dog"], targets=["the sea", "a fox"])
+
+
 def test_a_bad_text_in_the_middle_is_refused_before_anything_runs(loaded, monkeypatch):
     model = loaded("bert")
     monkeypatch.setattr(model.module, "forward", lambda **given: pytest.fail("ran"))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import small_models
 import torch
 from small_models import FAMILIES, SENTENCE, TARGET, sharpen
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, PreTrainedTokenizerFast
 
 from models import Model, errors, load_model
 
@@ -64,6 +65,36 @@ def test_a_decoder_continues_its_text_and_both_are_traced(name, writers):
         assert np.abs(trace["decoder"].layer(layer) - expected[0].numpy()).max() <= 2e-6
 
 
+def test_a_continuation_of_a_pair_goes_on_with_the_second_text(writers):
+    trace = writers["gpt2"].trace("the cat", text_pair="a lazy dog", generate=5)
+    tokens = trace["decoder"].query_tokens
+    segments = [token.segment for token in tokens]
+    first = segments.index(1)
+    assert "".join(token.display for token in tokens[:first]) == "the␣cat"
+    assert segments == sorted(segments)
+    assert any(token.generated for token in tokens)
+    assert trace.notices[0].startswith("The two texts are read as one, with nothing between them: ")
+
+
+def test_what_is_written_after_a_pair_leaves_the_token_types_of_the_pair(tmp_path):
+    """Without them the traced pass would read another text than the one that was continued."""
+    torch.manual_seed(13)
+    module = AutoModelForCausalLM.from_config(BertConfig(**small_models._bert_like(is_decoder=True)))
+    sharpen(module, 13)
+    module.save_pretrained(tmp_path)
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    PreTrainedTokenizerFast(
+        tokenizer_object=small_models.wordpiece(), model_input_names=names, **small_models.BERT_NAMES
+    ).save_pretrained(tmp_path)
+    model = load_model(str(tmp_path))
+    plain = model.trace("the cat", text_pair="a lazy dog")["decoder"]
+    both = model.trace("the cat", text_pair="a lazy dog", generate=5)["decoder"]
+    assert both.n_query > plain.n_query
+    for layer in range(plain.n_layers):
+        difference = both.layer(layer, slice(0, plain.n_query), slice(0, plain.n_query)) - plain.layer(layer)
+        assert np.abs(difference).max() <= 2e-6
+
+
 def test_the_prompt_sees_nothing_of_the_continuation(writers):
     plain = writers["llama"].trace(SENTENCE)["decoder"]
     both = writers["llama"].trace(SENTENCE, generate=5)["decoder"]
@@ -83,6 +114,17 @@ def test_a_continuation_ends_where_the_model_can_read_no_more(writers):
     n_short = len(model.trace(SENTENCE)["decoder"].query_tokens)
     assert len(model.trace(SENTENCE, generate=10_000)["decoder"].query_tokens) <= 97
     assert len(model.trace(SENTENCE, generate=0)["decoder"].query_tokens) == n_short
+
+
+@pytest.mark.parametrize("n_asked", [5, 300, 10**6])
+def test_an_estimate_counts_no_more_than_a_continuation_may_have(n_asked, writers, monkeypatch):
+    """Not what was asked for: 97 positions are all that this model has."""
+    model = writers["gpt2"]
+    n_prompt = len(model.trace(SENTENCE)["decoder"].query_tokens)
+    assert model.estimate(SENTENCE, generate=n_asked).n_tokens == min(n_prompt + n_asked, 97)
+    assert model.estimate(SENTENCE * 20, generate=n_asked).n_tokens == 97
+    monkeypatch.setattr("models.model.MOST_GENERATED", 3)
+    assert model.estimate(SENTENCE, generate=n_asked).n_tokens == n_prompt + 3
 
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])

@@ -35,10 +35,27 @@ def test_the_decoder_and_the_continuation_count(loaded):
     model = loaded("bart")
     trace = model.trace(SENTENCE, target=TARGET)
     n_tokens = trace["encoder"].n_query + trace["decoder"].n_query
-    assert abs(model.estimate(SENTENCE, target=TARGET).n_tokens - n_tokens) <= 1  # the end of the target
+    assert model.estimate(SENTENCE, target=TARGET).n_tokens == n_tokens
     assert model.estimate(SENTENCE).n_tokens == trace["encoder"].n_query + 24
-    gpt2 = loaded("gpt2")
-    assert gpt2.estimate(SENTENCE, generate=9).n_tokens == gpt2.estimate(SENTENCE).n_tokens + 9
+
+
+@pytest.mark.parametrize(
+    ("family", "asked", "kind"),
+    [
+        ("bert", {"generate": 5}, errors.BrokenModel),
+        ("bert", {"target": TARGET}, errors.NoText),
+        ("gpt2", {"generate": -1}, errors.NoText),
+        ("bart", {"generate": 5}, errors.NoText),
+        ("bart", {"target": TARGET, "generate": 5}, errors.NoText),
+        ("bart", {"target": " "}, errors.NoText),
+    ],
+)
+def test_an_estimate_refuses_what_the_trace_refuses_in_the_same_words(family, asked, kind, loaded):
+    with pytest.raises(kind) as of_trace:
+        loaded(family).trace(SENTENCE, **asked)
+    with pytest.raises(kind) as of_estimate:
+        loaded(family).estimate(SENTENCE, **asked)
+    assert str(of_estimate.value) == str(of_trace.value)
 
 
 def test_a_sliding_window_is_estimated_as_its_band(loaded):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import models
-from models import capture
+from models import capture, errors
 from models.model import model_inputs
 
 pytestmark = pytest.mark.slow
@@ -133,3 +133,44 @@ def test_a_trace_changes_nothing_on_the_model(family, loaded):
     assert not any(parameter.requires_grad for parameter in model.module.parameters())
     assert all(torch.equal(parameter, before[name]) for name, parameter in model.module.named_parameters())
     assert count_hooks(model.module) == hooks
+
+
+@pytest.mark.parametrize("family", ["bert", "deberta-v2", "bart"])
+def test_a_model_in_training_is_refused_and_left_in_training(family, loaded):
+    """Dropout would make other weights in each pass; a model set back here would train on without it."""
+    model = loaded(family)
+    expected = summary(model.trace(TEXTS[1]))
+    sentence = r"is in training mode, .*: call model\.module\.eval\(\) before a trace, and model\.module\.train\(\) to"
+    for part in (model.module, list(model.module.modules())[-1]):  # also one forgotten part of it
+        part.train()
+        try:
+            for trace in (lambda: model.trace(TEXTS[1]), lambda: model.trace_batch(TEXTS[1:3])):
+                with pytest.raises(errors.BrokenModel, match=sentence):
+                    trace()
+            assert part.training
+        finally:
+            model.module.eval()
+    for found, before in zip(summary(model.trace(TEXTS[1])), expected, strict=True):
+        np.testing.assert_array_equal(found, before)
+
+
+@pytest.mark.parametrize("family", ["bert", "bart"])
+def test_another_attention_function_is_refused_with_the_call_that_sets_it_back(family, loaded):
+    model = loaded(family)
+    expected = summary(model.trace(TEXTS[1]))
+    model.module.set_attn_implementation("eager")
+    try:
+        with pytest.raises(errors.BrokenModel, match=r"has 'eager' now: .*set_attn_implementation\('headlight'\) b"):
+            model.trace(TEXTS[1])
+    finally:
+        model.module.set_attn_implementation("headlight")
+    for found, before in zip(summary(model.trace(TEXTS[1])), expected, strict=True):
+        np.testing.assert_array_equal(found, before)
+
+
+def test_the_source_names_the_precision_of_this_trace_and_not_of_loading(folder_of):
+    model = models.load_model(str(folder_of("bert")))
+    assert model.trace(TEXTS[1]).source.dtype == "float32"
+    model.module.half()
+    assert model.trace(TEXTS[1]).source.dtype == model.trace_batch(TEXTS[1:3])[1].source.dtype == "float16"
+    assert model.card.dtype == "float32"

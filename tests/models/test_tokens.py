@@ -197,10 +197,50 @@ def test_a_long_pair_keeps_some_of_both():
     assert min(types.count(0), types.count(1)) >= 8
 
 
+@pytest.mark.parametrize(
+    ("n_first", "n_second", "kept"), [(60, 60, (8, 8)), (60, 3, (13, 3)), (5, 59, (5, 11)), (1, 2000, (1, 15))]
+)
+def test_a_cut_pair_says_how_much_of_each_text_is_kept(n_first, n_second, kept):
+    """The longer text is cut first, so the tokens that are kept are not the first ones of both."""
+    sequence = reader("wordpiece", max_tokens=19).read("cat " * n_first, "dog " * n_second)
+    texts = [token.text for token in sequence.tokens]
+    assert (texts.count("cat"), texts.count("dog")) == kept
+    assert sequence.notices == (
+        f"19 of {n_first + n_second + 3:,} tokens are shown, {kept[0]} of them from the first text and {kept[1]} from "
+        "the second: this is the most the model can read at once.",
+    )
+
+
+def test_a_pair_without_a_separator_is_said_to_be_read_as_one_text():
+    plain = TokenReader(PreTrainedTokenizerFast(tokenizer_object=small.byte_level()), None)
+    assert plain.read("the cat", "a lazy dog").notices == (
+        "The two texts are read as one, with nothing between them: the model's tokenizer has no separator for pairs, "
+        "so the model cannot tell where the second text begins.",
+    )
+    assert plain.read("the cat").notices == ()
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+def test_a_pair_with_a_separator_needs_no_word(tokenizer):
+    assert reader(tokenizer).read("the cat", "a lazy dog").notices == ()
+
+
 def test_generated_ids_have_no_place_in_a_text():
     tokens = reader("bytes").from_ids([0, 77, 2])
     assert [token.special for token in tokens] == [True, False, True]
     assert {token.start for token in tokens} == {None}
+
+
+def test_an_id_without_a_piece_is_shown_as_its_number_and_not_as_a_word():
+    """Embeddings are padded to round numbers, and a model may write such an id."""
+    one = reader("wordpiece")
+    known, *nameless = one.from_ids([85, 157, 1009])
+    assert (known.text, known.display) == (one.tokenizer.convert_ids_to_tokens(85),) * 2
+    assert [(token.text, token.display, token.id) for token in nameless] == [
+        ("⟨id 157⟩", "⟨id 157⟩", 157),
+        ("⟨id 1009⟩", "⟨id 1009⟩", 1009),
+    ]
+    assert one.decoded([85, 157]) == known.text
 
 
 def test_lone_surrogates_are_replaced_and_said():

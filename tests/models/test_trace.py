@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -115,6 +117,28 @@ def test_a_block_of_more_rows_than_a_strip_holds(cross, queries, monkeypatch):
     for layer, (head, heads) in enumerate(at_once):
         np.testing.assert_allclose(cross.weights(layer, 1, queries), head, atol=2e-7)
         np.testing.assert_allclose(cross.layer(layer, queries), heads, atol=2e-7)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_torch_s_default_dtype_changes_nothing_that_is_handed_out(cross, dtype):
+    expected, runs = handed_out(cross), Spans.causal(601, 601, torch.device("cpu"))
+    torch.set_default_dtype(dtype)
+    try:
+        found, blocks = handed_out(cross), runs.blocks(601, 307, 601)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name, array in found.items():
+        assert array.dtype == expected[name].dtype, name
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
+    assert blocks.tolist() == [[[True, True]]]  # more queries than bfloat16 can count
+
+
+def test_torch_s_default_device_changes_nothing_that_is_handed_out(cross):
+    expected = handed_out(cross)
+    with torch.device("meta"):
+        found = handed_out(cross)
+    for name, array in found.items():
+        np.testing.assert_array_equal(array, expected[name], err_msg=name)
 
 
 def test_all_heads_of_a_layer_are_the_single_heads(cross):
@@ -233,6 +257,22 @@ def test_a_trace_cannot_be_changed(cross):
         trace.notices = ("other",)
     with pytest.raises(dataclasses.FrozenInstanceError):
         cross.query_tokens[0].text = "other"
+
+
+@pytest.mark.parametrize("copied", [lambda trace: pickle.loads(pickle.dumps(trace)), copy.deepcopy, copy.copy])
+def test_a_copy_of_a_trace_has_the_same_weights_and_is_as_read_only(cross, copied):
+    picture = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    trace = AttentionTrace({"encoder": attention(replay(n_key=7)), "cross": cross}, ("cut",), SOURCE, picture)
+    found = copied(trace)
+    assert (found.kinds, found.notices, found.source) == (trace.kinds, trace.notices, trace.source)
+    for name, array in handed_out(found["cross"]).items():
+        np.testing.assert_array_equal(array, handed_out(cross)[name], err_msg=name)
+        assert not array.flags.writeable, name
+    np.testing.assert_array_equal(found.image, picture)
+    assert not found.image.flags.writeable
+    with pytest.raises(TypeError):
+        found.attentions["other"] = cross
+    assert len({trace, trace, found}) == 2
 
 
 def test_layers_that_do_not_fit_the_tokens_are_refused():
