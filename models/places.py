@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -190,6 +191,23 @@ def weight_map(place: Place) -> dict[str, str]:
             f"The weight index of {place.name} cannot be read (expected a weight_map in {index.name}): "
             "save or fetch the model again."
         ) from error
+
+
+def revision_of(place: Place) -> str:
+    """Return the state of a model's weights: the commit of the hub, else the start of a SHA-256 over all its files.
+
+    That of a single file is the file's own; that of shards is the one of their listing by name, as
+    `sha256sum *.safetensors | sha256sum` prints it in a folder that holds no others.
+
+    Raises:
+        BrokenModel: a file cannot be read.
+    """
+    if place.revision:
+        return place.revision
+    sums = {path.relative_to(place.folder).as_posix(): bundled.sha256(path) for path in weight_files(place)}
+    listing = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
+    whole = next(iter(sums.values())) if len(sums) == 1 else hashlib.sha256(listing).hexdigest()
+    return f"sha256:{whole[:12]}"
 
 
 def refuse_unsafe_weights(place: Place) -> None:

@@ -13,7 +13,6 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.image_processing_utils import BaseImageProcessor
 
-from models import bundled
 from models.capture import IMPLEMENTATION, NotReplayed
 from models.card import Card
 from models.cost import Costs, sliding_windows
@@ -31,7 +30,7 @@ from models.health import attention_notices, finite_weights
 from models.images import ImageReader, patch_tokens, probe_picture
 from models.model import Model, body, check_ids, image_inputs
 from models.networks import ScratchEncoderConfig
-from models.places import Place, brief, weight_files
+from models.places import Place, brief, revision_of
 from models.replay import Layer
 from models.tokens import TokenReader
 
@@ -109,12 +108,11 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     )
     every = zip(kinds, in_order(eager), strict=True)
     sizes = {kind: (len(found), max(layer.shape[0] for layer in found)) for kind, found in every}
-    revision = place.revision or "sha256:" + bundled.sha256(weight_files(place)[0])[:12]
     if not repaired:  # else the weights were named, and these layers are not the model's own
         notices = (*notices, *attention_notices(layers if capture == "replayed" else eager))
     card = Card(
         name=place.name,
-        revision=revision,
+        revision=revision_of(place),
         architecture=type(module).__name__,
         n_layers=sizes[kinds[0]][0],
         n_heads=sizes[kinds[0]][1],
