@@ -55,9 +55,9 @@ def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
     """Return the processor of a model that reads pictures, else the tokenizer."""
     kind = MODEL_MAPPING.get(type(config), None)
     if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
-        return Senses(load_tokenizer(place))
+        return Senses(load_tokenizer(place, config))
     try:
-        return Senses(images=AutoImageProcessor.from_pretrained(place.folder, local_files_only=True))
+        return Senses(images=AutoImageProcessor.from_pretrained(place.folder, config=config, local_files_only=True))
     except Exception as error:
         log.exception("image processor of %s", place.name)
         raise NoTokenizer(

@@ -221,8 +221,12 @@ def refuse_unsafe_weights(place: Place) -> None:
 
 
 def brief(error: BaseException) -> str:
-    """Return the first line of an error, short enough to quote in a sentence, without a path of this machine."""
+    """Return the first line of an error, short enough to quote in a sentence, without a path of this machine.
+
+    A first line that announces what follows (`Class validation error for ...:`) is left for the one after it.
+    """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    first = str(error).strip().splitlines()
-    return (first[0] if first else type(error).__name__)[:160]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = next((line for line in lines if not line.endswith(":")), "".join(lines[:1]))
+    return (telling or type(error).__name__)[:160]
