@@ -158,6 +158,10 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
             f"The config.json of {place.name} does not belong to its weights: {name} has the shape {tuple(found)}, "
             f"expected {tuple(expected)}; save or fetch both again."
         )
+    if not module._keep_in_fp32_modules and not module._keep_in_fp32_modules_strict:
+        for parameter in module.parameters():  # XLNet and DeBERTa make some in float32 and then fail
+            if parameter.is_floating_point():
+                parameter.data = parameter.data.to(dtype)
     return module, (*_notices(module, place, info["missing_keys"], info["unexpected_keys"]), *in_full)
 
 

@@ -82,13 +82,8 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         log.exception("running %s on a short input", place.name)
         if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(no_attention(module)) from error
-        remedy = (
-            "choose a model of text, saved together with its own tokenizer"
-            if images is None
-            else "choose a vision encoder, saved together with its own image processor"
-        )
-        kind = "short text" if images is None else "picture"
-        raise BrokenModel(f"{place.name} does not run on a {kind} ({brief(error)}): {remedy}.") from error
+        reads = "short text" if images is None else "picture"
+        raise BrokenModel(f"{place.name} {_does_not_run(module.dtype, reads, brief(error))}") from error
     if images is not None:
         for layer in eager["self"]:
             patch_tokens(patches.grid, layer.shape[1])
@@ -131,6 +126,19 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
     return Model(module, card, costs, tokenizer=tokenizer, images=images)
+
+
+def _does_not_run(dtype: torch.dtype, reads: str, reason: str) -> str:
+    """Return what is said of a model that fails on the short input, after its name, with the likeliest remedy."""
+    if dtype != torch.float32:
+        # Some operations know only some dtypes (the grouped products of experts).
+        called = str(dtype).removeprefix("torch.")
+        return f"does not run on a {reads} in {called} ({reason}): load it with dtype='float32'."
+    remedy = {
+        "short text": "choose a model of text, saved together with its own tokenizer",
+        "picture": "choose a vision encoder, saved together with its own image processor",
+    }
+    return f"does not run on a {reads} ({reason}): {remedy[reads]}."
 
 
 def _task(config: PreTrainedConfig) -> str:

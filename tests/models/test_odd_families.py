@@ -22,7 +22,7 @@ from transformers.models.m2m_100.modeling_m2m_100 import M2M100Encoder
 
 import models
 from models.capture import NotReplayed
-from models.errors import NoAttention
+from models.errors import BrokenModel, NoAttention
 from models.forward import materialised_layers, replayed_layers
 from models.proof import check_weights
 from tests.models.zoo.build import config_of, sharpen
@@ -59,6 +59,23 @@ def test_a_model_that_chooses_its_keys_falls_back_though_the_proof_is_short(tmp_
     assert attention.n_query > 16
     n_chosen = (attention.layer(0)[0] > 0).sum(-1)
     assert n_chosen.max() == 16
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("family", ["xlnet", "deberta"])
+def test_a_family_that_makes_some_weights_in_float32_runs_in_any_dtype(family, dtype, tmp_path):
+    load(family, tmp_path)
+    model = models.load_model(str(tmp_path), dtype=dtype)
+    assert model.card.dtype == dtype
+    assert {parameter.dtype for parameter in model.module.parameters()} == {getattr(torch, dtype)}
+    assert model.trace(SENTENCE)["encoder"].n_layers == model.card.n_layers
+
+
+def test_a_family_that_does_not_run_in_a_dtype_says_which_to_load(tmp_path):
+    load("gpt_oss", tmp_path / "spoilt")
+    with pytest.raises(BrokenModel, match=r"^spoilt does not run on a short text in float64 ") as caught:
+        models.load_model(str(tmp_path / "spoilt"), dtype="float64")
+    assert str(caught.value).endswith("): load it with dtype='float32'.")
 
 
 def test_scores_in_the_place_of_weights_are_no_attention(tmp_path):
