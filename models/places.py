@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ class Place:
     revision: str
 
 
-def locate(name: str, revision: str | None = None) -> Place:
+def locate(name: str | os.PathLike[str], revision: str | None = None) -> Place:
     """Return the folder of a model, fetching it from the hub if it is a hub id that is not cached.
 
     Its files are plain ones inside it: no other is ever read.
@@ -63,7 +64,7 @@ def locate(name: str, revision: str | None = None) -> Place:
         UnknownModel: no such bundled name, folder or hub id.
         ModelUnreachable: no network and not cached.
     """
-    name = name.strip()
+    name = os.fspath(name).strip()
     if name in bundled.NAMES:
         _refuse_revision(name, revision)
         return Place(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
