@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_MAPPING,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
@@ -73,7 +75,10 @@ def _skeleton(place: Place, config: PreTrainedConfig) -> PreTrainedModel:
     """
     try:
         with torch.device("meta"):
-            built: PreTrainedModel = _auto_class(config).from_config(copy.deepcopy(config), trust_remote_code=False)
+            own, kind = copy.deepcopy(config), _model_class(config)
+            built: PreTrainedModel = (
+                kind(own) if _is_encoder_alone(kind) else kind.from_config(own, trust_remote_code=False)
+            )
             return built
     except Exception as error:
         log.exception("building %s", place.name)
@@ -112,7 +117,9 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
         BrokenModel: it does not load, or its weights belong to another configuration.
         NotEnoughMemory: the system refuses the memory in spite of the estimate.
     """
-    auto = _auto_class(config)
+    kind = _model_class(config)
+    if _is_encoder_alone(kind):
+        config.is_encoder_decoder = False  # older configs say what the whole was
     in_full: tuple[str, ...] = ()
     if getattr(config, "attention_type", None) == "block_sparse":
         # BigBird changes itself to this, for good, with the first short text: nothing may change on a shared model.
@@ -132,13 +139,13 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
     }
     try:
         try:
-            module, info = auto.from_pretrained(place.folder, attn_implementation=IMPLEMENTATION, **options)
+            module, info = kind.from_pretrained(place.folder, attn_implementation=IMPLEMENTATION, **options)
             on_interface = _switches(module)
         except (ValueError, ImportError, KeyError) as error:
             log.info("%s is not on the attention interface: %s", place.name, error)
             on_interface = False
         if not on_interface:
-            module, info = auto.from_pretrained(place.folder, attn_implementation="eager", **options)
+            module, info = kind.from_pretrained(place.folder, attn_implementation="eager", **options)
     except Exception as error:
         log.exception("loading %s", place.name)
         if isinstance(error, MemoryError) or "unable to mmap" in str(error) or "allocate memory" in str(error):
@@ -151,16 +158,42 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
             f"The config.json of {place.name} does not belong to its weights: {name} has the shape {tuple(found)}, "
             f"expected {tuple(expected)}; save or fetch both again."
         )
+    if not module._keep_in_fp32_modules and not module._keep_in_fp32_modules_strict:
+        for parameter in module.parameters():  # XLNet and DeBERTa make some in float32 and then fail
+            if parameter.is_floating_point():
+                parameter.data = parameter.data.to(dtype)
     return module, (*_notices(module, place, info["missing_keys"], info["unexpected_keys"]), *in_full)
 
 
-def _auto_class(config: PreTrainedConfig) -> Any:
-    """Return what loads the model: with its head where that head lets it write."""
+def _model_class(config: PreTrainedConfig) -> Any:
+    """Return what loads the model: with its head where that head lets it write, an encoder saved alone as that."""
+    alone = _encoder_alone(config)
+    if alone is not None:
+        return alone
     if config.is_encoder_decoder:
         return AutoModelForSeq2SeqLM
     head = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
     writes = head in (config.architectures or ()) and not _is_bidirectional(config)
     return AutoModelForCausalLM if writes else AutoModel
+
+
+def _encoder_alone(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
+    """Return the class of an encoder of text that was saved without the rest of its family's model (sentence-T5).
+
+    No auto class knows them all, so it is looked for beside the family's own, by the name that config.json gives.
+    """
+    family = MODEL_MAPPING.get(type(config), None)
+    named = str(next(iter(config.architectures or ()), ""))
+    if family is None or not re.fullmatch(r"\w+Encoder(Model)?", named):
+        return None
+    found = getattr(sys.modules[family.__module__], named, None)
+    if not isinstance(found, type) or not issubclass(found, PreTrainedModel) or found.main_input_name != "input_ids":
+        return None
+    return found if found.config_class is type(config) else None
+
+
+def _is_encoder_alone(kind: Any) -> bool:
+    return issubclass(kind, PreTrainedModel)
 
 
 def _is_bidirectional(config: PreTrainedConfig) -> bool:

@@ -32,6 +32,8 @@ _LARGEST = (
     (re.compile(r"positions|position_embeddings"), 2**27),
     (re.compile(r"size|dim|width|d_model|d_ff|d_kv|n_embd|n_inner"), 2**31),
 )
+# What a model gives back, and by which attention, is chosen here, whatever was chosen when it was saved.
+_OUR_CHOICE = {"return_dict": True, "output_attentions": False, "_attn_implementation": "eager"}
 
 
 def read_config(place: Place) -> PreTrainedConfig:
@@ -65,7 +67,7 @@ def read_config(place: Place) -> PreTrainedConfig:
     _refuse_quantised(described, place)
     _refuse_absurd_sizes(described, place)
     try:
-        return AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False, **_OUR_CHOICE)
     except Exception as error:
         log.exception("config of %s", place.name)
         raise BrokenModel(f"The config.json of {place.name} does not load ({brief(error)}): save it again.") from error

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from models.replay import Layer
 
 _MOST_NAMED = 4
+# A row that sums to less is not whole; bfloat16 rounds each weight by 0.4% at most.
+_WHOLE = 0.99
 
 
 def weight_notices(module: nn.Module) -> Iterator[str]:
@@ -38,11 +40,11 @@ def weight_notices(module: nn.Module) -> Iterator[str]:
 
 
 def attention_notices(layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
-    """Yield a sentence about heads that attend to every key alike on the short text, and one about heads that are NaN.
+    """Yield a sentence each for heads that attend to all keys alike on the short text, are NaN, or have a sink.
 
     `layers` are those of each role ("self", or "encoder", "decoder", "cross").
     """
-    uniform, bad = [], []
+    uniform, bad, short = [], [], []
     for role, found in layers.items():
         where = "" if role == "self" else f"{role} "
         for number, layer in enumerate(found):
@@ -55,6 +57,8 @@ def attention_notices(layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
             numbers = torch.isfinite(weights).flatten(1).all(-1)
             uniform += [f"{where}layer {number} head {head}" for head in heads if flat[head] and weights.shape[-1] > 1]
             bad += [f"{where}layer {number} head {head}" for head in heads if not numbers[head]]
+            share = weights.sum(-1)
+            short += [f"{where}layer {number} head {head}" for head in heads if (share[head] < _WHOLE).any()]
     if uniform:
         yield (
             f"{_counted(len(uniform), 'head attends', 'heads attend')} to every token alike on a short text "
@@ -64,6 +68,11 @@ def attention_notices(layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
         yield (
             f"{_counted(len(bad), 'head is', 'heads are')} not a number on a short text ({_listed(bad)}): "
             "the weights are damaged or too large for this dtype."
+        )
+    if short:
+        yield (
+            f"{_counted(len(short), 'head sends', 'heads send')} part of the attention to no token but to a sink "
+            f"({_listed(short)}): their rows sum to less than 1, and what is missing is the sink's share."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import torch
 from torch import nn
@@ -21,13 +22,18 @@ log = logging.getLogger("headlight.models")
 
 
 def load_model(
-    name: str, *, revision: str | None = None, device: str = "auto", dtype: str | torch.dtype = "float32"
+    name: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    device: str | int | torch.device = "auto",
+    dtype: str | torch.dtype = "float32",
 ) -> Model:
     """Load a model by bundled name ("minilm"), local `save_pretrained` folder, or Hugging Face hub id.
 
-    `device` is "auto" (cuda, then mps, then cpu) or a torch device; `dtype` a torch dtype or its name. Loading ends
-    with a proof: replayed weights are compared with the model's own eager ones on a short text, and a family for
-    which they differ is captured from `output_attentions` instead (`model.card.proof` has the worst difference).
+    `device` is "auto" (cuda, then mps, then cpu), a torch device or the number of a GPU; `dtype` a torch dtype or its
+    name. Loading ends with a proof: replayed weights are compared with the model's own eager ones on a short text, and
+    a family for which they differ is captured from `output_attentions` instead (`model.card.proof` has the worst
+    difference).
 
     Raises:
         HeadlightError: one of its kinds, each with a sentence that says what to do.
@@ -55,9 +61,9 @@ def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
     """Return the processor of a model that reads pictures, else the tokenizer."""
     kind = MODEL_MAPPING.get(type(config), None)
     if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
-        return Senses(load_tokenizer(place))
+        return Senses(load_tokenizer(place, config))
     try:
-        return Senses(images=AutoImageProcessor.from_pretrained(place.folder, local_files_only=True))
+        return Senses(images=AutoImageProcessor.from_pretrained(place.folder, config=config, local_files_only=True))
     except Exception as error:
         log.exception("image processor of %s", place.name)
         raise NoTokenizer(
@@ -66,17 +72,17 @@ def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
         ) from error
 
 
-def _device(device: str) -> torch.device:
+def _device(device: str | int | torch.device) -> torch.device:
     n_devices = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if n_devices[name]))
     try:
         wanted = torch.device(device)
-    except (RuntimeError, ValueError):
+    except (RuntimeError, TypeError, ValueError):
         wanted = None
     if wanted is None or (wanted.index or 0) >= n_devices.get(wanted.type, 0):
         here = ", ".join(name for name, n_found in n_devices.items() if n_found)
-        raise BrokenModel(f"There is no device {device[:40]!r} on this machine: give auto or one of {here}.")
+        raise BrokenModel(f"There is no device {str(device)[:40]!r} on this machine: give auto or one of {here}.")
     return wanted
 
 

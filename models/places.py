@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +53,7 @@ class Place:
     revision: str
 
 
-def locate(name: str, revision: str | None = None) -> Place:
+def locate(name: str | os.PathLike[str], revision: str | None = None) -> Place:
     """Return the folder of a model, fetching it from the hub if it is a hub id that is not cached.
 
     Its files are plain ones inside it: no other is ever read.
@@ -62,7 +64,7 @@ def locate(name: str, revision: str | None = None) -> Place:
         UnknownModel: no such bundled name, folder or hub id.
         ModelUnreachable: no network and not cached.
     """
-    name = name.strip()
+    name = os.fspath(name).strip()
     if name in bundled.NAMES:
         _refuse_revision(name, revision)
         return Place(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
@@ -192,6 +194,23 @@ def weight_map(place: Place) -> dict[str, str]:
         ) from error
 
 
+def revision_of(place: Place) -> str:
+    """Return the state of a model's weights: the commit of the hub, else the start of a SHA-256 over all its files.
+
+    That of a single file is the file's own; that of shards is the one of their listing by name, as
+    `sha256sum *.safetensors | sha256sum` prints it in a folder that holds no others.
+
+    Raises:
+        BrokenModel: a file cannot be read.
+    """
+    if place.revision:
+        return place.revision
+    sums = {path.relative_to(place.folder).as_posix(): bundled.sha256(path) for path in weight_files(place)}
+    listing = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
+    whole = next(iter(sums.values())) if len(sums) == 1 else hashlib.sha256(listing).hexdigest()
+    return f"sha256:{whole[:12]}"
+
+
 def refuse_unsafe_weights(place: Place) -> None:
     """Let a folder through whose weights are safetensors files that lie in it.
 
@@ -203,8 +222,12 @@ def refuse_unsafe_weights(place: Place) -> None:
 
 
 def brief(error: BaseException) -> str:
-    """Return the first line of an error, short enough to quote in a sentence, without a path of this machine."""
+    """Return the first line of an error, short enough to quote in a sentence, without a path of this machine.
+
+    A first line that announces what follows (`Class validation error for ...:`) is left for the one after it.
+    """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    first = str(error).strip().splitlines()
-    return (first[0] if first else type(error).__name__)[:160]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = next((line for line in lines if not line.endswith(":")), "".join(lines[:1]))
+    return (telling or type(error).__name__)[:160]

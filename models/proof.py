@@ -13,7 +13,6 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.image_processing_utils import BaseImageProcessor
 
-from models import bundled
 from models.capture import IMPLEMENTATION, NotReplayed
 from models.card import Card
 from models.cost import Costs, sliding_windows
@@ -31,7 +30,7 @@ from models.health import attention_notices, finite_weights
 from models.images import ImageReader, patch_tokens, probe_picture
 from models.model import Model, body, check_ids, image_inputs
 from models.networks import ScratchEncoderConfig
-from models.places import Place, brief, weight_files
+from models.places import Place, brief, revision_of
 from models.replay import Layer
 from models.tokens import TokenReader
 
@@ -83,13 +82,8 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         log.exception("running %s on a short input", place.name)
         if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(no_attention(module)) from error
-        remedy = (
-            "choose a model of text, saved together with its own tokenizer"
-            if images is None
-            else "choose a vision encoder, saved together with its own image processor"
-        )
-        kind = "short text" if images is None else "picture"
-        raise BrokenModel(f"{place.name} does not run on a {kind} ({brief(error)}): {remedy}.") from error
+        reads = "short text" if images is None else "picture"
+        raise BrokenModel(f"{place.name} {_does_not_run(module.dtype, reads, brief(error))}") from error
     if images is not None:
         for layer in eager["self"]:
             patch_tokens(patches.grid, layer.shape[1])
@@ -109,12 +103,11 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     )
     every = zip(kinds, in_order(eager), strict=True)
     sizes = {kind: (len(found), max(layer.shape[0] for layer in found)) for kind, found in every}
-    revision = place.revision or "sha256:" + bundled.sha256(weight_files(place)[0])[:12]
     if not repaired:  # else the weights were named, and these layers are not the model's own
         notices = (*notices, *attention_notices(layers if capture == "replayed" else eager))
     card = Card(
         name=place.name,
-        revision=revision,
+        revision=revision_of(place),
         architecture=type(module).__name__,
         n_layers=sizes[kinds[0]][0],
         n_heads=sizes[kinds[0]][1],
@@ -133,6 +126,19 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
     return Model(module, card, costs, tokenizer=tokenizer, images=images)
+
+
+def _does_not_run(dtype: torch.dtype, reads: str, reason: str) -> str:
+    """Return what is said of a model that fails on the short input, after its name, with the likeliest remedy."""
+    if dtype != torch.float32:
+        # Some operations know only some dtypes (the grouped products of experts).
+        called = str(dtype).removeprefix("torch.")
+        return f"does not run on a {reads} in {called} ({reason}): load it with dtype='float32'."
+    remedy = {
+        "short text": "choose a model of text, saved together with its own tokenizer",
+        "picture": "choose a vision encoder, saved together with its own image processor",
+    }
+    return f"does not run on a {reads} ({reason}): {remedy[reads]}."
 
 
 def _task(config: PreTrainedConfig) -> str:

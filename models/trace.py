@@ -54,7 +54,10 @@ class Source:
 
 
 class Attention:
-    """`attn[layer, head, query, key]` of one kind. Every array handed out is read-only float32, rows sum to 1."""
+    """`attn[layer, head, query, key]` of one kind. Every array handed out is read-only float32.
+
+    Rows sum to 1, but for heads with a sink, which takes a share and is no key: there to 1 less that share.
+    """
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.errors import NoTokenizer
 from models.places import Place, brief
@@ -20,8 +20,8 @@ _FILES = ("tokenizer.json", "vocab*", "*.model", "merges.txt", "*.tiktoken", "te
 _ROLES = {"bos": ("bos", "cls"), "eos": ("eos", "sep"), "pad": ("pad",), "cls": ("cls",), "sep": ("sep",)}
 
 
-def load_tokenizer(place: Place) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a folder.
+def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a folder, whose class may depend on the model's configuration.
 
     Raises:
         NoTokenizer: there is none, or it does not load.
@@ -34,7 +34,9 @@ def load_tokenizer(place: Place) -> PreTrainedTokenizerBase:
     if not any(any(place.folder.glob(pattern)) for pattern in _FILES):
         raise NoTokenizer(nothing)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(
+            place.folder, config=config, local_files_only=True, trust_remote_code=False
+        )
     except BaseException as error:
         # A panic of the tokenizers' Rust code is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":

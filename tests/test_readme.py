@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from models import load_model
+from models.proof import TOLERANCE
 from models.train import main as train
 from models.trained import folder, names
+from tests.models.zoo import table
 from viz.__main__ import main as export_command
 
 ROOT = Path(__file__).parents[1]
@@ -116,3 +119,15 @@ def test_every_setting_of_our_own_is_documented():
     )
     for name in set(re.findall(r"HEADLIGHT_[A-Z_]+", code)):
         assert f"`{name}`" in README, name
+
+
+def test_how_near_weights_are_is_what_the_page_of_families_measured():
+    (n_traced, n_replayed, bound) = re.findall(
+        r"(\d+) families are traced, (\d+) of them replayed within (\S+)", PROSE
+    )[0]
+    (in_a_trace,) = re.findall(r"within (\S+) in those families", PROSE)
+    rows = table.read("Traced").values()
+    assert int(n_traced) == len(rows)
+    assert int(n_replayed) == sum(cells[3] == "replayed" for cells in rows)
+    assert float(bound) == TOLERANCE[torch.float32] >= max(float(cells[5]) for cells in rows)
+    assert float(in_a_trace) == max(float(cells[6] or 0) for cells in rows)

@@ -98,7 +98,8 @@ def spreadsheet_text(text: str) -> str:
 def csv_table(att: Attention, layer: int | None, head: int | None, look: Look) -> bytes:
     """Return the chosen weights as CSV: `COLUMNS`, then `DISPLAY_COLUMNS`.
 
-    It begins with a byte order mark, without which Excel takes UTF-8 for the code page of its country.
+    It begins with a byte order mark, without which Excel takes UTF-8 for the code page of its country. Every cell is
+    text or a number: pandas reads the tokens "null", "nan" and "NA" as such only with `keep_default_na=False`.
 
     Raises:
         BadSelection: no such layer, head or region.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -124,6 +125,24 @@ def test_a_sharded_checkpoint_is_the_same_model(folder, loaded):
     assert model.card.notices == ()
     expected = loaded("bert").trace(SENTENCE)["encoder"].layer(1)
     np.testing.assert_array_equal(model.trace(SENTENCE)["encoder"].layer(1), expected)
+
+
+def test_the_revision_of_a_checkpoint_covers_every_shard(folder, tmp_path):
+    whole = load_model(str(folder)).card.revision
+    assert whole == "sha256:" + hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:12]
+    sharded(folder)
+    revisions = [load_model(str(folder)).card.revision]
+    for name in ("model-1.safetensors", "model-2.safetensors"):
+        other = Path(shutil.copytree(folder, tmp_path / name))
+        weights = load_file(other / name)
+        weights[min(weights)] += 1
+        save_file(weights, other / name, metadata={"format": "pt"})
+        revisions.append(load_model(str(other)).card.revision)
+    # What the docstring promises: the listing of sha256sum, hashed again.
+    shards = sorted(folder.glob("*.safetensors"))
+    listing = "".join(f"{hashlib.sha256(shard.read_bytes()).hexdigest()}  {shard.name}\n" for shard in shards)
+    assert revisions[0] == "sha256:" + hashlib.sha256(listing.encode()).hexdigest()[:12]
+    assert len({whole, *revisions}) == 4
 
 
 def test_a_missing_or_damaged_shard_is_named(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +92,22 @@ def test_foreign_weights_beside_safetensors_do_no_harm(folder):
     (folder / "onnx" / "model.onnx").write_bytes(b"")
     (folder / "pytorch_model.bin").write_bytes(b"")
     assert load_model(str(folder)).card.notices == ()
+
+
+@pytest.mark.parametrize("family", ["bert", "t5", "llama", "deberta-v2"])
+def test_what_a_model_was_to_give_back_does_not_matter(family, folder_of, loaded, tmp_path):
+    spoilt = Path(shutil.copytree(folder_of(family), tmp_path / family))
+    configure(spoilt, return_dict=False, output_attentions=True, _attn_implementation="sdpa", use_cache=False)
+    model, expected = load_model(str(spoilt)), loaded(family)
+    assert model.card == expected.card
+    found, given = model.trace(SENTENCE), expected.trace(SENTENCE)
+    for kind in given.kinds:
+        np.testing.assert_array_equal(found[kind].layer(1), given[kind].layer(1))
+
+
+def test_the_reason_stands_below_the_line_that_announces_it(folder):
+    configure(folder, hidden_size="wide")
+    refused(errors.BrokenModel, "The config.json of spoilt does not load (TypeError: Field 'hidden_size' exp", folder)
 
 
 def modules_json(path: str) -> str:

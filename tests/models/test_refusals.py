@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from small_models import BERT_NAMES, ROBERTA_NAMES, byte_level_marked, wordpiece
 from spoiling import configure, refused
 from transformers import AutoModel, FNetConfig, LongformerConfig, MambaConfig, PreTrainedTokenizerFast, ViTConfig
 
-from models import HeadlightError, bundled, configs, errors, load_model
+from models import HeadlightError, bundled, configs, errors, load_model, loading
 
 pytestmark = pytest.mark.slow
 
@@ -38,6 +39,10 @@ def test_unknown_names(name, tmp_path, monkeypatch):
         refused(errors.UnknownModel, f"{tmp_path.name} has no config.json: give a folder made by save_", name)
     else:
         refused(errors.UnknownModel, f"No model is called {name.strip()[:80]!r}: {REMEDY}", name)
+
+
+def test_a_path_is_a_name(folder):
+    assert load_model(folder).card.name == "spoilt"
 
 
 def test_a_folder_above_is_no_model():
@@ -235,14 +240,21 @@ def test_a_model_that_does_not_read_text(tmp_path):
     refused(errors.NoTokenizer, "eye reads pictures and has no image processor that loads: ", tmp_path / "eye")
 
 
-@pytest.mark.parametrize("device", ["gpu", "meta", "cpu:3", "cuda:99", ""])
+@pytest.mark.parametrize("device", ["gpu", "meta", "cpu:3", "cuda:99", "", 99, -1, torch.device("meta")])
 def test_devices(device, folder):
     refused(
         errors.BrokenModel,
-        f"There is no device {device!r} on this machine: give auto or one of cpu",
+        f"There is no device {str(device)!r} on this machine: give auto or one of cpu",
         folder,
         device=device,
     )
+
+
+@pytest.mark.parametrize("device", [None, 1.5, ["cpu"]])
+def test_devices_of_other_types(device):
+    unchecked = inspect.unwrap(loading._device)  # without the check of types that only tests make
+    with pytest.raises(errors.BrokenModel, match=re.escape(f"There is no device {str(device)!r} on this machine: ")):
+        unchecked(device)
 
 
 @pytest.mark.parametrize("dtype", ["int8", "tensor", "", torch.int64])

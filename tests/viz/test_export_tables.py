@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -207,6 +208,15 @@ def test_a_table_shows_the_tokens_as_the_pictures_do(minilm: models.Model) -> No
     assert list(table["key_token"][:n]) == [token.text for token in att.key_tokens]
     with np.load(io.BytesIO(viz.export(att, "table", "npz").data), allow_pickle=False) as file:
         assert list(file["query_display"]) == list(file["key_display"]) == shown
+
+
+def test_tokens_that_pandas_has_for_missing_are_read_as_the_readme_says(tmp_path: Path) -> None:
+    names = ("null", "nan", "NA", "none", "None", "")
+    viz.save(attention(np.eye(len(names)), tokens(*names)), "table", tmp_path / "heads.csv")
+    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    (options,) = re.findall(r'`read_csv\("heads.csv"(?:, (\w+)=False)?\)`', readme)
+    table = pd.read_csv(tmp_path / "heads.csv", **{options: False} if options else {})
+    assert list(table["key_token"])[: len(names)] == list(names)
 
 
 def test_a_spreadsheet_and_every_reader_find_utf_8(tmp_path: Path) -> None:
