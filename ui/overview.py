@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from weakref import ref
 
 import streamlit as st
@@ -21,38 +20,34 @@ from viz.maps import HeadMaps
 # So long the rest of the page waits for the maps; they are a tenth of a second for most texts.
 PATIENCE = 1.0
 LOOK_SECONDS = 1.5
-# The part of the page that shows all heads and the chosen one.
-HEADS = "heads"
 
 
 def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
     """Show the maps of all heads, complete or as far as they are; a click or the arrow keys choose a head."""
     st.markdown("## All heads")
-    grows = False
-    if not maps_of(att).complete and not _stopped(att):
+    maps = maps_of(att)
+    if not maps.complete and not _stopped(att):
         job = maps_job(att, visitor())
         # Its last watcher may have left it a moment before: then it is dying, and another one goes on where it was.
-        grows = not job.wait(PATIENCE) or job.stopped
-        if not grows:
-            try:
-                job.result()
-            except Exception as error:
-                st.error(plain(sentence(error, "looking at all heads")), icon=":material/error:")
-    # One part of the page for growing and complete maps: what is picked while the last ones arrive is meant for it.
-    st.fragment(_maps, run_every=LOOK_SECONDS if grows else None)(att, selected, look, grows)
-
-
-def _maps(att: Attention, selected: tuple[int, int], look: Look, grows: bool) -> None:
-    maps = maps_of(att)
-    if not grows:
-        _grid(att, maps, selected, look)
-        if _stopped(att) and not maps.complete:
-            st.button("Go on", key="go on", on_click=_go_on)
-        return
-    job = maps_job(att, visitor())
-    if job.finished or _stopped(att):
-        st.rerun()
+        if not job.wait(PATIENCE) or job.stopped:
+            _growing(att, selected, look)
+            return
+        try:
+            job.result()
+        except Exception as error:
+            st.error(plain(sentence(error, "looking at all heads")), icon=":material/error:")
     _grid(att, maps, selected, look)
+    if _stopped(att) and not maps.complete:
+        st.button("Go on", key="go on", on_click=_go_on)
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def _growing(att: Attention, selected: tuple[int, int], look: Look) -> None:
+    session, job = st.session_state, maps_job(att, visitor())
+    if job.finished or _stopped(att) or (session.layer, session.head) != selected:
+        # All are there, or another head was chosen here: that concerns the rest of the page.
+        st.rerun()
+    _grid(att, maps_of(att), selected, look)
     with st.container(horizontal=True, vertical_alignment="center"):
         progress_bar(job, "Looking at all heads", "layer")
         st.button("Stop", key="stop maps", on_click=_stop, args=(att,))
@@ -71,15 +66,13 @@ def _stop(att: Attention) -> None:
 
 def _go_on() -> None:
     st.session_state["maps stopped"] = None
-    st.rerun(HEADS)
 
 
 def _grid(att: Attention, maps: HeadMaps, selected: tuple[int, int], look: Look) -> None:
     # What will be replaced soon is sent at a third of the resolution.
     packed = pack_grid(att, look, maps=maps if maps.complete else maps.coarse())
-    head_grid(packed, selected, _pick, partial(st.rerun, HEADS))
+    head_grid(packed, selected, _pick)
 
 
 def _pick(layer: int, head: int) -> None:
     choose(layer=layer, head=head)
-    st.rerun(HEADS)

@@ -46,13 +46,8 @@ _pointer = st.components.v2.component(
 )
 
 
-def head_grid(
-    packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, int], None], on_theme: Callable[[], None]
-) -> None:
-    """Show all heads; `on_pick(layer, head)` is called when one is clicked or reached by the arrow keys.
-
-    `on_theme()` is called when the page has turned dark or light: palettes may follow.
-    """
+def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, int], None]) -> None:
+    """Show all heads; `on_pick(layer, head)` is called when one is clicked or reached by the arrow keys."""
 
     def picked() -> None:
         pick = st.session_state["grid"].picked
@@ -60,7 +55,8 @@ def head_grid(
             layer, head, st.session_state["last pick"] = (int(number) for number in pick)
             on_pick(layer, head)
 
-    _grid(key="grid", data=packed, on_picked_change=picked, on_themed_change=on_theme)
+    # The page runs again when it has turned dark or light, for palettes that follow; nothing else is to do.
+    _grid(key="grid", data=packed, on_picked_change=picked, on_themed_change=lambda: None)
     # With the number of the pick that this answers, so that a visitor who is ahead is not taken back.
     _pointer(key="pointer", data=[*selected, st.session_state.get("last pick", 0)], height=1)
 

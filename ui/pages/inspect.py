@@ -21,7 +21,7 @@ from ui.components import chart, flow_graph
 from ui.controls import head_controls, model_controls, text_controls
 from ui.exporting import export_controls
 from ui.failures import sentence
-from ui.overview import HEADS, overview
+from ui.overview import overview
 from ui.pictures import picture_controls
 from ui.plain import plain
 from ui.regions import holds, keep_region, open_box, region_controls
@@ -121,7 +121,7 @@ def _trace(model: Model) -> AttentionTrace | None:
         return None
 
 
-@st.fragment(key=HEADS)
+@st.fragment
 def _heads(model: Model, trace: AttentionTrace) -> None:
     """Show all heads and the chosen one; choosing another reruns this part alone.
 

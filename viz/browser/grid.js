@@ -25,7 +25,6 @@ class Grid {
     this.hovered = null;
     this.selected = null;
     this.confirmed = null;
-    this.picks = 0;
     this.waiting = 0;
     this.redraw = oncePerFrame(() => this.draw());
     this.stop = watch(this.root, this.redraw);
@@ -49,6 +48,9 @@ class Grid {
       `${header.title}: ${header.shape[0]} layers, ${header.shape[1]} heads. Arrow keys choose a head.`);
     if (header.selected) this.mark(header.selected);
     else if (window.headlightSelection) this.answered(window.headlightSelection);
+    // Growing maps give way to complete ones: what was picked in the grid that is gone, and is not answered, may be lost.
+    const left = window.headlightPick;
+    if (left && !this.waiting && performance.now() - left.at < PATIENCE) this.select(left.place);
     this.redraw();
   }
 
@@ -56,7 +58,8 @@ class Grid {
    * arrow keys is ahead of the page, and answers to earlier picks must not take the outline back. */
   answered([layer, head, pick]) {
     this.confirmed = [layer, head];
-    if (this.waiting && pick !== this.picks) return;
+    if (pick === window.headlightPick?.number) window.headlightPick.at = -PATIENCE;
+    else if (this.waiting) return;
     this.settle();
   }
 
@@ -245,7 +248,9 @@ class Grid {
     this.mark(place);
     clearTimeout(this.waiting);
     this.waiting = this.confirmed && setTimeout(() => this.settle(), PATIENCE); // an exported file has nobody to answer
-    this.send("picked", [...place, ++this.picks]);
+    const number = (window.headlightPick?.number ?? 0) + 1;
+    window.headlightPick = { place, number, at: performance.now() };
+    this.send("picked", [...place, number]);
   }
 
   key(event) {
