@@ -14,8 +14,8 @@ run: $(VENV)/.run-stamp  ## start the app on http://localhost:$(PORT)
 	$(BIN)/streamlit run app.py --server.port $(PORT) --server.address $(ADDRESS) --server.headless true --browser.gatherUsageStats false
 
 test: $(VENV)/.dev-stamp browser  ## everything: unit, numerics, figures, pages, and the real browser
-	$(BIN)/pytest -q -n 2 -m "not e2e"
-	$(BIN)/pytest -q -n 2 --dist loadfile -m e2e
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m e2e
 
 check: $(VENV)/.dev-stamp  ## format, lint, types and unit tests, in under a minute
 	$(BIN)/ruff format --check --quiet .

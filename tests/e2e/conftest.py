@@ -139,20 +139,26 @@ class Watched:
 def open_page(app, browser) -> Iterator:
     """Return a function that opens the app: `open_page("/?layer=1", viewport=PHONE, dark=True)`.
 
-    `ready` waits until the page is drawn: `finished` the Inspect page, `settled` any other.
+    `ready` waits until the page is drawn: `finished` the Inspect page, `settled` any other. `prepare` gets the page
+    before it is opened.
 
     After the test: nothing was asked of an outside server, and the console is clean.
     """
     contexts: list[tuple[BrowserContext, Watched]] = []
 
     def open_it(
-        path: str = "/", viewport: dict = DESKTOP, dark: bool = False, ready: Callable[[Page], None] = finished
+        path: str = "/",
+        viewport: dict = DESKTOP,
+        dark: bool = False,
+        ready: Callable[[Page], None] = finished,
+        prepare: Callable[[Page], object] = lambda page: None,
     ) -> Page:
         context = browser.new_context(
             viewport=viewport, color_scheme="dark" if dark else "light", accept_downloads=True
         )
         contexts.append((context, Watched(context)))
         page = context.new_page()
+        prepare(page)
         page.goto(app + path)
         ready(page)
         return page

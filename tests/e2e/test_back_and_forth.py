@@ -38,10 +38,8 @@ def test_quick_arrow_keys_end_where_they_lead(open_page):
 
 
 def test_a_pick_and_a_slider_in_quick_succession_both_hold(open_page):
-    page = open_page("/?layer=0&head=5")
-    door = Door(page)
-    page.reload()
-    finished(page)
+    door = Door()
+    page = open_page("/?layer=0&head=5", prepare=door.hang)
     # The widgets have not heard of the pick when the slider's message takes their values along.
     door.shut = True
     page.locator(".grid-canvas").press("ArrowLeft")
@@ -62,10 +60,8 @@ def test_a_pick_and_a_slider_in_quick_succession_both_hold(open_page):
 
 
 def test_a_lock_and_a_head_in_quick_succession_both_hold(open_page):
-    page = open_page("/?layer=0&head=5&token=query:8")
-    door = Door(page)
-    page.reload()
-    finished(page)
+    door = Door()
+    page = open_page("/?layer=0&head=5&token=query:8", prepare=door.hang)
     door.shut = True
     page.mouse.click(*row_of(page, "query", 3))
     page.wait_for_timeout(1500)
@@ -79,12 +75,10 @@ def test_a_lock_and_a_head_in_quick_succession_both_hold(open_page):
 
 
 def test_back_twice_before_the_page_answers_keeps_what_lies_ahead(open_page):
-    page = open_page("/?text=Alpha")
+    door = Door()
+    page = open_page("/?text=Alpha", prepare=door.hang)
     inspect(page, "Bravo")
     inspect(page, "Charlie")
-    door = Door(page)
-    page.reload()
-    finished(page)
     door.shut = True
     page.evaluate("history.back()")
     page.wait_for_timeout(1500)

@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import Door, finished, grid, place_of_head, settled
+from visitor import Door, grid, place_of_head, settled
 
 pytestmark = pytest.mark.e2e
 TASK = "Matching brackets"
@@ -55,10 +55,8 @@ def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
 
 
 def test_a_choice_made_while_the_page_arrives_stays(open_page):
-    page = open_page("/?model=scratch:brackets")
-    door = Door(page)
-    page.reload()
-    finished(page)
+    door = Door()
+    page = open_page("/?model=scratch:brackets", prepare=door.hang)
     assert outlined_cells(page) == 8
     door.shut = True
     page.get_by_role("button", name="Inspect", exact=True).click()

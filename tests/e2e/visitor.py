@@ -75,10 +75,12 @@ def cell(page: Page, query: int, key: int) -> tuple[float, float]:
 
 
 class Door:
-    """What the server sends to a page from its next load on, held back while the door is shut."""
+    """What the server sends to a page, held back while the door is shut; `hang` it before the page is opened."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self) -> None:
         self.shut, self.waiting = False, []
+
+    def hang(self, page: Page) -> None:
         page.route_web_socket("**/_stcore/stream", self.connect)
 
     def connect(self, page_side: WebSocketRoute) -> None:
