@@ -21,7 +21,7 @@ check: $(VENV)/.dev-stamp  ## format, lint, types and unit tests, in under a min
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 -m "not e2e and not slow"
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e and not slow"
 
 bench: $(VENV)/peers/.stamp browser  ## side by side with others, in one run: docs/benchmarks.md (15 minutes; needs npm)
 	$(BIN)/python -m benchmarks
