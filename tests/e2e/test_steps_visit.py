@@ -95,9 +95,9 @@ def test_without_scaling_the_softmax_saturates(open_page):
     page = open_page("/steps?example=rows&temperature=32", ready=drawn)
     assert [row[1] for row in weights(page)] == ["0.7404", "0.9424"]
     page.get_by_text("Scaling: divide by √d").click()
+    expect(page).to_have_url(having("scaling=off"))
     settled(page)
     assert [float(row[1]) for row in weights(page)] == pytest.approx([0.9124, 0.9981], abs=1e-4)
-    expect(page).to_have_url(having("scaling=off"))
 
 
 def test_a_real_head_and_a_link_to_it(open_page):
