@@ -71,13 +71,13 @@ class Address(Generic[Choice]):
         What is told of a link is over with the text or model that it opened.
         """
         session = st.session_state
-        if self._kept not in session:
+        if self._key("kept") not in session:
             self._open(st.query_params.to_dict())
         for name in self.of.__dataclass_fields__:
             if session.get(self.prefix + name) is None:  # at first, and where a visitor emptied a number
                 session[self.prefix + name] = getattr(self.kept, name)
         self.settle()
-        step, notices = session[self._told]
+        step, notices = session[self._key("told")]
         return notices if step == self.step(self.chosen()) else []
 
     def held(self, name: str) -> dict[str, str]:
@@ -92,14 +92,14 @@ class Address(Generic[Choice]):
     @property
     def kept(self) -> Choice:
         """What was chosen when the address was last written."""
-        return st.session_state[self._kept]
+        return st.session_state[self._key("kept")]
 
     def choose(self, **values: Any) -> None:
         """Change some of the choices, for a picture or a button: widgets in the browser hear of it later."""
         for name, value in values.items():
             st.session_state[self.prefix + name] = value
-        st.session_state[self._unheard] = {**self._not_heard_of(), **values}
-        st.session_state[self._since] = monotonic()
+        st.session_state[self._key("unheard")] = {**self._not_heard_of(), **values}
+        st.session_state[self._key("unheard since")] = monotonic()
 
     def settle(self) -> None:
         """Keep what was chosen for a picture or a button, unless the visitor has chosen something else since.
@@ -122,50 +122,35 @@ class Address(Generic[Choice]):
                 session[key] = value
             elif session[key] != value or is_old:
                 del unheard[name]
-        session[self._unheard] = unheard
+        session[self._key("unheard")] = unheard
 
     def _not_heard_of(self) -> dict[str, Any]:
         session = st.session_state
-        return dict(session.get(self._unheard, {})) if monotonic() - session.get(self._since, 0.0) < PATIENCE else {}
+        waited = monotonic() - session.get(self._key("unheard since"), 0.0)
+        return dict(session.get(self._key("unheard"), {})) if waited < PATIENCE else {}
 
     def write(self) -> None:
         """Make the address describe the present choice, and keep it for when the page is left; last in a run."""
         choice, session = self.chosen(), st.session_state
-        session[self._kept] = choice
-        session[self._unheard] = {name: getattr(choice, name) for name in self._not_heard_of()}
+        session[self._key("kept")] = choice
+        session[self._key("unheard")] = {name: getattr(choice, name) for name in self._not_heard_of()}
         # A step may be a megabyte of text: the browser needs to know only whether it is another one.
         step = str(hash(self.step(choice)))
-        address_bar(urlencode(self.to_link(choice)), step, session.get(self._went, 0), self._go)
+        address_bar(urlencode(self.to_link(choice)), step, session.get(self._key("went"), 0), self._go)
 
     def _go(self, query: str, number: int) -> None:
         """Choose what an earlier address describes, for the whole page."""
         choice = self._open(dict(parse_qsl(query, keep_blank_values=True)))
         self.choose(**vars(choice))
-        st.session_state[self._went] = number
+        st.session_state[self._key("went")] = number
         st.rerun()
 
     def _open(self, parameters: Mapping[str, str]) -> Choice:
         choice, notices = self.from_link(parameters)
-        st.session_state[self._kept] = choice
-        st.session_state[self._told] = self.step(choice), notices
+        st.session_state[self._key("kept")] = choice
+        st.session_state[self._key("told")] = self.step(choice), notices
         return choice
 
-    @property
-    def _kept(self) -> str:
-        return f"{self.page} kept"
-
-    @property
-    def _told(self) -> str:
-        return f"{self.page} told"
-
-    @property
-    def _unheard(self) -> str:
-        return f"{self.page} unheard"
-
-    @property
-    def _since(self) -> str:
-        return f"{self.page} unheard since"
-
-    @property
-    def _went(self) -> str:
-        return f"{self.page} went"
+    def _key(self, name: str) -> str:
+        """Return the session's key of what the page remembers besides the choices."""
+        return f"{self.page} {name}"
