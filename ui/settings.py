@@ -81,10 +81,15 @@ def _number(name: str) -> float | None:
     return number
 
 
+def any_model() -> bool:
+    """Return whether the operator has said explicitly (`HEADLIGHT_MODELS=*`) that visitors may open any model."""
+    return os.environ.get("HEADLIGHT_MODELS", "").strip() == "*"
+
+
 def _listed() -> dict[str, str] | None:
     """Return the revision that may be opened of each model on the operator's list; "" is the hub's own choice."""
     written = os.environ.get("HEADLIGHT_MODELS", "").strip()
-    if not written:
+    if not written or any_model():
         return None
     listed: dict[str, str] = {}
     for entry in filter(None, map(str.strip, written.split(","))):

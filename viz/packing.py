@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs_version
 
 _NAMES = {"uint8": "Uint8Array", "uint16": "Uint16Array", "float32": "Float32Array"}
 ALIGNMENT = 4
@@ -22,7 +23,11 @@ _BUTTONS = {
 
 def pack_chart(figure: go.Figure, alt: str, *, buttons: bool = True) -> bytes:
     """Return a Plotly figure, with what it shows in words, as viz/browser/chart.js reads it: JSON in UTF-8."""
-    parts = {"alt": alt, "config": {**_BUTTONS, "displayModeBar": "hover" if buttons else False}}
+    parts = {
+        "alt": alt,
+        "plotly": get_plotlyjs_version(),
+        "config": {**_BUTTONS, "displayModeBar": "hover" if buttons else False},
+    }
     return (json.dumps(parts)[:-1] + ", " + figure.to_json()[1:]).encode()
 
 

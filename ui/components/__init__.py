@@ -8,16 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import plotly
 import plotly.graph_objects as go
 import streamlit as st
-from streamlit.components.v1 import declare_component
 
 from viz.browser import script, style
 from viz.packing import pack_chart
 
-# Not shown itself: it gives Plotly's own JavaScript an address on this server, which the browser keeps.
-declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
 # Plotly puts its styles into the document, where a shadow root would not see them.
 _chart = st.components.v2.component("headlight_chart", css=style("chart"), js=script("chart"), isolate_styles=False)
 

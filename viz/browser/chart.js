@@ -21,12 +21,12 @@ function heading(text) {
   return [`<b>${first}</b>`, ...notes].join("<br>");
 }
 
-/** Load Plotly once a page, from the place beside the app's own scripts where the server has it (ui/components). */
-function plotly() {
+/** Load Plotly once a page, from the address beside the app's own scripts that has this version (ui/server). */
+function plotly(version) {
   window.headlightPlotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
     const app = document.querySelector('script[src*="/static/js/"]')?.src ?? new URL("static/js/app.js", document.baseURI);
-    script.src = new URL("../../component/ui.components.plotly/plotly.min.js", app);
+    script.src = new URL(`../../vendor/plotly-${version}.min.js`, app);
     script.onload = () => resolve(window.Plotly);
     script.onerror = () => {
       window.headlightPlotly = null;
@@ -64,7 +64,7 @@ class Chart {
   }
 
   async draw() {
-    const Plotly = window.Plotly ?? (await plotly().catch((error) => this.fail(error)));
+    const Plotly = window.Plotly ?? (await plotly(this.figure.plotly).catch((error) => this.fail(error)));
     if (!Plotly || !this.figure || !this.root.clientWidth || this.ended) return;
     this.drawnIn = this.surroundings();
     const { data, layout } = this.figure;

@@ -1,0 +1,65 @@
+"""Scripts and styles, compressed once and kept by the browser for a year: their names change with their contents."""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from pathlib import Path
+
+import plotly
+from anyio import to_thread
+from plotly.offline import get_plotlyjs_version
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import config
+from streamlit.file_util import get_static_dir
+
+# Fonts and pictures are compressed already: Streamlit serves them.
+_MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
+_A_YEAR = "public, immutable, max-age=31536000"
+
+
+class StaticFiles:
+    """Answers for Streamlit's own scripts and styles, and for Plotly's; everything else goes on to the app."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a file, or let the app answer."""
+        wanted = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        path = _files().get(_without_base(scope["path"])) if wanted else None
+        if path is None:
+            await self._app(scope, receive, send)
+            return
+        headers = {"cache-control": _A_YEAR, "vary": "accept-encoding"}
+        if "gzip" in Headers(scope=scope).get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+            body = await to_thread.run_sync(_compressed, path)
+        else:
+            body = await to_thread.run_sync(path.read_bytes)
+        await Response(body, headers=headers, media_type=_MEDIA_TYPES[path.suffix])(scope, receive, send)
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """Return the files by the paths of their addresses: no other file can be asked for."""
+    static = Path(get_static_dir(), "static")
+    found = (path for path in static.rglob("*") if path.suffix in _MEDIA_TYPES)
+    files = {f"/static/{path.relative_to(static).as_posix()}": path for path in found}
+    # viz/browser/chart.js asks for this address.
+    files[f"/vendor/plotly-{get_plotlyjs_version()}.min.js"] = Path(plotly.__file__).parent.joinpath(
+        "package_data", "plotly.min.js"
+    )
+    return files
+
+
+def _without_base(path: str) -> str:
+    base = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    return path.removeprefix(f"/{base}") if base else path
+
+
+@cache
+def _compressed(path: Path) -> bytes:
+    return gzip.compress(path.read_bytes(), compresslevel=9, mtime=0)
