@@ -73,12 +73,21 @@ class Address(Generic[Choice]):
         session = st.session_state
         if self._key("kept") not in session:
             self._open(st.query_params.to_dict())
+        choice = self.now()
+        step, notices = session[self._key("told")]
+        return notices if step == self.step(choice) else []
+
+    def now(self) -> Choice:
+        """Return the choice as it is at this moment, for the start of a run and for callbacks, which come before it.
+
+        What a callback is given when its button is drawn is the choice of that run: a visitor may have typed since.
+        """
+        session = st.session_state
         for name in self.of.__dataclass_fields__:
             if session.get(self.prefix + name) is None:  # at first, and where a visitor emptied a number
                 session[self.prefix + name] = getattr(self.kept, name)
         self.settle()
-        step, notices = session[self._key("told")]
-        return notices if step == self.step(self.chosen()) else []
+        return self.chosen()
 
     def held(self, name: str) -> dict[str, str]:
         """Return the arguments of a widget that holds one of the choices, also while it is not shown."""

@@ -1,4 +1,7 @@
-"""What visitors share: loaded models, traces, maps of all heads and a head's numbers, all read-only."""
+"""What visitors share: loaded models, traces, maps of all heads and a head's numbers, all read-only.
+
+Nothing of it is in Streamlit's caches, which any visitor may empty for everybody (ui/shared.py).
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import logging
 import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
-import streamlit as st
 from huggingface_hub.utils import disable_progress_bars
 from PIL import Image
 from transformers.utils import logging as transformers_logging
@@ -31,19 +34,23 @@ NUMBERS_IN_MEMORY = 64
 _OF_A_PICTURE = Estimate(0, 100_000_000, 0.0)
 
 
-def open_model(name: str, revision: str) -> Model:
-    """Return a loaded model that this server may open.
+def model_job(name: str, revision: str, visitor: str) -> Job[Model]:
+    """Return the loading of a model that this server may open, watched by the visitor; done if it is in memory.
 
     Raises:
-        HeadlightError: why it cannot be opened, in one sentence.
+        HeadlightError: this server may not open it, in one sentence.
     """
-    return _model(name, allowed_revision(name, revision), _files(name))
+    revision = allowed_revision(name, revision)
+    key = (name, revision, _files(name))  # a folder that was saved into again is another model
+    job = _models().ask(key, lambda: Job(lambda progress: load_model(name, revision=revision or None)), visitor)
+    if job.finished and job.failed:
+        _models().forget(key)  # another try may succeed
+    return job
 
 
-@st.cache_resource(max_entries=MODELS_IN_MEMORY, show_spinner="Loading the model and proving its capture …")
-def _model(name: str, revision: str, files: tuple[tuple[str, int, int], ...]) -> Model:
-    del files  # a folder that was saved into again is another model
-    return load_model(name, revision=revision or None)
+@cache
+def _models() -> Jobs[Model]:
+    return Jobs(MODELS_IN_MEMORY, lambda: float("inf"))
 
 
 def _files(name: str) -> tuple[tuple[str, int, int], ...]:
@@ -55,7 +62,7 @@ def _files(name: str) -> tuple[tuple[str, int, int], ...]:
     return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def _loaded() -> WeakKeyDictionary[Model, str]:
     return WeakKeyDictionary()
 
@@ -114,7 +121,7 @@ class Request:
         return Job(work, n_bytes=estimate.n_bytes, seconds=estimate.seconds)
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def traces() -> Jobs[AttentionTrace]:
     """Return the traces of all visitors."""
     return Jobs(TRACES_IN_MEMORY, cache_bytes)
@@ -129,7 +136,7 @@ class _Kept:
         self.numbers: dict[Hashable, Any] = {}
 
 
-@st.cache_resource(show_spinner=False)
+@cache
 def _everything_kept() -> WeakKeyDictionary[Attention, _Kept]:
     return WeakKeyDictionary()
 

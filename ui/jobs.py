@@ -77,6 +77,11 @@ class Job(Generic[Result]):
         return isinstance(self._error, Stopped) or (self._left.is_set() and self._result is None)
 
     @property
+    def failed(self) -> bool:
+        """Whether the work raised an error of its own, not `Stopped`."""
+        return self._error is not None and not isinstance(self._error, Stopped)
+
+    @property
     def seconds_left(self) -> float | None:
         """How long it will still take: from what parts took so far, else from what was expected; None if unknown.
 

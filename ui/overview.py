@@ -9,7 +9,7 @@ import streamlit as st
 from models import Attention
 from ui.caches import maps_job, maps_of
 from ui.components import head_grid
-from ui.failures import sentence
+from ui.failures import guarded, sentence
 from ui.plain import plain
 from ui.runs import progress_bar, visitor
 from ui.state import choose
@@ -34,7 +34,7 @@ def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
             return
         try:
             job.result()
-        except Exception as error:
+        except BaseException as error:
             st.error(plain(sentence(error, "looking at all heads")), icon=":material/error:")
     _grid(att, maps, selected, look)
     if _stopped(att) and not maps.complete:
@@ -42,6 +42,7 @@ def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
 
 
 @st.fragment(run_every=LOOK_SECONDS)
+@guarded
 def _growing(att: Attention, selected: tuple[int, int], look: Look) -> None:
     session, job = st.session_state, maps_job(att, visitor())
     if job.finished or _stopped(att) or (session.layer, session.head) != selected:

@@ -67,7 +67,13 @@ def _touched(ends: list[float], count: int) -> range:
 
 
 def _open(att: Attention, region: Region) -> None:
-    """Make a region the session's; a token that is isolated elsewhere is let go."""
+    """Make a region the session's; a token that is isolated elsewhere is let go.
+
+    A region of another text than the session's is dropped: a visitor may type a text and at once draw in the old
+    picture.
+    """
+    if att.source.text and att.source.text != st.session_state.text:
+        return
     choose(region="" if region == whole(att) else str(region))
     token = st.session_state.token
     if token and not holds(region, token):

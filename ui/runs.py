@@ -68,7 +68,7 @@ def trace(model: Model) -> AttentionTrace | None:
     session.pop("started", None)
     try:
         result = job.result()
-    except Exception:
+    except BaseException:
         traces().forget(wanted)  # another try may succeed
         raise
     session.shown = wanted

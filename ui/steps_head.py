@@ -10,13 +10,18 @@ from models import Model, bundled, trained
 from models.cost import Budget
 from models.inside import HeadInside, inside
 from ui import steps_state as state
-from ui.caches import loaded_as, open_model
+from ui.caches import loaded_as
 from ui.failures import sentence
+from ui.opening import open_model
 from ui.plain import plain
 from ui.settings import allowed_models, ask_seconds, budget, default_model
+from ui.shared import Shared
 from ui.steps_state import StepsChoice, held
 from viz import working
 from viz.inside import Look, named
+
+# Only a few: a head of a long text takes some bytes for each pair of tokens.
+_HEADS: Shared[HeadInside] = Shared(6)
 
 
 def real_head() -> None:
@@ -31,7 +36,7 @@ def real_head() -> None:
     choice = state.chosen()
     try:
         head = _inside(choice, model)
-    except Exception as error:
+    except BaseException as error:
         st.error(plain(sentence(error, "looking inside a head")), icon=":material/error:")
         return
     for notice in (*model.card.notices, *head.notices):
@@ -61,7 +66,7 @@ def _model() -> Model | None:
     choice = state.chosen()
     try:
         return open_model(choice.model, choice.revision)
-    except Exception as error:
+    except BaseException as error:
         st.error(plain(sentence(error, f"opening {choice.model!r}")), icon=":material/error:")
         return None
 
@@ -89,16 +94,16 @@ def _controls(model: Model) -> None:
 
 def _inside(choice: StepsChoice, model: Model) -> HeadInside:
     target = choice.target if "cross" in model.card.kinds and choice.target else None
-    return _opened(loaded_as(model), choice.text, target, choice.kind, choice.layer, choice.head, model)
+    text, kind, layer, head = choice.text, choice.kind, choice.layer, choice.head
 
+    def compute() -> HeadInside:
+        most = budget()
+        seconds = ask_seconds() if most.seconds is None else min(most.seconds, ask_seconds())
+        allowed = Budget(most.n_bytes, seconds)
+        with st.spinner("Looking inside the head …"):
+            return inside(model, text, layer, head, kind=kind, target=target, budget=allowed)
 
-# Only a few: a head of a long text takes some bytes for each pair of tokens.
-@st.cache_resource(max_entries=6, show_spinner="Looking inside the head …")
-def _opened(loaded: str, text: str, target: str | None, kind: str, layer: int, head: int, _model: Model) -> HeadInside:
-    del loaded  # what two models are told apart by
-    most = budget()
-    seconds = ask_seconds() if most.seconds is None else min(most.seconds, ask_seconds())
-    return inside(_model, text, layer, head, kind=kind, target=target, budget=Budget(most.n_bytes, seconds))
+    return _HEADS.get((loaded_as(model), text, target, kind, layer, head), compute)
 
 
 def _look(head: HeadInside, choice: StepsChoice) -> Look:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -200,6 +202,6 @@ def _scaling(steps: Steps, words: tuple[str, ...], chosen: Chosen) -> None:
         st.html(table([f"d = {width}" for width in widths], columns, corner="width"))
 
 
-@st.cache_data(show_spinner=False)
+@cache
 def _growth() -> list[tuple[int, float, float, float, float]]:
     return saturation()

@@ -19,6 +19,7 @@ import threading
 import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
@@ -309,3 +310,9 @@ class Trainings:
             resting = [(t.unwatched, visitor) for visitor, t in self._of.items() if t.status not in (RUNNING, STOPPING)]
             for _, visitor in sorted(resting, reverse=True)[: max(0, len(resting) - MOST_KEPT)]:
                 self.put_away(visitor)
+
+
+@cache
+def trainings() -> Trainings:
+    """Return the trainings of all visitors; not in Streamlit's caches, which any visitor may empty."""
+    return Trainings()

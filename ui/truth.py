@@ -16,6 +16,7 @@ from models.truth import Truth
 from ui.caches import loaded_as, remembered
 from ui.pictures import known_answer
 from ui.plain import plain
+from ui.shared import Shared
 from ui.state import UNPLACED, choose
 from viz.patches import data_address
 from viz.view import label
@@ -24,6 +25,7 @@ from viz.view import label
 MOSTLY = 0.5
 # Of more wrong values only the first are named.
 MOST_NAMED = 5
+_SCORES: Shared[TruthScores | None] = Shared(16)
 
 
 def task_panel(model: Model, trace: AttentionTrace) -> None:
@@ -65,7 +67,7 @@ def _digit(task: Digits, model: Model, picture: np.ndarray) -> str:
 
 def _choose_head(model: Model) -> None:
     """Select the head with the highest truth score: who opens a task wants to see it solved."""
-    scores = _scores_of(model, loaded_as(model))
+    scores = _scores_of(model)
     if scores is not None:
         layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
         choose(layer=int(layer), head=int(head))
@@ -110,7 +112,7 @@ def _asked(truth: Truth, said: tuple[str, ...]) -> tuple[list[int], list[int]]:
 
 def heads_panel(model: Model, layer: int, head: int) -> None:
     """Show how often each head looks at the true place over unseen texts, beside what the model as a whole reaches."""
-    scores = _scores_of(model, loaded_as(model))
+    scores = _scores_of(model)
     if scores is None:
         return
     st.markdown("## Heads and the truth")
@@ -128,10 +130,12 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
     st.html(f'<div class="pairs truth" tabindex="0">{table}</div>')
 
 
-@st.cache_resource(max_entries=16, show_spinner="Asking the model unseen texts …")
-def _scores_of(_model: Model, loaded: str) -> TruthScores | None:
-    del loaded  # what two models are told apart by
-    return truth_scores(_model)
+def _scores_of(model: Model) -> TruthScores | None:
+    def compute() -> TruthScores | None:
+        with st.spinner("Asking the model unseen texts …"):
+            return truth_scores(model)
+
+    return _SCORES.get(loaded_as(model), compute)
 
 
 def _told(scores: TruthScores) -> str:

@@ -1,5 +1,7 @@
 """The export popover says what a download holds before it is made."""
 
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -73,10 +75,13 @@ def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: 
     # 13 x 13 pairs of 72 heads: 4 bytes a weight, some 41 a line.
     monkeypatch.setenv("HEADLIGHT_FILE_BYTES", "50000")
     app.run()
-    assert messages(app) == [
-        "This table takes about 504 kB, and this page makes files up to 50.0 kB: "
-        "choose NPZ, one head, a region, or write it with python -m viz table."
-    ]
+    (message,) = messages(app)
+    # The last digits of a weight, and so the length of its line, depend on the processor.
+    assert re.fullmatch(
+        r"This table takes about 50\d kB, and this page makes files up to 50\.0 kB: "
+        r"choose NPZ, one head, a region, or write it with python -m viz table\.",
+        message,
+    )
     assert not buttons(app)
     app.segmented_control(key="export format csv").set_value("npz").run()
     assert list(buttons(app)) == ["Download weights of all heads as NPZ"]

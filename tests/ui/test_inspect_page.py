@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,11 @@ from shown import address, charts
 from streamlit.testing.v1 import AppTest
 
 from models import bundled, load_model
+from ui.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[2] / "ui" / "main.py"
 
 
 def run(**parameters: str) -> AppTest:
@@ -135,6 +137,16 @@ def test_another_text_lets_the_region_go():
     assert messages(app) == []
 
 
+def test_a_region_of_the_text_before_is_not_opened_in_a_new_one():
+    app = run(region="2-4:1-5")
+    app.session_state["region popover"] = True
+    app.run()
+    app.text_area(key="text").set_value("Birds sing at dawn")
+    next(button for button in app.button if button.label == "Open region").click().run()
+    assert app.session_state.region == ""
+    assert heatmap(app)["layout"]["yaxis"]["ticktext"][1:-1] == ["birds", "sing", "at", "dawn"]
+
+
 def test_after_a_wrong_model_the_page_works_on():
     app = run(model="org/model", text="Birds sing at dawn")
     assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
@@ -206,7 +218,8 @@ def test_a_public_server_opens_only_its_own_models(monkeypatch):
 def test_a_public_server_opens_a_model_at_the_listed_revision_alone(monkeypatch):
     opened, minilm = [], load_model("minilm")
     monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/allowed, org/fixed@v1")
-    monkeypatch.setattr("ui.caches._model", lambda name, revision, *_: opened.append((name, revision)) or minilm)
+    monkeypatch.setattr("ui.caches._models", cache(lambda: Jobs(2, lambda: float("inf"))))
+    monkeypatch.setattr("ui.caches.load_model", lambda name, revision: opened.append((name, revision or "")) or minilm)
     app = run(model="org/allowed", revision="refs/pr/7")
     sentence = "This server opens only one revision of org/allowed, the hub's own: leave the revision out."
     assert sentence in messages(app)

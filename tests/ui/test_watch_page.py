@@ -107,6 +107,16 @@ def test_a_damaged_recording_is_one_sentence(shipped):
     assert "Start training" in buttons(app)
 
 
+def test_what_is_typed_and_started_at_once_is_what_is_trained():
+    app = run(task="previous", text="a b a", **SMALL)
+    app.text_input(key="watch text").set_value("h e a d")
+    app.number_input(key="watch seed").set_value(7)
+    app.button(key="watch start").click().run()
+    own = trainings.trainings().of(app.session_state["visitor"])
+    assert (own.order.text, own.order.settings.seed) == ("h e a d", 7)
+    app.button(key="watch stop").click().run()
+
+
 def test_started_finished_taken_away_and_back():
     app = run(task="previous", text="a b a", **SMALL)
     app.button(key="watch start").click().run()

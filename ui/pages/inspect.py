@@ -16,11 +16,12 @@ from analysis.measures import MEASURES
 from models import Attention, AttentionTrace, Model, Token
 from models.model import READS_ITS_OWN
 from ui import runs, state
-from ui.caches import open_model, remembered
+from ui.caches import remembered
 from ui.components import chart, flow_graph
 from ui.controls import head_controls, model_controls, text_controls
 from ui.exporting import export_controls
-from ui.failures import sentence
+from ui.failures import guarded, sentence
+from ui.opening import open_model
 from ui.overview import overview
 from ui.pictures import picture_controls
 from ui.plain import plain
@@ -44,6 +45,9 @@ def page() -> None:
     st.html(_STYLE)
     told = state.ADDRESS.restore()
     model = _model()
+    if model is None:
+        state.ADDRESS.write()
+        return
     if model.card.modality == "image":
         picture_controls(model)
     else:
@@ -63,23 +67,34 @@ def page() -> None:
         _heads(model, trace)
 
 
-def _model() -> Model:
-    """Return the chosen model, or the last one that opened, with one sentence about why."""
+def _model() -> Model | None:
+    """Return the chosen model, else the last one that opened, else the server's own, with one sentence about why.
+
+    None while it loads, or where none of them opens.
+    """
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     left.markdown("# Headlight: what every attention head looks at")
-    choice, problem = state.chosen(), ""
-    try:
-        model = open_model(choice.model, choice.revision)
-    except Exception as error:
-        problem = sentence(error, f"opening {choice.model!r}")
-        name, revision = st.session_state.get("opened", (default_model(), ""))
-        state.choose(model=name, revision=revision)
+    choice, session = state.chosen(), st.session_state
+    wanted, problem = (choice.model, choice.revision), session.pop("opening problem", "")
+    # A folder may have vanished since its model opened: then the last one does not open either.
+    for name, revision in dict.fromkeys((wanted, session.get("opened", wanted), (default_model(), ""))):
+        if (name, revision) != wanted:
+            state.choose(model=name, revision=revision)
         try:
             model = open_model(name, revision)
-        except Exception as worse:
-            st.error(plain(sentence(worse, f"opening {name!r}")), icon=":material/error:")
-            st.stop()
-    st.session_state.opened = (st.session_state.model, st.session_state.revision)
+        except BaseException as error:
+            reason = sentence(error, f"opening {name!r}")
+            problem = problem or reason
+            continue
+        if model is None:
+            session["opening problem"] = problem
+            return None
+        break
+    else:
+        st.error(plain(problem), icon=":material/error:")
+        st.button("Try again", key="try again")
+        return None
+    session.opened = (session.model, session.revision)
     with right:
         told = model_controls(model, problem)
     st.caption(_described(model))
@@ -116,12 +131,13 @@ def _trace(model: Model) -> AttentionTrace | None:
     """Return the trace of the chosen text; None where it cannot be traced, with one sentence about why."""
     try:
         return runs.trace(model)
-    except Exception as error:
+    except BaseException as error:
         st.error(plain(sentence(error, "tracing")), icon=":material/error:")
         return None
 
 
 @st.fragment
+@guarded
 def _heads(model: Model, trace: AttentionTrace) -> None:
     """Show all heads and the chosen one; choosing another reruns this part alone.
 

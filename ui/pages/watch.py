@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
 import models.trained
-from analysis.recording import RECORDING, Frame, Recording
+from analysis.recording import RECORDING, Frame
 from models.networks import POSITIONS
 from models.tasks import TASKS
 from ui import watching
 from ui.components import training_picture
-from ui.failures import sentence
+from ui.failures import guarded, sentence
 from ui.lessons import LESSONS
 from ui.plain import plain
+from ui.recordings import scene_over, shipped_recording
 from ui.runs import visitor
 from ui.settings import allowed_models
-from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, Trainings
+from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, trainings
 from ui.watching import RANGES, RATES, WatchChoice
-from viz.training import frames_of, pack_frames, pack_scene, scene
+from viz.training import frames_of, pack_frames, pack_scene
 
 _STYLE = Path(__file__).parents[1] / "style.css"
 SHIPPED = Path(models.trained.__file__).parent
@@ -38,25 +37,6 @@ _CALLED = {
     FAILED: "ended unexpectedly",
 }
 _NORM_NAMES = {"pre": "before each block (pre-norm)", "post": "after each block (post-norm, as in the paper)"}
-
-
-@st.cache_resource(show_spinner=False)
-def trainings() -> Trainings:
-    """Return the trainings of all visitors."""
-    return Trainings()
-
-
-@st.cache_resource(show_spinner=False, max_entries=len(TASKS))
-def shipped(path: Path, changed: float) -> Recording:
-    """Return a recording that comes with Headlight; `changed` is the file's time."""
-    del changed
-    return Recording.load(path)
-
-
-@st.cache_data(show_spinner="Opening the recording …", max_entries=50)
-def seen(task: str, text: str, n_key: int) -> dict[str, Any]:
-    """Return the scene of a task over a text, whose maps have so many columns."""
-    return scene(TASKS[task], text, n_key)
 
 
 def page() -> None:
@@ -127,7 +107,7 @@ def _controls(choice: WatchChoice, own: Training | None) -> None:
             st.button(
                 "Start again" if own else "Start training",
                 key="watch start",
-                on_click=partial(_start, choice),
+                on_click=_start,
                 type="secondary" if status in (STOPPED, FAILED) else "primary",
             )
         if own is not None:
@@ -166,6 +146,7 @@ def _settings() -> None:
         )
 
 
+@guarded
 def _picture(task: str, own: Training | None, status: str) -> None:
     """Send what is new; a training that has come to another status concerns the rest of the page."""
     if own is not None:
@@ -184,8 +165,8 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         st.info(starting.removeprefix(". ") or missing)
         return
     try:
-        recording = shipped(path, path.stat().st_mtime)
-    except Exception as error:
+        recording = shipped_recording(path)
+    except BaseException as error:
         st.error(plain(sentence(error, f"replaying {path}")), icon=":material/error:")
         return
     st.markdown(f"## Recorded: {TASKS[task].title}{starting}")
@@ -199,7 +180,7 @@ def _picture(task: str, own: Training | None, status: str) -> None:
 def _send(name: str, order: Order, frames: list[Frame], *, live: bool) -> None:
     session = st.session_state
     sent_name, sent_step = session.get("watch sent") or ("", -1)
-    about = seen(order.task, order.text, frames[0].maps.shape[-1])
+    about = scene_over(order.task, order.text, frames[0].maps.shape[-1])
     training_picture(
         pack_scene(about, key=name, steps=order.settings.steps),
         pack_frames(frames, key=name, after=sent_step if sent_name == name else -1, live=live),
@@ -235,9 +216,9 @@ def _taking_away(choice: WatchChoice, own: Training | None) -> None:
 # --- what the buttons do ----------------------------------------------------------------------------------------------
 
 
-def _start(choice: WatchChoice) -> None:
+def _start() -> None:
     def start() -> None:
-        trainings().start(choice.order(), visitor())
+        trainings().start(watching.ADDRESS.now().order(), visitor())
         st.session_state["watch shown"] = "own"
 
     _tried(start, "starting a training")
@@ -250,7 +231,7 @@ def _resume() -> None:
 def _tried(act: Callable[[], None], doing: str) -> None:
     try:
         act()
-    except Exception as error:
+    except BaseException as error:
         st.session_state["watch problem"] = sentence(error, doing)
 
 

@@ -1,0 +1,28 @@
+"""What every visitor of "Watch it train" reads: the recordings that come with Headlight, and the scenes of tasks."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from analysis.recording import Recording
+from models.tasks import TASKS
+from viz.training import scene
+
+
+def shipped_recording(path: Path) -> Recording:
+    """Return a recording that comes with Headlight, read again when its file has changed."""
+    return _load(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(len(TASKS))
+def _load(path: Path, changed: int) -> Recording:
+    del changed
+    return Recording.load(path)
+
+
+@lru_cache(50)
+def scene_over(task: str, text: str, n_key: int) -> dict[str, Any]:
+    """Return the scene of a task over a text, whose maps have so many columns; it is shared and never changed."""
+    return scene(TASKS[task], text, n_key)
