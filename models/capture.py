@@ -22,6 +22,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from models.replay import Replay, Spans, compact
+from models.turns import between_layers
 
 IMPLEMENTATION = "headlight"
 # Keys that a layer chose for each query beside its mask (DeepSeek V3.2, MiniMax M3): passed on to any implementation
@@ -119,6 +120,7 @@ def attention_forward(
     """
     if any(kwargs.get(name) is not None for name in CHOSEN_KEYS):
         raise NotReplayed(f"{type(module).__name__} chooses its keys by an index, which is not replayed.")
+    between_layers()
     recorder, softcap, sinks = _recorder.get(), kwargs.get("softcap"), kwargs.get("s_aux")
     in_sdpa = softcap is None and sinks is None and not (recorder and recorder.through_weights)
     if recorder is None and in_sdpa:

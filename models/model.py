@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,13 +34,14 @@ from models.tasks import TASKS
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Attention, AttentionTrace, Source
 from models.truth import Truth, truth_of
+from models.turns import Turns, announce_layers, calling_between_layers
 
 MOST_GENERATED = 256
 MOST_IN_BATCH = 64
 READS_ITS_OWN = "The decoder reads what the model itself generates, greedily; give a target text."
 Progress = Callable[[int, int], None]
-# Two forward passes at once on a small machine only slow each other down.
-_forward_pass = threading.Semaphore(1)
+GiveWay = Callable[[], None]
+_TURNS = Turns()
 
 
 class Model:
@@ -68,6 +68,8 @@ class Model:
         self._images = images
         self._implementations = implementations(module)
         self._reader = TokenReader(tokenizer, card.max_tokens) if tokenizer is not None else None
+        if card.capture == "materialised":
+            announce_layers(body(module))
 
     def __repr__(self) -> str:
         kinds = (f"{kind} {layers} layers x {heads} heads" for kind, (layers, heads) in self.card.sizes.items())
@@ -107,9 +109,9 @@ class Model:
         `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's
         decoder reads; without it the decoder reads its own short greedy generation. `generate` lets a decoder
         continue the text by so many tokens first, and traces both. `progress(done, total)` is called in this thread
-        after each layer's attention, where that is replayed; else once, at the end; never while tokens are generated.
-        What it raises ends the pass. `budget` refuses what would cost more. `keep` is shown what a text's replayed
-        layers compute besides weights (models/inside.py).
+        after each layer's attention, and with 0 while tokens are generated. What it raises ends the pass. `budget`
+        refuses what would cost more. `keep` is shown what a text's replayed layers compute besides weights
+        (models/inside.py).
 
         Raises:
             NoText: nothing in the text that the model can read, or the model does not read that kind of input: a
@@ -127,10 +129,10 @@ class Model:
         self._check_asked(target, generate)
         reading = self._read(text or "", text_pair, target)
         self._admit([reading], budget)
-        with self._one_pass(reading.n_tokens):
+        with self._one_pass(reading.n_tokens, progress) as give_way:
             reading = self._continued(self._with_decoder(reading), generate)
             self._admit([reading], budget)
-            return self._run([reading], progress, keep)[0]
+            return self._run([reading], give_way, progress, keep)[0]
 
     def trace_batch(
         self, texts: Sequence[str], *, targets: Sequence[str] | None = None, budget: Budget | None = None
@@ -158,9 +160,9 @@ class Model:
         ]
         budget = budget or Budget()
         self._admit(readings, budget)
-        with self._one_pass(sum(one.n_tokens for one in readings)):
+        with self._one_pass(sum(one.n_tokens for one in readings)) as give_way:
             readings = [self._with_decoder(reading) for reading in readings]
-            return self._run(readings, None)
+            return self._run(readings, give_way)
 
     def _text_reader(self) -> TokenReader:
         if self._reader is None:
@@ -242,14 +244,28 @@ class Model:
         return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, *notices))
 
     @contextmanager
-    def _one_pass(self, n_tokens: int) -> Iterator[None]:
-        """Let one thread at a time use the model, as it was loaded."""
-        with _forward_pass, torch.inference_mode(), memory_refusal(n_tokens):
-            check_unchanged(self.module, self._implementations, self.card.name)
-            yield
+    def _one_pass(self, n_tokens: int, progress: Progress | None = None) -> Iterator[GiveWay]:
+        """Let one thread at a time compute, with the model as it was loaded; between layers a shorter pass goes first.
+
+        `progress` can end what is computed before the traced pass itself. Gives what lets shorter passes go first.
+        """
+        with _TURNS.turn(self.costs.estimate(n_tokens).seconds) as give_way:
+
+            def between() -> None:
+                give_way()
+                if progress is not None:
+                    progress(0, self.costs.n_layers)
+
+            with calling_between_layers(between), torch.inference_mode(), memory_refusal(n_tokens):
+                check_unchanged(self.module, self._implementations, self.card.name)
+                yield give_way
 
     def _run(
-        self, readings: Sequence[Reading], progress: Progress | None, keep: Keep | None = None
+        self,
+        readings: Sequence[Reading],
+        give_way: GiveWay,
+        progress: Progress | None = None,
+        keep: Keep | None = None,
     ) -> list[AttentionTrace]:
         pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
         inputs = model_inputs(self.module, *(reading.sequence.inputs for reading in readings), pad_id=pad_id or 0)
@@ -257,19 +273,35 @@ class Model:
             longest = max(len(reading.decoder_ids) for reading in readings)
             rows = [[*one.decoder_ids, *[pad_id or 0] * (longest - len(one.decoder_ids))] for one in readings]
             inputs["decoder_input_ids"] = torch.tensor(rows, device=self.module.device)
-        batch = self._captured(inputs, max(reading.n_tokens for reading in readings), progress, keep)
+        n_tokens = max(reading.n_tokens for reading in readings)
+        batch = self._captured(inputs, n_tokens, give_way, progress, keep)
         return [self._trace_of(reading, layers) for reading, layers in zip(readings, batch, strict=True)]
 
     def _captured(
-        self, inputs: dict[str, torch.Tensor], n_tokens: int, progress: Progress | None, keep: Keep | None = None
+        self,
+        inputs: dict[str, torch.Tensor],
+        n_tokens: int,
+        give_way: GiveWay,
+        progress: Progress | None,
+        keep: Keep | None = None,
     ) -> list[Layers]:
-        total = self.costs.n_layers
+        total, begun = self.costs.n_layers, 0
         start = perf_counter()
+
+        def between() -> None:
+            nonlocal begun
+            give_way()
+            if progress is not None and begun:
+                progress(min(begun, total - 1), total)
+            begun += 1
+
         if self.card.capture == "replayed":
             on_call = None if progress is None else lambda done: progress(min(done, total), total)
-            batch = replayed_batch(body(self.module), inputs, on_call=on_call, keep=keep)
+            with calling_between_layers(give_way):
+                batch = replayed_batch(body(self.module), inputs, on_call=on_call, keep=keep)
         else:
-            batch = materialised_batch(body(self.module), inputs)
+            with calling_between_layers(between):
+                batch = materialised_batch(body(self.module), inputs)
             if progress is not None:
                 progress(total, total)
         self.costs.learn(n_tokens, (perf_counter() - start) / len(batch))
@@ -295,8 +327,8 @@ class Model:
         patches = self._images.read(image)
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
-        with self._one_pass(n_patches):
-            layers = self._captured(image_inputs(self.module, patches), n_patches, progress)[0]
+        with self._one_pass(n_patches) as give_way:
+            layers = self._captured(image_inputs(self.module, patches), n_patches, give_way, progress)[0]
         (found,) = in_order(layers)
         tokens = patch_tokens(patches.grid, found[0].shape[1])
         source = replace(self._source(""), image="sha256:" + sha256(patches.seen.tobytes()).hexdigest()[:12])

@@ -11,6 +11,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from models.errors import NoAttention
 from tests.models.zoo import table
 from tests.models.zoo.compare import TOLERANCE, examine
+from tests.models.zoo.disturbed import disturbance
 
 TRACED = table.read("Traced")
 REFUSED = table.read("Refused")
@@ -66,6 +67,14 @@ def test_the_page_says_what_a_run_gives(family):
 def test_replacing_the_captured_attention_changes_the_output(family):
     # Measured: 0.21 at least, of outputs with a standard deviation about 1.
     assert examined(family).changed > 0.05
+
+
+@pytest.mark.parametrize("family", families(TRACED))
+def test_another_pass_between_its_layers_changes_nothing(family):
+    """A long pass lets a shorter one of the same model go first (models/turns.py)."""
+    n_between, difference = disturbance(family, TRACED[family][3])
+    assert n_between >= 1
+    assert difference == 0
 
 
 @pytest.mark.parametrize("family", families(REFUSED))
