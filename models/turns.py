@@ -73,32 +73,41 @@ class Turns:
     def turn(self, seconds: float) -> Iterator[Callable[[], None]]:
         """Wait for a turn of about so many seconds; give a function that lets shorter passes go first."""
         mine = _Pass(seconds, monotonic())
-        self._take(mine)
+        with self._changed:
+            self._take(mine)
         try:
             yield lambda: self._give_way(mine)
         finally:
             with self._changed:
-                self._running = None
-                self._changed.notify_all()
-
-    def _take(self, mine: _Pass) -> None:
-        with self._changed:
-            mine.since = monotonic()
-            self._waiting.append(mine)
-            try:
-                self._changed.wait_for(lambda: self._running is None and self._next() is mine)
-                self._running = mine
-            finally:
-                self._waiting.remove(mine)
+                self._hand_over()
 
     def _give_way(self, mine: _Pass) -> None:
         with self._changed:
-            if not any(other.seconds < mine.seconds for other in self._waiting):
-                return
-            self._running = None
-            self._changed.notify_all()
-            self._take(mine)
+            if any(other.seconds < mine.seconds for other in self._waiting):
+                self._hand_over()
+                self._take(mine)
 
-    def _next(self) -> _Pass:
+    def _take(self, mine: _Pass) -> None:
+        if self._running is None:
+            self._running = mine
+            return
+        mine.since = monotonic()
+        self._waiting.append(mine)
+        try:
+            self._changed.wait_for(lambda: self._running is mine)
+        except BaseException:  # an interrupt of the program, while this pass waits or has just been given its turn
+            if self._running is mine:
+                self._hand_over()
+            else:
+                self._waiting.remove(mine)
+            raise
+
+    def _hand_over(self) -> None:
+        """Give the turn to one who waits. It is decided here: who looked for itself could see another as the first."""
         now = monotonic()
-        return min(self._waiting, key=lambda one: (now - one.since < PATIENCE_SECONDS, one.seconds))
+        self._running = min(
+            self._waiting, key=lambda one: (now - one.since < PATIENCE_SECONDS, one.seconds), default=None
+        )
+        if self._running is not None:
+            self._waiting.remove(self._running)
+            self._changed.notify_all()
