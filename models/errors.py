@@ -65,3 +65,8 @@ class BadTraining(HeadlightError):
 
 class BadMatrix(HeadlightError):
     """A matrix that attention cannot be computed with: a number that is none, or a shape that does not fit."""
+
+
+def is_panic(error: BaseException) -> bool:
+    """Return whether an error is a panic of Rust code (tokenizers, safetensors), whose class no module exports."""
+    return not isinstance(error, Exception) and type(error).__name__ == "PanicException"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -13,7 +16,10 @@ from typing import Any
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-from models.errors import NoText
+from models.errors import NoText, is_panic
+from models.reading_check import ReadingCheck
+
+log = logging.getLogger("headlight.models")
 
 MAX_CHARACTERS = 2_000_000
 # Readings that are kept: an estimate and the trace after it read the same texts, and a long one takes a second.
@@ -122,6 +128,7 @@ class TokenReader:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         description = backend.to_str() if backend is not None else ""
         parts = json.loads(description) if description else {}
+        self._check = ReadingCheck(parts)
         decoders = json.dumps([parts.get("decoder"), parts.get("pre_tokenizer")])
         self._bytes = '"ByteLevel"' in decoders
         self._wordpiece = '"WordPiece"' in decoders
@@ -147,6 +154,8 @@ class TokenReader:
         if text_pair is not None:
             text_pair, more = checked(text_pair, name="second text")
             replaced += more
+            self._check.check(text_pair)
+        self._check.check(text)
         if self.max_tokens is not None and self.tokenizer.is_fast and text_pair is None:
             # What is cut off a single text comes along in pieces as long as what is kept, each with its own marks.
             encoding = self._encode(text, None, as_target, cut=True)
@@ -186,7 +195,8 @@ class TokenReader:
         """Return the text that ids stand for, special tokens included, as a record of what was read."""
         # A model may write ids beyond its vocabulary, where the embedding was padded to a round number.
         known = [number for number in ids if self.tokenizer.convert_ids_to_tokens(number) is not None]
-        return str(self.tokenizer.decode(known, clean_up_tokenization_spaces=False))
+        with panics_refused():
+            return str(self.tokenizer.decode(known, clean_up_tokenization_spaces=False))
 
     def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> BatchEncoding:
         options: dict[str, Any] = {"text_target" if as_target else "text": text}
@@ -194,7 +204,7 @@ class TokenReader:
             options["text_pair"] = text_pair
         if cut:
             options.update(truncation="longest_first" if text_pair else "only_first", max_length=self.max_tokens)
-        with self._one_at_a_time:
+        with self._one_at_a_time, panics_refused():
             return self.tokenizer(
                 **options,
                 add_special_tokens=True,
@@ -236,6 +246,22 @@ class TokenReader:
         if self._suffix and piece.endswith(self._suffix):
             piece = piece.removesuffix(self._suffix)
         return visible(piece.replace("▁", " "))
+
+
+@contextmanager
+def panics_refused() -> Iterator[None]:
+    """Turn a panic of the tokenizers' Rust code, which is no Exception, into a refusal.
+
+    Raises:
+        NoText: it panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        log.exception("a tokenizer panicked")
+        raise NoText("This model's tokenizer fails on the text: change the text, or choose another model.") from error
 
 
 def _with_segments(tokens: tuple[Token, ...], encoding: BatchEncoding, types: list[int] | None) -> tuple[Token, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-from models.errors import NoTokenizer
+from models.errors import NoTokenizer, is_panic
 from models.places import Place, brief
 
 log = logging.getLogger("headlight.models")
@@ -38,8 +38,7 @@ def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenize
             place.folder, config=config, local_files_only=True, trust_remote_code=False
         )
     except BaseException as error:
-        # A panic of the tokenizers' Rust code is no Exception.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        if not isinstance(error, Exception) and not is_panic(error):
             raise
         log.exception("tokenizer of %s", place.name)
         raise NoTokenizer(f"{refusal} ({brief(error)}): {remedy} (tokenizer.save_pretrained).") from error
