@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections import OrderedDict
 from functools import cache
 from hashlib import sha256
+from threading import Lock
 
 import numpy as np
 import streamlit as st
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from models import Model
-from models.errors import HeadlightError
 from models.tasks.digits import DIGITS, n_unseen, unseen_answer, unseen_picture
+from ui.picture_files import BadPicture, reduce_file
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MOST_BYTES = 20_000_000
-MOST_PIXELS = 50_000_000
+# 25 megapixels take 0.3 GB while they are decoded.
+MOST_PIXELS = 25_000_000
 # More than any model reads; what lies in memory for each visitor stays small.
 LARGEST_SIDE = 1024
-
-
-class BadPicture(HeadlightError):
-    """A file that is no picture, or one that is too large."""
+# Each has 3 MB at most. Streamlit's own caches can be emptied by any visitor.
+PICTURES_IN_MEMORY = 8
+# A picture, or the sentence with which it was refused.
+_decoded: OrderedDict[str, Image.Image | str] = OrderedDict()
+_looking_up, _decoding = Lock(), Lock()
+# By EXIF's number of the orientation; 1 is upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def picture_controls(model: Model) -> None:
@@ -65,33 +79,71 @@ def known_answer() -> str | None:
 def read(data: bytes) -> Image.Image:
     """Return the picture in a file, upright, in three colours and not larger than needed.
 
+    One picture is decoded at a time, and the last ones are kept: a page reads its picture in every run.
+
     Raises:
-        BadPicture: it is empty, no PNG, JPEG or WebP, damaged, or has too many bytes or pixels.
+        BadPicture: it is empty, no PNG, JPEG or WebP, damaged, or has too many bytes, pixels or pieces.
     """
     if not data:
         raise BadPicture("The file is empty, expected a picture: save it again as PNG, JPEG or WebP.")
     if len(data) > MOST_BYTES:
         raise BadPicture(f"The file has {len(data):,} bytes, the most is {MOST_BYTES:,}: save the picture smaller.")
+    key = sha256(data).hexdigest()
+    found = _kept(key)
+    if found is None:
+        with _decoding:
+            found = _kept(key)  # another visitor's run may have decoded it meanwhile
+            if found is None:
+                try:
+                    found = _decode(data)
+                except BadPicture as error:
+                    _keep(key, str(error))
+                    raise
+                _keep(key, found)
+    if isinstance(found, str):
+        raise BadPicture(found)
+    return found.copy()
+
+
+def _kept(key: str) -> Image.Image | str | None:
+    with _looking_up:
+        if key in _decoded:
+            _decoded.move_to_end(key)
+        return _decoded.get(key)
+
+
+def _keep(key: str, found: Image.Image | str) -> None:
+    with _looking_up:
+        _decoded[key] = found
+        while len(_decoded) > PICTURES_IN_MEMORY:
+            _decoded.popitem(last=False)
+
+
+def _decode(data: bytes) -> Image.Image:
     try:
+        reduced, orientation = reduce_file(data)
         with warnings.catch_warnings():
             # The size is checked below, from the header, before any pixel is decoded.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > MOST_PIXELS:
-                raise BadPicture(
-                    f"The picture has {picture.width:,} x {picture.height:,} pixels, the most is {MOST_PIXELS:,} in "
-                    "all: make it smaller."
-                )
-            picture.load()
-            picture = ImageOps.exif_transpose(picture).convert("RGB")
+            picture = Image.open(io.BytesIO(reduced), formats=FORMATS)
+        if picture.width * picture.height > MOST_PIXELS:
+            raise BadPicture(
+                f"The picture has {picture.width:,} x {picture.height:,} pixels, the most is {MOST_PIXELS:,} in all: "
+                "make it smaller."
+            )
+        share = LARGEST_SIDE / max(picture.size)
+        if share < 1:  # a JPEG is decoded at a half, a quarter or an eighth, as long as it stays larger than needed
+            picture.draft("RGB", (max(1, int(picture.width * share)), max(1, int(picture.height * share))))
+        picture.load()
+        picture = picture.convert("RGB")
+        picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
+        return picture.transpose(_TURNS[orientation]) if orientation in _TURNS else picture
     except BadPicture:
         raise
     except Exception as error:  # a hostile file may fail in any way that a decoder can
         raise BadPicture(
             "This file is no picture that can be read: save it as PNG, JPEG or WebP and try again."
         ) from error
-    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
-    return picture
 
 
 @cache
