@@ -26,7 +26,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from models.capture import IMPLEMENTATION
 from models.configs import settings
 from models.errors import BrokenModel, ForeignFormat, NotEnoughMemory
-from models.headers import Stored, read_header
+from models.headers import Stored, read_headers
 from models.memory import admit, readable
 from models.places import Place, brief, weight_files, weight_map
 
@@ -95,19 +95,14 @@ def _skeleton(place: Place, config: PreTrainedConfig) -> PreTrainedModel:
 
 
 def _stored(place: Place) -> dict[str, Stored]:
-    stored: dict[str, Stored] = {}
-    held: dict[str, set[str]] = {}
-    for path in weight_files(place):
-        found = read_header(path, place.name)
-        held[path.name] = set(found)
-        stored |= found
+    held = read_headers(weight_files(place), place.name)
     for weight, file in sorted(weight_map(place).items()):
-        if weight not in held.get(Path(file).name, set()):
+        if weight not in held.get(place.folder / file, {}):
             raise BrokenModel(
                 f"{Path(file).name[:80]} of {place.name} lacks {weight[:120]}, which the weight index expects in it: "
                 "fetch or save the model again."
             )
-    return stored
+    return {weight: tensor for found in held.values() for weight, tensor in found.items()}
 
 
 def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> tuple[PreTrainedModel, tuple[str, ...]]:

@@ -33,6 +33,7 @@ from models.folders import (
     refuse_unsafe_files,
     transformer_folder,
 )
+from models.headers import MOST_TENSORS
 from models.memory import admit
 
 log = logging.getLogger("headlight.models")
@@ -41,6 +42,8 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 REVISION = re.compile(r"(?!.*\.\.)\w[\w.-]{0,127}(/\w[\w.-]{0,127})*")
 _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 _UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
+# An index has one entry for each tensor and some notes; the largest published checkpoint has 163 files.
+_MOST_INDEXED, _MOST_FILES = MOST_TENSORS + 1_000, 2_000
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
 
 
@@ -185,13 +188,27 @@ def weight_map(place: Place) -> dict[str, str]:
     if not index.exists() or (place.folder / "model.safetensors").exists():
         return {}
     try:
-        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return {str(weight): str(file) for weight, file in named.items()}
+        raw = index.read_bytes()
+        n_values = raw.count(b",") + raw.count(b"{") + raw.count(b"[")  # before Python makes an object of each
+        if n_values > _MOST_INDEXED:
+            raise BrokenModel(
+                f"The weight index of {place.name} has {n_values:,} entries, expected {_MOST_INDEXED:,} at most: "
+                "save or fetch the model again."
+            )
+        named = json.loads(raw)["weight_map"]
+        found = {str(weight): str(file) for weight, file in named.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise BrokenModel(
             f"The weight index of {place.name} cannot be read (expected a weight_map in {index.name}): "
             "save or fetch the model again."
         ) from error
+    n_files = len(set(found.values()))
+    if n_files > _MOST_FILES:
+        raise BrokenModel(
+            f"The weight index of {place.name} names {n_files:,} files, expected {_MOST_FILES:,} at most: "
+            "save or fetch the model again."
+        )
+    return found
 
 
 def revision_of(place: Place) -> str:

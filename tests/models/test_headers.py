@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from spoiling import WEIGHTS, refused
 
 from models import HeadlightError, errors, load_model
-from models.headers import Stored, read_header
+from models.headers import Stored, read_header, read_headers
 
 
 def theirs(path: Path) -> dict[str, Stored] | None:
@@ -107,6 +107,72 @@ def test_a_name_given_twice_is_refused(tmp_path):
     one = '"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}'
     with pytest.raises(errors.BrokenModel, match=r"\(its header gives a name twice\): fetch it again\.$"):
         read_header(written(tmp_path / "x.safetensors", f"{{{one}, {one}}}", 4), "spoilt")
+
+
+def empty_tensors(first: int, count: int) -> str:
+    entry = '"%07d":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}'
+    return "{" + ",".join(entry % number for number in range(first, first + count)) + "}"
+
+
+def test_a_header_above_ten_megabytes_is_never_read(tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(struct.pack("<Q", 10_000_001))
+    with path.open("r+b") as file:
+        file.truncate(10**10)
+    sentence = (
+        "x.safetensors of spoilt is no whole safetensors file (its header would have 10,000,001 bytes, expected 10"
+    )
+    with pytest.raises(errors.BrokenModel, match=f"^{re.escape(sentence)},000,000 at most\\): fetch it again\\.$"):
+        read_header(path, "spoilt")
+
+
+def test_a_header_of_too_many_tensors_is_refused_before_any_is_looked_at(tmp_path, monkeypatch):
+    monkeypatch.setattr("models.headers.MOST_TENSORS", 500)
+    monkeypatch.setattr("models.headers._described", lambda raw: pytest.fail("parsed"))
+    described = empty_tensors(0, 502)
+    sentence = (
+        "x.safetensors of spoilt is no whole safetensors file (its header describes 503 tensors, expected 500 at most"
+    )
+    with pytest.raises(errors.BrokenModel, match=f"^{re.escape(sentence)}"):
+        read_header(written(tmp_path / "x.safetensors", described), "spoilt")
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MOST_TENSORS", 500), ("_MOST_BYTES_IN_ALL", 60_000)])
+def test_the_headers_of_all_files_count_together(limit, value, tmp_path, monkeypatch):
+    paths = [written(tmp_path / f"{number}.safetensors", empty_tensors(400 * number, 400)) for number in range(3)]
+    assert [len(found) for found in read_headers(paths, "spoilt").values()] == [400, 400, 400]
+    monkeypatch.setattr(f"models.headers.{limit}", value)
+    sentence = "The weight files of spoilt describe "
+    with pytest.raises(errors.BrokenModel, match=f"^{sentence}.* at most: save or fetch the model again\\.$"):
+        read_headers(paths, "spoilt")
+
+
+def test_more_dimensions_than_a_tensor_can_have(tmp_path):
+    described = json.dumps({"a": {"dtype": "F32", "shape": [1] * 65, "data_offsets": [0, 4]}})
+    with pytest.raises(errors.BrokenModel, match=r"\(a has no shape and place that are whole numbers from 0\)"):
+        read_header(written(tmp_path / "x.safetensors", described, 4), "spoilt")
+
+
+def index(folder: Path, weights: dict[str, str]) -> Path:
+    (folder / WEIGHTS).unlink()
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": weights}))
+    return folder
+
+
+def test_an_index_of_too_many_weights_is_never_parsed(folder):
+    refused(
+        errors.BrokenModel,
+        "The weight index of spoilt has 201,003 entries, expected 201,000 at most: save or fetch the model again.",
+        index(folder, {str(number): "a.safetensors" for number in range(201_002)}),
+    )
+
+
+def test_an_index_of_too_many_files_is_refused(folder):
+    refused(
+        errors.BrokenModel,
+        "The weight index of spoilt names 2,001 files, expected 2,000 at most: save or fetch the model again.",
+        index(folder, {str(number): f"{number}.safetensors" for number in range(2001)}),
+    )
 
 
 def sparse(path: Path, n_numbers: int) -> None:
