@@ -24,11 +24,11 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from models.capture import IMPLEMENTATION
-from models.configs import settings
 from models.errors import BrokenModel, ForeignFormat, NotEnoughMemory
 from models.headers import Stored, read_headers
 from models.memory import admit, readable
 from models.places import Place, brief, weight_files, weight_map
+from models.skeletons import build_skeleton
 
 log = logging.getLogger("headlight.models")
 
@@ -53,7 +53,7 @@ def admit_checkpoint(place: Place, config: PreTrainedConfig, dtype: torch.dtype)
                 f"{place.name} is quantised ({name[:120]} has the type {tensor.dtype}), expected float32, float16 or "
                 "bfloat16: choose the model that it was made from."
             )
-    built = _skeleton(place, config)
+    built = build_skeleton(place, config, lambda: _untrained(config), stored)
     n_stored = sum(torch.Size(tensor.shape).numel() for tensor in stored.values())
     n_parameters = sum(parameter.numel() for parameter in built.parameters())
     n_described = n_parameters + sum(buffer.numel() for buffer in built.buffers())
@@ -65,33 +65,6 @@ def admit_checkpoint(place: Place, config: PreTrainedConfig, dtype: torch.dtype)
         )
     needed = int(1.2 * max(n_stored, n_parameters) * dtype.itemsize)
     admit(needed, f"Loading {place.name}", "choose a smaller model, a half dtype, or close other programs")
-
-
-def _skeleton(place: Place, config: PreTrainedConfig) -> PreTrainedModel:
-    """Return the model that a configuration describes without memory for its weights (on the meta device).
-
-    Raises:
-        BrokenModel: no model can be built of it.
-    """
-    try:
-        with torch.device("meta"):
-            own, kind = copy.deepcopy(config), _model_class(config)
-            built: PreTrainedModel = (
-                kind(own) if _is_encoder_alone(kind) else kind.from_config(own, trust_remote_code=False)
-            )
-            return built
-    except Exception as error:
-        log.exception("building %s", place.name)
-        unknown = error.args[0] if isinstance(error, KeyError) and error.args else None
-        names = [name for name, value in settings(config.to_dict()) if isinstance(value, str) and value == unknown]
-        if names:
-            raise BrokenModel(
-                f"The config.json of {place.name} says {names[0]} is {str(unknown)[:60]!r}, which this version of "
-                "transformers does not know: save the model again or update transformers."
-            ) from error
-        raise BrokenModel(
-            f"The config.json of {place.name} makes no model ({brief(error)}): save or fetch the model again."
-        ) from error
 
 
 def _stored(place: Place) -> dict[str, Stored]:
@@ -185,6 +158,12 @@ def _encoder_alone(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
     if not isinstance(found, type) or not issubclass(found, PreTrainedModel) or found.main_input_name != "input_ids":
         return None
     return found if found.config_class is type(config) else None
+
+
+def _untrained(config: PreTrainedConfig) -> PreTrainedModel:
+    own, kind = copy.deepcopy(config), _model_class(config)
+    built: PreTrainedModel = kind(own) if _is_encoder_alone(kind) else kind.from_config(own, trust_remote_code=False)
+    return built
 
 
 def _is_encoder_alone(kind: Any) -> bool:

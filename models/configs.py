@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from models.errors import BrokenModel, ForeignFormat, NoAttention, RemoteCode, UnknownModel
 from models.folders import refuse_what_is_no_model
+from models.limits import MOST_LAYERS, parts, read_settings, refuse_absurd_products
 from models.places import Place, brief
 
 log = logging.getLogger("headlight.models")
@@ -26,7 +26,7 @@ _NEEDED = re.compile(
 # The largest sizes by the ends of their names, far above any published model's: Python objects are made for each
 # layer and each label before a single weight is read, and positions may become a table.
 _LARGEST = (
-    (re.compile(r"layers?|depths?"), 4_096),
+    (re.compile(r"layers?|depths?|blocks|block_sizes|repeats|replace|attention_types"), MOST_LAYERS),
     (re.compile(r"heads?|experts"), 65_536),
     (re.compile(r"labels"), 1_000_000),
     (re.compile(r"positions|position_embeddings"), 2**27),
@@ -66,6 +66,7 @@ def read_config(place: Place) -> PreTrainedConfig:
         )
     _refuse_quantised(described, place)
     _refuse_absurd_sizes(described, place)
+    refuse_absurd_products(described, place)
     try:
         return AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False, **_OUR_CHOICE)
     except Exception as error:
@@ -76,10 +77,10 @@ def read_config(place: Place) -> PreTrainedConfig:
 def _described(place: Place) -> dict[str, Any]:
     path = place.folder / "config.json"
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
+        described = read_settings(path)
     except FileNotFoundError as error:
         raise UnknownModel(f"{place.name} has no config.json: give a folder made by save_pretrained.") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UnknownModel(
             f"{place.name} has no readable config.json ({brief(error)}): save or fetch the model again."
         ) from error
@@ -107,7 +108,7 @@ def _refuse_absurd_sizes(described: dict[str, Any], place: Place) -> None:
         largest = next((most for pattern, most in _LARGEST if re.search(f"({pattern.pattern})$", name)), None)
         # Sizes that a model can do without are -1 or 0 where it does.
         needed = _NEEDED.fullmatch(name) is not None
-        for size in value if isinstance(value, list) else [value]:
+        for size in _flat(value):
             if type(size) is int and largest is not None and (size > largest or (needed and size < 1)):
                 raise BrokenModel(
                     f"The config.json of {place.name} says {name} is {size:,}, expected {1 if needed else 0} to "
@@ -117,9 +118,16 @@ def _refuse_absurd_sizes(described: dict[str, Any], place: Place) -> None:
 
 def settings(described: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield names and values, those of nested configurations (a text model's within another) too."""
-    waiting = [described]
+    for part in parts(described):
+        yield from part.items()
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    """Yield what a list holds, and the lists in it."""
+    waiting = [value]
     while waiting:
-        for name, value in waiting.pop().items():
-            yield name, value
-            if isinstance(value, dict):
-                waiting.append(value)
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting.extend(reversed(one))
+        else:
+            yield one

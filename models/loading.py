@@ -13,6 +13,7 @@ from models.checkpoints import admit_checkpoint, load_module
 from models.configs import read_config
 from models.errors import BrokenModel, NotEnoughMemory, NoTokenizer
 from models.health import weight_notices
+from models.limits import refuse_absurd_pictures
 from models.model import Model
 from models.places import Place, locate, refuse_unsafe_weights
 from models.proof import TOLERANCE, Senses, proven
@@ -62,6 +63,7 @@ def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
     kind = MODEL_MAPPING.get(type(config), None)
     if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
         return Senses(load_tokenizer(place, config))
+    refuse_absurd_pictures(place)
     try:
         return Senses(images=AutoImageProcessor.from_pretrained(place.folder, config=config, local_files_only=True))
     except Exception as error:

@@ -123,7 +123,11 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = 
         errors.UnknownModel,
         "spoilt has no readable config.json (expected an object of settings, came a list",
     ),
-    "config is deep": (config_of("[" * 100_000), errors.UnknownModel, "spoilt has no readable config.json (maximum"),
+    "config is deep": (
+        config_of("[" * 100_000),
+        errors.UnknownModel,
+        "spoilt has no readable config.json (it nests deeper than 32",
+    ),
     "no type": (config_of("{}"), errors.UnknownModel, "spoilt is of the type 'None', which this version of transform"),
     "odd type": (config_of('{"model_type": [1]}'), errors.UnknownModel, "spoilt is of the type '[1]', which this "),
     "unknown type": (

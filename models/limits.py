@@ -1,0 +1,165 @@
+"""What the JSON files of a folder may say: limits far above any published model's, checked before anything is built."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from models.errors import BrokenModel
+from models.places import Place
+
+# The largest published configurations name 22,000 classes twice, in 2 MB, and nest 5 deep.
+_MOST_VALUES, _MOST_DEPTH = 500_000, 32
+# The processors of models that read pictures whole ask for 1,024 pixels a side at most.
+LARGEST_SIDE = 4_096
+# A table of positions has a row for each, and attention a number for each pair: 4,096 pixels a side in patches of 8.
+MOST_PATCHES = 262_144
+MOST_LAYERS = 4_096
+# Experts of all layers together: the largest published models have 384 in 61 layers, 23,424.
+MOST_EXPERTS = 65_536
+_PROCESSOR = "processor_config.json"
+_PICTURE_FILES = ("preprocessor_config.json", _PROCESSOR)
+# The parts of a name that say that a setting is a size in pixels, and the one that says that it is their product.
+_SIDE, _PIXELS = re.compile(r"size|edge|height|width|side|crop|pad"), re.compile(r"pixels")
+
+
+def read_settings(path: Path) -> Any:
+    """Return what a JSON file of settings says.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or has more values or nests deeper than any model's.
+    """
+    raw = path.read_bytes()
+    n_values = raw.count(b",") + raw.count(b"{") + raw.count(b"[")  # before Python makes an object of each
+    if n_values > _MOST_VALUES:
+        raise ValueError(f"it has {n_values:,} values, expected {_MOST_VALUES:,} at most")
+    try:
+        found = json.loads(raw.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"it nests deeper than {_MOST_DEPTH} levels") from error
+    level, depth = [found], 0
+    while level:
+        depth += 1
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if depth > _MOST_DEPTH:
+            raise ValueError(f"it nests deeper than {_MOST_DEPTH} levels")
+    return found
+
+
+def refuse_absurd_products(described: dict[str, Any], place: Place) -> None:
+    """Let a configuration through in which no product of two sizes is far above any published model's.
+
+    Raises:
+        BrokenModel: it has too many experts in all layers, or too many patches.
+    """
+    for part in parts(described):
+        layers = _largest(part, r"layers?|depths?|blocks")
+        experts = _largest(part, r"experts")
+        if layers[1] * experts[1] > MOST_EXPERTS:
+            raise BrokenModel(
+                f"The config.json of {place.name} says {layers[0]} is {layers[1]:,} and {experts[0]} is "
+                f"{experts[1]:,}, expected {MOST_EXPERTS:,} experts in all layers at most: save or fetch the model "
+                "again."
+            )
+        n_named = _expanded(part.get("attention_types"))
+        if n_named > MOST_LAYERS:
+            raise BrokenModel(
+                f"The config.json of {place.name} says attention_types has {n_named:,} layers, expected "
+                f"{MOST_LAYERS:,} at most: save or fetch the model again."
+            )
+        side, patch = _numbers(part.get("image_size")), _numbers(part.get("patch_size"))
+        n_patches = (max(side, default=0) // max(1, min(patch, default=1))) ** 2 if patch else 0
+        if n_patches > MOST_PATCHES:
+            raise BrokenModel(
+                f"The config.json of {place.name} says image_size is {max(side):,} and patch_size is {min(patch):,}, "
+                f"expected {MOST_PATCHES:,} patches at most: save or fetch the model again."
+            )
+
+
+def refuse_absurd_pictures(place: Place) -> None:
+    """Let a folder through whose image processor makes pictures of a usual size.
+
+    Raises:
+        BrokenModel: it asks for pictures that are larger than any model reads, or a size is no size.
+    """
+    for name in _PICTURE_FILES:
+        path = place.folder / name
+        if not path.exists():
+            continue
+        try:
+            described = read_settings(path)
+            if name == _PROCESSOR:  # of which transformers takes this part, and other parts know no pixels
+                described = described.get("image_processor") if isinstance(described, dict) else None
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)[:160]
+            raise BrokenModel(f"The {name} of {place.name} is not readable ({why}): save or fetch it again.") from error
+        for setting, value in _leaves(described):
+            _refuse_absurd_side(f"The {name} of {place.name}", setting, value)
+
+
+def _refuse_absurd_side(whose: str, setting: str, value: Any) -> None:
+    most = LARGEST_SIDE**2 if _PIXELS.search(setting) else LARGEST_SIDE
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_side = bool(_SIDE.search(setting) or _PIXELS.search(setting)) and not setting.startswith(("do_", "_"))
+    if number:
+        # No other number of a processor's is as large either, but means may be negative.
+        wrong = not math.isfinite(value) or value > most or value < (0 if is_side else -most)
+    else:
+        # What says how to pad or crop is a word; a size that is one would fail later, with another sentence.
+        wrong = isinstance(value, str) and re.search(r"(size|edge|height|width|pixels)(\.|$)", setting) is not None
+    if wrong:
+        came = f"{value:,}" if number else repr(value)[:40]
+        raise BrokenModel(
+            f"{whose} says {setting[:80]} is {came}, expected a number from 0 to {most:,}: save or fetch it again."
+        )
+
+
+def _leaves(described: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every value that is no object or list, by the names on the way to it: `size.height`."""
+    waiting = [("", described)]
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend((f"{name}.{inner}".lstrip("."), one) for inner, one in reversed(value.items()))
+        elif isinstance(value, list):
+            waiting.extend((name, one) for one in reversed(value))
+        else:
+            yield name, value
+
+
+def parts(described: Any) -> Iterator[dict[str, Any]]:
+    """Yield a configuration and those nested in it."""
+    waiting = [described]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
+
+
+def _largest(part: dict[str, Any], names: str) -> tuple[str, int]:
+    found = [(name, max(_numbers(value), default=0)) for name, value in part.items() if re.search(f"({names})$", name)]
+    return max(found, key=lambda named: named[1], default=("", 0))
+
+
+def _expanded(attention_types: Any) -> int:
+    """Return how many layers GPT-Neo's `[[["global", "local"], 12]]` stands for: transformers makes a list of them."""
+    pairs = [pair for pair in attention_types if isinstance(pair, list)] if isinstance(attention_types, list) else []
+    return sum(len(pair[0]) * pair[1] for pair in pairs if [type(one) for one in pair] == [list, int])
+
+
+def _numbers(value: Any) -> list[int]:
+    return [one for one in (value if isinstance(value, list) else [value]) if type(one) is int]
