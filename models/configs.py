@@ -66,7 +66,7 @@ def read_config(place: Place) -> PreTrainedConfig:
         )
     _refuse_quantised(described, place)
     _refuse_absurd_sizes(described, place)
-    refuse_absurd_products(described, place)
+    refuse_absurd_products(described, place.name)
     try:
         return AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False, **_OUR_CHOICE)
     except Exception as error:

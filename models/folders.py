@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
+import sys
+from contextlib import suppress
 from fnmatch import fnmatch
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from models.errors import BrokenModel, ForeignFormat, UnknownModel, UnsafeWeights
+from models.limits import read_settings
 from models.memory import readable
 
 # Only these are looked for, at the top and one folder down; what a name stands for.
@@ -26,12 +29,15 @@ _FORMATS = {
 _MOST_NAMED = 5
 # What is read first; a folder with none of these is never read.
 _FIRST = ("config.json", "modules.json", "adapter_config.json")
-# What transformers reads whole, and the most that it may hold: the largest published vocabularies have 40 MB.
+# What transformers reads whole, and the most that it may hold; the first pattern that fits counts. The largest
+# published tokenizers have 40 MB, settings 2 MB, indices 14 MB.
 _READ_WHOLE = (
-    *("*config.json", "modules.json", "*.index.json", "*tokens*.json", "tokenizer*", "vocab*", "merges*"),
-    *("*.model", "*.tiktoken", "*.jinja"),
+    (("*.index.json",), 40_000_000),
+    (("*config.json", "modules.json", "*tokens*.json", "*.jinja"), 10_000_000),
+    (("*.json", "*.txt", "*.model", "*.tiktoken", "tokenizer*", "vocab*", "merges*"), 60_000_000),
 )
-_MOST_BYTES = 200_000_000
+# Looked at in a folder, one by one.
+_MOST_FILES = 10_000
 _TEMPLATES = "additional_chat_templates"
 _NOT_PLAIN = {
     stat.S_IFIFO: "a named pipe",
@@ -49,7 +55,7 @@ def refuse_unsafe_files(folder: Path, name: str, inside: Path | None = None) -> 
 
     Raises:
         UnsafeWeights: a file is a link out of the folder, or a named pipe, a socket or a device.
-        BrokenModel: a file that is read whole is far larger than any model's.
+        BrokenModel: a file that is read whole is far larger than any model's, or there are thousands of files.
     """
     if not any(os.path.lexists(folder / first) for first in _FIRST):
         return
@@ -57,15 +63,27 @@ def refuse_unsafe_files(folder: Path, name: str, inside: Path | None = None) -> 
     templates = folder / _TEMPLATES
     if os.path.lexists(templates):
         refuse_unsafe_file(templates, name, within)
-    for path in sorted((*folder.iterdir(), *templates.glob("*"))):
+    paths = list(islice(chain(folder.iterdir(), templates.glob("*")), _MOST_FILES + 1))
+    if len(paths) > _MOST_FILES:
+        raise BrokenModel(
+            f"The folder of {name} has more than {_MOST_FILES:,} files, expected a model's own: move the model into a "
+            "folder of its own."
+        )
+    for path in sorted(paths):
         if not path.name.startswith(".") and not path.is_dir():
             refuse_unsafe_file(path, name, within)
             n_bytes = path.stat().st_size if path.exists() else 0
-            if n_bytes > _MOST_BYTES and any(fnmatch(path.name, pattern) for pattern in _READ_WHOLE):
+            most = _most_bytes(path.name)
+            if n_bytes > most:
                 raise BrokenModel(
-                    f"{path.name[:80]} of {name} has {readable(n_bytes)}, expected {readable(_MOST_BYTES)} at most: "
+                    f"{path.name[:80]} of {name} has {readable(n_bytes)}, expected {readable(most)} at most: "
                     "save or fetch the model again."
                 )
+
+
+def _most_bytes(name: str) -> int:
+    fitting = (most for patterns, most in _READ_WHOLE if any(fnmatch(name, pattern) for pattern in patterns))
+    return next(fitting, sys.maxsize)
 
 
 def refuse_unsafe_file(path: Path, name: str, within: Path) -> None:
@@ -138,8 +156,9 @@ def refuse_foreign_weights(folder: Path, name: str) -> None:
     Raises:
         ForeignFormat: the weights are another library's.
     """
+    looked_at = _within(folder)
     for pattern, library in _FORMATS.items():
-        found = sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")])
+        found = sorted(path for path in looked_at if fnmatch(path.name, pattern))
         if found:
             path = str(found[0].relative_to(folder))[:80]
             raise ForeignFormat(
@@ -151,15 +170,29 @@ def refuse_foreign_weights(folder: Path, name: str) -> None:
 def models_within(folder: Path) -> str:
     """Return the names of the folders in this one that hold a model, as one reads a list; empty if there are none."""
     # checkpoint-1000 comes after checkpoint-500.
-    names = sorted((path.parent.name for path in folder.glob("*/config.json")), key=lambda name: (len(name), name))
+    found = (path.parent.name for path in _within(folder) if path.name == "config.json" and path.parent != folder)
+    names = sorted(found, key=lambda name: (len(name), name))
     shown = [name[:60] for name in names[-_MOST_NAMED:]]
     return ", ".join([*(["…"] if len(names) > _MOST_NAMED else []), *shown])
+
+
+def _within(folder: Path) -> list[Path]:
+    """Return what lies in a folder and in the folders in it, as far as a model's own files would reach."""
+    found: list[Path] = []
+    with suppress(OSError):
+        found += islice(folder.iterdir(), _MOST_FILES)
+    for inner in list(found):
+        if len(found) >= _MOST_FILES:
+            break
+        with suppress(OSError):
+            found += islice(inner.iterdir(), _MOST_FILES - len(found))
+    return found
 
 
 def _json(path: Path, default: Any) -> Any:
     """Return what a file holds, the default where it is not of its kind."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_settings(path)
+    except (OSError, ValueError):
         return default
     return found if isinstance(found, type(default)) else default

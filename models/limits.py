@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import BrokenModel
-from models.places import Place
 
 # The largest published configurations name 22,000 classes twice, in 2 MB, and nest 5 deep.
 _MOST_VALUES, _MOST_DEPTH = 500_000, 32
@@ -21,6 +20,8 @@ MOST_PATCHES = 262_144
 MOST_LAYERS = 4_096
 # Experts of all layers together: the largest published models have 384 in 61 layers, 23,424.
 MOST_EXPERTS = 65_536
+# Families whose experts are rows of a table: Doge has 16,384.
+_EXPERTS_ARE_ROWS = {"doge"}
 _PROCESSOR = "processor_config.json"
 _PICTURE_FILES = ("preprocessor_config.json", _PROCESSOR)
 # The parts of a name that say that a setting is a size in pixels, and the one that says that it is their product.
@@ -57,7 +58,7 @@ def read_settings(path: Path) -> Any:
     return found
 
 
-def refuse_absurd_products(described: dict[str, Any], place: Place) -> None:
+def refuse_absurd_products(described: dict[str, Any], name: str) -> None:
     """Let a configuration through in which no product of two sizes is far above any published model's.
 
     Raises:
@@ -66,46 +67,46 @@ def refuse_absurd_products(described: dict[str, Any], place: Place) -> None:
     for part in parts(described):
         layers = _largest(part, r"layers?|depths?|blocks")
         experts = _largest(part, r"experts")
-        if layers[1] * experts[1] > MOST_EXPERTS:
+        if layers[1] * experts[1] > MOST_EXPERTS and part.get("model_type") not in _EXPERTS_ARE_ROWS:
             raise BrokenModel(
-                f"The config.json of {place.name} says {layers[0]} is {layers[1]:,} and {experts[0]} is "
+                f"The config.json of {name} says {layers[0]} is {layers[1]:,} and {experts[0]} is "
                 f"{experts[1]:,}, expected {MOST_EXPERTS:,} experts in all layers at most: save or fetch the model "
                 "again."
             )
         n_named = _expanded(part.get("attention_types"))
         if n_named > MOST_LAYERS:
             raise BrokenModel(
-                f"The config.json of {place.name} says attention_types has {n_named:,} layers, expected "
+                f"The config.json of {name} says attention_types has {n_named:,} layers, expected "
                 f"{MOST_LAYERS:,} at most: save or fetch the model again."
             )
         side, patch = _numbers(part.get("image_size")), _numbers(part.get("patch_size"))
         n_patches = (max(side, default=0) // max(1, min(patch, default=1))) ** 2 if patch else 0
         if n_patches > MOST_PATCHES:
             raise BrokenModel(
-                f"The config.json of {place.name} says image_size is {max(side):,} and patch_size is {min(patch):,}, "
+                f"The config.json of {name} says image_size is {max(side):,} and patch_size is {min(patch):,}, "
                 f"expected {MOST_PATCHES:,} patches at most: save or fetch the model again."
             )
 
 
-def refuse_absurd_pictures(place: Place) -> None:
+def refuse_absurd_pictures(folder: Path, name: str) -> None:
     """Let a folder through whose image processor makes pictures of a usual size.
 
     Raises:
         BrokenModel: it asks for pictures that are larger than any model reads, or a size is no size.
     """
-    for name in _PICTURE_FILES:
-        path = place.folder / name
+    for file in _PICTURE_FILES:
+        path = folder / file
         if not path.exists():
             continue
         try:
             described = read_settings(path)
-            if name == _PROCESSOR:  # of which transformers takes this part, and other parts know no pixels
+            if file == _PROCESSOR:  # of which transformers takes this part, and other parts know no pixels
                 described = described.get("image_processor") if isinstance(described, dict) else None
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)[:160]
-            raise BrokenModel(f"The {name} of {place.name} is not readable ({why}): save or fetch it again.") from error
+            raise BrokenModel(f"The {file} of {name} is not readable ({why}): save or fetch it again.") from error
         for setting, value in _leaves(described):
-            _refuse_absurd_side(f"The {name} of {place.name}", setting, value)
+            _refuse_absurd_side(f"The {file} of {name}", setting, value)
 
 
 def _refuse_absurd_side(whose: str, setting: str, value: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 
 import torch
 from torch import nn
@@ -20,6 +21,9 @@ from models.proof import TOLERANCE, Senses, proven
 from models.vocabulary import load_tokenizer, tokenizer_notices
 
 log = logging.getLogger("headlight.models")
+# Two models that are loaded at once take the memory of both at their peak, after each was admitted alone. A thread
+# that loads a model while it loads another would wait for itself with a plain lock.
+_one_at_a_time = threading.RLock()
 
 
 def load_model(
@@ -34,15 +38,19 @@ def load_model(
     `device` is "auto" (cuda, then mps, then cpu), a torch device or the number of a GPU; `dtype` a torch dtype or its
     name. Loading ends with a proof: replayed weights are compared with the model's own eager ones on a short text, and
     a family for which they differ is captured from `output_attentions` instead (`model.card.proof` has the worst
-    difference).
+    difference). One model is loaded at a time; those that are loaded do not wait.
 
     Raises:
         HeadlightError: one of its kinds, each with a sentence that says what to do.
     """
     place = locate(name, revision)
+    with _one_at_a_time:
+        return _loaded(place, _dtype(dtype), _device(device))
+
+
+def _loaded(place: Place, torch_dtype: torch.dtype, torch_device: torch.device) -> Model:
     config = read_config(place)
     refuse_unsafe_weights(place)
-    torch_dtype, torch_device = _dtype(dtype), _device(device)
     admit_checkpoint(place, config, torch_dtype)
     senses = _load_senses(place, config)
     module, notices = load_module(place, config, torch_dtype)
@@ -63,7 +71,7 @@ def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
     kind = MODEL_MAPPING.get(type(config), None)
     if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
         return Senses(load_tokenizer(place, config))
-    refuse_absurd_pictures(place)
+    refuse_absurd_pictures(place.folder, place.name)
     try:
         return Senses(images=AutoImageProcessor.from_pretrained(place.folder, config=config, local_files_only=True))
     except Exception as error:

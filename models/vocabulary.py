@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 
 from models.errors import NoTokenizer, is_panic
 from models.places import Place, brief
+from models.vocabulary_limits import refuse_endless_vocabulary
 
 log = logging.getLogger("headlight.models")
 
@@ -24,7 +25,7 @@ def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenize
     """Return the tokenizer of a folder, whose class may depend on the model's configuration.
 
     Raises:
-        NoTokenizer: there is none, or it does not load.
+        NoTokenizer: there is none, it does not load, or it is far larger than any published one.
     """
     refusal, remedy = (
         f"{place.name} has no tokenizer that loads",
@@ -33,6 +34,7 @@ def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenize
     nothing = f"{refusal} (no vocabulary in the folder): {remedy} (tokenizer.save_pretrained)."
     if not any(any(place.folder.glob(pattern)) for pattern in _FILES):
         raise NoTokenizer(nothing)
+    refuse_endless_vocabulary(place.folder, place.name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             place.folder, config=config, local_files_only=True, trust_remote_code=False

@@ -159,3 +159,75 @@ def test_an_image_processor_as_they_are_published(settings, eye):
 def test_an_image_processor_that_is_no_json(eye):
     (asks_for(eye) / "preprocessor_config.json").write_text("[" * 100)
     refused(errors.BrokenModel, "The preprocessor_config.json of spoilt is not readable (", eye)
+
+
+TOKENIZERS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "tokens": ("_MOST_ENTRIES", {"model": {"vocab": {str(n): n for n in range(102)}}}, "102 tokens"),
+    "merges": ("_MOST_ENTRIES", {"model": {"merges": [["a", "b"]] * 103}}, "103 merges"),
+    "added tokens": ("_MOST_ADDED", {"added_tokens": [{"content": "a"}] * 104}, "104 added tokens"),
+    "long added tokens": (
+        "_MOST_ADDED_LETTERS",
+        {"added_tokens": [{"content": "a" * 60}] * 2},
+        "120 letters in added tokens",
+    ),
+    "long pieces": ("_MOST_TREE_LETTERS", {"model": {"vocab": [["ab" * 25, -1.0]] * 3}}, "150 letters in its pieces"),
+}
+
+
+@pytest.mark.parametrize("why", TOKENIZERS)
+def test_a_tokenizer_that_would_never_be_built(why, folder, monkeypatch):
+    limit, changes, came = TOKENIZERS[why]
+    monkeypatch.setattr(f"models.vocabulary_limits.{limit}", 100)
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", lambda *given, **options: pytest.fail("built"))
+    described = {"added_tokens": [], "model": {}} | changes
+    (folder / "tokenizer.json").write_text(json.dumps(described))
+    refused(
+        errors.NoTokenizer,
+        f"tokenizer.json of spoilt has {came}, expected 100 at most: save the tokenizer that the model was trained",
+        folder,
+    )
+
+
+def test_a_tokenizer_of_many_values_is_never_parsed(folder, monkeypatch):
+    monkeypatch.setattr("models.vocabulary_limits._parsed", lambda raw: pytest.fail("parsed"))
+    (folder / "tokenizer.json").write_text("[" + "[]," * 1_700_000 + "[]]")
+    refused(errors.NoTokenizer, "tokenizer.json of spoilt has 3,400,002 values, expected 3,200,000 at most:", folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "came"),
+    [
+        ("added_tokens.json", json.dumps({str(n): n for n in range(70_001)}), "70,001 added tokens, expected 70,000"),
+        (
+            "tokenizer_config.json",
+            json.dumps({"additional_special_tokens": ["a"] * 5001}),
+            "5,001 entries in additional_special_tokens, expected 5,000",
+        ),
+        (
+            "special_tokens_map.json",
+            json.dumps({"extra_special_tokens": {str(n): "a" for n in range(5001)}}),
+            "5,001 entries in extra_special_tokens, expected 5,000",
+        ),
+        (
+            "tokenizer_config.json",
+            json.dumps({"added_tokens_decoder": {str(n): {} for n in range(70_001)}}),
+            "70,001 entries in added_tokens_decoder, expected 70,000",
+        ),
+        ("vocab.txt", "a\n" * 1_000_001, "1,000,001 lines, expected 1,000,000"),
+        ("merges.txt", "a b\n" * 1_000_001, "1,000,001 lines, expected 1,000,000"),
+        ("vocab.json", "[" + "1," * 1_001_001 + "1]", "1,001,001 entries, expected 1,001,000"),
+    ],
+)
+def test_files_beside_a_tokenizer_that_are_endless(name, content, came, folder):
+    (folder / name).write_text(content)
+    refused(errors.NoTokenizer, f"{name} of spoilt has {came} at most: save the tokenizer that the model was", folder)
+
+
+def test_a_sentencepiece_file_of_long_or_many_pieces(folder, monkeypatch):
+    """The second field of a file describes how it was trained."""
+    (folder / "spiece.model").write_bytes(
+        b"\x0a\x03abc" * 30 + b"\x12\x81\x08" + bytes(1025) + b"\x0a\xe8\x07" + bytes(1000)
+    )
+    refused(errors.NoTokenizer, "spiece.model of spoilt has 1,000 bytes in one piece, expected 512 at most:", folder)
+    monkeypatch.setattr("models.vocabulary_limits._MOST_ENTRIES", 20)
+    refused(errors.NoTokenizer, "spiece.model of spoilt has 31 pieces, expected 20 at most: save", folder)

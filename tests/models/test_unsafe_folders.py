@@ -102,11 +102,27 @@ def test_a_link_within_the_folder_is_followed(folder):
     assert load_model(str(folder)).card.notices == ()
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", f"{WEIGHTS}.index.json"])
-def test_a_file_that_is_far_too_large_is_not_read(name, folder):
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("config.json", "10.0 MB"),
+        ("preprocessor_config.json", "10.0 MB"),
+        ("tokenizer_config.json", "10.0 MB"),
+        ("special_tokens_map.json", "10.0 MB"),
+        ("added_tokens.json", "10.0 MB"),
+        ("chat_template.jinja", "10.0 MB"),
+        (f"{WEIGHTS}.index.json", "40.0 MB"),
+        ("tokenizer.json", "60.0 MB"),
+        ("vocab.txt", "60.0 MB"),
+        ("merges.txt", "60.0 MB"),
+        ("spiece.model", "60.0 MB"),
+        ("entity_vocab.json", "60.0 MB"),
+    ],
+)
+def test_a_file_that_is_far_too_large_is_not_read(name, most, folder):
     with (folder / name).open("ab") as file:
         file.truncate(3 * 10**12)
-    refused(errors.BrokenModel, f"{name} of spoilt has 3.0 TB, expected 200 MB at most: save or fetch the", folder)
+    refused(errors.BrokenModel, f"{name} of spoilt has 3.0 TB, expected {most} at most: save or fetch the", folder)
 
 
 @pytest.mark.parametrize("name", READ[:3])
@@ -134,6 +150,21 @@ def test_the_tokenizer_config_may_not_name_files_elsewhere(folder, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | elsewhere))
     configure(folder, _name_or_path=str(tmp_path), tokenizer_file=str(tmp_path / "pipe"))
     assert load_model(str(folder)).trace("the cat").kinds == ("encoder",)
+
+
+def test_a_folder_of_thousands_of_files_is_not_looked_through(folder, monkeypatch):
+    monkeypatch.setattr("models.folders._MOST_FILES", 20)
+    for number in range(20):
+        (folder / f"{number}.log").touch()
+    refused(
+        errors.BrokenModel,
+        "The folder of spoilt has more than 20 files, expected a model's own: move the model into a folder of its own.",
+        folder,
+    )
+    (folder / "config.json").unlink()
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text("{}")
+    refused(errors.UnknownModel, "spoilt has no config.json", folder)
 
 
 def test_a_folder_that_is_no_model_may_hold_anything(tmp_path):
