@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers.image_processing_utils import BaseImageProcessor
 
 from models.errors import BrokenModel, NoText
+from models.limits import LARGEST_SIDE
 from models.tokens import Token
 
 MOST_PIXELS = 64_000_000
@@ -39,7 +40,7 @@ class ImageReader:
         """Return the pixel values `[1, 3, row, column]` that the model's own processor makes of a picture.
 
         Raises:
-            NoText: the picture is empty or has too many pixels, or its file is damaged.
+            NoText: the picture is empty, too large or too narrow, or its file is damaged.
             BrokenModel: the processor gives no one picture in three colours.
         """
         if min(image.size) < 1 or image.size[0] * image.size[1] > MOST_PIXELS:
@@ -47,6 +48,7 @@ class ImageReader:
                 f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, the most is {MOST_PIXELS:,} in all: "
                 "make it smaller."
             )
+        self._refuse_narrow(image)
         try:
             image = image.convert("RGB")
         except (OSError, ValueError, SyntaxError) as error:
@@ -60,6 +62,20 @@ class ImageReader:
             )
         rows, columns = pixels.shape[2] // self._patch[0], pixels.shape[3] // self._patch[1]
         return PatchSequence({"pixel_values": pixels}, self._seen(pixels[0]), (rows, columns))
+
+    def _refuse_narrow(self, image: Image.Image) -> None:
+        """Let a picture through that stays small where the processor gives its shorter side a fixed length."""
+        size = getattr(self.processor, "size", None)
+        edge, bound = (
+            size.get(name) if isinstance(size, dict) else getattr(size, name, None)
+            for name in ("shortest_edge", "longest_edge")
+        )
+        share = max(image.size) / min(image.size)
+        if isinstance(edge, int) and not bound and edge**2 * share > LARGEST_SIDE**2:
+            raise NoText(
+                f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, and this model makes its shorter side "
+                f"{edge:,} pixels long, the longer one {int(edge * share):,}: crop it."
+            )
 
     def _seen(self, pixels: Tensor) -> UInt8[np.ndarray, "row column 3"]:
         """Return the picture after the processor's resizing and cropping, its normalisation undone."""

@@ -16,7 +16,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 from models.capture import IMPLEMENTATION, NotReplayed
 from models.card import Card
 from models.cost import Costs, sliding_windows
-from models.errors import BrokenModel, NoAttention
+from models.errors import BrokenModel, NoAttention, NotEnoughMemory
 from models.forward import (
     Layers,
     in_order,
@@ -28,6 +28,7 @@ from models.forward import (
 )
 from models.health import attention_notices, finite_weights
 from models.images import ImageReader, patch_tokens, probe_picture
+from models.memory import admit
 from models.model import Model, body, check_ids, image_inputs
 from models.networks import ScratchEncoderConfig
 from models.places import Place, brief, revision_of
@@ -58,6 +59,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     Raises:
         NoAttention: the model gives no weights, or not one for each pair of tokens.
         BrokenModel: the model does not run on a short input.
+        NotEnoughMemory: it reads pictures of too many patches.
     """
     tokenizer = senses.tokenizer
     max_tokens = _max_tokens(module, tokenizer) if tokenizer is not None else None
@@ -67,6 +69,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         with finite_weights(module) as repaired, torch.inference_mode():
             if images is not None:
                 patches = images.read(probe_picture())
+                _admit_patches(module.config, patches.grid, place)
                 inputs = image_inputs(module, patches)
             else:
                 assert tokenizer is not None
@@ -76,7 +79,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
                     layers = replayed_layers(body(module), inputs, through_weights=True)
                 module.set_attn_implementation("eager")
             eager = materialised_layers(body(module), inputs)
-    except (NoAttention, BrokenModel):
+    except (NoAttention, BrokenModel, NotEnoughMemory):
         raise
     except Exception as error:
         log.exception("running %s on a short input", place.name)
@@ -126,6 +129,14 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     )
     costs = Costs(module, layers if capture == "replayed" else eager)
     return Model(module, card, costs, tokenizer=tokenizer, images=images)
+
+
+def _admit_patches(config: PreTrainedConfig, grid: tuple[int, int], place: Place) -> None:
+    """Let a picture through whose weights of all layers, which the comparison holds at once, fit in memory."""
+    n_pairs = (grid[0] * grid[1]) ** 2
+    n_layers, n_heads = (getattr(config, name, 1) for name in ("num_hidden_layers", "num_attention_heads"))
+    n_maps = n_layers * n_heads if isinstance(n_layers, int) and isinstance(n_heads, int) else 1
+    admit(4 * n_maps * n_pairs, f"Loading {place.name}", "choose a model that reads smaller pictures")
 
 
 def _does_not_run(dtype: torch.dtype, reads: str, reason: str) -> str:

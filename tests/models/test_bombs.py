@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from spoiling import configure, refused
 from transformers import AutoImageProcessor, AutoModel, SwitchTransformersConfig, ViTConfig, ViTImageProcessorPil
 
-from models import errors, load_model
+import models
+from models import errors, load_model, loading
+from models.images import PatchSequence
 
 SAVE = "save or fetch the model again."
 NOT_ITS_OWN = "The config.json of spoilt does not belong to its weights: it describes "
@@ -231,3 +236,62 @@ def test_a_sentencepiece_file_of_long_or_many_pieces(folder, monkeypatch):
     refused(errors.NoTokenizer, "spiece.model of spoilt has 1,000 bytes in one piece, expected 512 at most:", folder)
     monkeypatch.setattr("models.vocabulary_limits._MOST_ENTRIES", 20)
     refused(errors.NoTokenizer, "spiece.model of spoilt has 31 pieces, expected 20 at most: save", folder)
+
+
+def test_a_narrow_picture_is_not_stretched_without_end(eye):
+    """A shorter side of 224 pixels makes the longer one of 20,000 x 1 more than four million long."""
+    by_edge = load_model(str(asks_for(eye, do_resize=True, size={"height": 30, "width": 30})))
+    by_edge._images.processor.size = {"shortest_edge": 224}
+    with pytest.raises(errors.NoText) as caught:
+        by_edge.trace(image=Image.new("RGB", (20_000, 1)))
+    assert str(caught.value) == (
+        "The picture has 20,000 x 1 pixels, and this model makes its shorter side 224 pixels long, the longer one "
+        "4,480,000: crop it."
+    )
+
+
+def test_a_picture_of_too_many_patches_is_refused_before_the_proof_runs(eye, monkeypatch):
+    monkeypatch.setattr("models.proof.materialised_layers", lambda *given: pytest.fail("run"))
+    monkeypatch.setattr("models.proof.replayed_layers", lambda *given, **options: pytest.fail("run"))
+    monkeypatch.setattr("models.proof.ImageReader.read", many_patches)
+    refused(
+        errors.NotEnoughMemory,
+        "Loading spoilt needs about 103 GB, and ",
+        asks_for(eye),
+    )
+
+
+def many_patches(self: Any, image: Image.Image) -> PatchSequence:
+    return PatchSequence({"pixel_values": torch.zeros(1, 3, 30, 30)}, np.zeros((30, 30, 3), np.uint8), (256, 256))
+
+
+def test_one_model_is_loaded_at_a_time(folder, monkeypatch):
+    inside, most, go_on = [], [], threading.Event()
+    load = loading._loaded
+
+    def slowly(*given: Any) -> models.Model:
+        inside.append(given)
+        most.append(len(inside))
+        assert go_on.wait(10)
+        model = load(*given)
+        inside.pop()
+        return model
+
+    loaded_before = load_model(str(folder))
+    monkeypatch.setattr(loading, "_loaded", slowly)
+    threads = [threading.Thread(target=load_model, args=(str(folder),)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while not inside:
+        time.sleep(0.01)
+    # A model that is loaded does not wait for one that is not.
+    assert loaded_before.trace("the cat").kinds == ("encoder",)
+    go_on.set()
+    for thread in threads:
+        thread.join(20)
+    assert most == [1, 1, 1]
+
+
+def test_a_model_may_be_loaded_while_one_is_loaded_in_the_same_thread(folder):
+    with loading._one_at_a_time:
+        assert load_model(str(folder)).card.kinds == ("encoder",)
