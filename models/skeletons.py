@@ -14,7 +14,6 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from models.configs import settings
 from models.errors import BrokenModel
-from models.headers import MOST_TENSORS
 from models.places import Place, brief
 
 log = logging.getLogger("headlight.models")
@@ -22,6 +21,9 @@ log = logging.getLogger("headlight.models")
 # What a model may make for each tensor of its checkpoint: buffers, parts that the file joins, shared weights, a head.
 # Measured: 1.5 at most (MPT, of all families in tests/models/zoo).
 _MADE_FOR_EACH, _MADE_BESIDE = 4, 1_000
+# However many names a header holds: 165,000 took more than 45 s. Most families keep the experts of a layer in one
+# tensor; NLLB, whose experts are modules, has 13,000 tensors.
+_MOST_MADE = 30_000
 # A checkpoint that lacks a few layers is opened with a notice; one that lacks more than half is another model's.
 _LAYERS_FOR_EACH, _LAYERS_BESIDE = 2, 4
 _MAKERS = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.arange, torch.tensor}
@@ -58,7 +60,7 @@ def build_skeleton(
         BrokenModel: no model can be built of it, or one with far more layers than the checkpoint has.
     """
     stored = set(stored)
-    most = min(MOST_TENSORS, _MADE_FOR_EACH * len(stored) + _MADE_BESIDE)
+    most = min(_MOST_MADE, _MADE_FOR_EACH * len(stored) + _MADE_BESIDE)
     unlike = f"The config.json of {place.name} does not belong to its weights: it describes"
     try:
         with torch.device("meta"), _Counter(most):

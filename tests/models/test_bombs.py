@@ -102,8 +102,8 @@ def test_experts_that_are_modules_are_built_no_further_than_the_files_allow(fold
     refused(errors.BrokenModel, f"{NOT_ITS_OWN}more than 1,", folder)
 
 
-def test_the_names_of_a_checkpoint_allow_no_more_than_a_header_may_hold(folder, monkeypatch):
-    monkeypatch.setattr("models.skeletons.MOST_TENSORS", 20)
+def test_the_names_of_a_checkpoint_allow_no_more_than_any_model_has(folder, monkeypatch):
+    monkeypatch.setattr("models.skeletons._MOST_MADE", 20)
     refused(errors.BrokenModel, f"{NOT_ITS_OWN}more than 20 tensors, its files hold 39; save or fetch both", folder)
 
 
