@@ -18,6 +18,8 @@ from models.limits import read_settings
 _MOST_ENTRIES = 1_000_000
 # Commas and brackets: a piece or a merge has three, an added token eight.
 _MOST_VALUES = 3_200_000
+# Colons: a token has one where the vocabulary is an object, an added token seven.
+_MOST_NAMES = 1_200_000
 # Speech models add 65,536 tokens to those of a language model; 100,000 took 11 s, 400,000 more than a minute.
 _MOST_ADDED, _MOST_ADDED_LETTERS = 70_000, 2_500_000
 # 20,000 took 4 s, 200,000 more than a minute. Published tokenizers have some hundred.
@@ -51,6 +53,7 @@ def _excesses(path: Path) -> Iterator[tuple[str, int, int]]:
     if name == "tokenizer.json":
         raw = path.read_bytes()
         yield "values", raw.count(b",") + raw.count(b"{") + raw.count(b"["), _MOST_VALUES
+        yield "names", raw.count(b":"), _MOST_NAMES
         yield from _of_tokenizer(_parsed(raw))
     elif name in ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"):
         try:

@@ -199,6 +199,12 @@ def test_a_tokenizer_of_many_values_is_never_parsed(folder, monkeypatch):
     refused(errors.NoTokenizer, "tokenizer.json of spoilt has 3,400,002 values, expected 3,200,000 at most:", folder)
 
 
+def test_a_tokenizer_of_many_names_is_never_parsed(folder, monkeypatch):
+    monkeypatch.setattr("models.vocabulary_limits._parsed", lambda raw: pytest.fail("parsed"))
+    (folder / "tokenizer.json").write_text("{" + '"a":1,' * 1_200_001 + "}")
+    refused(errors.NoTokenizer, "tokenizer.json of spoilt has 1,200,001 names, expected 1,200,000 at most:", folder)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "came"),
     [
