@@ -1,6 +1,10 @@
-"""Headlight: what every attention head of a transformer looks at. Run with `make run`."""
+"""Headlight: what every attention head of a transformer looks at. Run with `make run`.
+
+The server imports this file for its `app`; Streamlit then runs it as a script for each visitor.
+"""
 
 import os
+from pathlib import Path
 
 # Read when torch is loaded: waiting threads sleep. Spinning ones make a head 20 ms late as soon as two visitors work.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -9,7 +13,21 @@ import streamlit as st
 
 # Before any page: two visitors' threads that import the rooms in different orders would see half a module.
 import viz  # noqa: F401
+from ui.components import connection
+from ui.failures import failures_shown
 from ui.server import middleware, prepare, refuse_open_server
 
-refuse_open_server()
-app = st.App("ui/main.py", lifespan=prepare, middleware=middleware())
+if __name__ == "__main__":
+    # A file of our own: Streamlit would fetch emoji and symbol icons from outside.
+    icon = Path(__file__).parent / "ui" / "favicon.png"
+    st.set_page_config(page_title="Headlight", page_icon=str(icon), layout="wide")
+    inspect = st.Page("ui/pages/inspect.py", title="Inspect", default=True)
+    steps = st.Page("ui/pages/steps.py", title="Step by step", url_path="steps")
+    watch = st.Page("ui/pages/watch.py", title="Watch it train", url_path="watch")
+    page = st.navigation({"": [inspect], "Learn": [steps, watch]}, position="top")
+    with failures_shown("showing the page"):
+        page.run()
+    connection()
+else:
+    refuse_open_server()
+    app = st.App(__file__, lifespan=prepare, middleware=middleware())

@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state.session_state import Serialized
 
 from ui.components import address_bar
 
@@ -54,6 +55,7 @@ def read_link(
 class Address(Generic[Choice]):
     """What a page keeps of its visitor: `of` is the choice's class, `prefix` stands before the session's keys.
 
+    `free` are the fields that hold whatever a visitor types or edits; `parsed` returns the value of a field in a link.
     `from_link` returns the choice that a link's parameters describe, and one sentence for each that is ignored;
     `to_link` the parameters that restore a choice; `step` what Back goes back over, and other changes do not.
     """
@@ -61,6 +63,8 @@ class Address(Generic[Choice]):
     page: str
     prefix: str
     of: type[Choice]
+    free: tuple[str, ...]
+    parsed: Callable[[str, str, Choice], Any]
     from_link: Callable[[Mapping[str, str]], tuple[Choice, list[str]]]
     to_link: Callable[[Choice], dict[str, str]]
     step: Callable[[Choice], object]
@@ -73,6 +77,7 @@ class Address(Generic[Choice]):
         session = st.session_state
         if self._key("kept") not in session:
             self._open(st.query_params.to_dict())
+            session.update(self._brought())
         choice = self.now()
         step, notices = session[self._key("told")]
         return notices if step == self.step(choice) else []
@@ -84,8 +89,11 @@ class Address(Generic[Choice]):
         """
         session = st.session_state
         for name in self.of.__dataclass_fields__:
-            if session.get(self.prefix + name) is None:  # at first, and where a visitor emptied a number
-                session[self.prefix + name] = getattr(self.kept, name)
+            key, value = self.prefix + name, session.get(self.prefix + name)
+            if value is None:  # at first, and where a visitor emptied a number
+                session[key] = getattr(self.kept, name)
+            elif name not in self.free and (possible := self._possible(name, value)) is not value:
+                session[key] = possible
         self.settle()
         return self.chosen()
 
@@ -132,6 +140,32 @@ class Address(Generic[Choice]):
             elif session[key] != value or is_old:
                 del unheard[name]
         session[self._key("unheard")] = unheard
+
+    def _brought(self) -> dict[str, str]:
+        """Return the texts that a browser has in the boxes of a page that this session has not drawn yet, by key.
+
+        A page that was open when the server was started anew brings them along; a long text is in no link.
+        """
+        context = get_script_run_ctx()
+        states = context.session_state._state._new_widget_state.states if context is not None else {}
+        keys, found = {self.prefix + name for name in self.free}, {}
+        for identity, state in states.items():
+            key = identity.split("-", 2)[-1]  # Streamlit: a prefix, a hash and the key
+            # What a browser sent is not read until its widget is drawn.
+            if key in keys and isinstance(state, Serialized) and state.value.WhichOneof("value") == "string_value":
+                found[key] = state.value.string_value
+        return found
+
+    def _possible(self, name: str, value: Any) -> Any:
+        """Return a choice of a widget, the one before where it was never offered: Streamlit takes any that is sent."""
+        written = self.to_link(replace(self.kept, **{name: value})).get(name)
+        if written is None:  # the standard, or too long for a link
+            return value
+        try:
+            parsed = self.parsed(name, written, self.kept)
+        except ValueError:
+            return getattr(self.kept, name)
+        return value if type(value) is type(parsed) else parsed
 
     def _not_heard_of(self) -> dict[str, Any]:
         session = st.session_state

@@ -143,5 +143,7 @@ def _step(choice: Choice) -> tuple[str, ...]:
     return choice.model, choice.revision, choice.text, choice.pair, choice.target
 
 
-ADDRESS = Address("inspect", "", Choice, _from_link, to_link, _step)
+ADDRESS = Address(
+    "inspect", "", Choice, ("model", "revision", "text", "pair", "target"), _parsed, _from_link, to_link, _step
+)
 chosen, choose, held = ADDRESS.chosen, ADDRESS.choose, ADDRESS.held

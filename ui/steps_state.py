@@ -196,5 +196,6 @@ def _step(choice: StepsChoice) -> tuple[str, ...]:
     return choice.part, choice.example, choice.model, choice.revision, choice.text, choice.target
 
 
-ADDRESS = Address("steps", "steps_", StepsChoice, _from_link, to_link, _step)
+_FREE = ("words", *MATRICES, "model", "revision", "text", "target")
+ADDRESS = Address("steps", "steps_", StepsChoice, _FREE, _parsed, _from_link, to_link, _step)
 chosen, choose, held = ADDRESS.chosen, ADDRESS.choose, ADDRESS.held

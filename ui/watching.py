@@ -122,7 +122,9 @@ def to_link(choice: WatchChoice) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if len(value) <= MOST_CHARACTERS_IN_LINK}
 
 
-ADDRESS = Address("watch", "watch ", WatchChoice, from_link, to_link, lambda choice: (choice.task, choice.text))
+ADDRESS = Address(
+    "watch", "watch ", WatchChoice, ("text",), _parsed, from_link, to_link, lambda choice: (choice.task, choice.text)
+)
 held = ADDRESS.held
 
 

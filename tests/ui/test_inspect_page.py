@@ -14,7 +14,7 @@ from ui.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
-APP = Path(__file__).parents[2] / "ui" / "main.py"
+APP = Path(__file__).parents[2] / "app.py"
 
 
 def run(**parameters: str) -> AppTest:

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 pytestmark = pytest.mark.slow
-APP = Path(__file__).parents[2] / "ui" / "main.py"
+APP = Path(__file__).parents[2] / "app.py"
 
 
 def test_an_encoder_opens_with_the_target_that_is_left_over():

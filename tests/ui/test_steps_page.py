@@ -21,7 +21,7 @@ from ui.steps_state import EXAMPLES, NAMES, StepsChoice, from_link, matrices_of,
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
-APP = Path(__file__).parents[2] / "ui" / "main.py"
+APP = Path(__file__).parents[2] / "app.py"
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "three_words.json").read_text())
 # What stands in the link of every choice that is not the default.
 CHOICE = StepsChoice(
@@ -54,7 +54,7 @@ CHOICE = StepsChoice(
 
 def run(**parameters: str) -> AppTest:
     app = AppTest.from_file(APP, default_timeout=SECONDS)
-    app.switch_page("pages/steps.py")
+    app.switch_page("ui/pages/steps.py")
     app.query_params.update(parameters)
     app.run()
     assert not app.exception
@@ -316,15 +316,15 @@ def test_a_text_too_long_for_a_link_is_told():
 
 def test_the_pages_keep_their_choices_apart():
     app = run(heads="2", query="1")
-    app.switch_page("pages/inspect.py").run()
+    app.switch_page("ui/pages/inspect.py").run()
     assert not app.exception
     app.selectbox(key="layer").set_value(2).run()
     app.text_area(key="text").set_value("Birds sing at dawn").run()
-    app.switch_page("pages/steps.py").run()
+    app.switch_page("ui/pages/steps.py").run()
     assert not app.exception
     assert "A1" in drawn(app)
     assert app.session_state["steps_query"] == 1
-    app.switch_page("pages/inspect.py").run()
+    app.switch_page("ui/pages/inspect.py").run()
     assert not app.exception
     assert app.text_area(key="text").value == "Birds sing at dawn"
     assert app.selectbox(key="layer").value == 2

@@ -17,7 +17,7 @@ from ui.controls import LONGEST_NAME
 
 pytestmark = pytest.mark.slow
 SECONDS = 90
-APP = Path(__file__).parents[2] / "ui" / "main.py"
+APP = Path(__file__).parents[2] / "app.py"
 HEADS = 3 * 4
 WAVE = TASKS["series"].examples[0]
 

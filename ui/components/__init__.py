@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -32,6 +33,9 @@ _frames = st.components.v2.component(
 _address = st.components.v2.component(
     "headlight_address", js=Path(__file__).with_name("address.js").read_text(encoding="utf-8")
 )
+_connection = st.components.v2.component(
+    "headlight_connection", js=Path(__file__).with_name("connection.js").read_text(encoding="utf-8")
+)
 # The grid's maps are bytes and would travel again with every selection; so the selection travels apart from them.
 _pointer = st.components.v2.component(
     "headlight_pointer",
@@ -40,6 +44,15 @@ _pointer = st.components.v2.component(
   window.dispatchEvent(new CustomEvent("headlight-selection", { detail: data }));
 }""",
 )
+
+
+def connection() -> None:
+    """Run the page when its browser has lost the server and found it again; last in a run, outside of any fragment.
+
+    A server that was started anew has no fragments yet, and runs none that a message asks for. Another number in each
+    run tells the browser that the page is drawn.
+    """
+    _connection(key="connection", data=monotonic(), height=1, on_found_change=lambda: None)
 
 
 def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, int], None]) -> None:

@@ -143,7 +143,7 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
 
     The pictures of the chosen head are sent first, into places that are laid out before: the eye waits for them.
     """
-    state.ADDRESS.settle()
+    state.ADDRESS.now()
     att = trace[_keep_in_range(trace)]
     choice = state.chosen()
     look = choice.look()
