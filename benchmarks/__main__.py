@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, growth, page, peers, scratch
+from benchmarks import device, extraction, growth, load, page, peers, scratch
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PARTS = ("extraction", "scratch", "peers", "page", "growth", "device")
+PARTS = ("extraction", "scratch", "peers", "page", "growth", "device", "load")
 
 
 def preface(where: str) -> str:
@@ -50,6 +50,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="part", help=f"only these, not written: {', '.join(PARTS)}")
     parser.add_argument("--device", default="cpu", help="where models run in extraction, scratch, growth and device")
     parser.add_argument("--peers", type=Path, default=PEERS, help="the folder that bring_peers.sh filled")
+    parser.add_argument("--seconds", type=float, default=load.SECONDS, help="how long each crowd of load works")
+    parser.add_argument("--soak-seconds", type=float, default=load.SOAK_SECONDS, help="how long the soak of load takes")
+    parser.add_argument("--visitors", type=int, nargs="+", default=load.VISITORS, help="the crowds of load")
     chosen = parser.parse_args()
     where = chosen.device
     unknown = [part for part in chosen.parts if part not in PARTS]
@@ -65,6 +68,7 @@ def main() -> None:
         "page": partial(page.main, report),
         "growth": partial(growth.main, report, where),
         "device": partial(device.main, report, where),
+        "load": partial(load.main, report, chosen.seconds, chosen.soak_seconds, tuple(chosen.visitors)),
     }
     for part in chosen.parts or PARTS:
         works[part]()

@@ -50,10 +50,12 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def start_app(log: Path, *, port: int | None = None, **environment: str) -> tuple[subprocess.Popen, str]:
-    """Start the app as `make run` does, on loopback, without any network for models."""
+def start_app(
+    log: Path, script: str = "app.py", *, port: int | None = None, **environment: str
+) -> tuple[subprocess.Popen, str]:
+    """Start the app as `make run` does, or another script, on loopback, without any network for models."""
     port = port or free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port), "--browser.gatherUsageStats", "false"]
     with log.open("wb") as output:
         process = subprocess.Popen(
