@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from models.cost import memory_refusal
 from models.errors import BrokenModel, NoText
 from models.tokens import Token, TokenReader
 
@@ -68,8 +69,9 @@ def written(module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens: int
     options = {"use_cache": False} if module.config.is_encoder_decoder else {}
     try:
         generate: Any = module.generate
-        generated = generate(**inputs, max_new_tokens=n_tokens, do_sample=False, num_beams=1, **options)
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        with memory_refusal(inputs["input_ids"].shape[1] + n_tokens):
+            generated = generate(**inputs, max_new_tokens=n_tokens, do_sample=False, num_beams=1, **options)
+    except (ValueError, TypeError, AttributeError, LookupError, RuntimeError) as error:
         log.exception("generating with %s", name)
         remedy = (
             "give a target text"

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from models.errors import NoTokenizer, is_panic
 from models.places import Place, brief
@@ -44,6 +45,9 @@ def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenize
             raise
         log.exception("tokenizer of %s", place.name)
         raise NoTokenizer(f"{refusal} ({brief(error)}): {remedy} (tokenizer.save_pretrained).") from error
+    if type(tokenizer.model_max_length) is not int or tokenizer.model_max_length < 1:
+        # As it stands in the file, and compared with lengths wherever a text is read.
+        tokenizer.model_max_length = VERY_LARGE_INTEGER
     # transformers builds an empty tokenizer where the vocabulary of its class is not there.
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     if not any((place.folder / name).exists() for name in names if isinstance(name, str)):

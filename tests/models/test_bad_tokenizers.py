@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,13 @@ def test_somebody_who_interrupts_is_obeyed(folder, monkeypatch):
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *given, **options: (_ for _ in ()).throw(stop))
     with pytest.raises(KeyboardInterrupt):
         load_model(str(folder))
+
+
+@pytest.mark.parametrize("longest", ["512", 512.0, -1, 0, True, {"max": 512}, [512]])
+def test_a_longest_text_that_is_no_number_of_tokens_is_none(longest, folder):
+    """What transformers reads from the file as it stands limits nothing; the positions of the model still do."""
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_max_length": longest}))
+    model = load_model(str(folder))
+    assert model.card.max_tokens == 89
+    assert model.trace("the cat").kinds == ("encoder",)

@@ -206,3 +206,21 @@ def test_a_continuation_that_is_shorter_than_asked_for_says_why(writers, monkeyp
     trace = model.trace(SENTENCE, generate=3)
     assert "of 3 tokens that were asked for" in trace.notices[-2].lower()
     assert trace.notices[-2].endswith("were written: the model ended its text there.")
+
+
+@pytest.mark.parametrize(
+    ("why", "kind"),
+    [
+        ("cannot reshape tensor of 0 elements", errors.BrokenModel),
+        ("DefaultCPUAllocator: can't allocate memory", errors.NotEnoughMemory),
+    ],
+)
+def test_what_goes_wrong_while_a_model_writes_is_a_refusal(why, kind, writers, monkeypatch):
+    model = writers["gpt2"]
+
+    def fails(**given: object) -> None:
+        raise RuntimeError(why)
+
+    monkeypatch.setattr(model.module, "generate", fails)
+    with pytest.raises(kind):
+        model.trace(SENTENCE, generate=3)
