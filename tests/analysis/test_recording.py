@@ -126,7 +126,34 @@ def unknown_compression(path: Path) -> None:
     path.write_bytes(bytes(found))
 
 
+def header(described: str, part: str = "maps.npy") -> Callable[[Path], None]:
+    """Replace one array by a header that numpy is to read as Python, and nothing behind it."""
+
+    def replace(path: Path) -> None:
+        with zipfile.ZipFile(path) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        raw = described.encode()
+        parts[part] = b"\x93NUMPY\x01\x00" + len(raw).to_bytes(2, "little") + raw
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, raw in parts.items():
+                archive.writestr(name, raw)
+
+    return replace
+
+
+def no_array(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, raw in parts.items():
+            archive.writestr(name, b"no array" if name == "maps.npy" else raw)
+
+
 NO_RECORDING: dict[str, Callable[[Path], None]] = {
+    "a header that does not end": header("{'descr': '<f8', 'fortran_order': False, 'shape': (3"),
+    "a header that is deep": header("(" * 900),
+    "a header that is no dictionary": header("1" * 5000),
+    "a part that is no array": no_array,
     "missing": Path.unlink,
     "empty": lambda path: path.write_bytes(b""),
     "a text": lambda path: path.write_text("frames"),
