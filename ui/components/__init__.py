@@ -5,6 +5,7 @@ Everything that can be clicked here can also be reached by an ordinary widget of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -45,6 +46,9 @@ _pointer = st.components.v2.component(
 }""",
 )
 
+# What a message of another shape ends in: none of our pictures sends one, and there may be no message (None).
+_FORGED = (TypeError, ValueError, KeyError, OverflowError)
+
 
 def connection() -> None:
     """Run the page when its browser has lost the server and found it again; last in a run, outside of any fragment.
@@ -59,9 +63,12 @@ def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, 
     """Show all heads; `on_pick(layer, head)` is called when one is clicked or reached by the arrow keys."""
 
     def picked() -> None:
-        pick = st.session_state["grid"].picked
-        if pick is not None:
-            layer, head, st.session_state["last pick"] = (int(number) for number in pick)
+        try:
+            layer, head, number = (int(number) for number in st.session_state["grid"].picked)
+        except _FORGED:
+            return
+        if min(layer, head) >= 0:
+            st.session_state["last pick"] = number
             on_pick(layer, head)
 
     # The page runs again when it has turned dark or light, for palettes that follow; nothing else is to do.
@@ -96,8 +103,12 @@ def chart(
 
     def boxed() -> None:
         box = st.session_state[key].box
-        if box is not None and on_box is not None:
-            on_box([float(end) for end in box["x"]], [float(end) for end in box["y"]])
+        try:
+            x, y = ([float(end) for end in box[side]] for side in "xy")
+        except _FORGED:
+            return
+        if on_box is not None and len(x) == len(y) == 2 and all(map(math.isfinite, (*x, *y))):
+            on_box(x, y)
 
     _chart(key=key, data=pack_chart(figure, alt, buttons=buttons), on_box_change=boxed)
 
@@ -110,10 +121,12 @@ def address_bar(query: str, step: str, went: int, on_went: Callable[[str, int], 
     """
 
     def gone() -> None:
-        trigger = st.session_state["address"].went
-        if trigger is not None:
-            number, query = trigger
-            on_went(str(query), int(number))
+        try:
+            number, query = st.session_state["address"].went
+            number = int(number)
+        except _FORGED:
+            return
+        on_went(str(query), number)
 
     _address(key="address", data={"query": query, "step": step, "went": went}, height=1, on_went_change=gone)
 

@@ -1,0 +1,71 @@
+"""What the pictures' own code sends is heard; a message of another shape, which can only be forged, is not."""
+
+from types import SimpleNamespace
+
+import pytest
+import streamlit
+
+from ui import components
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Return a function that lets a component send an event, and returns what the page hears."""
+
+    def say(name: str, key: str, event: str, sent: object, show) -> list:
+        heard: list = []
+        monkeypatch.setattr(streamlit, "session_state", {key: SimpleNamespace(**{event: sent})})
+        for each in ("_grid", "_pointer", "_chart", "_address"):
+            monkeypatch.setattr(components, each, lambda **given: None)
+        monkeypatch.setattr(components, name, lambda **given: given[f"on_{event}_change"]())
+        monkeypatch.setattr(components, "pack_chart", lambda *given, **options: b"")
+        show(lambda *told: heard.append(told))
+        return heard
+
+    return say
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ([2, 3, 7], [(2, 3)]),
+        *(
+            (odd, [])
+            for odd in (None, True, 5, "ab", [], [1, 2], [1, 2, 3, 4], [-1, 0, 1], ["a", 1, 2], [None] * 3, {})
+        ),
+        ([NAN, 1, 2], []),
+        ([float("inf"), 1, 2], []),
+    ],
+)
+def test_a_pick_in_the_grid(sent, expected, said):
+    found = said("_grid", "grid", "picked", sent, lambda hear: components.head_grid(b"", (0, 0), hear))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"x": [0.5, 4], "y": [1, 3]}, [([0.5, 4.0], [1.0, 3.0])]),
+        *((odd, []) for odd in (None, True, [], {}, {"x": [1, 2]}, {"x": 1, "y": 2}, {"x": [1], "y": [2]})),
+        ({"x": [1, NAN], "y": [1, 2]}, []),
+        ({"x": [1, float("inf")], "y": [1, 2]}, []),
+        ({"x": ["a", 1], "y": [1, 2]}, []),
+    ],
+)
+def test_a_box_in_a_chart(sent, expected, said):
+    found = said("_chart", "heatmap", "box", sent, lambda hear: components.chart(None, "heatmap", "alt", on_box=hear))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ([4, "layer=3"], [("layer=3", 4)]),
+        *((odd, []) for odd in (None, True, [], [1], [1, 2, 3], ["a", "b"], [None, ""], {}, [NAN, ""])),
+    ],
+)
+def test_back_and_forward(sent, expected, said):
+    found = said("_address", "address", "went", sent, lambda hear: components.address_bar("", "", 0, hear))
+    assert found == expected
