@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-# The browser, its flags and a visitor's ways are those of the tests.
-sys.path.append(str(Path(__file__).parents[1] / "tests" / "e2e"))
+# The browser, its flags, a visitor's ways and the small models are those of the tests.
+sys.path += [str(Path(__file__).parents[1] / "tests" / room) for room in ("e2e", "models")]

@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, growth, load, page, peers, scratch
+from benchmarks import device, extraction, fuzz, growth, load, page, peers, scratch
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PARTS = ("extraction", "scratch", "peers", "page", "growth", "device", "load")
+PARTS = ("extraction", "scratch", "peers", "page", "growth", "device", "load", "fuzz")
 
 
 def preface(where: str) -> str:
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=load.SECONDS, help="how long each crowd of load works")
     parser.add_argument("--soak-seconds", type=float, default=load.SOAK_SECONDS, help="how long the soak of load takes")
     parser.add_argument("--visitors", type=int, nargs="+", default=load.VISITORS, help="the crowds of load")
+    parser.add_argument("--inputs", type=int, default=fuzz.INPUTS, help="how many hostile inputs fuzz makes")
     chosen = parser.parse_args()
     where = chosen.device
     unknown = [part for part in chosen.parts if part not in PARTS]
@@ -69,6 +70,7 @@ def main() -> None:
         "growth": partial(growth.main, report, where),
         "device": partial(device.main, report, where),
         "load": partial(load.main, report, chosen.seconds, chosen.soak_seconds, tuple(chosen.visitors)),
+        "fuzz": partial(fuzz.main, report, chosen.inputs),
     }
     for part in chosen.parts or PARTS:
         works[part]()

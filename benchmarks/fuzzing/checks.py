@@ -1,0 +1,131 @@
+"""What must hold of every hostile input, whatever its kind."""
+
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from models.errors import HeadlightError
+
+SEED = 2026
+LONGEST_SENTENCE = 1200
+# What `ui.failures.sentence` says of an error that nobody expected.
+UNEXPECTED = "Headlight did not expect"
+_ROOT = Path(__file__).parents[2]
+# Paths of this machine that no visitor may read: the project's, Python's, those of temporary files.
+_OWN = {str(_ROOT), sys.prefix, os.path.realpath(sys.prefix), tempfile.gettempdir() + "/"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of hostile input.
+
+    `make(dice)` returns an input; `run(input)` gives it to the app and returns the sentences that a visitor reads of
+    it, none if it is accepted, or raises a HeadlightError, whose text is that sentence. `share` is how many of 10,000
+    inputs are of this kind. `pages` says that it runs whole pages, with the real model.
+    """
+
+    name: str
+    make: Callable[[Random], Any]
+    run: Callable[[Any], list[str]]
+    share: int
+    pages: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an input: "accepted", "told" (with a sentence), "refused", or "failed" for a reason."""
+
+    what: str
+    seconds: float
+    why: str = ""
+
+
+class Failed(Exception):
+    """What a run found wrong itself, where no exception says so."""
+
+
+class _Last(logging.Handler):
+    """Keeps the last exception of the log, which the visitor's sentence leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and record.exc_info[1] is not None:
+            self.told = place_of(record.exc_info[1])
+
+
+def dice_of(kind: str, number: int, seed: int = SEED) -> Random:
+    """Return the dice that an input is made with: it depends on nothing else."""
+    return Random(f"{seed} {kind} {number}")
+
+
+def check(kind: Kind, number: int, seed: int = SEED) -> Outcome:
+    """Make an input and give it to the app; return what became of it."""
+    given = kind.make(dice_of(kind.name, number, seed))
+    last = _Last()
+    log = logging.getLogger("headlight")
+    log.addHandler(last)
+    start = time.perf_counter()
+    what = "accepted"
+    try:
+        sentences = kind.run(given)
+        what = "told" if sentences else "accepted"
+    except HeadlightError as error:
+        what, sentences = "refused", [str(error)]
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of Rust code is no Exception
+        return Outcome("failed", time.perf_counter() - start, place_of(error))
+    finally:
+        log.removeHandler(last)
+    seconds = time.perf_counter() - start
+    for sentence in sentences:
+        if why := fault_of(sentence):
+            return Outcome("failed", seconds, f"{why}: {sentence[:300]!r} {last.told}")
+    return Outcome(what, seconds)
+
+
+def fault_of(sentence: str) -> str:
+    """Return what is wrong with a sentence that a visitor reads, nothing if it is as it should be."""
+    if UNEXPECTED in sentence:
+        return "an unexpected error"
+    if len(sentence.splitlines()) != 1:
+        return "not one line"
+    if "Traceback" in sentence:
+        return "a traceback"
+    if any(path in sentence for path in _OWN):
+        return "a path of this machine"
+    if len(sentence) > LONGEST_SENTENCE:
+        return f"{len(sentence):,} characters"
+    if any("\ud800" <= character <= "\udfff" for character in sentence):
+        return "half a character, which no message can carry"
+    return ""
+
+
+def place_of(error: BaseException) -> str:
+    """Return an exception, its cause and where in the project each was raised, in one line."""
+    told = []
+    while error is not None and len(told) < 3:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if frame.filename.startswith(str(_ROOT)) and ".venv" not in frame.filename]
+        where = " < ".join(
+            f"{Path(frame.filename).relative_to(_ROOT)}:{frame.lineno}"
+            for frame in [*ours[-1:], *frames[-1:]][:2]
+            if frame.filename.startswith(str(_ROOT))
+        )
+        deepest = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+        message = re.sub(r"\s+", " ", str(error))[:200]
+        told.append(f"{type(error).__name__}: {message} [{where}; {deepest}]")
+        error = error.__cause__
+    return " <- ".join(told)
