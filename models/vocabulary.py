@@ -17,6 +17,9 @@ log = logging.getLogger("headlight.models")
 # Embeddings are padded to round numbers, by a few in a hundred at most among published models; another model's
 # vocabulary is either longer, which a text may tell, or much shorter.
 _LEAST_SHARE = 0.5
+# Far above any published vocabulary: to write a tokenizer down, the library counts up to the largest id, through every
+# gap, and no other thread runs meanwhile.
+_LARGEST_ID = 10_000_000
 _FILES = ("tokenizer.json", "vocab*", "*.model", "merges.txt", "*.tiktoken", "tekken.json")
 # What a configuration calls a special token, and what a tokenizer may: BERT's [CLS] is RoBERTa's <s>.
 _ROLES = {"bos": ("bos", "cls"), "eos": ("eos", "sep"), "pad": ("pad",), "cls": ("cls",), "sep": ("sep",)}
@@ -52,6 +55,12 @@ def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenize
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     if not any((place.folder / name).exists() for name in names if isinstance(name, str)):
         raise NoTokenizer(nothing)
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if highest > _LARGEST_ID:
+        raise NoTokenizer(
+            f"{refusal} (it gives a token the id {highest:,}, expected {_LARGEST_ID:,} at most): "
+            f"{remedy} (tokenizer.save_pretrained)."
+        )
     return tokenizer
 
 

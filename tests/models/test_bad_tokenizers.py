@@ -80,3 +80,16 @@ def test_a_longest_text_that_is_no_number_of_tokens_is_none(longest, folder):
     model = load_model(str(folder))
     assert model.card.max_tokens == 89
     assert model.trace("the cat").kinds == ("encoder",)
+
+
+def test_an_id_far_beyond_any_vocabulary_is_refused(folder):
+    """The library would count up to it."""
+    path = folder / "tokenizer.json"
+    described = json.loads(path.read_text())
+    described["model"]["vocab"]["zebra"] = 2**31
+    path.write_text(json.dumps(described))
+    refused(
+        errors.NoTokenizer,
+        "spoilt has no tokenizer that loads (it gives a token the id 2,147,483,648, expected 10,000,000 at most): ",
+        folder,
+    )
