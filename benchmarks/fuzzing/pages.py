@@ -28,8 +28,11 @@ _SENT = (
     "query:3",
     {"x": [0.5, 4.5], "y": [1.5, 3.5]},
     [1, "layer=3&text=Birds"],
+    {"edited_rows": {"0": {"q": 0.5, "1": 2}}, "added_rows": [], "deleted_rows": []},
     True,
 )
+# What a browser sends of what AppTest knows no value of, by the element's type: pictures, popovers, tables to edit.
+_OWN = {"bidi_component": "json_trigger_value", "popover": "bool_value", "dataframe": "string_value"}
 # A training would outlast its page.
 os.environ["HEADLIGHT_TRAININGS"] = "0"
 
@@ -112,16 +115,18 @@ def open_page(forged: Forged) -> list[str]:
     states, confused = dict(honest), False
     for value in forged.values:
         name, own = widgets[value.place % len(widgets)]
-        plain = name in honest and bool(honest[name].WhichOneof("value"))
-        if plain:
-            own = honest[name].WhichOneof("value")
-        # What a picture was given lasts until another is sent; a browser sends a widget's value every time.
-        field = value.field if plain and value.field else own
+        if name in honest:
+            own = honest[name].WhichOneof("value") or own
+        if not own:  # a container, which sends nothing
+            continue
+        field = value.field or own
         confused |= field != own
         state = _state(name, field, value)
         states[state.id] = state
     app._run(WidgetStates(widgets=list(states.values())))
-    sentences += told(app, confused=confused)
+    if confused:
+        return sentences
+    sentences += told(app, forged=True)
     app._run(WidgetStates(widgets=list(honest.values())))
     return [*sentences, *told(app)]
 
@@ -140,6 +145,8 @@ def _state(name: str, field: str, value: Value) -> WidgetState:
         name, given = _make_trigger_id(name, "events"), json.dumps([{"event": value.event, "value": _parsed(given)}])
     elif field == "json_value":
         given = json.dumps({value.event: _parsed(given)})
+    elif field == "string_value" and value.place % 3 == 0:
+        given = value.of["json_value"]  # what a table sends of its edits
     state = WidgetState(id=name)
     if field.endswith("array_value"):
         getattr(state, field).data.extend(given)
@@ -157,23 +164,23 @@ def widgets_of(app: AppTest) -> list[tuple[str, str]]:
         proto = getattr(node, "proto", None)
         name = getattr(proto, "id", "") if proto is not None else ""
         if isinstance(name, str) and name.startswith("$$"):
-            found.append((name, "json_trigger_value" if hasattr(proto, "component_name") else "trigger_value"))
+            found.append((name, _OWN.get(node.type, "")))
     return found
 
 
-def told(app: AppTest, *, confused: bool = False) -> list[str]:
-    """Return the sentences of a page.
+def told(app: AppTest, *, forged: bool = False) -> list[str]:
+    """Return the sentences of a page; Streamlit itself may refuse a forged value, in a red box without details.
 
-    A value of another widget's type (`confused`) may end in an exception: no browser sends it, and who forges it sees
-    a red box without details. So may one that Streamlit itself refuses.
+    It does so again in the next run, where it compares what is new with what was forged.
 
     Raises:
         Failed: the page shows an exception.
     """
     for shown in app.exception:
         frames = [line for line in shown.proto.stack_trace if "File " in line]
-        if not confused and not (frames and "streamlit" in frames[-1] and "site-packages" in frames[-1]):
-            ours = [line for line in frames if str(_ROOT) in line and ".venv" not in line]
-            where = " < ".join(line.strip().replace(str(_ROOT), "")[:120] for line in ours[-2:][::-1])
+        ours = [number for number, line in enumerate(frames) if str(_ROOT) in line and ".venv" not in line]
+        after = frames[ours[-1] + 1 :] if ours else frames
+        if ours and not (forged and any("site-packages/streamlit" in line for line in after)):
+            where = " < ".join(frames[number].strip().replace(str(_ROOT), "")[:120] for number in ours[:-3:-1])
             raise Failed(f"the page shows {shown.proto.type}: {shown.proto.message[:200]} {where}")
     return [element.value.replace("\\", "") for element in (*app.error, *app.warning, *app.info)]
