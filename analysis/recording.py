@@ -8,7 +8,6 @@ At the end the folder holds the model that `python -m models.train` would have m
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import threading
@@ -27,6 +26,7 @@ from jaxtyping import Float, Int, UInt8
 from transformers.utils import logging as transformers_logging
 
 from analysis.truth import mean_score
+from models.disk import remove_parts, whole_files, writing
 from models.errors import BadTraining, HeadlightError
 from models.tasks import TASKS, Task, task_named
 from models.train import settings_arguments
@@ -96,8 +96,12 @@ class Recording:
         return Recording(self.task, self.text, self.steps_in_all, **arrays)
 
     def save(self, path: Path) -> None:
-        """Write a compressed `.npz`."""
-        with path.open("wb") as file:
+        """Write a compressed `.npz`, whole or not at all.
+
+        Raises:
+            CannotWrite: the disk does not take it.
+        """
+        with whole_files(path.parent) as part, (part / path.name).open("wb") as file:
             np.savez_compressed(file, **vars(self))
 
     @classmethod
@@ -182,13 +186,15 @@ class Recorder:
 
 
 def write_frame(folder: Path, frame: Frame) -> None:
-    """Write a frame so that a reader finds it whole or not at all."""
-    frames = folder / FRAMES
-    frames.mkdir(parents=True, exist_ok=True)
-    path = frames / f"{frame.step:08}.npz"
-    with (frames / ".part").open("wb") as file:
-        np.savez(file, **vars(frame))
-    os.replace(frames / ".part", path)
+    """Write a frame so that a reader finds it whole or not at all.
+
+    Raises:
+        CannotWrite: the disk does not take it.
+    """
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+        with whole_files(folder / FRAMES) as part, (part / f"{frame.step:08}.npz").open("wb") as file:
+            np.savez(file, **vars(frame))
 
 
 def read_frames(folder: Path, after: int = -1) -> list[Frame]:
@@ -233,11 +239,12 @@ def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop
     """Train in a folder, from its checkpoint if it has one, and write frames; return whether it came to its end.
 
     Raises:
-        HeadlightError: the settings make no network, or the folder holds another training.
+        HeadlightError: the settings make no network, the folder holds another training, or the disk takes no files.
     """
     training = begun(task, changed(task.settings, **settings), folder)
     recorder = Recorder(training, text)
     make_folder(folder)
+    remove_parts(folder / FRAMES)
     _forget_after(folder, training.step)
     if not training.step:
         write_frame(folder, recorder.frame())
@@ -250,8 +257,9 @@ def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop
         training.keep(folder)
         return False
     frames = read_frames(folder)
-    Recording.of(task.name, recorder.text, training.settings.steps, frames).thinned().save(folder / RECORDING)
     training.save(folder)
+    # Last, since it says to a reader of the folder that the training came to its end.
+    Recording.of(task.name, recorder.text, training.settings.steps, frames).thinned().save(folder / RECORDING)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return True
 

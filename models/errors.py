@@ -63,6 +63,10 @@ class BadTraining(HeadlightError):
     """A folder in which a training cannot start or go on."""
 
 
+class CannotWrite(HeadlightError):
+    """The disk does not take a file: it is full, read-only, or the folder was deleted."""
+
+
 class BadMatrix(HeadlightError):
     """A matrix that attention cannot be computed with: a number that is none, or a shape that does not fit."""
 

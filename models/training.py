@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import threading
 import zlib
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from models.disk import whole_files
 from models.errors import BadSettings, BadTraining, UnknownModel
 from models.tasks import Settings, Task, task_named
 
@@ -32,6 +32,8 @@ log = logging.getLogger("headlight.models")
 
 CHECKPOINT = "checkpoint.safetensors"
 RECORD = "training.json"
+# Without this file no folder is a model, so it is written last.
+CONFIG = "config.json"
 WARM_UP = 0.1
 LARGEST_GRADIENT = 1.0
 # Unseen samples that a finished training is judged by.
@@ -111,15 +113,19 @@ class Training:
     # --- files -------------------------------------------------------------------------------------------------------
 
     def keep(self, folder: Path) -> None:
-        """Write a checkpoint, whole or not at all."""
+        """Write a checkpoint, whole or not at all.
+
+        Raises:
+            CannotWrite: the disk does not take it; an earlier checkpoint is still there.
+        """
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         for number, state in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{number}.{name}": state[name] for name in _MOMENTS}
         about = {"task": self.task.name, "settings": json.dumps(asdict(self.settings)), "step": str(self.step)}
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / CHECKPOINT
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, f"{path}.part", metadata=about)
-        os.replace(f"{path}.part", path)
+        with whole_files(folder) as part:
+            save_file(
+                {name: tensor.contiguous() for name, tensor in tensors.items()}, part / CHECKPOINT, metadata=about
+            )
 
     @classmethod
     def resumed(cls, folder: Path) -> Training:
@@ -158,7 +164,13 @@ class Training:
         self.step = step
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the network as a model that `load_model` opens, and return what `training.json` says of it."""
+        """Write the network as a model that `load_model` opens, and return what `training.json` says of it.
+
+        Killed meanwhile, the folder holds this model, an earlier one, or none that opens: never files of both.
+
+        Raises:
+            CannotWrite: the disk does not take it.
+        """
         record = {
             "task": self.task.name,
             "settings": asdict(self.settings),
@@ -166,10 +178,10 @@ class Training:
             "unseen_samples_right": self.accuracy(),
             "torch": torch.__version__,
         }
-        folder.mkdir(parents=True, exist_ok=True)
-        self.network.save_pretrained(folder)
-        self.task.save_reader(folder)
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        with whole_files(folder, last=(RECORD, CONFIG)) as part:
+            self.network.save_pretrained(part)
+            self.task.save_reader(part)
+            (part / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         return record
 
 
@@ -178,6 +190,7 @@ def make_folder(folder: Path) -> None:
 
     Raises:
         BadTraining: the folder cannot be made.
+        CannotWrite: it is there, and nothing can be written into it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -185,6 +198,8 @@ def make_folder(folder: Path) -> None:
         raise BadTraining(
             f"{folder} cannot be made a folder ({error.strerror}): choose another place to train in."
         ) from error
+    with whole_files(folder):  # also removes what a kill left
+        pass
 
 
 def begun(task: Task, settings: Settings, folder: Path) -> Training:
