@@ -134,12 +134,8 @@ def _fitting(name: str, found: dict[str, np.ndarray], axes: str) -> np.ndarray:
     array, n_frames, n_layers, n_heads = found[name], len(found["step"]), *found["maps"].shape[1:3]
     sizes = {"f": n_frames, "l": n_layers, "h": n_heads}
     expected = tuple(sizes.get(letter, size) for letter, size in zip(names, array.shape, strict=True))
-    if (
-        array.dtype.kind != kind
-        or (kind == "u" and array.dtype != np.uint8)
-        or array.shape != expected
-        or not array.size
-    ):
+    right_kind = array.dtype == np.uint8 if kind == "u" else array.dtype.kind == kind
+    if not right_kind or array.shape != expected or not array.size:
         raise ValueError(f"{name} has the shape {array.shape} of {array.dtype}")
     return array
 

@@ -1,16 +1,21 @@
 """Trainings in child processes: bounded, isolated, the same to the bit, stopped and gone on with, never left behind."""
 
+import errno
 import os
+import re
+import shutil
+import tempfile
 import time
 import zipfile
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis.recording import Frame
 from models import load_model
-from models.errors import BadSettings, NoText
+from models.errors import BadSettings, HeadlightError, NoText
 from ui import trainings as module
 from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, NoTraining, Training, Trainings, ordered
 
@@ -21,7 +26,7 @@ SMALL = {"n_layers": 1, "n_heads": 3, "d_model": 12, "d_feedforward": 17, "batch
 
 @pytest.fixture
 def trainings(tmp_path, monkeypatch):
-    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     made = Trainings()
     yield made
     made.close()
@@ -189,7 +194,7 @@ def test_a_picture_is_named_by_a_number(text):
 
 
 def test_a_text_that_looks_like_an_option_is_a_text():
-    command = ordered("dates", "3. März 1998", n_layers=1).command(module.Path("folder"))
+    command = ordered("dates", "3. März 1998", n_layers=1).command(Path("folder"))
     assert "--text=3. März 1998" in command
     assert "--layers=1" in command
 
@@ -197,3 +202,110 @@ def test_a_text_that_looks_like_an_option_is_a_text():
 @pytest.mark.parametrize(("steps", "every"), [(20, 1), (60, 3), (1200, 10), (4000, 10), (10_000, 25)])
 def test_frames_are_neither_few_nor_too_many(steps, every):
     assert order(steps=steps).every == every
+
+
+# --- the disk ---------------------------------------------------------------------------------------------------------
+
+# The command of a training on a disk that is full as long as there is a file called "full".
+ON_A_FULL_DISK = """
+import errno, os, sys
+import models.training
+from analysis import recording
+
+def save_file(*arguments, real=models.training.save_file, **options):
+    if os.path.exists({full!r}):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    return real(*arguments, **options)
+
+models.training.save_file = save_file
+sys.exit(recording.main(sys.argv[1:]))
+"""
+
+
+def test_a_full_disk_is_said_and_resume_goes_on_when_there_is_space(trainings, tmp_path_factory, monkeypatch):
+    """Full in the middle and still full at Resume; then the frames are those of a training without it."""
+    full = tmp_path_factory.mktemp("disk") / "full"
+    real = module.Order.command
+
+    def command(order, folder):
+        python, _, _, *options = real(order, folder)
+        return [python, "-c", ON_A_FULL_DISK.format(full=str(full)), *options]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module.Order, "command", command)
+        training = trainings.start(order(steps=400), "ann")
+        until(lambda: len(training.frames()) > 3, training)
+        full.touch()
+        before = ended(training)
+        for _ in range(2):
+            assert training.status == FAILED
+            assert re.match(r"The disk at /\S* is full: free space on it and go on, or train on an", training.problem)
+            trainings.resume("ann")
+            ended(training)
+        full.unlink()
+        trainings.resume("ann")
+        frames = ended(training)
+    assert training.status == FINISHED
+    assert [frame.step for frame in frames] == list(range(0, 401, training.order.every))
+    assert all(same(one, other) for one, other in zip(before, frames, strict=False))
+    alone = ended(trainings.start(order(steps=400), "bob"))
+    assert all(same(one, other) for one, other in zip(alone, frames, strict=True))
+
+
+def test_a_disk_without_room_for_a_folder_is_said(trainings, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "mkdtemp", full)
+        with pytest.raises(HeadlightError, match=r"^The disk at /.* is full: free space on it and go on, or train on"):
+            trainings.start(order(), "ann")
+        patched.setattr(tempfile, "gettempdir", full)
+        with pytest.raises(HeadlightError, match=r"^No folder for temporary files can be written on this server: "):
+            trainings.start(order(), "ann")
+    assert trainings.of("ann") is None
+    trainings.start(order(), "ann")
+
+
+def test_a_folder_that_was_deleted_is_said(trainings):
+    """While it rests; one that runs makes its folder anew and goes on."""
+    training = trainings.start(order(steps=3000), "ann")
+    until(lambda: len(training.frames()) > 3, training)
+    shutil.rmtree(training.folder)
+    n_frames = len(training.frames())
+    until(lambda: len(training.frames()) > n_frames, training)
+    training.stop()
+    ended(training)
+    assert training.status == STOPPED
+    (training.folder / "checkpoint.safetensors").unlink()
+    for _ in range(2):
+        assert training.status == FAILED
+        assert training.problem == (
+            "The folder of this training was deleted on the server, and its checkpoint with it: start it again."
+        )
+        with pytest.raises(NoTraining, match="was deleted on the server"):
+            trainings.resume("ann")
+        shutil.rmtree(training.folder, ignore_errors=True)
+    # With the folder of the whole server gone, a running one ends, and the next one has a new place.
+    training = trainings.start(order(steps=3000), "ann")
+    until(lambda: len(training.frames()) > 3, training)
+    shutil.rmtree(training.folder.parent)
+    ended(training)
+    assert "was deleted" in training.problem
+    assert ended(trainings.start(order(steps=20), "ann"))[-1].step == 20
+
+
+def test_what_a_process_says_is_not_written_to_the_disk(trainings):
+    training = trainings.start(order(steps=20), "ann")
+    ended(training)
+    names = {path.name for path in training.folder.iterdir()}
+    assert names == {
+        *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.json"),
+        *("frames", "recording.npz"),
+    }
+
+
+def test_a_server_that_is_ending_starts_no_more(trainings):
+    trainings.close()
+    with pytest.raises(NoTraining, match="This server is ending"):
+        trainings.start(order(), "ann")

@@ -1,6 +1,7 @@
 """The page "Watch it train" without a browser: recorded, started, stopped, gone on with, and told what is wrong."""
 
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.recording import Recorder, Recording
 from models.tasks import TASKS
 from models.training import Training, changed
-from ui import trainings, watching
+from ui import watching
 from ui.lessons import LESSONS
 
 pytestmark = pytest.mark.slow
@@ -29,7 +30,7 @@ def shipped(tmp_path, monkeypatch):
     (folder / "previous").mkdir(parents=True)
     Recording.of("previous", "a b c d", 3, [recorder.frame()]).save(folder / "previous" / "recording.npz")
     monkeypatch.setattr("models.trained.__file__", str(folder / "__init__.py"))
-    monkeypatch.setattr(trainings.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield folder
     shutil.rmtree(tmp_path, ignore_errors=True)
 

@@ -1,0 +1,57 @@
+"""What a visitor orders to be trained, and the command that trains it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.recording import EVERY
+from models.errors import NoText
+from models.tasks import Settings, task_named
+from models.training import changed
+
+MOST_FRAMES = 400
+LONGEST_TEXT = 400
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is trained, and the text that is watched."""
+
+    task: str
+    text: str
+    settings: Settings
+
+    @property
+    def every(self) -> int:
+        """Steps from frame to frame: some frames a second, and never more than a page should hold."""
+        steps = self.settings.steps
+        return max(1, min(EVERY, steps // 20), -(-steps // MOST_FRAMES))
+
+    def command(self, folder: Path) -> list[str]:
+        """Return the command that trains in a folder, and goes on there."""
+        settings = self.settings
+        return [
+            *(sys.executable, "-m", "analysis.recording", self.task, "--out", str(folder), "--while-input-is-open"),
+            *(f"--text={self.text}", f"--every={self.every}", f"--seed={settings.seed}", f"--steps={settings.steps}"),
+            *(f"--batch-size={settings.batch_size}", f"--learning-rate={settings.learning_rate!r}"),
+            *(f"--layers={settings.n_layers}", f"--heads={settings.n_heads}", f"--width={settings.d_model}"),
+            *(f"--feedforward={settings.d_feedforward}", f"--positions={settings.positions}"),
+            f"--dropout={settings.dropout!r}",
+            *([] if settings.norm_first else ["--post-norm"]),
+        ]
+
+
+def ordered(name: str, text: str, **values: object) -> Order:
+    """Return an order that can be trained.
+
+    Raises:
+        HeadlightError: the settings make no network, or the task cannot read the text, in one sentence.
+    """
+    task = task_named(name)
+    settings = changed(task.settings, **values)
+    if len(text) > LONGEST_TEXT:
+        raise NoText(f"The text has {len(text):,} characters: choose one of {LONGEST_TEXT} at most.")
+    task.watched(text)
+    return Order(name, text, settings)
