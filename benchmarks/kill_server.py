@@ -13,6 +13,7 @@ from typing import Any
 
 from analysis.recording import Frame
 from models.errors import HeadlightError
+from ui import training_process
 from ui.trainings import Order, Trainings, ordered
 
 STEPS = 200
@@ -31,6 +32,7 @@ def digest(frame: Frame) -> str:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # Streamlit ends in the same way
+    training_process.LOWER_PRIORITY = 0  # beside other work, fifty moments would take an hour
     trainings = Trainings()
     tell({"ready": True})
     threading.Thread(target=look, args=(trainings,), daemon=True).start()

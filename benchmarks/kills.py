@@ -157,12 +157,11 @@ def kill_server(server: Server, name: str, temporary: Path, found: Found) -> Ser
     """Kill a server with a training; return the next one, started at once."""
     child = server.state["pid"]
     server.process.send_signal(SIGNALS[name])
-    server.process.wait()
-    found.slowest_end = max(found.slowest_end, until(lambda: gone(child)) if name == "SIGTERM" else 0.0)
     start = time.monotonic()
-    following = Server(temporary)
-    ended = until(lambda: gone(child)) + time.monotonic() - start
-    found.slowest_end = max(found.slowest_end, ended if name == "SIGKILL" and ended != float("inf") else 0.0)
+    server.process.wait()
+    following = Server(temporary)  # at once: the training's process may still be ending
+    until(lambda: gone(child))
+    found.slowest_end = max(found.slowest_end, time.monotonic() - start)
     if not gone(child):
         found.failures.append("a process outlived its server")
     until(following.ready.is_set)
