@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, fuzz, growth, load, page, peers, scratch
+from benchmarks import device, extraction, fuzz, growth, kills, load, page, peers, scratch
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PARTS = ("extraction", "scratch", "peers", "page", "growth", "device", "load", "fuzz")
+PARTS = ("extraction", "scratch", "peers", "page", "growth", "device", "load", "fuzz", "kills")
 
 
 def preface(where: str) -> str:
@@ -47,7 +47,8 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="part", help=f"only these, not written: {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"only these: {', '.join(PARTS)}")
+    parser.add_argument("--write", action="store_true", help="put the parts' tables into docs/benchmarks.md")
     parser.add_argument("--device", default="cpu", help="where models run in extraction, scratch, growth and device")
     parser.add_argument("--peers", type=Path, default=PEERS, help="the folder that bring_peers.sh filled")
     parser.add_argument("--seconds", type=float, default=load.SECONDS, help="how long each crowd of load works")
@@ -71,11 +72,14 @@ def main() -> None:
         "device": partial(device.main, report, where),
         "load": partial(load.main, report, chosen.seconds, chosen.soak_seconds, tuple(chosen.visitors)),
         "fuzz": partial(fuzz.main, report, chosen.inputs),
+        "kills": partial(kills.main, report),
     }
     for part in chosen.parts or PARTS:
         works[part]()
     if not chosen.parts:
         report.write(WRITTEN, preface(where))
+    elif chosen.write:
+        report.renew(WRITTEN)
 
 
 if __name__ == "__main__":

@@ -67,3 +67,10 @@ class Report:
 
     def write(self, path: Path, preface: str) -> None:
         path.write_text("\n".join([preface, *self.parts]), encoding="utf-8")
+
+    def renew(self, path: Path) -> None:
+        """Put the tables into a file that `write` made: in the place of those of the same title, else at its end."""
+        preface, *sections = path.read_text(encoding="utf-8").split("\n## ")
+        kept = {section.split("\n", 1)[0]: f"## {section.rstrip()}\n" for section in sections}
+        kept |= {part.split("\n", 1)[0].removeprefix("## "): part for part in self.parts}
+        path.write_text("\n".join([preface.rstrip() + "\n", *kept.values()]), encoding="utf-8")

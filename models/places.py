@@ -44,6 +44,8 @@ _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 _UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
 # An index has one entry for each tensor and some notes; the largest published checkpoint has 163 files.
 _MOST_INDEXED, _MOST_FILES = MOST_TENSORS + 1_000, 2_000
+# So long the hub is waited for.
+HUB_SECONDS = 10
 _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
 
 
@@ -106,9 +108,14 @@ def _refuse_revision(name: str, revision: str | None) -> None:
 
 def _fetch(name: str, revision: str | None, unknown: str) -> Place:
     try:
-        _admit_download(name, revision)
+        answers = _admit_download(name, revision)
         folder = snapshot_download(
-            name, revision=revision, allow_patterns=_WANTED_FILES, ignore_patterns=_UNWANTED_FILES
+            name,
+            revision=revision,
+            allow_patterns=_WANTED_FILES,
+            ignore_patterns=_UNWANTED_FILES,
+            # The client itself would wait for ever for a hub that takes connections and never answers.
+            local_files_only=not answers,
         )
     except HeadlightError:
         raise
@@ -136,19 +143,21 @@ def _inside(place: Place) -> Path:
     return place.folder.parent.parent if place.revision else place.folder
 
 
-def _admit_download(name: str, revision: str | None) -> None:
-    """Refuse a download whose weights would not fit in memory, where the hub tells their size."""
+def _admit_download(name: str, revision: str | None) -> bool:
+    """Refuse a download whose weights would not fit in memory; return whether the hub answers."""
     try:
-        files = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=10).siblings or []
-    except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError):
+        info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=HUB_SECONDS)
+    except (GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError):
         raise
     except Exception as error:  # no answer, no estimate: the cache may still have the model
         log.info("no size of %s from the hub: %r", name, error)
-        return
+        return False
+    files = info.siblings or []
     size = sum(
         file.size or 0 for file in files if "/" not in file.rfilename and file.rfilename.endswith(".safetensors")
     )
     admit(size, f"Loading {name}", "choose a smaller model or close other programs")
+    return True
 
 
 def weight_files(place: Place) -> list[Path]:

@@ -30,6 +30,7 @@ transformers_logging.disable_progress_bar()
 disable_progress_bars()
 Value = TypeVar("Value")
 NUMBERS_IN_MEMORY = 64
+READINGS_IN_MEMORY = 8
 # A model reads every picture at its own size: some hundred patches, known only to the trace, which admits them.
 _OF_A_PICTURE = Estimate(0, 100_000_000, 0.0)
 
@@ -125,6 +126,12 @@ class Request:
 def traces() -> Jobs[AttentionTrace]:
     """Return the traces of all visitors."""
     return Jobs(TRACES_IN_MEMORY, cache_bytes)
+
+
+@cache
+def readings() -> Jobs[Estimate]:
+    """Return what long texts were found to take: reading a megabyte takes a second."""
+    return Jobs(READINGS_IN_MEMORY, lambda: float("inf"))
 
 
 class _Kept:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from uuid import uuid4
 
 import streamlit as st
@@ -10,7 +9,7 @@ import streamlit as st
 from models import AttentionTrace, Model
 from models.cost import Estimate, readable_seconds
 from ui import state
-from ui.caches import Request, loaded_as, traces
+from ui.caches import Request, loaded_as, readings, traces
 from ui.jobs import Job
 from ui.pictures import chosen_picture
 from ui.settings import ask_seconds
@@ -19,6 +18,8 @@ from ui.settings import ask_seconds
 LOOK_SECONDS = 0.6
 # So many characters take a tenth of a second to read.
 LONG_TEXT = 100_000
+# Longer texts are read while the page waits this long, then with a way to stop.
+READING_SECONDS = 1.0
 _OLD = "The pictures below still show what was inspected before."
 
 
@@ -53,17 +54,19 @@ def trace(model: Model) -> AttentionTrace | None:
     _leave_others(wanted)
     job = traces().find(wanted)
     if job is None or (session.get("stopped") == wanted and not job.finished):
-        with _reading(wanted):
-            estimate = wanted.estimate(model)
+        estimate = _estimate(model, wanted)
+        if estimate is None:
+            return _before()
         long = estimate.seconds > ask_seconds() or session.get("stopped") == wanted
         if long and session.get("started") != wanted:
-            return _asked(wanted, estimate)
+            _ask(wanted, f"This is a long run: {estimate}.")
+            return _before()
         job = traces().ask(wanted, lambda: wanted.start(model, estimate), visitor())
         with st.spinner("Tracing …"):
             job.wait(0 if long else max(ask_seconds(), 1.0))
     if not job.finished:
         session.started = wanted
-        _watched(wanted, job)
+        _watch(wanted, job, "Tracing")
         return _before()
     session.pop("started", None)
     try:
@@ -75,13 +78,29 @@ def trace(model: Model) -> AttentionTrace | None:
     return result
 
 
-def _reading(wanted: Request) -> AbstractContextManager[None]:
-    """Name what the visitor waits for while a long text is cut into tokens, before anything is known of its cost."""
+def _estimate(model: Model, wanted: Request) -> Estimate | None:
+    """Return what the trace takes; None while a long text is cut into tokens, or where that was stopped.
+
+    Raises:
+        HeadlightError: the text cannot be read, or would take more than the budget, in one sentence.
+    """
     n_characters = sum(map(len, (wanted.text, wanted.pair, wanted.target)))
     if n_characters < LONG_TEXT:
-        return nullcontext()
+        return wanted.estimate(model)
     shown = f"{n_characters / 1e6:.1f} million" if n_characters >= 10**6 else f"{n_characters:,}"
-    return st.spinner(f"Reading {shown} characters …")
+    job = readings().find(wanted)
+    if (job is None or not job.finished) and st.session_state.get("stopped") == wanted:
+        _ask(wanted, f"This text has {shown} characters.")
+        return None
+    job = readings().ask(wanted, lambda: Job(lambda progress: wanted.estimate(model)), visitor())
+    with st.spinner(f"Reading {shown} characters …"):
+        job.wait(READING_SECONDS)
+    if not job.finished:
+        _watch(wanted, job, f"Reading {shown} characters")
+        return None
+    if job.failed:
+        readings().forget(wanted)  # another try may succeed
+    return job.result()
 
 
 def _leave_others(wanted: Request) -> None:
@@ -104,12 +123,12 @@ def _before() -> AttentionTrace | None:
     return job.result()
 
 
-def _asked(wanted: Request, estimate: Estimate) -> AttentionTrace | None:
+def _ask(wanted: Request, why: str) -> None:
+    """Say why a run does not start by itself, and let it be started."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         stopped = "Stopped. " if st.session_state.get("stopped") == wanted else ""
-        st.markdown(f"{stopped}This is a long run: {estimate}.")
+        st.markdown(f"{stopped}{why}")
         st.button("Start", key="start", type="primary", on_click=_start, args=(wanted,))
-    return _before()
 
 
 def _start(wanted: Request) -> None:
@@ -124,13 +143,13 @@ def _stop(wanted: Request, job: Job) -> None:
 
 
 @st.fragment(run_every=LOOK_SECONDS)
-def _watched(wanted: Request, job: Job) -> None:
+def _watch(wanted: Request, job: Job, doing: str) -> None:
     """Show how far a job is, and let it be stopped; its end reruns the page."""
     if job.finished or st.session_state.get("stopped") == wanted:
         st.rerun()
     job.watch(visitor())  # the last look may be a while ago
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        progress_bar(job, "Tracing", "layer")
+        progress_bar(job, doing, "layer")
         st.button("Stop", key="stop", on_click=_stop, args=(wanted, job))
 
 

@@ -16,7 +16,6 @@ import stat
 import tempfile
 import threading
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from models.disk import writing
@@ -128,12 +127,6 @@ def sweep() -> None:
         _tell_of_former(folder)
     if held:
         threading.Thread(target=_sweep_again, args=(held,), name="headlight-sweep", daemon=True).start()
-
-
-@cache
-def sweep_at_start() -> None:
-    """Sweep once in the life of this process, however often a page calls it."""
-    sweep()
 
 
 def _sweep_again(folders: list[Path]) -> None:

@@ -22,19 +22,9 @@ def _folder(tmp_path_factory):
     tempfile.tempdir = before
 
 
-# What is known to fail, and why; to be taken out with its remedy.
-KNOWN = {
-    "widgets": "a choice that was not offered reaches the page as it was sent, and nothing reads it first",
-    "tokenizer": "a panic of the tokenizers' library while a text is read is no Exception",
-}
-
-
 def marked(name: str):
     """A page opens the real model, and takes a tenth of a second."""
-    marks = [pytest.mark.slow] if KINDS[name].pages else []
-    if name in KNOWN:
-        marks.append(pytest.mark.xfail(reason=KNOWN[name], strict=False))
-    return pytest.param(name, marks=marks)
+    return pytest.param(name, marks=[pytest.mark.slow] if KINDS[name].pages else [])
 
 
 @pytest.mark.parametrize("name", [marked(name) for name in KINDS])

@@ -93,6 +93,28 @@ def test_no_network_and_not_cached(tmp_path, monkeypatch):
     assert str(caught.value) == UNREACHABLE
 
 
+@pytest.mark.parametrize(("answers", "local"), [(True, False), (False, True)])
+def test_a_hub_that_does_not_answer_is_not_asked_again(answers, local, monkeypatch):
+    """The client waits for ever for one that takes connections and says nothing."""
+    asked = []
+
+    def info(*given, timeout, **options):
+        assert timeout == places.HUB_SECONDS
+        if not answers:
+            raise TimeoutError
+        return SimpleNamespace(siblings=[])
+
+    def fetch(*given, local_files_only, **options):
+        asked.append(local_files_only)
+        raise LocalEntryNotFoundError("not cached")
+
+    monkeypatch.setattr(places.HfApi, "model_info", info)
+    monkeypatch.setattr(places, "snapshot_download", fetch)
+    with pytest.raises(errors.ModelUnreachable):
+        load_model("org/name")
+    assert asked == [local]
+
+
 @pytest.mark.parametrize("revision", ["", "../main", "a b", "x" * 200, "a\0b"])
 def test_a_revision_that_is_none(revision):
     with pytest.raises(errors.UnknownModel, match=r"is no revision: give a branch, a tag or a commit of org/name\.$"):

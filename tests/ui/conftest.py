@@ -4,6 +4,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _models_open_within_a_run(monkeypatch):
-    """A test's page runs once, however busy the machine is; test_opening.py sets its own time."""
+def _pages_wait_for_models_and_texts(monkeypatch):
+    """A test's page runs once, however busy the machine is; tests of waiting set their own times."""
     monkeypatch.setattr("ui.opening.QUICK_SECONDS", 120.0)
+    monkeypatch.setattr("ui.runs.READING_SECONDS", 120.0)

@@ -9,6 +9,7 @@ from shown import charts
 from streamlit.testing.v1 import AppTest
 
 from models import Model, load_model
+from models.cost import Estimate
 from models.tokens import TokenReader
 from tests.ui.test_inspect_page import heatmap, messages, run
 from ui import overview, runs
@@ -110,9 +111,40 @@ def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(mo
     ],
 )
 def test_how_much_is_read(request_, words, monkeypatch):
-    monkeypatch.setattr(runs.st, "spinner", nullcontext)
-    with runs._reading(request_) as said:
-        assert said == words
+    said, estimate = [], Estimate(1, 1, 1.0)
+    monkeypatch.setattr(runs.st, "spinner", lambda words: said.append(words) or nullcontext())
+    monkeypatch.setattr(Request, "estimate", lambda wanted, model: estimate)
+    assert runs._estimate(None, request_) is estimate
+    assert said == ([] if words is None else [words])
+
+
+def test_the_reading_of_a_long_text_can_be_stopped_and_started_again(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
+    app, text, go_on, estimate = (
+        run(text="Birds sing"),
+        "Fish swim at night. " * 6_000,
+        threading.Event(),
+        Model.estimate,
+    )
+
+    def slow(model, *given, **options):
+        go_on.wait(SECONDS)
+        return estimate(model, *given, **options)
+
+    monkeypatch.setattr(Model, "estimate", slow)
+    monkeypatch.setattr(runs, "READING_SECONDS", 0.1)
+    app.text_area(key="text").set_value(text).run()
+    assert bar(app) == "Reading 120,000 characters …"
+    assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.button(key="stop").click().run()
+    assert "Stopped. This text has 120,000 characters." in said(app)
+    assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    go_on.set()
+    app.button(key="start").click().run()
+    monkeypatch.setattr(runs, "READING_SECONDS", 60.0)
+    app.run()
+    assert any("The first 512 of" in message for message in messages(app))
+    assert messages(app) == [message for message in messages(app) if "tokens are shown" in message]
 
 
 def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):

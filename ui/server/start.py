@@ -12,6 +12,7 @@ from typing import Any
 from streamlit import config
 
 from ui.settings import allowed_models, any_model
+from ui.trainings import trainings
 
 # The names that a browser on this machine can give it. Any other name in a request comes from a website whose owner
 # let it lead to this machine, to reach the server through a visitor's browser (DNS rebinding).
@@ -46,12 +47,13 @@ def is_local(address: str | None) -> bool:
 
 @asynccontextmanager
 async def prepare(app: Any) -> AsyncIterator[None]:
-    """Take what stays for good out of the garbage collector's sight, for the life of the server.
+    """Delete what a killed server left, and take what stays for good out of the garbage collector's sight.
 
     Libraries make most of the objects: a full collection takes a third of a second with them and a few milliseconds
     without. Models are loaded later, so that a model that is dropped can be collected.
     """
     del app
+    trainings()  # deletes what a killed server's trainings left
     gc.collect()
     gc.freeze()
     yield
