@@ -1,0 +1,150 @@
+"""How the app is served: headers, caches and names, in the real browser and on the wire."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote, urlsplit
+
+import pytest
+from e2e_models import WORDS
+from playwright.sync_api import Page, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from visitor import finished, settled
+
+pytestmark = pytest.mark.e2e
+PAGES = {
+    "/": finished,
+    "/steps": settled,
+    "/steps?part=head": settled,
+    "/watch": settled,
+    "/?model=scratch%3Adigits": finished,
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_keeps_to_its_policy_and_every_response_has_it(open_page, path):
+    responses = []
+
+    def prepare(page: Page) -> None:
+        page.on("response", lambda response: responses.append(response))
+        page.add_init_script(
+            """window.violations = [];
+            document.addEventListener("securitypolicyviolation", (event) =>
+                window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));"""
+        )
+
+    page = open_page(path, ready=PAGES[path], prepare=prepare)
+    page.wait_for_timeout(500)
+    # Streamlit's protobuf library tries WebAssembly for 64-bit numbers, and does without.
+    assert set(page.evaluate("window.violations")) <= {"script-src wasm-eval"}
+    ours = [response for response in responses if response.url.startswith("http")]
+    assert len(ours) > 10
+    for response in ours:
+        headers = response.all_headers()
+        assert "frame-ancestors 'self'" in headers["content-security-policy"], response.url
+        assert headers["x-content-type-options"] == "nosniff", response.url
+    # Must not happen: a page that runs what a stranger wrote into it.
+    assert (
+        page.evaluate(
+            """() => { const script = document.createElement("script"); script.textContent = "window.ran = 1";
+        document.body.append(script); let evaluated; try { evaluated = new Function("return 1")(); } catch {}
+        return [window.ran, evaluated].filter(Boolean); }"""
+        )
+        == []
+    )
+
+
+def test_a_second_visit_fetches_no_script_again(open_page):
+    page = open_page()
+    sent = """() => performance.getEntriesByType("resource").filter((one) => /\\.(js|css)$/.test(one.name))
+        .map((one) => [one.name.split("/").pop(), one.transferSize, one.decodedBodySize])"""
+    first = page.evaluate(sent)
+    page.reload()
+    finished(page)
+    second = page.evaluate(sent)
+    plotly = [size for name, *size in first if name.startswith("plotly")]
+    assert len(plotly) == 1
+    # Compressed: a third of what the browser makes of it.
+    assert plotly[0][0] < plotly[0][1] / 3
+    assert any(name.startswith("plotly") for name, *_ in second)
+    assert [name for name, transferred, _ in second if transferred] == []
+
+
+@pytest.fixture
+def foreign_site() -> Iterator:
+    """A function that returns the address of a page of another site with some HTML."""
+    servers = []
+
+    def serve(html: str) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/html")
+                self.end_headers()
+                self.wfile.write(html.encode())
+
+            def log_message(self, *given) -> None:
+                pass
+
+        servers.append(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+        threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{servers[-1].server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+
+
+def test_another_site_cannot_frame_the_app(app, browser, foreign_site):
+    page = browser.new_page()
+    refused = []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(foreign_site(f'<iframe src="{app}"></iframe>'))
+    page.wait_for_timeout(3000)
+    assert page.frames[1].locator('[data-testid="stApp"]').count() == 0
+    assert any("frame-ancestors" in text or "X-Frame-Options" in text for text in refused), refused
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [(None, 101), ("localhost", 101), ("evil.example", 403), ("evil.example:{port}", 403)]
+)
+def test_a_name_that_leads_here_from_outside_gets_no_connection(app, host, status):
+    """DNS rebinding: the browser takes the server for the foreign site, and Host and Origin agree."""
+    address = urlsplit(app)
+    name = (host or address.netloc).format(port=address.port)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as connection:
+        connection.sendall(
+            f"GET /_stcore/stream HTTP/1.1\r\nHost: {name}\r\nOrigin: http://{name}\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            "Sec-WebSocket-Protocol: streamlit\r\n\r\n".encode()
+        )
+        assert int(connection.recv(100).split()[1]) == status
+
+
+def test_a_page_that_waits_runs_only_the_part_that_waits(open_page, long_bert):
+    runs = []
+
+    def received(payload: str | bytes) -> None:
+        message = ForwardMsg()
+        message.ParseFromString(payload)
+        if message.WhichOneof("type") == "new_session":
+            runs.append("part" if message.metadata.run.fragment_ids else "page")
+
+    def prepare(page: Page) -> None:
+        page.on("websocket", lambda socket: socket.on("framereceived", received))
+
+    page = open_page(f"/?model={quote(str(long_bert))}", prepare=prepare)
+    runs.clear()
+    box = page.get_by_role("textbox", name="Text to inspect")
+    box.fill(" ".join(WORDS[number * number % 7 % 6] for number in range(6000)))
+    box.press("Control+Enter")
+    start = page.get_by_role("button", name="Start", exact=True)
+    expect(start.or_(page.get_by_role("button", name="Stop", exact=True)).first).to_be_visible(timeout=60_000)
+    if start.is_visible():
+        start.click()
+    expect(page.get_by_text("each cell is the largest weight")).to_be_attached(timeout=120_000)
+    settled(page)
+    # The text, Start, the finished trace and the finished maps run the whole page; looks at a job do not.
+    assert runs.count("page") <= 4, runs
