@@ -39,6 +39,7 @@ def test_an_expression_that_gives_up_on_a_text_is_one_sentence(spoilt):
     assert model.trace("the cat")["encoder"].n_query == model.trace("the cat")["encoder"].n_key
 
 
+@pytest.mark.slow
 def test_a_text_that_would_be_read_for_minutes_is_refused(spoilt):
     model = spoilt(pre_tokenizer=BACKTRACKS)
     text = ("a" * 21 + "! ") * 4_000  # half an hour

@@ -9,6 +9,8 @@ from test_inspect_page import address, heatmap, messages, run
 from models import bundled, load_model
 from ui import caches
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def slow_model(monkeypatch):

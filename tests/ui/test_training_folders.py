@@ -60,6 +60,7 @@ def until(condition) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_killed_server_is_deleted_at_the_next_start(temporary, server):
     (left,) = temporary.iterdir()
     assert left.name.startswith(f"{PREFIX}{server.pid}-")
@@ -71,6 +72,7 @@ def test_the_folder_of_a_killed_server_is_deleted_at_the_next_start(temporary, s
     until(lambda: not left.exists())
 
 
+@pytest.mark.slow
 def test_a_process_that_is_still_ending_keeps_the_folder(temporary, server, monkeypatch):
     """Else it would make its folder anew when it writes its last checkpoint, and nobody would delete that."""
     (left,) = temporary.iterdir()
