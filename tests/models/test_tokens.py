@@ -288,6 +288,7 @@ def test_characters_that_no_file_may_hold_become_visible():
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @pytest.mark.parametrize("max_tokens", [3, 7, 64])
+@pytest.mark.slow
 def test_the_tokens_of_a_cut_text_are_counted_to_the_last(tokenizer, max_tokens):
     """One reading counts and cuts: special tokens, which come with every piece of what is cut off, count once."""
     for n_words in (1, 5, 30, 31, 32, 33, 300):
@@ -312,6 +313,7 @@ def test_a_long_text_is_read_once(monkeypatch):
     assert one.read(text).n_total == 152
 
 
+@pytest.mark.slow
 def test_what_is_huge_is_not_kept():
     one = reader("wordpiece")
     assert len(one.read("cat " * 30_000).tokens) == 30_002

@@ -82,6 +82,7 @@ def test_the_default_grid_fits_a_column_of_text_with_numbers_that_can_be_read() 
 
 
 @pytest.mark.parametrize("shape", [(48, 32), (3, 61), (61, 2)])
+@pytest.mark.slow
 def test_numbers_of_very_many_heads_do_not_run_into_each_other(shape: tuple[int, int]) -> None:
     drawn = laid_out(draw_grid(attention(random_weights(*shape, 3, 2)), None, None, Look()))
     axes = drawn.axes[0]

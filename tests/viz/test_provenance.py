@@ -49,6 +49,7 @@ def test_a_long_heatmap_tells_its_blocks() -> None:
         (Look(region="20-219:7-101"), "20-147:7-101"),
     ],
 )
+@pytest.mark.slow
 def test_a_long_flow_tells_its_window_which_draws_it_again(look: Look, region: str) -> None:
     assert drawn(LONG, "flow", look)["region"] == region
     again = Look(token=look.token, region=region)

@@ -58,6 +58,7 @@ def test_a_link_of_another_text_is_clamped() -> None:
 
 
 @given(st.data())
+@pytest.mark.slow
 def test_cells_are_the_maxima_of_their_blocks_by_brute_force(data: st.DataObject) -> None:
     n_query, n_key = data.draw(st.sampled_from([(LONG, WIDE), (WIDE, WIDE), (WIDE, 7), (5, WIDE), (129, 128)]))
     weights, masked = WEIGHTS[:n_query, :n_key], np.triu(np.ones((n_query, n_key), dtype=bool), 1)
