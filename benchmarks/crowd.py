@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import psutil
@@ -44,7 +45,7 @@ class Asked:
 class Headlight:
     """The app itself: a text and a head are chosen by its widgets, the flow shows whose picture it is."""
 
-    name, script, first = "Headlight", "app.py", (5, 11)
+    name, script, first, environment = "Headlight", "app.py", (5, 11), MappingProxyType({})
 
     @staticmethod
     def choose(visitor: Visitor, asked: Asked) -> str:
@@ -60,9 +61,10 @@ class Headlight:
 
 
 class Hello:
-    """The floor: one text, one choice and one line of output."""
+    """One text, one choice and one line of output, with Streamlit's own settings: it collects after every run."""
 
     name, script, first = "hello world", "benchmarks/hello/app.py", (0, 0)
+    environment = MappingProxyType({"STREAMLIT_RUNNER_POST_SCRIPT_GC": "true"})
 
     @staticmethod
     def choose(visitor: Visitor, asked: Asked) -> str:
@@ -71,6 +73,12 @@ class Hello:
     @staticmethod
     def shows(visitor: Visitor, asked: Asked) -> bool:
         return f"## echo {asked.head}: {asked.text}" in visitor.texts.values()
+
+
+class LeanHello(Hello):
+    """The floor: the same with Headlight's settings."""
+
+    name, environment = "hello world, Headlight's settings", MappingProxyType({})
 
 
 App = type[Headlight] | type[Hello]
@@ -119,7 +127,7 @@ class Server:
 def server(app: App) -> Iterator[Server]:
     """Start an app, let one visitor warm it up, give it, stop it."""
     with tempfile.TemporaryDirectory() as folder:
-        process, url = start_app(Path(folder) / "log.txt", app.script)
+        process, url = start_app(Path(folder) / "log.txt", app.script, **app.environment)
         try:
             running = Server(app, url, psutil.Process(process.pid))
             asyncio.run(warm_up(running))

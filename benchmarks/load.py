@@ -20,6 +20,7 @@ from benchmarks.crowd import (
     Found,
     Headlight,
     Hello,
+    LeanHello,
     Server,
     crowd,
     server,
@@ -73,9 +74,9 @@ def main(
     """Print what visitors wait for among others, and what one without a pause leaves in memory."""
     torch.set_num_threads(1)  # the weights are compared between rounds, on a machine that serves as well
     found: dict[tuple[int, App], Found] = {}
-    with server(Hello) as floor, server(Headlight) as headlight:
+    with server(Hello) as hello, server(LeanHello) as lean, server(Headlight) as headlight:
         for n_visitors in visitors:
-            for running in (floor, headlight):
+            for running in (hello, lean, headlight):
                 found[n_visitors, running.app] = round_of(running, n_visitors, seconds)
     tell_load(report, found, seconds)
     with server(Headlight) as headlight:
