@@ -3,6 +3,7 @@
 import re
 import zipfile
 
+import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from visitor import PHONE, settled
@@ -31,6 +32,31 @@ def says(page: Page, text: str) -> None:
 
 def title(page: Page, text: str) -> None:
     expect(page.get_by_role("heading", name=text)).to_be_visible(timeout=PATIENCE)
+
+
+def watched_texts() -> set[str]:
+    """The texts of all trainings that run on this machine."""
+    commands = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return {
+        part.removeprefix("--text=")
+        for command in commands
+        if "analysis.recording" in command
+        for part in command
+        if part.startswith("--text=")
+    }
+
+
+def test_a_text_typed_and_started_at_once_is_what_is_trained(open_page):
+    page = open_page(TRAINING.replace("steps=400", "steps=4000"), ready=drawn)
+    page.get_by_role("textbox", name="Text to watch").fill("q u i c k")
+    page.get_by_role("button", name="Start training").click()
+    title(page, "Your training: The letter before, seed 5, running")
+    texts = watched_texts()
+    assert "q u i c k" in texts
+    # Must not happen: a training of the text before.
+    assert "a b a c" not in texts
+    page.get_by_role("button", name="Back to the recording").click()
+    title(page, "Recorded: The letter before")
 
 
 def test_recorded_then_live(open_page):
