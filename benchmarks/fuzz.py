@@ -33,7 +33,7 @@ class Found:
 
     @property
     def growth(self) -> int | None:
-        """How many bytes the second half of the inputs left behind; None where no process came from half to end."""
+        """How many bytes the second half of the inputs left behind when it ran again; None where no process did all."""
         return self.resident[1] - self.resident[0] if len(self.resident) == 2 else None
 
     def take(self, line: dict) -> None:
@@ -97,7 +97,7 @@ def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[
         found = run_kind(name, max(4, round(kind.share * n_inputs / whole)), seed)
         grown = found.growth
         if grown is not None and grown > MOST_GROWTH:
-            found.failures.append((-1, f"memory grew by {grown / 1e6:.0f} MB in the second half"))
+            found.failures.append((-1, f"memory grew by {grown / 1e6:.0f} MB when the second half ran again"))
         counts = (found.counts.total(), *(found.counts[what] for what in ("refused", "told", "accepted")))
         growth = "–" if grown is None else f"{grown / 1e6:+.1f} MB"
         rows.append(
@@ -118,7 +118,8 @@ def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[
         f"Seed {seed}. Refused: in one sentence for the visitor. Told: shown with a sentence about it, or one for each "
         "parameter of a link that is ignored. Failed: another exception, a sentence of several lines or with a path of "
         f"the machine, more than {SLOW_SECONDS:g} s, a dead process, or more than "
-        f"{MOST_GROWTH / 1e6:.0f} MB that the second half of the inputs leaves in memory.",
+        f"{MOST_GROWTH / 1e6:.0f} MB that the second half of the inputs leaves in memory when it runs again, with full "
+        "caches.",
         *(f"Failed: {name}, number {number}: `{why[:160]}`" for name, number, why in failures[:SHOWN]),
     )
     report.table(
