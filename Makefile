@@ -23,7 +23,7 @@ check: $(VENV)/.dev-stamp  ## format, lint, types and unit tests, in under a min
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e and not slow"
 
-bench: $(VENV)/peers/.stamp browser  ## side by side with others, in one run: docs/benchmarks.md (15 minutes; needs npm)
+bench: $(VENV)/peers/.stamp browser  ## side by side with others, in one run: docs/benchmarks.md (two hours; needs npm)
 	$(BIN)/python -m benchmarks
 
 $(VENV)/peers/.stamp: benchmarks/peers.txt benchmarks/bring_peers.sh $(VENV)/.dev-stamp

@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -31,6 +30,11 @@ disable_progress_bars()
 Value = TypeVar("Value")
 NUMBERS_IN_MEMORY = 64
 READINGS_IN_MEMORY = 8
+_MODELS: Jobs[Model] = Jobs(MODELS_IN_MEMORY, lambda: float("inf"))
+_TRACES: Jobs[AttentionTrace] = Jobs(TRACES_IN_MEMORY, cache_bytes)
+_READINGS: Jobs[Estimate] = Jobs(READINGS_IN_MEMORY, lambda: float("inf"))
+# What tells loaded models apart.
+_LOADED: WeakKeyDictionary[Model, str] = WeakKeyDictionary()
 # A model reads every picture at its own size: some hundred patches, known only to the trace, which admits them.
 _OF_A_PICTURE = Estimate(0, 100_000_000, 0.0)
 
@@ -43,15 +47,10 @@ def model_job(name: str, revision: str, visitor: str) -> Job[Model]:
     """
     revision = allowed_revision(name, revision)
     key = (name, revision, _files(name))  # a folder that was saved into again is another model
-    job = _models().ask(key, lambda: Job(lambda progress: load_model(name, revision=revision or None)), visitor)
+    job = _MODELS.ask(key, lambda: Job(lambda progress: load_model(name, revision=revision or None)), visitor)
     if job.finished and job.failed:
-        _models().forget(key)  # another try may succeed
+        _MODELS.forget(key)  # another try may succeed
     return job
-
-
-@cache
-def _models() -> Jobs[Model]:
-    return Jobs(MODELS_IN_MEMORY, lambda: float("inf"))
 
 
 def _files(name: str) -> tuple[tuple[str, int, int], ...]:
@@ -63,14 +62,9 @@ def _files(name: str) -> tuple[tuple[str, int, int], ...]:
     return tuple(sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats))
 
 
-@cache
-def _loaded() -> WeakKeyDictionary[Model, str]:
-    return WeakKeyDictionary()
-
-
 def loaded_as(model: Model) -> str:
     """Return what tells a loaded model from every other: two folders may have one name, and one first shard."""
-    return _loaded().setdefault(model, uuid4().hex)
+    return _LOADED.setdefault(model, uuid4().hex)
 
 
 @dataclass(frozen=True)
@@ -122,16 +116,14 @@ class Request:
         return Job(work, n_bytes=estimate.n_bytes, seconds=estimate.seconds)
 
 
-@cache
 def traces() -> Jobs[AttentionTrace]:
     """Return the traces of all visitors."""
-    return Jobs(TRACES_IN_MEMORY, cache_bytes)
+    return _TRACES
 
 
-@cache
 def readings() -> Jobs[Estimate]:
     """Return what long texts were found to take: reading a megabyte takes a second."""
-    return Jobs(READINGS_IN_MEMORY, lambda: float("inf"))
+    return _READINGS
 
 
 class _Kept:
@@ -143,16 +135,13 @@ class _Kept:
         self.numbers: dict[Hashable, Any] = {}
 
 
-@cache
-def _everything_kept() -> WeakKeyDictionary[Attention, _Kept]:
-    return WeakKeyDictionary()
+_EVERYTHING: WeakKeyDictionary[Attention, _Kept] = WeakKeyDictionary()
 
 
 def _kept(att: Attention) -> _Kept:
-    every = _everything_kept()
-    if att not in every:
-        every.setdefault(att, _Kept(att))
-    return every[att]
+    if att not in _EVERYTHING:
+        _EVERYTHING.setdefault(att, _Kept(att))
+    return _EVERYTHING[att]
 
 
 def maps_of(att: Attention) -> HeadMaps:

@@ -8,6 +8,7 @@ from test_inspect_page import address, heatmap, messages, run
 
 from models import bundled, load_model
 from ui import caches
+from ui.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 
@@ -25,10 +26,9 @@ def slow_model(monkeypatch):
 
     monkeypatch.setattr(caches, "load_model", wait)
     monkeypatch.setattr("ui.opening.QUICK_SECONDS", 0.2)
-    caches._models.cache_clear()
+    monkeypatch.setattr(caches, "_MODELS", Jobs(2, lambda: float("inf")))
     yield go_on
     go_on.set()
-    caches._models.cache_clear()
 
 
 def open_slow(app):
