@@ -4,6 +4,7 @@
 """
 
 import argparse
+import os
 import re
 import tempfile
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.fuzzing.checks import SEED, check, dice_of
 from benchmarks.fuzzing.kinds import KINDS
+from benchmarks.fuzzing.pages import ENVIRONMENT
 from benchmarks.fuzzing.worker import PRINTED, SLOW_SECONDS, start
 from benchmarks.table import Report, met
 
@@ -136,6 +138,7 @@ def repeat() -> None:
     parser.add_argument("number", type=int)
     parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args()
+    os.environ.update(ENVIRONMENT)
     kind = KINDS[given.kind]
     with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as folder:
         tempfile.tempdir = folder

@@ -1,7 +1,6 @@
 """Whole pages: opened by a hostile link, and given forged values for their widgets."""
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -33,8 +32,8 @@ _SENT = (
 )
 # What a browser sends of what AppTest knows no value of, by the element's type: pictures, popovers, tables to edit.
 _OWN = {"bidi_component": "json_trigger_value", "popover": "bool_value", "dataframe": "string_value"}
-# A training would outlast its page.
-os.environ["HEADLIGHT_TRAININGS"] = "0"
+# A training would outlast its page: whoever runs inputs sets this environment first.
+ENVIRONMENT = {"HEADLIGHT_TRAININGS": "0"}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from transformers.utils import logging as transformers_logging
 
 from benchmarks.fuzzing.checks import check
 from benchmarks.fuzzing.kinds import KINDS
+from benchmarks.fuzzing.pages import ENVIRONMENT
 
 # An input that asks for more fails with a MemoryError, and not with the machine.
 MOST_BYTES = 12 * 2**30
@@ -47,6 +48,7 @@ def start(name: str, seed: int, first: int, last: int, folder: str) -> tuple[Bas
 
 def _main(name: str, seed: int, first: int, last: int, folder: str, told: Connection) -> None:
     os.setsid()
+    os.environ.update(ENVIRONMENT)
     tempfile.tempdir = folder
     # Libraries print: what they say last tells why a process died.
     printed = os.open(Path(folder) / PRINTED, os.O_WRONLY | os.O_CREAT)

@@ -7,12 +7,19 @@ import pytest
 
 from benchmarks.fuzzing.checks import check, dice_of, fault_of
 from benchmarks.fuzzing.kinds import KINDS
+from benchmarks.fuzzing.pages import ENVIRONMENT
 
 pytestmark = pytest.mark.timeout(180)
 # Of 10,000 inputs, so many of the first ones of each kind.
 SHARE = 0.02
 FEWEST = 4
 QUICK = ("name", "weights", "index", "archive")
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module", autouse=True)

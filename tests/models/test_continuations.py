@@ -61,8 +61,8 @@ def test_a_decoder_continues_its_text_and_both_are_traced(name, writers):
         eager = module(input_ids=ids, output_attentions=True).attentions
     assert [token.id for token in tokens] == ids[0].tolist()
     for layer, expected in enumerate(eager):
-        # Measured: 9e-7.
-        assert np.abs(trace["decoder"].layer(layer) - expected[0].numpy()).max() <= 2e-6
+        # Measured: 9e-7 and, on a processor with other kernels, 2.3e-6: SDPA rounds otherwise than eager attention.
+        assert np.abs(trace["decoder"].layer(layer) - expected[0].numpy()).max() <= 5e-6
 
 
 def test_a_continuation_of_a_pair_goes_on_with_the_second_text(writers):

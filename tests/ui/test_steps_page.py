@@ -17,6 +17,7 @@ from analysis.steps import Matrices, attention_steps
 from models import load_model
 from models.inside import inside
 from ui import steps_state
+from ui.jobs import Jobs
 from ui.steps_state import EXAMPLES, NAMES, StepsChoice, from_link, matrices_of, to_link, words_of, write_matrix
 
 pytestmark = pytest.mark.slow
@@ -293,7 +294,8 @@ def test_a_public_server_opens_only_its_own_models(monkeypatch):
 def test_a_public_server_forgets_the_revision_with_the_model(monkeypatch):
     opened, minilm = [], load_model("minilm")
     monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/fixed@v1")
-    monkeypatch.setattr("ui.caches._model", lambda name, revision, *_: opened.append((name, revision)) or minilm)
+    monkeypatch.setattr("ui.caches._MODELS", Jobs(2, lambda: float("inf")))
+    monkeypatch.setattr("ui.caches.load_model", lambda name, revision: opened.append((name, revision or "")) or minilm)
     app = run(part="head", model="org/fixed", revision="v2")
     assert messages(app) == ["This server opens only one revision of org/fixed, v1: leave the revision out."]
     app.selectbox(key="steps_model").set_value("minilm").run()

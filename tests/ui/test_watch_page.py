@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.recording import Recorder, Recording
 from models.tasks import TASKS
 from models.training import Training, changed
-from ui import watching
+from ui import trainings, watching
 from ui.lessons import LESSONS
 
 pytestmark = pytest.mark.slow

@@ -34,8 +34,8 @@ pytestmark = pytest.mark.slow
 
 DATE = {"text": "3. märz 1998", "target": "1998-03-03"}
 WAVE = "50 80 65 30 20 " * 4
-# One row alone is multiplied in another order than the whole: float32, 2.4e-9 at most was seen.
-ROUNDING = 1e-7
+# One row alone is multiplied in another order than the whole: float32, 2.4e-9 was seen, and 8e-7 with other kernels.
+ROUNDING = 2e-6
 SQUARE = re.compile(r"M([-\d.]+),([-\d.]+)H([-\d.]+)V([-\d.]+)H([-\d.]+)Z")
 
 
