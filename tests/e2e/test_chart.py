@@ -146,7 +146,7 @@ def test_it_follows_the_window(open_page):
 def test_without_plotly_one_sentence_and_the_rest_works(browser, app):
     with browser.new_context() as context:
         page = context.new_page()
-        page.route("**/plotly.min.js", lambda route: route.abort())
+        page.route("**/plotly-*.min.js", lambda route: route.abort())
         page.goto(app)
         expect(page.get_by_text("The chart could not be loaded: reload the page.")).to_be_visible()
         expect(flow(page)).to_have_attribute("data-lines", re.compile(r"\d+"))

@@ -35,6 +35,12 @@ def own_server(tmp_path, browser: Browser) -> Iterator[tuple[Page, Callable[[], 
     servers[-1][0].wait(20)
 
 
+def usable(page: Page) -> None:
+    """Wait until the page is drawn again: a list that is open closes when its part of the page is drawn."""
+    expect(page.locator('[data-testid="stMain"][inert]')).to_have_count(0, timeout=60_000)
+    settled(page)
+
+
 def labels(page: Page) -> list[str]:
     return page.locator(".st-key-heatmap .js-plotly-plot").evaluate(
         "(plot) => plot._fullLayout.yaxis.ticktext.map(String)"
@@ -68,6 +74,7 @@ def test_a_head_chosen_after_a_restart_is_shown(own_server):
     page, kill, start = own_server
     kill()
     start()
+    usable(page)
     page.get_by_role("combobox", name="Layer", exact=True).click()
     page.get_by_role("option", name="4", exact=True).click()
     expect(page.get_by_role("heading", name="Token to token: layer 4, head 3")).to_be_visible(timeout=60_000)
@@ -89,6 +96,7 @@ def test_a_text_too_long_for_a_link_is_still_there(own_server):
     inspect(page, text)
     kill()
     start()
+    usable(page)
     page.get_by_role("combobox", name="Layer", exact=True).click()
     page.get_by_role("option", name="4", exact=True).click()
     expect(page.get_by_role("heading", name="Token to token: layer 4, head 3")).to_be_visible(timeout=60_000)
