@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -72,5 +73,6 @@ class Report:
         """Put the tables into a file that `write` made: in the place of those of the same title, else at its end."""
         preface, *sections = path.read_text(encoding="utf-8").split("\n## ")
         kept = {section.split("\n", 1)[0]: f"## {section.rstrip()}\n" for section in sections}
-        kept |= {part.split("\n", 1)[0].removeprefix("## "): part for part in self.parts}
+        day = f"\nMeasured on {date.today().isoformat()}.\n"
+        kept |= {part.split("\n", 1)[0].removeprefix("## "): part + day for part in self.parts}
         path.write_text("\n".join([preface.rstrip() + "\n", *kept.values()]), encoding="utf-8")
