@@ -41,6 +41,13 @@ def usable(page: Page) -> None:
     settled(page)
 
 
+def choose_layer_4(page: Page) -> None:
+    usable(page)
+    page.get_by_role("combobox", name="Layer", exact=True).click()
+    page.get_by_role("option", name="4", exact=True).click()
+    expect(page.get_by_role("heading", name="Token to token: layer 4, head 3")).to_be_visible(timeout=60_000)
+
+
 def labels(page: Page) -> list[str]:
     return page.locator(".st-key-heatmap .js-plotly-plot").evaluate(
         "(plot) => plot._fullLayout.yaxis.ticktext.map(String)"
@@ -74,10 +81,7 @@ def test_a_head_chosen_after_a_restart_is_shown(own_server):
     page, kill, start = own_server
     kill()
     start()
-    usable(page)
-    page.get_by_role("combobox", name="Layer", exact=True).click()
-    page.get_by_role("option", name="4", exact=True).click()
-    expect(page.get_by_role("heading", name="Token to token: layer 4, head 3")).to_be_visible(timeout=60_000)
+    choose_layer_4(page)
     expect(page).to_have_url(having("layer=4&head=3"))
 
 
@@ -96,10 +100,7 @@ def test_a_text_too_long_for_a_link_is_still_there(own_server):
     inspect(page, text)
     kill()
     start()
-    usable(page)
-    page.get_by_role("combobox", name="Layer", exact=True).click()
-    page.get_by_role("option", name="4", exact=True).click()
-    expect(page.get_by_role("heading", name="Token to token: layer 4, head 3")).to_be_visible(timeout=60_000)
+    choose_layer_4(page)
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(text)
     # Must not happen: a picture of another text than the one in the box.
     assert len(labels(page)) > len(["[CLS]", "birds", "sing", "at", "dawn", "[SEP]"])
