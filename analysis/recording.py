@@ -28,9 +28,9 @@ from transformers.utils import logging as transformers_logging
 from analysis.truth import mean_score
 from models.disk import remove_parts, whole_files, writing
 from models.errors import BadTraining, HeadlightError
-from models.tasks import TASKS, Task, task_named
+from models.scratch.tasks import TASKS, Task, task_named
+from models.scratch.training import CHECKPOINT, Training, begun, changed, make_folder
 from models.train import settings_arguments
-from models.training import CHECKPOINT, Training, begun, changed, make_folder
 
 EVERY = 10
 # Unseen samples that a frame's accuracy and truth scores are taken over.

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from models import Attention, Model
 from models.model import MOST_IN_BATCH
-from models.tasks import TASKS, Solution, Task
+from models.scratch.tasks import TASKS, Solution, Task
 
 SAMPLES = 128
 # A head that looks at the right place this often solves the task by itself.

@@ -13,8 +13,8 @@ from benchmarks.fresh import fresh, peak_of
 from benchmarks.shapes import modernbert_folder, text_of
 from benchmarks.table import Report, interleaved, met, milliseconds, ratio, size, timed
 from models import Model, load_model
-from models.capture import IMPLEMENTATION
-from models.forward import model_inputs, replayed_layers
+from models.capture.forward import model_inputs, replayed_layers
+from models.capture.interface import IMPLEMENTATION
 
 MINILM_LENGTHS = (16, 32, 64, 128, 256, 512)
 MODERNBERT_LENGTHS = (512, 1024, 2048)

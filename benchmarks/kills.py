@@ -28,8 +28,8 @@ from safetensors import SafetensorError, safe_open
 from analysis.recording import FRAMES, Recorder, read_frames
 from benchmarks.kill_server import digest, order
 from benchmarks.table import Report, met
-from models.tasks import TASKS
-from models.training import CHECKPOINT, Training
+from models.scratch.tasks import TASKS
+from models.scratch.training import CHECKPOINT, Training
 
 ROOT = Path(__file__).parents[1]
 SEEDS = (1, 2, 3)

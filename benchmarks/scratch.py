@@ -8,7 +8,7 @@ from torch import nn
 
 from benchmarks.fresh import fresh, peak_of
 from benchmarks.table import Report, interleaved, met, milliseconds, ratio, size, timed
-from models.scratch import MultiHeadAttention
+from models.scratch.layers import MultiHeadAttention
 
 # Batch, positions, width, heads.
 SIZES = ((8, 128, 256, 8), (1, 512, 768, 12), (32, 24, 64, 4))

@@ -15,9 +15,9 @@ class Card:
     """What a visitor wants to know of a model before trusting its pictures.
 
     `modality` is "text" or "image", what the model reads; `writes` says whether it can continue a text; `task` names
-    the task with a known truth that it was trained on (models/tasks), if it was. `sizes` says for each kind how many
-    layers it has, and how many heads (the most of any layer, where layers differ: `Attention.heads_in`); `n_layers`
-    and `n_heads` are those of the first kind.
+    the task with a known truth that it was trained on (models/scratch/tasks), if it was. `sizes` says for each kind how
+    many layers it has, and how many heads (the most of any layer, where layers differ: `Attention.heads_in`);
+    `n_layers` and `n_heads` are those of the first kind.
     """
 
     name: str

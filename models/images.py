@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 from transformers.image_processing_utils import BaseImageProcessor
 
+from models.checkpoints.limits import LARGEST_SIDE
 from models.errors import BrokenModel, NoText
-from models.limits import LARGEST_SIDE
 from models.tokens import Token
 
 MOST_PIXELS = 64_000_000

@@ -14,12 +14,8 @@ import torch
 from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from models.capture import Keep
-from models.card import Card, Reading
-from models.cost import Budget, Costs, Estimate, memory_refusal
-from models.decoding import GENERATED_TOKENS, check_asked, fewer, shifted, written
-from models.errors import BrokenModel, NoText
-from models.forward import (
+from models.capture.cost import Budget, Costs, Estimate, memory_refusal
+from models.capture.forward import (
     Layers,
     check_unchanged,
     implementations,
@@ -29,12 +25,16 @@ from models.forward import (
     replayed_batch,
     trimmed,
 )
+from models.capture.generation import GENERATED_TOKENS, check_asked, fewer, shifted, written
+from models.capture.interface import Keep
+from models.capture.turns import Turns, announce_layers, calling_between_layers
+from models.card import Card, Reading
+from models.errors import BrokenModel, NoText
 from models.images import ImageReader, PatchSequence, patch_tokens
-from models.tasks import TASKS
+from models.scratch.tasks import TASKS
+from models.scratch.truth import Truth, truth_of
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Attention, AttentionTrace, Source
-from models.truth import Truth, truth_of
-from models.turns import Turns, announce_layers, calling_between_layers
 
 MOST_GENERATED = 256
 MOST_IN_BATCH = 64
@@ -111,7 +111,7 @@ class Model:
         continue the text by so many tokens first, and traces both. `progress(done, total)` is called in this thread
         after each layer's attention, and with 0 while tokens are generated. What it raises ends the pass. `budget`
         refuses what would cost more. `keep` is shown what a text's replayed layers compute besides weights
-        (models/inside.py).
+        (models/capture/head_internals.py).
 
         Raises:
             NoText: nothing in the text that the model can read, or the model does not read that kind of input: a

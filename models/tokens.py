@@ -17,7 +17,7 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from models.errors import NoText, is_panic
-from models.reading_check import ReadingCheck
+from models.text_trial import ReadingCheck
 
 log = logging.getLogger("headlight.models")
 

@@ -3,7 +3,7 @@
 `attn[layer, head, query, key]` is never held as a whole where the queries and keys that made it are known: a trace of
 a 12 x 12 model at 512 tokens holds 19 MB of q and k instead of 151 MB of weights, and computes a head in a fraction
 of a millisecond. Where only the weights can be had (families that are not on the attention interface), they are held
-behind the same class (models/replay.py has both).
+behind the same class (models/capture/replay.py has both).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
+from models.capture.replay import ALL, Layer, Positions, Replay
 from models.errors import BadSelection
-from models.replay import ALL, Layer, Positions, Replay
+from models.scratch.truth import Truth
 from models.tokens import Token
-from models.truth import Truth
 
 # How much is computed at once where a head is looked at in strips: 64 MB of weights. For pooled maps so few rows that a
 # sliding window's band stays narrow, and 8 MB, since memory of that size is used again without asking the system.

@@ -12,9 +12,9 @@ from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from models.errors import HeadlightError
-from models.tasks import TASKS, task_named
-from models.tasks.settings import POSITIONS
-from models.training import CHECKPOINT, begun, changed, make_folder
+from models.scratch.tasks import TASKS, task_named
+from models.scratch.tasks.settings import POSITIONS
+from models.scratch.training import CHECKPOINT, begun, changed, make_folder
 
 # A killed training loses no more than this.
 KEEP_SECONDS = 5.0

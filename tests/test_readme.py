@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from models import load_model
-from models.proof import TOLERANCE
+from models.checkpoints.verify import TOLERANCE
+from models.scratch.trained import folder, names
 from models.train import main as train
-from models.trained import folder, names
 from tests.models.zoo import table
 from viz.__main__ import main as export_command
 

@@ -19,7 +19,7 @@ from PIL import Image
 from transformers.utils import logging as transformers_logging
 
 from models import Attention, AttentionTrace, Model, load_model
-from models.cost import Estimate
+from models.capture.cost import Estimate
 from ui.jobs import Job, Jobs, Progress
 from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, allowed_revision, budget, cache_bytes
 from viz.maps import HeadMaps

@@ -5,8 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.truth import task_of
-from models import Attention, AttentionTrace, Model, bundled, trained
-from models.tasks import TASKS, Task
+from models import Attention, AttentionTrace, Model
+from models.checkpoints import bundled
+from models.scratch import trained
+from models.scratch.tasks import TASKS, Task
 from ui.plain import plain
 from ui.settings import allowed_models
 from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, choose, first_text, held

@@ -14,7 +14,7 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from models import Model
-from models.tasks.digits import DIGITS, n_unseen, unseen_answer, unseen_picture
+from models.scratch.tasks.digits import DIGITS, n_unseen, unseen_answer, unseen_picture
 from ui.picture_files import BadPicture, reduce_file
 
 FORMATS = ("PNG", "JPEG", "WEBP")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.recording import Recording
-from models.tasks import TASKS
+from models.scratch.tasks import TASKS
 from viz.training import scene
 
 

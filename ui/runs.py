@@ -7,7 +7,7 @@ from uuid import uuid4
 import streamlit as st
 
 from models import AttentionTrace, Model
-from models.cost import Estimate, readable_seconds
+from models.capture.cost import Estimate, readable_seconds
 from ui import state
 from ui.caches import Request, loaded_as, readings, traces
 from ui.jobs import Job

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from models.cost import Budget
+from models.capture.cost import Budget
+from models.checkpoints.locate import HUB_ID, REVISION
 from models.errors import HeadlightError
-from models.places import HUB_ID, REVISION
 
 DEFAULT_MODEL = "minilm"
 # Longer texts stay out of the address: servers and chat programs cut links that long.

@@ -7,10 +7,10 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
-from models import trained
+from models.checkpoints.locate import REVISION
 from models.errors import HeadlightError
-from models.places import REVISION
-from models.tasks import TASKS
+from models.scratch import trained
+from models.scratch.tasks import TASKS
 from ui.address import Address, read_link
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look

@@ -6,9 +6,11 @@ import numpy as np
 import streamlit as st
 
 import viz.inside as pictures
-from models import Model, bundled, trained
-from models.cost import Budget
-from models.inside import HeadInside, inside
+from models import Model
+from models.capture.cost import Budget
+from models.capture.head_internals import HeadInside, inside
+from models.checkpoints import bundled
+from models.scratch import trained
 from ui import steps_state as state
 from ui.caches import loaded_as
 from ui.failures import sentence

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from analysis.steps import Matrices, checked
+from models.checkpoints.locate import REVISION
 from models.errors import BadMatrix
-from models.places import REVISION
 from ui.address import Address, read_link
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from ui.state import DEFAULT_TEXT

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from analysis.recording import EVERY
 from models.errors import NoText
-from models.tasks import Settings, task_named
-from models.training import changed
+from models.scratch.tasks import Settings, task_named
+from models.scratch.training import changed
 
 MOST_FRAMES = 400
 LONGEST_TEXT = 400

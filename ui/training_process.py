@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from analysis.recording import RECORDING, Frame, read_frames
 from models.errors import HeadlightError
-from models.training import CHECKPOINT
+from models.scratch.training import CHECKPOINT
 from ui.training_folders import ServerFolder
 from ui.training_orders import Order
 

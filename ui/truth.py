@@ -9,10 +9,10 @@ import streamlit as st
 
 from analysis.truth import SAMPLES, SOLVES, TruthScores, task_of, truth_scores
 from models import Attention, AttentionTrace, Model
-from models.tasks import Task
-from models.tasks.digits import Digits
-from models.tasks.series import NOISE
-from models.truth import Truth
+from models.scratch.tasks import Task
+from models.scratch.tasks.digits import Digits
+from models.scratch.tasks.series import NOISE
+from models.scratch.truth import Truth
 from ui.caches import loaded_as, remembered
 from ui.pictures import known_answer
 from ui.plain import plain

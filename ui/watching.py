@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from models.networks import POSITIONS
-from models.tasks import TASKS
+from models.scratch.networks import POSITIONS
+from models.scratch.tasks import TASKS
 from ui.address import Address, read_link
 from ui.settings import MOST_CHARACTERS_IN_LINK
 from ui.trainings import LONGEST_TEXT, Order, ordered

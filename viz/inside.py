@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.inside import HeadInside
+from models.capture.head_internals import HeadInside
 from models.tokens import Token
 from viz.matrices import Column, Matrix, equation, number, symbol, table
 from viz.view import label

@@ -12,9 +12,9 @@ import numpy as np
 
 from analysis.recording import WATCHED, Frame, Recording
 from analysis.truth import SOLVES, chance
-from models.tasks import Task, task_named
-from models.tasks.digits import SIDE, unseen_picture
-from models.tasks.task import END, START
+from models.scratch.tasks import Task, task_named
+from models.scratch.tasks.digits import SIDE, unseen_picture
+from models.scratch.tasks.task import END, START
 from viz import colours
 from viz.colours import TRUTH
 from viz.packing import pack

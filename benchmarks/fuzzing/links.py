@@ -10,7 +10,7 @@ from benchmarks.fuzzing.checks import Failed
 from benchmarks.fuzzing.mutations import NUMBERS, STRINGS
 from benchmarks.fuzzing.texts import piece_of_text
 from models.errors import HeadlightError
-from models.tasks import TASKS
+from models.scratch.tasks import TASKS
 from ui import state, steps_state, watching
 
 _NAMES = {

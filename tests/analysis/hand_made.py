@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from models import Attention, Source, Token
-from models.replay import Held, Replay
+from models.capture.replay import Held, Replay
 
 # Prime sizes, all different: a swapped axis or a wrong reshape cannot pass unseen.
 N_LAYERS, N_HEADS, N_QUERY, N_KEY = 2, 3, 5, 7

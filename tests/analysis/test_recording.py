@@ -24,8 +24,8 @@ from analysis.recording import (
     write_frame,
 )
 from models.errors import BadTraining, NoText
-from models.tasks import TASKS, Settings
-from models.training import CHECKPOINT, Training
+from models.scratch.tasks import TASKS, Settings
+from models.scratch.training import CHECKPOINT, Training
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ import pytest
 
 from analysis.truth import SAMPLES, chance, hits, mean_score, target, task_of, truth_scores
 from models import Model, load_model
-from models.tasks import TASKS, Settings, Solution
-from models.training import Training
+from models.scratch.tasks import TASKS, Settings, Solution
+from models.scratch.training import Training
 
 pytestmark = pytest.mark.slow
 

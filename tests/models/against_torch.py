@@ -13,7 +13,7 @@ PROJECTIONS = ("query_projection", "key_projection", "value_projection")
 
 
 def as_ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what torch's modules name (parameters, or their gradients) under the names of models/scratch.py.
+    """Return what torch's modules name (parameters, or their gradients) under the names of models/scratch/layers.py.
 
     torch holds the three input projections as one matrix, [3 * d_model, d_model], and numbers the norms of a layer in
     the order of its sublayers: a decoder layer's second is that of cross-attention.

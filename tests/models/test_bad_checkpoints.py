@@ -19,7 +19,7 @@ from small_models import SENTENCE
 from spoiling import KEY, QUERY, WEIGHTS, change, configure, refused
 
 from models import HeadlightError, errors, load_model
-from models.checkpoints import by_layer
+from models.checkpoints.weights import by_layer
 
 pytestmark = pytest.mark.slow
 

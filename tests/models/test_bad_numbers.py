@@ -12,8 +12,8 @@ from small_models import SENTENCE
 from spoiling import KEY, QUERY, change
 
 from models import load_model
-from models.proof import _worst_difference
-from models.replay import Held
+from models.capture.replay import Held
+from models.checkpoints.verify import _worst_difference
 from viz import heatmap
 
 

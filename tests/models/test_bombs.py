@@ -16,7 +16,8 @@ from spoiling import configure, refused
 from transformers import AutoImageProcessor, AutoModel, SwitchTransformersConfig, ViTConfig, ViTImageProcessorPil
 
 import models
-from models import errors, load_model, loading
+from models import errors, load_model
+from models.checkpoints import load as loading
 from models.images import PatchSequence
 
 SAVE = "save or fetch the model again."
@@ -103,7 +104,7 @@ def test_experts_that_are_modules_are_built_no_further_than_the_files_allow(fold
 
 
 def test_the_names_of_a_checkpoint_allow_no_more_than_any_model_has(folder, monkeypatch):
-    monkeypatch.setattr("models.skeletons._MOST_MADE", 20)
+    monkeypatch.setattr("models.checkpoints.skeleton._MOST_MADE", 20)
     refused(errors.BrokenModel, f"{NOT_ITS_OWN}more than 20 tensors, its files hold 39; save or fetch both", folder)
 
 
@@ -182,7 +183,7 @@ TOKENIZERS: dict[str, tuple[str, dict[str, Any], str]] = {
 @pytest.mark.parametrize("why", TOKENIZERS)
 def test_a_tokenizer_that_would_never_be_built(why, folder, monkeypatch):
     limit, changes, came = TOKENIZERS[why]
-    monkeypatch.setattr(f"models.vocabulary_limits.{limit}", 100)
+    monkeypatch.setattr(f"models.checkpoints.tokenizer_limits.{limit}", 100)
     monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", lambda *given, **options: pytest.fail("built"))
     described = {"added_tokens": [], "model": {}} | changes
     (folder / "tokenizer.json").write_text(json.dumps(described))
@@ -194,13 +195,13 @@ def test_a_tokenizer_that_would_never_be_built(why, folder, monkeypatch):
 
 
 def test_a_tokenizer_of_many_values_is_never_parsed(folder, monkeypatch):
-    monkeypatch.setattr("models.vocabulary_limits._parsed", lambda raw: pytest.fail("parsed"))
+    monkeypatch.setattr("models.checkpoints.tokenizer_limits._parsed", lambda raw: pytest.fail("parsed"))
     (folder / "tokenizer.json").write_text("[" + "[]," * 1_700_000 + "[]]")
     refused(errors.NoTokenizer, "tokenizer.json of spoilt has 3,400,002 values, expected 3,200,000 at most:", folder)
 
 
 def test_a_tokenizer_of_many_names_is_never_parsed(folder, monkeypatch):
-    monkeypatch.setattr("models.vocabulary_limits._parsed", lambda raw: pytest.fail("parsed"))
+    monkeypatch.setattr("models.checkpoints.tokenizer_limits._parsed", lambda raw: pytest.fail("parsed"))
     (folder / "tokenizer.json").write_text("{" + '"a":1,' * 1_200_001 + "}")
     refused(errors.NoTokenizer, "tokenizer.json of spoilt has 1,200,001 names, expected 1,200,000 at most:", folder)
 
@@ -240,7 +241,7 @@ def test_a_sentencepiece_file_of_long_or_many_pieces(folder, monkeypatch):
         b"\x0a\x03abc" * 30 + b"\x12\x81\x08" + bytes(1025) + b"\x0a\xe8\x07" + bytes(1000)
     )
     refused(errors.NoTokenizer, "spiece.model of spoilt has 1,000 bytes in one piece, expected 512 at most:", folder)
-    monkeypatch.setattr("models.vocabulary_limits._MOST_ENTRIES", 20)
+    monkeypatch.setattr("models.checkpoints.tokenizer_limits._MOST_ENTRIES", 20)
     refused(errors.NoTokenizer, "spiece.model of spoilt has 31 pieces, expected 20 at most: save", folder)
 
 
@@ -257,9 +258,9 @@ def test_a_narrow_picture_is_not_stretched_without_end(eye):
 
 
 def test_a_picture_of_too_many_patches_is_refused_before_the_proof_runs(eye, monkeypatch):
-    monkeypatch.setattr("models.proof.materialised_layers", lambda *given: pytest.fail("run"))
-    monkeypatch.setattr("models.proof.replayed_layers", lambda *given, **options: pytest.fail("run"))
-    monkeypatch.setattr("models.proof.ImageReader.read", many_patches)
+    monkeypatch.setattr("models.checkpoints.verify.materialised_layers", lambda *given: pytest.fail("run"))
+    monkeypatch.setattr("models.checkpoints.verify.replayed_layers", lambda *given, **options: pytest.fail("run"))
+    monkeypatch.setattr("models.checkpoints.verify.ImageReader.read", many_patches)
     refused(
         errors.NotEnoughMemory,
         "Loading spoilt needs about 103 GB, and ",

@@ -6,8 +6,9 @@ import pytest
 import torch
 from small_models import SENTENCE, TARGET
 
-from models import capture, errors
-from models.cost import Budget, Costs, Estimate, readable_seconds
+from models import errors
+from models.capture import interface as capture
+from models.capture.cost import Budget, Costs, Estimate, readable_seconds
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,9 @@ def test_pooled_layers_are_computed_when_asked_for(minilm, monkeypatch):
     attention = minilm.trace(SENTENCE)["encoder"]
     asked = []
     band = type(attention._layers[0]).band
-    monkeypatch.setattr("models.replay.Replay.band", lambda self, *where: asked.append(id(self)) or band(self, *where))
+    monkeypatch.setattr(
+        "models.capture.replay.Replay.band", lambda self, *where: asked.append(id(self)) or band(self, *where)
+    )
     maps = attention.pooled_layers(5)
     assert asked == []
     first = next(maps)

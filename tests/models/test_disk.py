@@ -19,8 +19,8 @@ import analysis.recording
 import models.train
 from analysis.recording import FRAMES, Frame, Recording, read_frames, write_frame
 from models.errors import HeadlightError
-from models.tasks import TASKS, Settings
-from models.training import CHECKPOINT, Training
+from models.scratch.tasks import TASKS, Settings
+from models.scratch.training import CHECKPOINT, Training
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -62,9 +62,9 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "checkpoint": ("models.training.save_file", lambda folder: trained().keep(folder)),
+    "checkpoint": ("models.scratch.training.save_file", lambda folder: trained().keep(folder)),
     "weights": ("transformers.PreTrainedModel.save_pretrained", lambda folder: trained().save(folder)),
-    "tokenizer": ("models.tasks.task.Task.save_reader", lambda folder: trained().save(folder)),
+    "tokenizer": ("models.scratch.tasks.task.Task.save_reader", lambda folder: trained().save(folder)),
     "training.json": ("pathlib.Path.write_text", lambda folder: trained().save(folder)),
     "frame": ("numpy.savez", lambda folder: write_frame(folder, frame(3))),
     "recording": (
@@ -102,14 +102,14 @@ def test_a_full_disk_is_one_sentence_wherever_it_is_met(what, error, tmp_path, m
     ],
 )
 def test_other_refusals_of_the_disk_have_their_own_words(number, why, tmp_path, monkeypatch):
-    monkeypatch.setattr("models.training.save_file", raising(OSError(number, os.strerror(number))))
+    monkeypatch.setattr("models.scratch.training.save_file", raising(OSError(number, os.strerror(number))))
     with pytest.raises(HeadlightError) as caught:
         trained().keep(tmp_path)
     assert why in str(caught.value)
 
 
 def test_an_error_that_is_none_of_the_disk_s_is_left_as_it_is(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.training.save_file", raising(SafetensorError("a tensor that is no tensor")))
+    monkeypatch.setattr("models.scratch.training.save_file", raising(SafetensorError("a tensor that is no tensor")))
     with pytest.raises(SafetensorError, match="no tensor"):
         trained().keep(tmp_path)
 
@@ -121,7 +121,7 @@ def test_the_commands_say_it_and_go_on_afterwards(command, tmp_path, monkeypatch
     if command is models.train:
         monkeypatch.setattr(models.train, "KEEP_SECONDS", -1.0)
     options = ["previous", *AS_OPTIONS.split(), "--out", str(tmp_path / "full")]
-    for writer in ("models.training.save_file", "models.tasks.task.Task.save_reader"):
+    for writer in ("models.scratch.training.save_file", "models.scratch.tasks.task.Task.save_reader"):
         with monkeypatch.context() as patched:
             patched.setattr(writer, raising(FULL[1]))
             assert command.main(options) == 2
@@ -184,7 +184,7 @@ def test_a_model_that_is_saved_is_never_a_mixture(before, tmp_path, monkeypatch)
     assert {"new", "none"} <= seen
 
 
-@pytest.mark.parametrize("dies", ["models.tasks.task.Task.save_reader", "pathlib.Path.write_text"])
+@pytest.mark.parametrize("dies", ["models.scratch.tasks.task.Task.save_reader", "pathlib.Path.write_text"])
 def test_a_kill_while_a_model_is_written_leaves_what_was_there(dies, tmp_path, monkeypatch):
     trained().save(tmp_path / "it")
     before = contents(tmp_path / "it")
@@ -214,7 +214,7 @@ def test_a_recording_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 DIES_WHILE_IT_WRITES = """
 import os, signal, sys
 from pathlib import Path
-import analysis.recording, models.train, models.training, numpy
+import analysis.recording, models.train, models.scratch.training, numpy
 
 def die(path):
     Path(path).parent.joinpath(".tmpx7Yw2k").write_bytes(b"half")  # where the safetensors crate writes
@@ -223,11 +223,11 @@ def die(path):
 
 models.train.KEEP_SECONDS = -1.0
 if "{dies}" == "checkpoint":
-    models.training.save_file = lambda tensors, path, **options: die(path)
+    models.scratch.training.save_file = lambda tensors, path, **options: die(path)
 elif "{dies}" == "frame":
     numpy.savez = lambda file, **arrays: die(file.name)
 else:
-    models.tasks.task.Task.save_reader = lambda task, folder: die(folder / "tokenizer.json")
+    models.scratch.tasks.task.Task.save_reader = lambda task, folder: die(folder / "tokenizer.json")
 {command}.main(sys.argv[1:])
 """
 

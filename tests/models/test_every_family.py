@@ -71,7 +71,7 @@ def test_replacing_the_captured_attention_changes_the_output(family):
 
 @pytest.mark.parametrize("family", families(TRACED))
 def test_another_pass_between_its_layers_changes_nothing(family):
-    """A long pass lets a shorter one of the same model go first (models/turns.py)."""
+    """A long pass lets a shorter one of the same model go first (models/capture/turns.py)."""
     n_between, difference = disturbance(family, TRACED[family][3])
     assert n_between >= 1
     assert difference == 0

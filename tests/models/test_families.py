@@ -12,8 +12,8 @@ from small_models import FAMILIES, SENTENCE, TARGET
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
 import models
-from models import capture
-from models.replay import Replay
+from models.capture import interface as capture
+from models.capture.replay import Replay
 
 ROWS_SUM_BELOW_ONE = {"gpt_oss"}  # sinks take attention mass without being a key
 SINKS = (
@@ -207,9 +207,9 @@ def test_a_family_whose_replay_differs_falls_back_by_itself(wrong, folder_of, mo
 
 
 def test_a_missed_layer_falls_back_by_itself(folder_of, monkeypatch):
-    replayed = models.proof.replayed_layers
+    replayed = models.checkpoints.verify.replayed_layers
     monkeypatch.setattr(
-        "models.proof.replayed_layers",
+        "models.checkpoints.verify.replayed_layers",
         lambda *given, **options: {role: layers[1:] for role, layers in replayed(*given, **options).items()},
     )
     assert models.load_model(str(folder_of("gpt2"))).card.capture == "materialised"

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from spoiling import WEIGHTS, refused
 
 from models import HeadlightError, errors, load_model
-from models.headers import Stored, read_header, read_headers
+from models.checkpoints.headers import Stored, read_header, read_headers
 
 
 def theirs(path: Path) -> dict[str, Stored] | None:
@@ -127,8 +127,8 @@ def test_a_header_above_ten_megabytes_is_never_read(tmp_path):
 
 
 def test_a_header_of_too_many_tensors_is_refused_before_any_is_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.headers.MOST_TENSORS", 500)
-    monkeypatch.setattr("models.headers._described", lambda raw: pytest.fail("parsed"))
+    monkeypatch.setattr("models.checkpoints.headers.MOST_TENSORS", 500)
+    monkeypatch.setattr("models.checkpoints.headers._described", lambda raw: pytest.fail("parsed"))
     described = empty_tensors(0, 502)
     sentence = (
         "x.safetensors of spoilt is no whole safetensors file (its header describes 503 tensors, expected 500 at most"
@@ -141,7 +141,7 @@ def test_a_header_of_too_many_tensors_is_refused_before_any_is_looked_at(tmp_pat
 def test_the_headers_of_all_files_count_together(limit, value, tmp_path, monkeypatch):
     paths = [written(tmp_path / f"{number}.safetensors", empty_tensors(400 * number, 400)) for number in range(3)]
     assert [len(found) for found in read_headers(paths, "spoilt").values()] == [400, 400, 400]
-    monkeypatch.setattr(f"models.headers.{limit}", value)
+    monkeypatch.setattr(f"models.checkpoints.headers.{limit}", value)
     sentence = "The weight files of spoilt describe "
     with pytest.raises(errors.BrokenModel, match=f"^{sentence}.* at most: save or fetch the model again\\.$"):
         read_headers(paths, "spoilt")

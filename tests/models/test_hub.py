@@ -18,7 +18,8 @@ from huggingface_hub.errors import (
 )
 from small_models import SENTENCE
 
-from models import errors, load_model, places
+from models import errors, load_model
+from models.checkpoints import locate as places
 
 pytestmark = pytest.mark.slow
 

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from models import Model, errors, load_model
-from models.cost import Budget
+from models.capture.cost import Budget
 
 # 4 rows and 6 columns of patches, so that a swap of the two shows.
 HEIGHT, WIDTH, PATCH = 20, 30, 5

@@ -10,9 +10,9 @@ from torch import nn
 from transformers import AutoModel, AutoModelForSeq2SeqLM
 
 from models import HeadlightError
-from models.capture import recording
-from models.cost import Budget
-from models.inside import HeadInside, inside
+from models.capture.cost import Budget
+from models.capture.head_internals import HeadInside, inside
+from models.capture.interface import recording
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,10 @@ from small_models import ROBERTA_NAMES, byte_level_marked
 from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from models import capture, load_model
-from models.forward import replayed_layers
-from models.replay import Replay, Spans, compact
+from models import load_model
+from models.capture import interface as capture
+from models.capture.forward import replayed_layers
+from models.capture.replay import Replay, Spans, compact
 
 N_QUERY, N_KEY = 7, 11
 QUERY, KEYS = torch.arange(N_QUERY)[:, None], torch.arange(N_KEY)[None]
@@ -61,7 +62,7 @@ def test_other_masks_stay_as_they_are():
 
 
 def test_a_long_mask_is_looked_at_in_parts(monkeypatch):
-    monkeypatch.setattr("models.replay.MASK_CELLS", 3 * N_KEY)
+    monkeypatch.setattr("models.capture.replay.MASK_CELLS", 3 * N_KEY)
     for mask in MASKS.values():
         assert torch.equal(compact(mask[None]).allowed(slice(None), 0, N_KEY), mask[None])
     for mask in HOLES.values():

@@ -22,7 +22,7 @@ def of(feature: str):
 def equal_layers(family, real=ALL, **changed):
     """Capture with changed inputs, compare with eager in the real rows, and return our layers of every kind.
 
-    Measured: 0 for all of them, equal to the bit; the bound is the one of models/proof.py.
+    Measured: 0 for all of them, equal to the bit; the bound is the one of models/checkpoints/verify.py.
     """
     pair = pair_of(family)
     inputs = {name: value for name, value in {**pair.inputs, **changed}.items() if value is not None}

@@ -21,10 +21,10 @@ from transformers.models.bart.modeling_bart import BartEncoder
 from transformers.models.m2m_100.modeling_m2m_100 import M2M100Encoder
 
 import models
-from models.capture import NotReplayed
+from models.capture.forward import materialised_layers, replayed_layers
+from models.capture.interface import NotReplayed
+from models.checkpoints.verify import check_weights
 from models.errors import BrokenModel, NoAttention
-from models.forward import materialised_layers, replayed_layers
-from models.proof import check_weights
 from tests.models.zoo.build import config_of, sharpen
 from tests.models.zoo.compare import pair_of
 from tests.models.zoo.needs import GAINS

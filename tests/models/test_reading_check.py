@@ -8,7 +8,7 @@ from small_models import SENTENCE
 from tokenizers import Regex, normalizers
 
 from models import errors, load_model
-from models.reading_check import ReadingCheck
+from models.text_trial import ReadingCheck
 from models.tokens import panics_refused
 
 BACKTRACKS = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
@@ -81,7 +81,7 @@ def test_only_a_tokenizer_that_may_be_slow_is_tried(parts, needed):
 
 
 def test_an_ordinary_tokenizer_starts_no_process(loaded, monkeypatch):
-    monkeypatch.setattr("models.reading_check.subprocess.Popen", lambda *given, **options: pytest.fail("started"))
+    monkeypatch.setattr("models.text_trial.subprocess.Popen", lambda *given, **options: pytest.fail("started"))
     assert loaded("bert").trace(SENTENCE)
 
 

@@ -15,7 +15,10 @@ from small_models import BERT_NAMES, ROBERTA_NAMES, byte_level_marked, wordpiece
 from spoiling import configure, refused
 from transformers import AutoModel, FNetConfig, LongformerConfig, MambaConfig, PreTrainedTokenizerFast, ViTConfig
 
-from models import HeadlightError, bundled, configs, errors, load_model, loading
+from models import HeadlightError, errors, load_model
+from models.checkpoints import bundled
+from models.checkpoints import config as configs
+from models.checkpoints import load as loading
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.replay import Held, Replay
+from models.capture.replay import Held, Replay
 
 N_HEADS, N_KV_HEADS, N_QUERY, N_KEY, D_HEAD = 6, 2, 7, 11, 5
 SCALING = 0.37

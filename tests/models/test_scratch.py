@@ -10,7 +10,7 @@ from against_torch import attentions_of, copied, worst, worst_gradient
 from jaxtyping import TypeCheckError
 from torch import Tensor, nn
 
-from models.scratch import (
+from models.scratch.layers import (
     Decoder,
     DecoderLayer,
     Encoder,

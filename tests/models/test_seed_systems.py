@@ -16,7 +16,7 @@ from against_torch import worst
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.scratch import (
+from models.scratch.layers import (
     EncoderLayer,
     LearnedPositions,
     MultiHeadAttention,

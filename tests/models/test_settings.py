@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from models.errors import BadSettings
-from models.tasks import TASKS, Settings
+from models.scratch.tasks import TASKS, Settings
+from models.scratch.training import changed
 from models.train import main
-from models.training import changed
 
 pytestmark = pytest.mark.slow
 

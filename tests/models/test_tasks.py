@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.errors import NoText, UnknownModel
-from models.tasks import TASKS, Solution, Task, task_named
-from models.tasks.dates import _FORMS, _MONTHS, _chinese, _ordinal
-from models.tasks.series import NOISE, PERIODS
+from models.scratch.tasks import TASKS, Solution, Task, task_named
+from models.scratch.tasks.dates import _FORMS, _MONTHS, _chinese, _ordinal
+from models.scratch.tasks.series import NOISE, PERIODS
 
 pytestmark = pytest.mark.slow
 

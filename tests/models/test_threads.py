@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import models
-from models import capture, errors
+from models import errors
+from models.capture import interface as capture
 from models.model import model_inputs
 
 pytestmark = pytest.mark.slow

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import Attention, AttentionTrace, Source, Token
+from models.capture.replay import Held, Replay, Spans
 from models.errors import BadSelection
-from models.replay import Held, Replay, Spans
 
 SOURCE = Source("small", "sha256:0", "Small", "cpu", "float32", "replayed", "a text")
 

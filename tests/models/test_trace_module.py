@@ -25,7 +25,7 @@ from torch_modules import (
 )
 
 from models import trace_module
-from models.modules import MISREAD
+from models.capture.torch_modules import MISREAD
 
 pytestmark = pytest.mark.slow
 

@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 
 from analysis.truth import SOLVES, truth_scores
-from models import Model, load_model, trained
+from models import Model, load_model
 from models.errors import UnknownModel
-from models.tasks import TASKS
-from models.tasks.digits import DIGITS, unseen_answer, unseen_picture
+from models.scratch import trained
+from models.scratch.tasks import TASKS
+from models.scratch.tasks.digits import DIGITS, unseen_answer, unseen_picture
 
 pytestmark = pytest.mark.slow
 

@@ -27,9 +27,9 @@ import models.train
 from analysis.recording import Recorder, Recording
 from models import load_model
 from models.errors import BadTraining
-from models.tasks import TASKS, Settings
+from models.scratch.tasks import TASKS, Settings
+from models.scratch.training import CHECKPOINT, Training, begun, changed, learning_rate
 from models.train import main
-from models.training import CHECKPOINT, Training, begun, changed, learning_rate
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +160,7 @@ def test_resumed_before_its_first_step(tmp_path):
 DIES_IN_STEP_13 = """
 import os, signal, sys
 import {command} as command
-from models.training import Training
+from models.scratch.training import Training
 
 def advance(training, real=Training.advance):
     if training.step == 13:
@@ -309,7 +309,7 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         Path(path).write_bytes(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr("models.training.save_file", dies)
+    monkeypatch.setattr("models.scratch.training.save_file", dies)
     with pytest.raises(OSError, match="no space"):
         trained(steps=3).keep(tmp_path)
     assert sha256(tmp_path / CHECKPOINT) == before

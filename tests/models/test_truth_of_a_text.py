@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models import Attention, Model, load_model
-from models.tasks import TASKS
+from models.scratch.tasks import TASKS
+from models.scratch.truth import Truth, truth_of
 from models.tokens import Token
-from models.truth import Truth, truth_of
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,11 @@ import pytest
 from small_models import SENTENCE, TARGET
 from test_continuations import with_head
 
-from models import capture, load_model, turns
+from models import load_model
+from models.capture import interface as capture
+from models.capture import turns
+from models.capture.turns import Turns, between_layers, calling_between_layers
 from models.model import _TURNS
-from models.turns import Turns, between_layers, calling_between_layers
 
 LONG = SENTENCE + " " + " ".join(["The old house stands near a quiet river."] * 3)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from spoiling import WEIGHTS, configure, refused
 
-from models import HeadlightError, errors, folders, load_model
+from models import HeadlightError, errors, load_model
+from models.checkpoints import folders
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +154,7 @@ def test_the_tokenizer_config_may_not_name_files_elsewhere(folder, tmp_path):
 
 
 def test_a_folder_of_thousands_of_files_is_not_looked_through(folder, monkeypatch):
-    monkeypatch.setattr("models.folders._MOST_FILES", 20)
+    monkeypatch.setattr("models.checkpoints.folders._MOST_FILES", 20)
     for number in range(20):
         (folder / f"{number}.log").touch()
     refused(

@@ -8,7 +8,8 @@ import pytest
 from shown import address, charts
 from streamlit.testing.v1 import AppTest
 
-from models import bundled, load_model
+from models import load_model
+from models.checkpoints import bundled
 from ui.jobs import Jobs
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from shown import charts
 from streamlit.testing.v1 import AppTest
 
 from models import Model, load_model
-from models.cost import Estimate
+from models.capture.cost import Estimate
 from models.tokens import TokenReader
 from tests.ui.test_inspect_page import heatmap, messages, run
 from ui import overview, runs

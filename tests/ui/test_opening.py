@@ -6,7 +6,8 @@ import threading
 import pytest
 from test_inspect_page import address, heatmap, messages, run
 
-from models import bundled, load_model
+from models import load_model
+from models.checkpoints import bundled
 from ui import caches
 from ui.jobs import Jobs
 

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.steps import Matrices, attention_steps
 from models import load_model
-from models.inside import inside
+from models.capture.head_internals import inside
 from ui import steps_state
 from ui.jobs import Jobs
 from ui.steps_state import EXAMPLES, NAMES, StepsChoice, from_link, matrices_of, to_link, words_of, write_matrix

@@ -214,15 +214,15 @@ def test_frames_are_neither_few_nor_too_many(steps, every):
 # The command of a training on a disk that is full as long as there is a file called "full".
 ON_A_FULL_DISK = """
 import errno, os, sys
-import models.training
+import models.scratch.training
 from analysis import recording
 
-def save_file(*arguments, real=models.training.save_file, **options):
+def save_file(*arguments, real=models.scratch.training.save_file, **options):
     if os.path.exists({full!r}):
         raise OSError(errno.ENOSPC, "No space left on device")
     return real(*arguments, **options)
 
-models.training.save_file = save_file
+models.scratch.training.save_file = save_file
 sys.exit(recording.main(sys.argv[1:]))
 """
 

@@ -9,10 +9,10 @@ import pytest
 from shown import address, charts
 from streamlit.testing.v1 import AppTest
 
-from models import trained
-from models.tasks import TASKS
-from models.tasks.brackets import Brackets
-from models.tasks.digits import Digits
+from models.scratch import trained
+from models.scratch.tasks import TASKS
+from models.scratch.tasks.brackets import Brackets
+from models.scratch.tasks.digits import Digits
 from ui.controls import LONGEST_NAME
 
 pytestmark = pytest.mark.slow

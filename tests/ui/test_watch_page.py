@@ -10,8 +10,8 @@ from shown import address
 from streamlit.testing.v1 import AppTest
 
 from analysis.recording import Recorder, Recording
-from models.tasks import TASKS
-from models.training import Training, changed
+from models.scratch.tasks import TASKS
+from models.scratch.training import Training, changed
 from ui import trainings, watching
 from ui.lessons import LESSONS
 
@@ -29,7 +29,7 @@ def shipped(tmp_path, monkeypatch):
     recorder = Recorder(Training(TASKS["previous"], settings), "a b c d")
     (folder / "previous").mkdir(parents=True)
     Recording.of("previous", "a b c d", 3, [recorder.frame()]).save(folder / "previous" / "recording.npz")
-    monkeypatch.setattr("models.trained.__file__", str(folder / "__init__.py"))
+    monkeypatch.setattr("models.scratch.trained.__file__", str(folder / "__init__.py"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield folder
     shutil.rmtree(tmp_path, ignore_errors=True)

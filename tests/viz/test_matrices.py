@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.steps import Matrices, Options, attention_steps
-from models.inside import inside
+from models.capture.head_internals import inside
 from viz import inside as head_pictures
 from viz import steps as pictures
 from viz.inside import Look

@@ -12,9 +12,9 @@ from PIL import Image
 
 import viz
 from models import Attention
+from models.capture.replay import Held
 from models.errors import BadSelection
 from models.images import patch_tokens
-from models.replay import Held
 from tests.analysis import hand_made
 from tests.analysis.hand_made import random_weights, source
 from viz import Look

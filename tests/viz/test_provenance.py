@@ -10,8 +10,8 @@ import torch
 
 import viz
 from models import Attention
+from models.capture.replay import Held
 from models.errors import BadSelection
-from models.replay import Held
 from tests.analysis import hand_made
 from tests.analysis.hand_made import attention, random_weights
 from viz import Look

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analysis.recording import Frame, Recorder, Recording
-from models.tasks import TASKS
-from models.training import Training, changed
+from models.scratch.tasks import TASKS
+from models.scratch.training import Training, changed
 from tests.viz.test_packing import unpack
 from viz import training
 from viz.colours import table

@@ -16,10 +16,10 @@ from PIL import Image
 import viz
 from analysis.truth import scores_of
 from models import Attention, Model, load_model
+from models.capture.replay import Held
 from models.errors import BadSelection
-from models.replay import Held
-from models.tasks import TASKS
-from models.truth import Truth
+from models.scratch.tasks import TASKS
+from models.scratch.truth import Truth
 from tests.analysis.hand_made import attention, random_weights, source, tokens
 from viz import Look
 from viz.__main__ import main

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-import models.trained
+import models.scratch.trained
 from analysis.recording import RECORDING, Frame
-from models.networks import POSITIONS
-from models.tasks import TASKS
+from models.scratch.networks import POSITIONS
+from models.scratch.tasks import TASKS
 from ui import watching
 from ui.components import training_picture
 from ui.failures import guarded, sentence
@@ -26,7 +26,7 @@ from ui.watching import RANGES, RATES, WatchChoice
 from viz.training import frames_of, pack_frames, pack_scene
 
 _STYLE = Path(__file__).parents[1] / "style.css"
-SHIPPED = Path(models.trained.__file__).parent
+SHIPPED = Path(models.scratch.trained.__file__).parent
 # A running training is looked at so often, a resting one to say that its page is still open.
 LOOK_SECONDS, REST_SECONDS = 0.9, 30.0
 _CALLED = {
@@ -206,9 +206,9 @@ def _taking_away(choice: WatchChoice, own: Training | None) -> None:
                 help="Config, safetensors, tokenizer and training.json: unpack the folder and open it in Inspect.",
                 on_click="ignore",
             )
-        name = f"{models.trained.PREFIX}{choice.task}"
+        name = f"{models.scratch.trained.PREFIX}{choice.task}"
         allowed = allowed_models()
-        if name in models.trained.names() and (allowed is None or name in allowed):
+        if name in models.scratch.trained.names() and (allowed is None or name in allowed):
             text = {"text": choice.text} if TASKS[choice.task].has_truth else {}
             st.link_button("Open the trained model in Inspect", f"./?{urlencode({'model': name, **text})}")
 

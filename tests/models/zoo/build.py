@@ -59,7 +59,7 @@ def config_of(family: str) -> PreTrainedConfig:
 
 
 def auto_of(config: PreTrainedConfig) -> Any:
-    """Return the class that models/loading.py loads it with."""
+    """Return the class that models/checkpoints/load.py loads it with."""
     seq2seq = config.is_encoder_decoder and type(config) in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
     return AutoModelForSeq2SeqLM if seq2seq else AutoModel
 

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models.capture import IMPLEMENTATION, NotReplayed
-from models.checkpoints import _switches
-from models.forward import materialised_layers, replayed_layers
-from models.proof import check_weights
-from models.replay import Held, Layer
+from models.capture.forward import materialised_layers, replayed_layers
+from models.capture.interface import IMPLEMENTATION, NotReplayed
+from models.capture.replay import Held, Layer
+from models.checkpoints.verify import check_weights
+from models.checkpoints.weights import _switches
 from tests.models.zoo.build import build, config_of
 from tests.models.zoo.inputs import inputs_of
 from tests.models.zoo.replace import changed_by_replay, changed_by_softmax
 
 ALL = slice(None)
-# The bound of models/proof.py in float32: what replays within it is replayed, anything else is materialised.
+# The bound of models/checkpoints/verify.py in float32: what replays within it is replayed, anything else is
+# materialised.
 TOLERANCE = 2e-6
 FIELDS = {
     "self": "attentions",
@@ -66,7 +67,7 @@ class Finding:
 
 
 def pair_of(family: str) -> Pair:
-    """Build both modules; ours the way that models/loading.py takes."""
+    """Build both modules; ours the way that models/checkpoints/load.py takes."""
     plain = build(config_of(family), "eager", family)
     try:
         ours = build(config_of(family), IMPLEMENTATION, family)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.capture import IMPLEMENTATION
-from models.forward import materialised_layers, replayed_layers
-from models.replay import Layer
-from models.turns import announce_layers, calling_between_layers
+from models.capture.forward import materialised_layers, replayed_layers
+from models.capture.interface import IMPLEMENTATION
+from models.capture.replay import Layer
+from models.capture.turns import announce_layers, calling_between_layers
 from tests.models.zoo.compare import ALL, Pair, pair_of
 from tests.models.zoo.inputs import N_TOKENS
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.capture import recording
-from models.replay import Replay
+from models.capture.interface import recording
+from models.capture.replay import Replay
 
 SOFTMAX = (torch.ops.aten._softmax.default, torch.ops.aten._safe_softmax.default)
 # Reformer's weights are the exponential of a difference.

@@ -1,0 +1,179 @@
+"""Capture below torch's own attention: every call of `multi_head_attention_forward`, with what its weights depend on.
+
+A `TorchFunctionMode` belongs to the thread that enters it and stands between torch and its callers, so nothing on the
+module changes and no hook stays behind. torch looks for one before it takes a fast path
+(`_native_multi_head_attention`, `_transformer_encoder_layer_fwd`, nested tensors) and steps aside, so that every
+`nn.MultiheadAttention` ends here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from models.capture.replay import Replay, Spans, compact
+from models.errors import BadSelection
+
+_SIGNATURE = inspect.signature(functional.multi_head_attention_forward)
+# More than one, because any may be computed anew for each call (a parametrization) and then tells no module.
+PROJECTIONS = ("in_proj_weight", "q_proj_weight", "out_proj_weight")
+# Attention that is computed another way: nothing tells its heads' queries and keys reliably, so it is only counted.
+_OTHERS = (
+    functional.scaled_dot_product_attention,
+    torch._native_multi_head_attention,
+    torch._transformer_encoder_layer_fwd,
+)
+
+
+@dataclass(frozen=True)
+class TorchCall:
+    """One call, with what one row of its batch computed.
+
+    `weights` are the `id`s of its projections' weights, by which the module is found; `extra` names the keys after the
+    last position.
+    """
+
+    weights: frozenset[int]
+    to_itself: bool
+    replay: Replay
+    extra: tuple[str, ...]
+
+
+class TorchAttention(TorchFunctionMode):
+    """While it is entered, collects the calls of this thread for row `item` of the batch.
+
+    With `as_nested`, padded outputs of an encoder become 0, as they are where it runs on nested tensors.
+    """
+
+    def __init__(self, item: int, *, as_nested: bool, encoders: Iterable[nn.TransformerEncoder] = ()) -> None:
+        super().__init__()
+        self.calls: list[TorchCall] = []
+        self.n_others = 0
+        self._item = item
+        self._masks: dict[tuple, tuple[list[Tensor | None], Tensor | Spans | None]] = {}
+        self._nested = {id(encoder.layers[-1].self_attn.out_proj.weight): encoder for encoder in encoders if as_nested}
+        self._padding: dict[int, Tensor] = {}
+
+    def __torch_function__(
+        self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Note the call if it is attention, and let torch compute it."""
+        kwargs = kwargs or {}
+        if func is functional.multi_head_attention_forward:
+            bound = _SIGNATURE.bind(*args, **kwargs)
+            bound.apply_defaults()
+            self._note(bound.arguments)
+        elif func in _OTHERS:
+            self.n_others += 1
+        output = func(*args, **kwargs)
+        if func is functional.layer_norm and id(kwargs.get("weight")) in self._padding:
+            return output.masked_fill(self._padding.pop(id(kwargs["weight"]))[..., None], 0.0)
+        return output
+
+    def _note(self, given: dict[str, Any]) -> None:
+        query, key = given["query"], given["key"]
+        n_rows, n_heads = (query.shape[1] if query.dim() == 3 else 1), given["num_heads"]
+        if not 0 <= self._item < n_rows:
+            raise BadSelection(f"There is no item {self._item}: the batch has items 0 to {n_rows - 1}.")
+        queries, keys = _projected(given)
+        d_head = queries.shape[-1] // n_heads
+        # [position, d_model] to [head, position, d_head].
+        queries, keys = (
+            rows.unflatten(-1, (n_heads, d_head)).transpose(0, 1).contiguous()
+            for rows in (_row(queries, self._item), _row(keys, self._item))
+        )
+        if given["static_k"] is not None:
+            keys = given["static_k"][self._item * n_heads : (self._item + 1) * n_heads].clone()
+        extra: tuple[str, ...] = ()
+        if given["bias_k"] is not None:
+            extra += ("[bias]",)
+            keys = torch.cat([keys, given["bias_k"].view(n_heads, 1, d_head)], dim=1)
+        if given["add_zero_attn"]:
+            extra += ("[zero]",)
+            keys = functional.pad(keys, (0, 0, 0, 1))
+        # torch heeds the hint only here; elsewhere it reads the mask.
+        causal = given["is_causal"] and given["key_padding_mask"] is None and not given["need_weights"]
+        mask = None if causal else self._mask(given, queries.shape[1], len(extra))
+        replay = Replay(queries, keys, d_head**-0.5, mask=mask, causal=causal)
+        weights = frozenset(id(given[name]) for name in PROJECTIONS if isinstance(given[name], nn.Parameter))
+        self.calls.append(TorchCall(weights, _same(query, key), replay.cpu(), extra))
+        self._expect_nested(given)
+
+    def _mask(self, given: dict[str, Any], n_query: int, n_extra: int) -> Tensor | Spans | None:
+        """Return what the queries of the row may see, looked at once for all the layers that share the masks."""
+        masks = [given["attn_mask"], given["key_padding_mask"]]
+        name = (given["num_heads"], n_query, n_extra, *(None if mask is None else _identity(mask) for mask in masks))
+        if name not in self._masks:
+            # The masks are kept as well, so that no other comes to lie at their address meanwhile.
+            self._masks[name] = (masks, _merged(masks, self._item, given["num_heads"], n_query, n_extra))
+        return self._masks[name][1]
+
+    def _expect_nested(self, given: dict[str, Any]) -> None:
+        """Note the padding of an encoder that would run on nested tensors if nobody looked, at its last layer."""
+        encoder, padding = self._nested.get(id(given["out_proj_weight"])), given["key_padding_mask"]
+        if encoder is None or padding is None or padding.dim() != 2 or given["attn_mask"] is not None:
+            return
+        if torch.is_autocast_enabled() or not torch.backends.mha.get_fastpath_enabled():
+            return
+        padded = padding if padding.dtype == torch.bool else padding == -torch.inf
+        if not bool((padded[:, 1:] < padded[:, :-1]).any()):  # all padding on the right
+            self._padding[id(encoder.layers[-1].norm2.weight)] = padded
+
+
+def _projected(given: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """Return the queries and keys of all heads side by side, `[position, d_model]` or `[position, row, d_model]`."""
+    if given["use_separate_proj_weight"]:
+        weights = given["q_proj_weight"], given["k_proj_weight"]
+    else:
+        weights = given["in_proj_weight"].chunk(3)[:2]
+    biases = (None, None) if given["in_proj_bias"] is None else given["in_proj_bias"].chunk(3)[:2]
+    return (
+        functional.linear(given["query"], weights[0], biases[0]),
+        functional.linear(given["key"], weights[1], biases[1]),
+    )
+
+
+def _row(tensor: Tensor, item: int) -> Tensor:
+    return tensor[:, item] if tensor.dim() == 3 else tensor
+
+
+def _same(query: Tensor, key: Tensor) -> bool:
+    """Return whether a sequence attends to itself, also where it was normalised or transposed twice on the way."""
+    return query is key or (query.shape == key.shape and torch.equal(query, key))
+
+
+def _identity(mask: Tensor) -> tuple:
+    version = None if mask.is_inference() else mask._version
+    return mask.data_ptr(), mask.shape, mask.stride(), mask.dtype, version
+
+
+def _additive(mask: Tensor) -> Tensor:
+    """Return a mask of torch's as what is added to the scores: in a boolean one, True is not allowed to attend."""
+    if mask.dtype != torch.bool:
+        return mask
+    return torch.zeros(mask.shape, device=mask.device).masked_fill(mask, -torch.inf)
+
+
+def _merged(
+    masks: Sequence[Tensor | None], item: int, n_heads: int, n_query: int, n_extra: int
+) -> Tensor | Spans | None:
+    """Return the mask and the padding as one `[1 or head, query, key]`, compact; every query sees the extra keys."""
+    (mask, padding), parts = masks, []
+    if mask is not None:
+        parts.append(_additive(mask[item * n_heads : (item + 1) * n_heads] if mask.dim() == 3 else mask[None]))
+    if padding is not None:
+        parts.append(_additive(padding[item] if padding.dim() == 2 else padding)[None, None])
+    if not parts:
+        return None
+    merged = parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    if merged.shape[0] > 1 and torch.equal(merged, merged[:1].expand_as(merged)):
+        merged = merged[:1]
+    # Padding copies, also by 0: a mask of the caller's may change after the trace was made.
+    return compact(functional.pad(merged.expand(-1, n_query, -1), (0, n_extra)))

@@ -1,0 +1,101 @@
+"""A folder's tokenizer, and whether it belongs to the model beside it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
+
+from models.checkpoints.locate import Place, brief
+from models.checkpoints.tokenizer_limits import refuse_endless_vocabulary
+from models.errors import NoTokenizer, is_panic
+
+log = logging.getLogger("headlight.models")
+
+# Embeddings are padded to round numbers, by a few in a hundred at most among published models; another model's
+# vocabulary is either longer, which a text may tell, or much shorter.
+_LEAST_SHARE = 0.5
+# Far above any published vocabulary: to write a tokenizer down, the library counts up to the largest id, through every
+# gap, and no other thread runs meanwhile.
+_LARGEST_ID = 10_000_000
+_FILES = ("tokenizer.json", "vocab*", "*.model", "merges.txt", "*.tiktoken", "tekken.json")
+# What a configuration calls a special token, and what a tokenizer may: BERT's [CLS] is RoBERTa's <s>.
+_ROLES = {"bos": ("bos", "cls"), "eos": ("eos", "sep"), "pad": ("pad",), "cls": ("cls",), "sep": ("sep",)}
+
+
+def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
+    """Return the tokenizer of a folder, whose class may depend on the model's configuration.
+
+    Raises:
+        NoTokenizer: there is none, it does not load, or it is far larger than any published one.
+    """
+    refusal, remedy = (
+        f"{place.name} has no tokenizer that loads",
+        "save the one it was trained with into the same folder",
+    )
+    nothing = f"{refusal} (no vocabulary in the folder): {remedy} (tokenizer.save_pretrained)."
+    if not any(any(place.folder.glob(pattern)) for pattern in _FILES):
+        raise NoTokenizer(nothing)
+    refuse_endless_vocabulary(place.folder, place.name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            place.folder, config=config, local_files_only=True, trust_remote_code=False
+        )
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        log.exception("tokenizer of %s", place.name)
+        raise NoTokenizer(f"{refusal} ({brief(error)}): {remedy} (tokenizer.save_pretrained).") from error
+    if type(tokenizer.model_max_length) is not int or tokenizer.model_max_length < 1:
+        # As it stands in the file, and compared with lengths wherever a text is read.
+        tokenizer.model_max_length = VERY_LARGE_INTEGER
+    # transformers builds an empty tokenizer where the vocabulary of its class is not there.
+    names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    if not any((place.folder / name).exists() for name in names if isinstance(name, str)):
+        raise NoTokenizer(nothing)
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if highest > _LARGEST_ID:
+        raise NoTokenizer(
+            f"{refusal} (it gives a token the id {highest:,}, expected {_LARGEST_ID:,} at most): "
+            f"{remedy} (tokenizer.save_pretrained)."
+        )
+    return tokenizer
+
+
+def tokenizer_notices(tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel) -> Iterator[str]:
+    """Yield a sentence for each sign that a tokenizer is not the model's own."""
+    n_embeddings = getattr(module.get_input_embeddings(), "num_embeddings", None)
+    vocabulary = tokenizer.get_vocab()
+    beyond = sorted((number, token) for token, number in vocabulary.items() if number >= (n_embeddings or number + 1))
+    if n_embeddings and beyond:
+        number, token = beyond[0]
+        more = f" and {len(beyond) - 1:,} more" if len(beyond) > 1 else ""
+        yield (
+            f"The tokenizer knows tokens that the model has no embedding for ({token[:40]!r}, id {number:,}{more}; "
+            f"there are {n_embeddings:,} embeddings): a text that holds one is refused."
+        )
+    elif n_embeddings and len(vocabulary) < _LEAST_SHARE * n_embeddings:
+        yield (
+            f"The tokenizer has {len(vocabulary):,} tokens for the model's {n_embeddings:,} embeddings: "
+            "it may be another model's, and then every picture is of a text that the model reads as something else."
+        )
+    stated = dict(_stated(tokenizer, module))
+    if len(stated) > 1 and all(theirs not in ours for theirs, ours in stated.values()):
+        differences = ", ".join(f"{role} {theirs}, expected {ours[0]}" for role, (theirs, ours) in stated.items())
+        yield (
+            f"The tokenizer gives special tokens other ids than config.json ({differences}): "
+            "it may be another model's, and then every picture is of a text that the model reads as something else."
+        )
+
+
+def _stated(tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel) -> Iterator[tuple[str, tuple[int, list[int]]]]:
+    """Yield the special tokens that tokenizer and configuration both give an id: the one's, and the other's."""
+    config = module.config.get_text_config()
+    for role, names in _ROLES.items():
+        ours = getattr(config, f"{role}_token_id", None)
+        theirs = [getattr(tokenizer, f"{name}_token_id", None) for name in names]
+        found = next((number for number in theirs if number is not None), None)
+        if found is not None and ours is not None:
+            yield role, (found, list(ours) if isinstance(ours, (list, tuple)) else [ours])

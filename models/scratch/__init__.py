@@ -1,0 +1,1 @@
+"""The transformer from scratch: layers, networks, tasks with a known answer, and their training."""

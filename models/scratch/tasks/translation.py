@@ -1,0 +1,63 @@
+"""A task in which one text is written for another: what an encoder-decoder is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from models.scratch.networks import ScratchEncoderDecoder, ScratchEncoderDecoderConfig
+from models.scratch.tasks.settings import Settings
+from models.scratch.tasks.task import END, NOT_ASKED, PAD, SPECIAL, START, UNKNOWN, Batch, Solution, Task, padded
+
+
+class TranslationTask(Task):
+    """A task in which one text is written for another: the truth is about cross-attention."""
+
+    def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
+        """Return what a network writes, letter by letter, None if the text is not valid."""
+        solution = self.solve(text)
+        if solution is None:
+            return None
+        batch, generate = self.batch([(text, solution)]), _generate(network)
+        with torch.inference_mode():
+            ids = generate(batch["input_ids"], batch["attention_mask"], max_new_tokens=len(solution.answers))[0, 1:]
+        written = [self.labels[number] for number in ids.tolist()]
+        return tuple([*written, *[END] * len(solution.answers)][: len(solution.answers)])
+
+    def network(self, settings: Settings) -> PreTrainedModel:
+        """Return a new encoder-decoder."""
+        start = SPECIAL.index(START)
+        return ScratchEncoderDecoder(ScratchEncoderDecoderConfig(**self.sizes(settings), decoder_start_token_id=start))
+
+    def batch(self, samples: Sequence[tuple[str, Solution]]) -> Batch:
+        """Return source texts, what the decoder reads, and what it is to write after each."""
+        vocabulary = self.vocabulary
+        unknown = vocabulary[UNKNOWN]
+        ids = [
+            [*(vocabulary.get(piece, unknown) for piece in self.pieces(text)), vocabulary[END]] for text, _ in samples
+        ]
+        labels = [[vocabulary[answer] for answer in solution.answers] for _, solution in samples]
+        return {
+            "input_ids": padded(ids, vocabulary[PAD]),
+            "attention_mask": padded([[1] * len(row) for row in ids], 0),
+            "decoder_input_ids": padded([[vocabulary[START], *row[:-1]] for row in labels], vocabulary[PAD]),
+            "labels": padded(labels, NOT_ASKED),
+        }
+
+    def right(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
+        """Return which samples are right when the network reads what it wrote itself."""
+        labels = batch["labels"]
+        n_tokens = labels.shape[1]
+        written = _generate(network)(batch["input_ids"], batch["attention_mask"], max_new_tokens=n_tokens)[:, 1:]
+        written = functional.pad(written, (0, n_tokens - written.shape[1]), value=SPECIAL.index(END))
+        return ((written == labels) | (labels == NOT_ASKED)).all(-1)
+
+
+def _generate(network: PreTrainedModel) -> Callable[..., Tensor]:
+    return cast(Callable[..., Tensor], network.generate)
