@@ -7,9 +7,10 @@ second can only begin when the first has been painted, so that a page of many el
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from conftest import FLAGS, executable
 from playwright.sync_api import Browser, Page, Playwright
-from visitor import DESKTOP
+
+from tests.helpers.app_server import FLAGS, executable
+from tests.helpers.visitor import DESKTOP
 
 # `benchmark.within(ready)` resolves with the milliseconds since `benchmark.started` once `ready()` holds.
 # `benchmark.watch()` notes for each picture of Headlight's page when its last change was on the screen; the clock

@@ -14,11 +14,11 @@ from types import MappingProxyType
 
 import numpy as np
 import psutil
-from conftest import start_app
 from websockets.exceptions import WebSocketException
 
 from benchmarks.page import stop
 from benchmarks.streamlit_client import PageError, Visitor, wait_until_left
+from tests.helpers.app_server import start_app
 
 THINKING = 1.0
 SHARE_OF_TEXTS = 0.3

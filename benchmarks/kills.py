@@ -205,10 +205,10 @@ def kill_training(server: Server, name: str, seed: int, found: Found) -> None:
 
 def kill_app(name: str, dice: Random, temporary: Path, found: Found) -> None:
     """Kill the app while a page trains, and start it again."""
-    from conftest import start_app
     from playwright.sync_api import sync_playwright
 
     from benchmarks.browser import chromium, new_page
+    from tests.helpers.app_server import start_app
 
     temporary.mkdir()
     log = temporary.parent / "app.txt"

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from conftest import start_app
 from playwright.sync_api import Page, sync_playwright
-from visitor import finished, inspect, row_of, settled
 
 from benchmarks.browser import chromium, new_page
 from benchmarks.shapes import text_of
 from benchmarks.table import Report, met
+from tests.helpers.app_server import start_app
+from tests.helpers.visitor import finished, inspect, row_of, settled
 
 SENTENCES = 9
 SWITCHES = 21

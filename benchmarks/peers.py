@@ -11,7 +11,6 @@ from time import perf_counter
 
 import torch
 from playwright.sync_api import Error, Page, Playwright, sync_playwright
-from visitor import finished
 
 from benchmarks.browser import chromium, new_page
 from benchmarks.page import app, head_switch, places, sentence
@@ -19,6 +18,7 @@ from benchmarks.peer_html import ALL_PEERS, PEERS, Peer, answer, bundle_bytes, r
 from benchmarks.shapes import text_of
 from benchmarks.table import Report, met, size, timed
 from models import Model, load_model
+from tests.helpers.visitor import finished
 
 LENGTHS = (16, 64, 128, 256, 512)
 LIMIT = 60.0

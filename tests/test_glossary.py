@@ -1,9 +1,10 @@
 """The glossary has one entry for each word."""
 
 from collections import Counter
-from pathlib import Path
 
-GLOSSARY = (Path(__file__).parents[1] / "docs" / "glossary.md").read_text()
+from tests.helpers.paths import ROOT
+
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text()
 
 
 def test_each_word_is_explained_once():

@@ -15,10 +15,10 @@ from models import load_model
 from models.checkpoints.verify import TOLERANCE
 from models.scratch.trained import folder, names
 from models.train import main as train
-from tests.models.zoo import table
+from tests.helpers.paths import ROOT
+from tests.zoo import table
 from viz.__main__ import main as export_command
 
-ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PROSE = " ".join(README.split())
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()

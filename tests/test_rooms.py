@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.paths import ROOT
+
 # From the ground up: a room may import the rooms that stand before it.
 ROOMS = ("models", "analysis", "viz", "ui", "app")
 # Library -> the lowest room that may know it.

@@ -11,13 +11,13 @@ from random import Random
 from tempfile import mkdtemp
 from typing import Any
 
-from e2e_models import save_gpt, save_vit
 from transformers import AutoModel
 
 from benchmarks.fuzzing.mutations import NUMBERS, STRINGS, mutated_bytes, mutated_json, written
 from benchmarks.fuzzing.texts import folder_of
 from models import load_model
 from models.images import probe_picture
+from tests.helpers.e2e_models import save_gpt, save_vit
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 # The file that is spoilt, and the families whose folders have one.

@@ -8,10 +8,9 @@ from pathlib import Path
 from random import Random
 from tempfile import mkdtemp
 
-from small_models import CORPUS, build
-
 from models import Model, load_model
 from models.errors import BrokenModel
+from tests.helpers.small_models import CORPUS, build
 from viz import Look, heatmap
 from viz.flow import pack_flow
 from viz.packing import pack_chart

@@ -19,7 +19,7 @@ from models.errors import BrokenModel
 log = logging.getLogger("headlight.models")
 
 # What a model may make for each tensor of its checkpoint: buffers, parts that the file joins, shared weights, a head.
-# Measured: 1.5 at most (MPT, of all families in tests/models/zoo).
+# Measured: 1.5 at most (MPT, of all families in tests/zoo).
 _MADE_FOR_EACH, _MADE_BESIDE = 4, 1_000
 # However many names a header holds: 165,000 took more than 45 s. Most families keep the experts of a layer in one
 # tensor; NLLB, whose experts are modules, has 13,000 tensors.

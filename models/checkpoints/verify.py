@@ -41,7 +41,7 @@ PROBE = "The quick brown fox jumps over the lazy dog. "
 # A text longer than a layer's sliding window shows whether the window is replayed; beyond this it would take long.
 LONGEST_PROBE = 512
 # Worst difference between replayed and eager weights that still counts as the same, by dtype. Measured over the
-# families of tests/models/test_families.py: 4e-7 in float32; the half types round the scores that eager computes.
+# families of tests/zoo/test_families.py: 4e-7 in float32; the half types round the scores that eager computes.
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 2e-6, torch.float16: 5e-3, torch.bfloat16: 4e-2}
 
 

@@ -2,7 +2,7 @@
 
 Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, whose sections and equations are cited below. Nothing here knows
 the rest of Headlight: plain torch, one class for each part, and every attention returns its weights beside its output.
-tests/models/test_scratch.py holds each part to torch's own module of the same name, forward and gradients.
+tests/models/scratch/test_layers.py holds each part to torch's own module of the same name, forward and gradients.
 
 Axes: `batch`; `query` and `key`, positions that attend and are attended to; `head`; `d_model`, the width of the model;
 `d_head` = d_model / n_heads, the paper's d_k and d_v. A mask is boolean, True = may attend, and broadcasts to

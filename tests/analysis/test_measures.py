@@ -7,7 +7,7 @@ import pytest
 
 from analysis import MEASURES, head_measures, measures
 from models.errors import BadSelection
-from tests.analysis.hand_made import N_HEADS, N_LAYERS, attention, causal_attention, random_weights, tokens
+from tests.helpers.hand_made import N_HEADS, N_LAYERS, attention, causal_attention, random_weights, tokens
 
 N = 7
 

@@ -1,17 +1,16 @@
 """The measures against plain loops over pairs that share no line with them, on random heads and on the real model."""
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import models
 from analysis import measures
-from tests.analysis.hand_made import attention, random_weights, tokens
+from tests.helpers.hand_made import attention, random_weights, tokens
+from tests.helpers.paths import golden
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "minilm_heads.json").read_text(encoding="utf-8"))
+GOLDEN = golden("minilm_heads")
 
 
 def by_loops(weights: np.ndarray, separators: list[int]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 from analysis import kept_mass, strongest_pairs, visible_pairs
 from analysis.pairs import COLUMNS
 from models.errors import BadSelection
-from tests.analysis.hand_made import HOSTILE, N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, tokens
+from tests.helpers.hand_made import HOSTILE, N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, tokens
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 

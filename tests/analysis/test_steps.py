@@ -1,8 +1,5 @@
 """Every intermediate of attention: against the golden figures, against torch, and what must hold of any matrices."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +10,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from analysis.steps import LARGEST, Matrices, Options, attention_steps, checked, entropy_bits, saturation, softmax
 from models import HeadlightError
+from tests.helpers.paths import golden
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "three_words.json").read_text())
+GOLDEN = golden("three_words")
 # The golden figures are written with six decimals: half of the last one.
 ROUNDING = 5.1e-7
 

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from analysis import head_measures, strongest_pairs
 from analysis.strips import head_strips, layer_strips
-from tests.analysis.hand_made import N_HEADS, N_KEY, N_LAYERS, attention, random_weights, tokens
+from tests.helpers.hand_made import N_HEADS, N_KEY, N_LAYERS, attention, random_weights, tokens
 
 N = 23
 ROWS = (1, 2, 5, 22, 23, 256)

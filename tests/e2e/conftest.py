@@ -1,36 +1,15 @@
 """The running app in a real browser. A missing browser is a failure with its remedy, never a silent skip."""
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from visitor import DESKTOP, finished
 
-ROOT = Path(__file__).parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def executable() -> str | None:
-    """Return an installed browser, None for Playwright's own."""
-    found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
-    return next((path for path in found if path), None)
+from tests.helpers.app_server import FLAGS, executable, start_app
+from tests.helpers.e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
+from tests.helpers.visitor import DESKTOP, finished
 
 
 @pytest.fixture(scope="session")
@@ -42,34 +21,6 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def start_app(
-    log: Path, script: str = "app.py", *, port: int | None = None, **environment: str
-) -> tuple[subprocess.Popen, str]:
-    """Start the app as `make run` does, or another script, on loopback, without any network for models."""
-    port = port or free_port()
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
-    command += ["--server.address", "127.0.0.1", "--server.port", str(port), "--browser.gatherUsageStats", "false"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output, env={**os.environ, "HF_HUB_OFFLINE": "1", **environment}
-        )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
-            return process, url
-        except OSError:
-            time.sleep(0.25)
-    process.kill()
-    pytest.fail(f"The app did not start: {log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")

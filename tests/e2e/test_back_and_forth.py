@@ -4,7 +4,8 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import Door, finished, flow, grid, having, inspect, row_of, settled
+
+from tests.helpers.visitor import Door, finished, flow, grid, having, inspect, row_of, settled
 
 pytestmark = pytest.mark.e2e
 

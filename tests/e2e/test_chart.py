@@ -4,7 +4,8 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from visitor import PHONE, cell, finished, flow, grid, having, inspect, settled
+
+from tests.helpers.visitor import PHONE, cell, finished, flow, grid, having, inspect, settled
 
 pytestmark = pytest.mark.e2e
 

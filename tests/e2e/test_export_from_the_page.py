@@ -11,10 +11,12 @@ import pypdf
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-from visitor import settled
+
+from tests.helpers.paths import golden
+from tests.helpers.visitor import settled
 
 pytestmark = pytest.mark.e2e
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "minilm_heads.json").read_text())["cases"][0]
+GOLDEN = golden("minilm_heads")["cases"][0]
 VIEW = "/?layer=5&head=11&threshold=0.3&palette=cividis&contrast=root"
 
 

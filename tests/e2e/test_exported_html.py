@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 import models
 import viz
-from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
+from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
 from viz.colours import masked, table
 from viz.export import FIGURES
 

@@ -7,9 +7,10 @@ import socket
 import threading
 
 import pytest
-from e2e_models import PAYLOADS, WORDS
 from playwright.sync_api import Page, expect
-from visitor import cell, finished, flow, inspect
+
+from tests.helpers.e2e_models import PAYLOADS, WORDS
+from tests.helpers.visitor import cell, finished, flow, inspect
 
 pytestmark = pytest.mark.e2e
 

@@ -1,9 +1,10 @@
 """Texts of hundreds and thousands of tokens: block maxima, any window of them exactly, and little on the wire."""
 
 import pytest
-from e2e_models import WORDS
 from playwright.sync_api import Page, expect
-from visitor import Door, cell, finished, flow, having, inspect, settled
+
+from tests.helpers.e2e_models import WORDS
+from tests.helpers.visitor import Door, cell, finished, flow, having, inspect, settled
 
 pytestmark = pytest.mark.e2e
 # What one view may send, in bytes; all heads may send more, once.

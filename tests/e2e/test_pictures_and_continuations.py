@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-from visitor import finished, flow, having, settled
+
+from tests.helpers.visitor import finished, flow, having, settled
 
 pytestmark = pytest.mark.e2e
 

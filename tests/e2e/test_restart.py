@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import free_port, start_app
 from playwright.sync_api import Browser, Page, expect
-from visitor import DESKTOP, finished, having, inspect, settled
+
+from tests.helpers.app_server import free_port, start_app
+from tests.helpers.visitor import DESKTOP, finished, having, inspect, settled
 
 pytestmark = pytest.mark.e2e
 CONNECTED = '[data-testid="stApp"][data-test-connection-state="CONNECTED"]'

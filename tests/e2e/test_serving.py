@@ -7,10 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
 
 import pytest
-from e2e_models import WORDS
 from playwright.sync_api import Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from visitor import finished, settled
+
+from tests.helpers.e2e_models import WORDS
+from tests.helpers.visitor import finished, settled
 
 pytestmark = pytest.mark.e2e
 PAGES = {

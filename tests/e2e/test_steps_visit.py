@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from e2e_models import PAYLOADS
 from playwright.sync_api import Page, expect
-from visitor import PHONE, finished, having, settled
+
+from tests.helpers.e2e_models import PAYLOADS
+from tests.helpers.visitor import PHONE, finished, having, settled
 
 pytestmark = pytest.mark.e2e
 

@@ -2,7 +2,8 @@
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import Door, grid, place_of_head, settled
+
+from tests.helpers.visitor import Door, grid, place_of_head, settled
 
 pytestmark = pytest.mark.e2e
 TASK = "Matching brackets"

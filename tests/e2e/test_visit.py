@@ -4,7 +4,8 @@ import re
 
 import pytest
 from playwright.sync_api import Page, expect
-from visitor import PHONE, cell, finished, flow, grid, having, inspect, place_of_head, row_of, settled
+
+from tests.helpers.visitor import PHONE, cell, finished, flow, grid, having, inspect, place_of_head, row_of, settled
 
 pytestmark = pytest.mark.e2e
 

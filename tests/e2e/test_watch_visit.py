@@ -6,7 +6,8 @@ import zipfile
 import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from visitor import PHONE, settled
+
+from tests.helpers.visitor import PHONE, settled
 
 pytestmark = pytest.mark.e2e
 # Small enough to end in seconds, long enough to be stopped on its way.

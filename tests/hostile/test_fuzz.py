@@ -1,13 +1,13 @@
 """A few of the benchmark's hostile inputs (`python -m benchmarks fuzz` runs 10,000): traced, read or refused."""
 
 import tempfile
-from pathlib import Path
 
 import pytest
 
 from benchmarks.fuzzing.checks import check, dice_of, fault_of
 from benchmarks.fuzzing.kinds import KINDS
 from benchmarks.fuzzing.pages import ENVIRONMENT
+from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.timeout(180)
 # Of 10,000 inputs, so many of the first ones of each kind.
@@ -55,7 +55,7 @@ def test_an_input_is_made_again_from_its_number():
         ("Give another name.", ""),
         ("two\nlines", "not one line"),
         ("", "not one line"),
-        (f"{Path(__file__).parents[2]}/models is missing.", "a path of this machine"),
+        (f"{ROOT}/models is missing.", "a path of this machine"),
         ("Something went wrong that Headlight did not expect; Try again.", "an unexpected error"),
         ("half \ud800", "half a character, which no message can carry"),
     ],

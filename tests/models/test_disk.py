@@ -21,9 +21,9 @@ from analysis.recording import FRAMES, Frame, Recording, read_frames, write_fram
 from models.errors import HeadlightError
 from models.scratch.tasks import TASKS, Settings
 from models.scratch.training import CHECKPOINT, Training
+from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 SMALL = Settings(n_layers=1, n_heads=2, d_model=14, d_feedforward=11, steps=20, batch_size=7, seed=3)
 AS_OPTIONS = "--layers=1 --heads=2 --width=14 --feedforward=11 --steps=20 --batch-size=7 --seed=3"
 MODEL = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.json"]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import sharpen
 from transformers import (
     AutoImageProcessor,
     AutoModel,
@@ -28,6 +27,7 @@ from transformers import (
 
 from models import Model, errors, load_model
 from models.capture.cost import Budget
+from tests.helpers.small_models import sharpen
 
 # 4 rows and 6 columns of patches, so that a swap of the two shows.
 HEIGHT, WIDTH, PATCH = 20, 30, 5

@@ -6,9 +6,9 @@ import re
 
 import pytest
 import torch
-from small_models import SENTENCE, TARGET
 
 from models import errors, load_model, memory
+from tests.helpers.small_models import SENTENCE, TARGET
 
 
 def free(monkeypatch: pytest.MonkeyPatch, n_bytes: int) -> None:

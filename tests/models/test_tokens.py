@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-import small_models as small
 from transformers import PreTrainedTokenizerFast
 
 from models.errors import NoText
 from models.tokens import JOINER, TokenReader, checked, visible
+from tests.helpers import small_models as small
 
 TOKENIZERS = {
     "wordpiece": (small.wordpiece, small.BERT_NAMES),

@@ -5,8 +5,8 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.analysis.hand_made import attention, random_weights
-from tests.ui.test_inspect_page import messages, run
+from tests.helpers.hand_made import attention, random_weights
+from tests.helpers.inspect_page import messages, run
 from ui.exporting import _held
 from viz import Look
 

@@ -2,35 +2,17 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
-from shown import address, charts
 from streamlit.testing.v1 import AppTest
 
 from models import load_model
 from models.checkpoints import bundled
+from tests.helpers.inspect_page import heatmap, messages, run
+from tests.helpers.shown import address
 from ui.jobs import Jobs
 
 pytestmark = pytest.mark.slow
-SECONDS = 240
-APP = Path(__file__).parents[2] / "app.py"
-
-
-def run(**parameters: str) -> AppTest:
-    app = AppTest.from_file(APP, default_timeout=SECONDS)
-    app.query_params.update(parameters)
-    app.run()
-    assert not app.exception
-    return app
-
-
-def heatmap(app: AppTest) -> dict:
-    return charts(app)[0]
-
-
-def messages(app: AppTest) -> list[str]:
-    return [element.value.replace("\\", "") for element in (*app.warning, *app.error, *app.info)]
 
 
 def test_opens_on_a_sentence_already_inspected():

@@ -1,12 +1,11 @@
 """A target that a visitor typed for an encoder-decoder does not stand in the way of the next model."""
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.helpers.paths import APP
+
 pytestmark = pytest.mark.slow
-APP = Path(__file__).parents[2] / "app.py"
 
 
 def test_an_encoder_opens_with_the_target_that_is_left_over():

@@ -5,13 +5,13 @@ import threading
 from contextlib import nullcontext
 
 import pytest
-from shown import charts
 from streamlit.testing.v1 import AppTest
 
 from models import Model, load_model
 from models.capture.cost import Estimate
 from models.tokens import TokenReader
-from tests.ui.test_inspect_page import heatmap, messages, run
+from tests.helpers.inspect_page import heatmap, messages, run
+from tests.helpers.shown import charts
 from ui import overview, runs
 from ui.caches import Request
 from ui.jobs import Job, Stopped

@@ -4,10 +4,11 @@ import shutil
 import threading
 
 import pytest
-from test_inspect_page import address, heatmap, messages, run
 
 from models import load_model
 from models.checkpoints import bundled
+from tests.helpers.inspect_page import heatmap, messages, run
+from tests.helpers.shown import address
 from ui import caches
 from ui.jobs import Jobs
 

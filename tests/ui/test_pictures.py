@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from shown import charts
 
-from tests.ui.test_inspect_page import messages, run
+from tests.helpers.inspect_page import messages, run
+from tests.helpers.shown import charts
 from ui import pictures
 from ui.pictures import FORMATS, LARGEST_SIDE, BadPicture, default_picture, read
 

@@ -17,10 +17,10 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
+from tests.helpers.paths import ROOT
 from ui.server import middleware, prepare, refuse_open_server
 from ui.server.start import LOCAL_HOSTS, is_local
 
-ROOT = Path(__file__).parents[2]
 PLOTLY = f"/vendor/plotly-{get_plotlyjs_version()}.min.js"
 
 

@@ -1,29 +1,27 @@
 """The page "Step by step", run without a browser: its figures, its switches, its address, and what it says."""
 
 import html
-import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
-from shown import address, follow
 from streamlit.testing.v1 import AppTest
 
 from analysis.steps import Matrices, attention_steps
 from models import load_model
 from models.capture.head_internals import inside
+from tests.helpers.paths import APP, golden
+from tests.helpers.shown import address, follow
 from ui import steps_state
 from ui.jobs import Jobs
 from ui.steps_state import EXAMPLES, NAMES, StepsChoice, from_link, matrices_of, to_link, words_of, write_matrix
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
-APP = Path(__file__).parents[2] / "app.py"
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "three_words.json").read_text())
+GOLDEN = golden("three_words")
 # What stands in the link of every choice that is not the default.
 CHOICE = StepsChoice(
     part="head",

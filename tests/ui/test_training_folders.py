@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.paths import ROOT
 from ui import training_folders
 from ui.training_folders import PREFIX, ServerFolder, delete_abandoned, sweep
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 60
 # A server, and a process of its own that inherits the lock, as a training's does.
 SERVER = """

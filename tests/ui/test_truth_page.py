@@ -2,22 +2,21 @@
 
 import html
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
-from shown import address, charts
 from streamlit.testing.v1 import AppTest
 
 from models.scratch import trained
 from models.scratch.tasks import TASKS
 from models.scratch.tasks.brackets import Brackets
 from models.scratch.tasks.digits import Digits
+from tests.helpers.paths import APP
+from tests.helpers.shown import address, charts
 from ui.controls import LONGEST_NAME
 
 pytestmark = pytest.mark.slow
 SECONDS = 90
-APP = Path(__file__).parents[2] / "app.py"
 HEADS = 3 * 4
 WAVE = TASKS["series"].examples[0]
 

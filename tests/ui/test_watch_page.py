@@ -3,21 +3,21 @@
 import shutil
 import tempfile
 import time
-from pathlib import Path
 
 import pytest
-from shown import address
 from streamlit.testing.v1 import AppTest
 
 from analysis.recording import Recorder, Recording
 from models.scratch.tasks import TASKS
 from models.scratch.training import Training, changed
+from tests.helpers.paths import ROOT
+from tests.helpers.shown import address
 from ui import trainings, watching
 from ui.lessons import LESSONS
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
-PAGE = Path(__file__).parents[2] / "ui" / "pages" / "watch.py"
+PAGE = ROOT / "ui" / "pages" / "watch.py"
 SMALL = {"layers": "1", "heads": "2", "width": "8", "steps": "40", "seed": "5"}
 
 

@@ -7,10 +7,8 @@ import pytest
 
 import models
 import viz
+from tests.helpers.cat import CAT, HEAD, LAYER
 from viz import Export
-
-CAT = "The cat sat on the mat because it was tired."
-LAYER, HEAD = 5, 11
 
 
 @pytest.fixture(scope="session")

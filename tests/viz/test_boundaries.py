@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 import viz
 from models import Attention, Token
-from tests.analysis.hand_made import attention, random_weights, tokens
-from tests.viz.test_packing import unpack
+from tests.helpers.hand_made import attention, random_weights, tokens
+from tests.helpers.read_back import unpack
 from viz import Look
 from viz.flow import draw_flow, pack_flow
 from viz.heatmap import draw_heatmap

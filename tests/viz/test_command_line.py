@@ -20,13 +20,13 @@ from transformers.utils import logging
 
 import models
 import viz
-from tests.viz.conftest import CAT, HEAD, LAYER
+from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.paths import ROOT
 from viz.__main__ import main
 from viz.export import FIGURES, PICTURES
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 ONE_HEAD = ["--layer", str(LAYER), "--head", str(HEAD)]
 
 

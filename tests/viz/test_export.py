@@ -12,8 +12,8 @@ from PIL import Image
 import models
 import viz
 from models.errors import BadSelection
-from tests.analysis.hand_made import attention, random_weights
-from tests.viz.conftest import CAT, HEAD, LAYER
+from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.hand_made import attention, random_weights
 from viz import CannotExport, Export, Look
 from viz.export import FIGURES, MIME, PICTURES, TABLES, format_of
 from viz.tables import table_rows

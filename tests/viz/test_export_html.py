@@ -11,8 +11,8 @@ import pytest
 
 import models
 import viz
-from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
-from tests.viz.test_packing import unpack
+from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
+from tests.helpers.read_back import unpack
 from viz import Export
 from viz.export import FIGURES
 

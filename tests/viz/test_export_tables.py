@@ -16,18 +16,15 @@ from hypothesis import strategies as st
 import models
 import viz
 from analysis.pairs import COLUMNS
-from tests.analysis.hand_made import HOSTILE, attention, random_weights, source, tokens
+from tests.helpers.hand_made import HOSTILE, attention, random_weights, source, tokens
+from tests.helpers.paths import ROOT, golden
+from tests.helpers.read_back import read_csv
 from viz import CannotExport
 from viz.tables import DISPLAY_COLUMNS, MOST_ROWS, spreadsheet_text, table_bytes
 from viz.view import label
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "minilm_heads.json").read_text(encoding="utf-8"))
+GOLDEN = golden("minilm_heads")
 FORMULA = "=+-@\t\r\n＝＋－＠"
-
-
-def read(data: bytes) -> pd.DataFrame:
-    # "nan", "NA" and "null" are words, not missing values.
-    return pd.read_csv(io.BytesIO(data), keep_default_na=False)
 
 
 @pytest.fixture(scope="module", params=GOLDEN["cases"], ids=lambda case: case["text"][:10])
@@ -42,7 +39,7 @@ def saved(
 
 def test_the_published_weights_are_in_the_csv(saved: tuple[dict, Path]) -> None:
     case, path = saved
-    table = read(path.read_bytes())
+    table = read_csv(path.read_bytes())
     assert tuple(table.columns) == (*COLUMNS, *DISPLAY_COLUMNS)
     n = len(case["tokens"])
     assert len(table) == 6 * 12 * n * n
@@ -59,7 +56,7 @@ def test_the_published_weights_are_in_the_csv(saved: tuple[dict, Path]) -> None:
 
 def test_the_published_masses_follow_from_the_csv(saved: tuple[dict, Path]) -> None:
     case, path = saved
-    table = read(path.read_bytes())
+    table = read_csv(path.read_bytes())
     n = len(case["tokens"])
     by_head = table.groupby(["layer", "head"])
     first = by_head.apply(lambda rows: rows.loc[rows["key"] == 0, "weight"].sum() / n, include_groups=False)
@@ -80,7 +77,7 @@ def test_a_csv_has_its_origin_beside_it(saved: tuple[dict, Path]) -> None:
 def test_weights_survive_to_the_last_bit() -> None:
     weights = random_weights(5, 7, sharpness=9)
     weights[0, 0] = np.nan
-    table = read(viz.export(attention(weights), "table", "csv", layer=0, head=0).data)
+    table = read_csv(viz.export(attention(weights), "table", "csv", layer=0, head=0).data)
     found = table["weight"].astype(np.float32).to_numpy().reshape(5, 7)
     np.testing.assert_array_equal(found, weights)
 
@@ -92,7 +89,7 @@ def test_one_head_one_layer_or_all() -> None:
         ({"layer": 1}, [(1, 0), (1, 1), (1, 2)]),
         ({}, [(layer, head) for layer in range(2) for head in range(3)]),
     ):
-        table = read(viz.export(att, "table", "csv", **selection).data)
+        table = read_csv(viz.export(att, "table", "csv", **selection).data)
         assert list(table.groupby(["layer", "head"]).groups) == heads
         assert len(table) == len(heads) * 35
     with pytest.raises(models.HeadlightError, match="needs its layer too"):
@@ -147,7 +144,7 @@ pieces = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
 @given(st.one_of(pieces, pieces.map("=".__add__), st.sampled_from(["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", "nan", ""])))
 def test_any_token_comes_back_as_one_cell_of_its_row(text: str) -> None:
     att = attention(np.eye(2), tokens(text, "b"))
-    table = read(viz.export(att, "table", "csv", layer=0, head=0).data)
+    table = read_csv(viz.export(att, "table", "csv", layer=0, head=0).data)
     assert len(table) == 4
     assert list(table["key_token"].astype(str)) == [spreadsheet_text(text), "b"] * 2
     assert list(table["query_display"].astype(str)) == [spreadsheet_text(label(att.query_tokens[0]))] * 2 + ["b"] * 2
@@ -159,7 +156,7 @@ def test_any_token_comes_back_as_one_cell_of_its_row(text: str) -> None:
 def test_a_formula_gets_an_apostrophe_on_both_sides(start: str) -> None:
     formula = f'{start}HYPERLINK("http://example.org")'
     att = attention(np.eye(2), tokens(formula, "b"))
-    table = read(viz.export(att, "table", "csv", layer=0, head=0).data)
+    table = read_csv(viz.export(att, "table", "csv", layer=0, head=0).data)
     assert table["query_token"][0] == table["key_token"][0] == f"'{formula}"
     # Shown without the white space around it, the text behind it may be a formula too.
     shown = spreadsheet_text(label(att.query_tokens[0]))
@@ -198,7 +195,7 @@ def test_source_of_a_pair_and_a_target_is_kept() -> None:
 def test_a_table_shows_the_tokens_as_the_pictures_do(minilm: models.Model) -> None:
     att = minilm.trace("猫 sat, unbelievably")["encoder"]
     made = viz.export(att, "table", "csv", layer=0, head=0)
-    table = read(made.data)
+    table = read_csv(made.data)
     n = att.n_key
     shown = [label(token) for token in att.key_tokens]
     assert "[UNK] 猫" in shown
@@ -213,7 +210,7 @@ def test_a_table_shows_the_tokens_as_the_pictures_do(minilm: models.Model) -> No
 def test_tokens_that_pandas_has_for_missing_are_read_as_the_readme_says(tmp_path: Path) -> None:
     names = ("null", "nan", "NA", "none", "None", "")
     viz.save(attention(np.eye(len(names)), tokens(*names)), "table", tmp_path / "heads.csv")
-    readme = " ".join((Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").split())
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     (options,) = re.findall(r'`read_csv\("heads.csv"(?:, (\w+)=False)?\)`', readme)
     table = pd.read_csv(tmp_path / "heads.csv", **{options: False} if options else {})
     assert list(table["key_token"])[: len(names)] == list(names)

@@ -12,8 +12,8 @@ from pypdf import PdfReader
 
 import models
 import viz
-from tests.analysis.hand_made import HOSTILE, attention, random_weights, tokens
-from tests.viz.test_export_vector import svg_texts
+from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
+from tests.helpers.read_back import svg_texts
 from viz.export import FIGURES, PICTURES, TABLES, glyph_notice
 from viz.paper import FIRST_FONT, fonts_for
 from viz.view import label

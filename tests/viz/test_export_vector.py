@@ -13,20 +13,16 @@ from pypdf import PdfReader
 
 import models
 import viz
-from tests.analysis.hand_made import attention, random_weights, tokens
-from tests.viz.conftest import HEAD, LAYER
+from tests.helpers.cat import HEAD, LAYER
+from tests.helpers.hand_made import attention, random_weights, tokens
+from tests.helpers.read_back import SVG, svg_texts
 from viz import Export, Look
 from viz.colours import NOT_A_NUMBER, masked, table
 from viz.export import FIGURES
 
 pytestmark = pytest.mark.slow
 
-SVG = "{http://www.w3.org/2000/svg}"
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
-
-
-def svg_texts(data: bytes) -> list[str]:
-    return ["".join(text.itertext()) for text in ElementTree.fromstring(data).iter(f"{SVG}text")]
 
 
 def fonts(data: bytes) -> Iterator[tuple[Any, Any, Any]]:

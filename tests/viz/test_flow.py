@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import viz
 from analysis import kept_mass
-from tests.analysis.hand_made import HOSTILE, N_KEY, N_QUERY, attention, random_weights, tokens
+from tests.helpers.hand_made import HOSTILE, N_KEY, N_QUERY, attention, random_weights, tokens
 from viz import Look
 from viz.colours import NOT_A_NUMBER, opacity
 from viz.flow import describe

@@ -7,7 +7,7 @@ import torch
 import viz
 from models import Attention
 from models.capture.replay import Held
-from tests.analysis.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
+from tests.helpers.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
 from viz import Look
 from viz.colours import NOT_A_NUMBER, masked
 from viz.grid import SELECTED, describe

@@ -9,7 +9,7 @@ import pytest
 
 import viz
 from models.errors import BadSelection
-from tests.analysis.hand_made import (
+from tests.helpers.hand_made import (
     HOSTILE,
     N_HEADS,
     N_KEY,

@@ -1,12 +1,9 @@
 """The bytes for the browser, read back by a reader that knows only what viz/browser/shared.js knows."""
 
-import json
-import struct
-
 import numpy as np
 import pytest
 
-from tests.analysis.hand_made import (
+from tests.helpers.hand_made import (
     HOSTILE,
     N_HEADS,
     N_KEY,
@@ -17,6 +14,7 @@ from tests.analysis.hand_made import (
     random_weights,
     tokens,
 )
+from tests.helpers.read_back import unpack
 from viz import Look
 from viz.colours import NOT_A_NUMBER, masked, table
 from viz.flow import pack_flow
@@ -24,19 +22,6 @@ from viz.grid import pack_grid
 from viz.packing import pack
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
-TYPES = {"Uint8Array": "<u1", "Uint16Array": "<u2", "Float32Array": "<f4"}
-
-
-def unpack(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    """Read as the browser does, where an array that is not aligned to its own size is an error."""
-    (length,) = struct.unpack_from("<I", raw)
-    header = json.loads(raw[4 : 4 + length].decode("utf-8"))
-    arrays = {}
-    for name, (kind, offset, size) in header["arrays"].items():
-        start = 4 + length + offset
-        assert start % np.dtype(TYPES[kind]).itemsize == 0
-        arrays[name] = np.frombuffer(raw, TYPES[kind], size, start)
-    return header, arrays
 
 
 @pytest.mark.parametrize("sizes", [(0, 1, 2), (3, 5, 7), (1, 1, 1), (13, 0, 11)])

@@ -12,7 +12,7 @@ from PIL import Image
 
 import viz
 from models import Attention
-from tests.analysis.hand_made import attention, random_weights, tokens
+from tests.helpers.hand_made import attention, random_weights, tokens
 from viz import Look
 from viz.flow import draw_flow
 from viz.grid import draw_grid

@@ -15,8 +15,8 @@ from models import Attention
 from models.capture.replay import Held
 from models.errors import BadSelection
 from models.images import patch_tokens
-from tests.analysis import hand_made
-from tests.analysis.hand_made import random_weights, source
+from tests.helpers import hand_made
+from tests.helpers.hand_made import random_weights, source
 from viz import Look
 from viz.patches import VEIL, data_address, draw_patches, patch_view
 

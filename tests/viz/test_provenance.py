@@ -12,8 +12,8 @@ import viz
 from models import Attention
 from models.capture.replay import Held
 from models.errors import BadSelection
-from tests.analysis import hand_made
-from tests.analysis.hand_made import attention, random_weights
+from tests.helpers import hand_made
+from tests.helpers.hand_made import attention, random_weights
 from viz import Look
 from viz.export import FIGURES
 from viz.maps import HeadMaps

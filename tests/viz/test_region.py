@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 import viz
 from models.errors import BadSelection
-from tests.analysis.hand_made import attention, causal_attention, random_weights
-from tests.viz.test_export_tables import read
-from tests.viz.test_packing import unpack
+from tests.helpers.hand_made import attention, causal_attention, random_weights
+from tests.helpers.read_back import read_csv, unpack
 from viz import CannotExport, Look
 from viz.flow import pack_flow
 from viz.grid import pack_grid
@@ -187,7 +186,7 @@ def test_every_renderer_shows_the_same_window() -> None:
 def test_a_table_of_a_region_has_its_pairs_at_their_positions() -> None:
     look = Look(region="300-303:17-19")
     made = viz.export(ATT, "table", "csv", layer=0, head=0, look=look)
-    table = read(made.data)
+    table = read_csv(made.data)
     assert list(zip(table["query"], table["key"], strict=True)) == [
         (q, k) for q in range(300, 304) for k in range(17, 20)
     ]

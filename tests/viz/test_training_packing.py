@@ -6,7 +6,7 @@ import pytest
 from analysis.recording import Frame, Recorder, Recording
 from models.scratch.tasks import TASKS
 from models.scratch.training import Training, changed
-from tests.viz.test_packing import unpack
+from tests.helpers.read_back import unpack
 from viz import training
 from viz.colours import table
 from viz.training import chance_level, frames_of, pack_frames, pack_scene, scene

@@ -20,7 +20,7 @@ from models.capture.replay import Held
 from models.errors import BadSelection
 from models.scratch.tasks import TASKS
 from models.scratch.truth import Truth
-from tests.analysis.hand_made import attention, random_weights, source, tokens
+from tests.helpers.hand_made import attention, random_weights, source, tokens
 from viz import Look
 from viz.__main__ import main
 from viz.colours import TRUTH

@@ -1,0 +1,13 @@
+"""Where the repository, the app and the golden figures are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "app.py"
+
+
+def golden(name: str) -> Any:
+    """Return the figures of a file of tests/golden, which were computed without our code."""
+    return json.loads((ROOT / "tests" / "golden" / f"{name}.json").read_text(encoding="utf-8"))

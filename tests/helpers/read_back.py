@@ -1,0 +1,33 @@
+"""Exported files and packed bytes, read as their readers do."""
+
+import io
+import json
+import struct
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+
+SVG = "{http://www.w3.org/2000/svg}"
+TYPES = {"Uint8Array": "<u1", "Uint16Array": "<u2", "Float32Array": "<f4"}
+
+
+def unpack(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
+    """Read as the browser does, where an array that is not aligned to its own size is an error."""
+    (length,) = struct.unpack_from("<I", raw)
+    header = json.loads(raw[4 : 4 + length].decode("utf-8"))
+    arrays = {}
+    for name, (kind, offset, size) in header["arrays"].items():
+        start = 4 + length + offset
+        assert start % np.dtype(TYPES[kind]).itemsize == 0
+        arrays[name] = np.frombuffer(raw, TYPES[kind], size, start)
+    return header, arrays
+
+
+def svg_texts(data: bytes) -> list[str]:
+    return ["".join(text.itertext()) for text in ElementTree.fromstring(data).iter(f"{SVG}text")]
+
+
+def read_csv(data: bytes) -> pd.DataFrame:
+    # "nan", "NA" and "null" are words, not missing values.
+    return pd.read_csv(io.BytesIO(data), keep_default_na=False)

@@ -1,0 +1,179 @@
+"""Masks as runs of keys: found only where they are exact, and a layer that sees a window costs its band."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerFast
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+from models import load_model
+from models.capture import interface as capture
+from models.capture.forward import replayed_layers
+from models.capture.replay import Replay, Spans, compact
+from tests.helpers.small_models import ROBERTA_NAMES, byte_level_marked
+
+N_QUERY, N_KEY = 7, 11
+QUERY, KEYS = torch.arange(N_QUERY)[:, None], torch.arange(N_KEY)[None]
+MASKS = {
+    "causal": KEYS <= QUERY,
+    "window": (KEYS - QUERY).abs() <= 2,
+    "padding on the right": (KEYS < 8).expand(N_QUERY, -1),
+    "padding on the left": (KEYS >= 3).expand(N_QUERY, -1),
+    "packed": KEYS // 4 == QUERY // 4,
+    "a row that sees nothing": (KEYS <= QUERY) & (QUERY != 4),
+    "nothing at all": torch.zeros(N_QUERY, N_KEY, dtype=torch.bool),
+    "one key": KEYS == QUERY,
+}
+HOLES = {
+    "every second key": (KEYS % 2 == 0).expand(N_QUERY, -1),
+    "the first key and a window": ((KEYS - QUERY).abs() <= 1) | (KEYS == 0),
+    "one hole": (KEYS != 5).expand(N_QUERY, -1),
+}
+
+
+@pytest.mark.parametrize("additive", [None, torch.finfo(torch.float32).min, -torch.inf])
+@pytest.mark.parametrize("name", MASKS)
+def test_a_run_of_keys_is_found_and_is_the_mask(name, additive):
+    mask = MASKS[name][None]
+    spans = compact(mask if additive is None else torch.zeros(mask.shape).masked_fill(~mask, additive))
+    assert isinstance(spans, Spans)
+    assert torch.equal(spans.allowed(slice(None), 0, N_KEY), mask)
+    assert torch.equal(spans.allowed([6, 2], 3, 9), mask[:, [6, 2], 3:9])
+    assert spans.n_pairs == int(mask.sum())
+
+
+@pytest.mark.parametrize("name", HOLES)
+def test_a_mask_with_holes_stays_as_it_is(name):
+    mask = HOLES[name][None]
+    assert compact(mask) is mask
+
+
+def test_other_masks_stay_as_they_are():
+    of_heads = torch.ones(3, N_QUERY, N_KEY, dtype=torch.bool).tril()
+    bias = torch.randn(1, N_QUERY, N_KEY)
+    assert compact(of_heads) is of_heads
+    assert compact(bias) is bias
+    assert compact(torch.ones(1, N_QUERY, N_KEY, dtype=torch.bool)) is None
+    assert compact(torch.zeros(1, N_QUERY, N_KEY)) is None
+
+
+def test_a_long_mask_is_looked_at_in_parts(monkeypatch):
+    monkeypatch.setattr("models.capture.replay.MASK_CELLS", 3 * N_KEY)
+    for mask in MASKS.values():
+        assert torch.equal(compact(mask[None]).allowed(slice(None), 0, N_KEY), mask[None])
+    for mask in HOLES.values():
+        assert isinstance(compact(mask[None]), torch.Tensor)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, N_KEY), st.integers(0, N_KEY)), min_size=N_QUERY, max_size=N_QUERY),
+    st.booleans(),
+    st.booleans(),
+    st.slices(N_QUERY).filter(lambda part: (part.step or 1) > 0),
+)
+def test_weights_are_the_same_whether_a_mask_is_held_whole_or_as_runs(runs, causal, with_sinks, part):
+    """Rows that see nothing included: they are as eager attention has them, equal on all keys."""
+    generator = torch.Generator().manual_seed(3)
+    query, key = torch.randn(4, N_QUERY, 5, generator=generator), torch.randn(2, N_KEY, 5, generator=generator)
+    spans = Spans(*(torch.tensor(side) for side in zip(*((min(run), max(run)) for run in runs), strict=True)))
+    sinks = torch.randn(4, generator=generator) if with_sinks else None
+    whole = Replay(query, key, 0.7, mask=spans.allowed(slice(None), 0, N_KEY), causal=causal, sinks=sinks)
+    short = Replay(query, key, 0.7, mask=spans, causal=causal, sinks=sinks)
+    heads = slice(1, 3)
+    found = short.rows(heads, part)
+    # Measured: 1.2e-7, sums of fewer addends round otherwise.
+    np.testing.assert_allclose(found, whole.rows(heads, part), atol=3e-7)
+    np.testing.assert_array_equal(short.allowed(heads, part), whole.allowed(heads, part))
+    band, low = short.band(heads, part)
+    np.testing.assert_array_equal(band, found[:, :, low : low + band.shape[2]])
+
+
+@pytest.fixture(scope="module")
+def windowed() -> ModernBertModel:
+    torch.manual_seed(5)
+    config = ModernBertConfig(
+        vocab_size=97,
+        hidden_size=36,
+        num_hidden_layers=4,
+        num_attention_heads=3,
+        intermediate_size=41,
+        max_position_embeddings=2048,
+        local_attention=22,
+        global_attn_every_n_layers=3,
+        pad_token_id=0,
+        initializer_range=0.3,
+    )
+    return ModernBertModel._from_config(config, attn_implementation=capture.IMPLEMENTATION).eval()
+
+
+def test_a_window_costs_its_band_and_the_output_is_the_plain_one(windowed, monkeypatch):
+    n_tokens = 1201
+    inputs = {"input_ids": torch.randint(1, 97, (1, n_tokens), generator=torch.Generator().manual_seed(2))}
+    widths: list[int] = []
+    original = capture.scaled_dot_product_attention
+
+    def watched(query, key, value, **options):
+        widths.append(key.shape[2])
+        return original(query, key, value, **options)
+
+    monkeypatch.setattr(capture, "scaled_dot_product_attention", watched)
+    in_full: list[int] = []
+    monkeypatch.setattr(
+        capture,
+        "sdpa_attention_forward",
+        lambda *given, **options: in_full.append(1) or sdpa_attention_forward(*given, **options),
+    )
+    with torch.inference_mode():
+        with capture.recording():
+            found = windowed(**inputs)[0]
+        n_full = len(in_full)
+        expected = windowed(**inputs)[0]
+    # Layers 0 and 3 are global; the others see 11 positions to each side, in strips of 128 rows.
+    assert n_full == 2
+    assert len(widths) == 2 * 10
+    assert max(widths) == 128 + 2 * 11
+    # Measured: 4.8e-6 on values up to 4; sums of fewer addends round otherwise.
+    assert (found - expected).abs().max() <= 3e-5
+
+
+def test_a_windowed_layer_is_held_without_its_mask(windowed):
+    n_tokens = 1201
+    with torch.inference_mode():
+        layers = replayed_layers(windowed, {"input_ids": torch.ones(1, n_tokens, dtype=torch.long)})["self"]
+    assert [isinstance(layer.mask, Spans) for layer in layers] == [False, True, True, False]
+    held = sum(value.numel() for layer in layers for value in vars(layer).values() if isinstance(value, torch.Tensor))
+    assert held == 4 * 2 * 36 * n_tokens
+    band, low = layers[1].band(slice(None), slice(600, 700))
+    assert (band.shape, low) == ((3, 100, 100 + 2 * 11), 600 - 11)
+
+
+def test_the_proof_reads_more_than_a_window_so_that_a_lost_window_shows(windowed, tmp_path, monkeypatch):
+    config = ModernBertConfig(
+        **{**windowed.config.to_dict(), "vocab_size": 307, "local_attention": 122, "pad_token_id": 1}
+    )
+    torch.manual_seed(6)
+    ModernBertModel(config).save_pretrained(tmp_path)
+    PreTrainedTokenizerFast(tokenizer_object=byte_level_marked(), **ROBERTA_NAMES).save_pretrained(tmp_path)
+    assert load_model(str(tmp_path)).card.capture == "replayed"
+    monkeypatch.setattr(capture, "compact", lambda mask: None)
+    assert load_model(str(tmp_path)).card.capture == "materialised"
+
+
+def test_a_softcap_in_a_window_computes_the_band_alone(monkeypatch):
+    monkeypatch.setattr(capture, "OUTPUT_WEIGHTS", 2 * 1201 * 100)  # strips of 100 rows
+    generator = torch.Generator().manual_seed(8)
+    query, key, value = (torch.randn(1, 2, 1201, 5, generator=generator) for _ in range(3))
+    mask = ((torch.arange(1201) - torch.arange(1201)[:, None]).abs() <= 9)[None, None]
+    outputs = {}
+    for softcap in (None, 1e6):
+        with capture.recording() as calls:
+            outputs[softcap], _ = capture.attention_forward(
+                torch.nn.Identity(), query, key, value, mask, scaling=0.5, softcap=softcap
+            )
+        assert isinstance(calls[0].replays[0].mask, Spans)
+    # A cap far above every score changes nothing. Measured: 1.2e-6.
+    assert (outputs[None] - outputs[1e6]).abs().max() <= 1e-5

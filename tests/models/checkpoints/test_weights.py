@@ -1,0 +1,242 @@
+"""Checkpoints that are damaged, incomplete or at odds with config.json: each is refused or told by name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models import HeadlightError, errors, load_model
+from models.checkpoints.weights import by_layer
+from tests.helpers.small_models import SENTENCE
+from tests.helpers.spoiling import KEY, QUERY, WEIGHTS, change, configure, refused
+
+pytestmark = pytest.mark.slow
+
+# Bytes of a file: its header is 8 bytes of length, then JSON.
+
+
+def header(raw: bytes) -> tuple[dict[str, Any], bytes]:
+    length = struct.unpack("<Q", raw[:8])[0]
+    return json.loads(raw[8 : 8 + length]), raw[8 + length :]
+
+
+def with_header(described: dict[str, Any], data: bytes) -> bytes:
+    packed = json.dumps(described).encode()
+    return struct.pack("<Q", len(packed)) + packed + data
+
+
+def described_otherwise(**of_first: Any) -> Callable[[bytes], bytes]:
+    def spoil(raw: bytes) -> bytes:
+        described, data = header(raw)
+        described["embeddings.word_embeddings.weight"] |= of_first
+        return with_header(described, data)
+
+    return spoil
+
+
+def overlapping(raw: bytes) -> bytes:
+    described, data = header(raw)
+    described[f"{KEY}.weight"]["data_offsets"] = described[f"{QUERY}.weight"]["data_offsets"]
+    return with_header(described, data)
+
+
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda raw: b"",
+    "shorter than a length": lambda raw: raw[:7],
+    "cut in the header": lambda raw: raw[:500],
+    "cut in the weights": lambda raw: raw[:-1],
+    "longer than described": lambda raw: raw + b"\0",
+    "garbage": lambda raw: bytes(range(256)) * 9,
+    "a page of the web": lambda raw: b"<!DOCTYPE html><html><body>404</body></html>",
+    "a pointer to a large file": lambda raw: (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:53aa\nsize 90868376\n"
+    ),
+    "a header of a terabyte": lambda raw: struct.pack("<Q", 2**40) + raw[8:],
+    "a header longer than the file": lambda raw: struct.pack("<Q", len(raw)) + raw[8:],
+    "a header that is a list": lambda raw: struct.pack("<Q", 2) + b"[]",
+    "overlapping weights": overlapping,
+    "weights beyond the end": described_otherwise(data_offsets=[0, 10**12]),
+    "a negative size": described_otherwise(shape=[-157, 42]),
+    "a size that its bytes are not": described_otherwise(shape=[157, 43]),
+    "a size that overflows": described_otherwise(shape=[2**62, 2**62]),
+    "an unknown type": described_otherwise(dtype="F99"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_is_named(damage, folder):
+    (folder / WEIGHTS).write_bytes(DAMAGED[damage]((folder / WEIGHTS).read_bytes()))
+    refused(errors.BrokenModel, "model.safetensors of spoilt is no whole safetensors file (", folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"[]", b"null", b"7", b'"x"', b"{", b'{"a":' * 5000])
+def test_whatever_a_file_holds_the_answer_is_a_sentence(name, content, folder):
+    (folder / name).write_bytes(content)
+    with pytest.raises(HeadlightError, match=r"^[^\n]*spoilt[^\n]*: [^\n]*\.$"):
+        load_model(str(folder))
+
+
+def test_flipped_bits_in_a_header_are_refused_or_told(folder):
+    """A header with one bit flipped may still describe weights, under another name: then the lacking one is told."""
+    raw = (folder / WEIGHTS).read_bytes()
+    length, dice, told = struct.unpack("<Q", raw[:8])[0], random.Random(3), 0
+    for _ in range(40):
+        flipped = bytearray(raw)
+        flipped[8 + dice.randrange(length)] ^= 1 << dice.randrange(8)
+        (folder / WEIGHTS).write_bytes(flipped)
+        try:
+            notices = load_model(str(folder)).card.notices
+        except HeadlightError:
+            told += 1
+        else:
+            # Position ids and the pooler are no part of attention, nor are the file's own notes.
+            told += any("1 weight is not in the checkpoint" in notice for notice in notices)
+    assert told >= 36
+
+
+def sharded(folder: Path) -> dict[str, Any]:
+    """Split the weights into two files, and return the index."""
+    weights = load_file(folder / WEIGHTS)
+    (folder / WEIGHTS).unlink()
+    names = sorted(weights)
+    files = {"model-1.safetensors": names[::2], "model-2.safetensors": names[1::2]}
+    for file, held in files.items():
+        save_file({name: weights[name] for name in held}, folder / file, metadata={"format": "pt"})
+    index = {"metadata": {}, "weight_map": {name: file for file, held in files.items() for name in held}}
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
+    return index
+
+
+def test_a_sharded_checkpoint_is_the_same_model(folder, loaded):
+    sharded(folder)
+    model = load_model(str(folder))
+    assert model.card.notices == ()
+    expected = loaded("bert").trace(SENTENCE)["encoder"].layer(1)
+    np.testing.assert_array_equal(model.trace(SENTENCE)["encoder"].layer(1), expected)
+
+
+def test_the_revision_of_a_checkpoint_covers_every_shard(folder, tmp_path):
+    whole = load_model(str(folder)).card.revision
+    assert whole == "sha256:" + hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()[:12]
+    sharded(folder)
+    revisions = [load_model(str(folder)).card.revision]
+    for name in ("model-1.safetensors", "model-2.safetensors"):
+        other = Path(shutil.copytree(folder, tmp_path / name))
+        weights = load_file(other / name)
+        weights[min(weights)] += 1
+        save_file(weights, other / name, metadata={"format": "pt"})
+        revisions.append(load_model(str(other)).card.revision)
+    # What the docstring promises: the listing of sha256sum, hashed again.
+    shards = sorted(folder.glob("*.safetensors"))
+    listing = "".join(f"{hashlib.sha256(shard.read_bytes()).hexdigest()}  {shard.name}\n" for shard in shards)
+    assert revisions[0] == "sha256:" + hashlib.sha256(listing.encode()).hexdigest()[:12]
+    assert len({whole, *revisions}) == 4
+
+
+def test_a_missing_or_damaged_shard_is_named(folder):
+    sharded(folder)
+    second = folder / "model-2.safetensors"
+    whole = second.read_bytes()
+    second.write_bytes(whole[:-9])
+    refused(errors.BrokenModel, "model-2.safetensors of spoilt is no whole safetensors file (", folder)
+    second.unlink()
+    refused(errors.BrokenModel, "model-2.safetensors of spoilt is missing: fetch the model again.", folder)
+
+
+def test_an_index_that_names_a_weight_which_its_file_lacks(folder):
+    index = sharded(folder)
+    index["weight_map"]["encoder.layer.7.weight"] = "model-1.safetensors"
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
+    refused(
+        errors.BrokenModel,
+        "model-1.safetensors of spoilt lacks encoder.layer.7.weight, which the weight index expects in it: fetch or",
+        folder,
+    )
+
+
+CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
+    "no heads": ({"num_attention_heads": 0}, "The config.json of spoilt says num_attention_heads is 0, expected 1 to"),
+    "no width": ({"hidden_size": 0}, "The config.json of spoilt says hidden_size is 0, expected 1 to 2,147,483,648: "),
+    "negative layers": (
+        {"num_hidden_layers": -2},
+        "The config.json of spoilt says num_hidden_layers is -2, expected 1",
+    ),
+    "negative width": ({"intermediate_size": -53}, "The config.json of spoilt makes no model ("),
+    "a billion layers": ({"num_hidden_layers": 10**9}, "The config.json of spoilt says num_hidden_layers is 1,000,000"),
+    "a billion labels": (
+        {"num_labels": 10**9},
+        "The config.json of spoilt says num_labels is 1,000,000,000, expected ",
+    ),
+    "nested": (
+        {"text_config": {"num_layers": 10**6}},
+        "The config.json of spoilt says num_layers is 1,000,000, expect",
+    ),
+    "a terabyte of words": (
+        {"vocab_size": 6 * 10**9 // 1000},
+        "The config.json of spoilt does not belong to its weights: it describes 1.0 GB, its files hold 145 kB; save or",
+    ),
+    "hundreds of terabytes": (
+        {"hidden_size": 3 * 10**6},
+        "The config.json of spoilt does not belong to its weights: it describes 3",
+    ),
+    "more than there are numbers": ({"vocab_size": 2**31, "hidden_size": 3 * 2**29}, "The config.json of spoilt "),
+    "unknown activation": (
+        {"hidden_act": "swoosh"},
+        "The config.json of spoilt says hidden_act is 'swoosh', which this version of transformers does not know: save",
+    ),
+    "heads that do not divide": ({"num_attention_heads": 5}, "The config.json of spoilt makes no model (The hidden si"),
+}
+
+
+@pytest.mark.parametrize("why", CONFIGS)
+def test_sizes_that_are_no_models(why, folder):
+    changes, sentence = CONFIGS[why]
+    configure(folder, **changes)
+    refused(errors.BrokenModel, sentence, folder)
+
+
+def test_a_config_that_is_cut_off(folder):
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text[: len(text) // 2])
+    refused(errors.UnknownModel, "spoilt has no readable config.json (", folder)
+
+
+def test_weights_of_another_architecture(folder, folder_of):
+    shutil.copy(folder_of("gpt2") / WEIGHTS, folder / WEIGHTS)
+    refused(
+        errors.BrokenModel,
+        "The weights of spoilt are another architecture's: a BertModel expects encoder.layer.0.attention.output.Layer"
+        "Norm.bias, the checkpoint has none of its layers but h.0.attn.c_attn.bias, h.0.attn.c_attn.weight; save or",
+        folder,
+    )
+
+
+def test_newly_initialised_weights_are_named_by_layer(folder):
+    def spoil(weights: dict[str, torch.Tensor]) -> None:
+        for name in [name for name in weights if ".layer.1." in name or "embeddings.LayerNorm" in name]:
+            del weights[name]
+
+    change(folder, spoil)
+    assert load_model(str(folder)).card.notices == (
+        "18 weights are not in the checkpoint and were initialised at random (embeddings.LayerNorm.bias, "
+        "embeddings.LayerNorm.weight, encoder.layer.1 (16)): do not trust pictures of these layers or of any after "
+        "them.",
+    )
+
+
+def test_names_of_weights_in_few_words():
+    names = [f"a.layer.{number}.{part}" for number in (10, 2, 9) for part in ("x", "y")] + ["a.embed"]
+    assert by_layer(names) == "a.embed, a.layer.2 (2), a.layer.9 (2), a.layer.10 (2)"
+    assert by_layer([f"{letter}.w" for letter in "abcdefgh"]) == "a.w, b.w, c.w, d.w, e.w, f.w and 2 more"

@@ -1,0 +1,96 @@
+"""docs/families.md: written from findings, read back by the tests."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+import torch
+import transformers
+
+from tests.helpers.paths import ROOT
+from tests.zoo.compare import TOLERANCE, Finding
+from tests.zoo.features import FEATURES
+
+PAGE = ROOT / "docs" / "families.md"
+COLUMNS = ("family", "class", "reads", "capture", "kinds, layers x heads", "weights", "SDPA pass", "output")
+
+ABOUT = """# Every family
+
+Written by `python -m tests.zoo` with transformers {transformers} and torch {torch}; do not edit by hand.
+
+Every architecture that `AutoModel` knows was built small from its own config, with random weights that make attention
+far from uniform, and run twice on the same input: once as Headlight loads and captures it, once as transformers alone
+computes it, eager with `output_attentions=True`, in float32.
+
+**{n_traced} families of {n_all} are traced.** {n_replayed} are replayed from q and k. {n_materialised} are
+materialised, because they are not on transformers' attention interface or because their replay could not be proven:
+they fall back by themselves. In each of them the output changes when the captured attention is replaced.
+
+- *weights*: worst difference of any weight of any head, ours against eager, where both multiply their outputs from
+  their weights. The bound is {tolerance} for replayed families and 0, equal to the bit, for materialised ones.
+- *SDPA pass*: the same in the ordinary forward pass, where the layers below were computed by another kernel than
+  eager's: SDPA's rounding, not the replay's.
+- *output*: worst difference of the traced forward's first output from the plain one's: SDPA's where the family has it
+  and is replayed, else eager's.
+
+Differences are rounded up to a power of ten; 0 is equal to the bit. `reads` is what the family was given: a family
+that also reads images or sound was given text alone. `1 of 2` layers: the others gave something else than one weight
+for each head and pair of positions. BigBird and BigBird-Pegasus are built with `attention_type="original_full"`.
+"""
+
+
+def order(difference: float | None) -> str:
+    """Return a difference rounded up to a power of ten; 0 where there is none."""
+    if difference is None:
+        return ""
+    return "0" if difference == 0 else f"1e{math.ceil(math.log10(difference))}"
+
+
+def row(found: Finding) -> tuple[str, ...]:
+    kinds = ", ".join(f"{kind} {sizes}" for kind, sizes in found.kinds.items())
+    differences = (order(found.difference), order(found.rounding), order(found.output))
+    return (found.family, found.architecture, found.modality, found.capture, kinds, *differences)
+
+
+def page(findings: list[Finding], refused: dict[str, str], untried: dict[str, str]) -> str:
+    """Return the whole page; `refused` and `untried` map families to reasons."""
+    captures = Counter(found.capture for found in findings)
+    parts = [
+        ABOUT.format(
+            transformers=transformers.__version__,
+            torch=torch.__version__.split("+")[0],
+            n_traced=len(findings),
+            n_all=len(findings) + len(refused) + len(untried),
+            n_replayed=captures["replayed"],
+            n_materialised=captures["materialised"],
+            tolerance=f"{TOLERANCE:.0e}".replace("e-0", "e-"),
+        ),
+        "## What changes the weights\n\nThe tests of these families see the feature at work and the weights equal.\n",
+        _table(("what", "families"), [(name, ", ".join(families)) for name, families in FEATURES.items()]),
+        "## Traced\n",
+        _table(COLUMNS, [row(found) for found in findings]),
+        "## Refused\n",
+        _table(("family", "reason"), sorted(refused.items())),
+        "## Not tried\n\nNo statement is made about these: they were not built or not run here.\n",
+        _table(("family", "reason"), sorted(untried.items())),
+    ]
+    return "\n".join(parts)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [columns, tuple("---" for _ in columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def read(section: str) -> dict[str, tuple[str, ...]]:
+    """Return the rows of a section of the committed page by family."""
+    text = PAGE.read_text(encoding="utf-8")
+    body = re.search(rf"^## {section}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if body is None:
+        raise LookupError(f"{PAGE} has no section {section!r}: write it anew with python -m tests.zoo.")
+    rows = [
+        tuple(cell.strip() for cell in line.strip("| ").split(" | ")) for line in body[1].splitlines() if "|" in line
+    ]
+    return {cells[0]: cells for cells in rows[2:]}
