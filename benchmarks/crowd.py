@@ -207,7 +207,7 @@ async def watch(running: Server, found: Found) -> None:
 
 
 def unpacked(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    """Return the header and the arrays of a picture (viz/packing.py)."""
+    """Return the header and the arrays of a picture (viz/wire/packing.py)."""
     if not raw:
         return {"queries": [], "title": ""}, {}
     (length,) = struct.unpack("<I", raw[:4])

@@ -48,7 +48,7 @@ def test_the_notebook_snippets(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [line for line in SHELL if line.startswith("python -m viz")])
 def test_the_command_line(command, tmp_path, monkeypatch):
-    """In this process: tests/viz/test_command_line.py has one of its own, and torch takes seconds to load."""
+    """In this process: tests/viz/cli/test_main.py has one of its own, and torch takes seconds to load."""
     arguments = shlex.split(command)
     monkeypatch.chdir(tmp_path)
     assert export_command(arguments[3:]) == 0

@@ -94,7 +94,7 @@ def test_app_is_a_table_of_contents() -> None:
     ("room", "source"),
     [
         ("models", "import analysis"),
-        ("models", "from viz.heatmap import heatmap"),
+        ("models", "from viz.figures.heatmap import heatmap"),
         ("analysis", "def late():\n    from viz import heatmap"),
         ("analysis", "import plotly.graph_objects as go"),
         ("analysis", "class A:\n    def b(self):\n        import matplotlib.pyplot as plt"),

@@ -22,7 +22,7 @@ from models import Attention, AttentionTrace, Model, load_model
 from models.capture.cost import Estimate
 from ui.jobs import Job, Jobs, Progress
 from ui.settings import MODELS_IN_MEMORY, TRACES_IN_MEMORY, allowed_revision, budget, cache_bytes
-from viz.maps import HeadMaps
+from viz.head_maps import HeadMaps
 
 log = logging.getLogger("headlight.ui")
 transformers_logging.disable_progress_bar()

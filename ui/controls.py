@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.selection import Region
 from analysis.truth import task_of
 from models import Attention, AttentionTrace, Model
 from models.checkpoints import bundled
@@ -13,7 +14,6 @@ from ui.plain import plain
 from ui.settings import allowed_models
 from ui.state import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, choose, first_text, held
 from viz.colours import CONTRASTS, PALETTES
-from viz.region import Region
 from viz.view import label, tokens_in
 
 EXAMPLES = {

@@ -9,18 +9,19 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from analysis.selection import region_of, whole
 from models import Attention
 from models.memory import readable
 from ui.caches import maps_of
 from ui.plain import plain
 from ui.settings import file_bytes
 from ui.state import Choice
-from viz import Look, export
-from viz.export import MIME, PICTURES, TABLES, glyph_notice
-from viz.provenance import provenance
-from viz.region import region_of, whole
-from viz.signal import is_signal
-from viz.tables import selected_heads, table_bytes, table_rows, too_many_rows
+from viz import Look
+from viz.figures.signal import is_signal
+from viz.files import export
+from viz.files.export import MIME, PICTURES, TABLES, glyph_notice
+from viz.files.provenance import provenance
+from viz.files.tables import selected_heads, table_bytes, table_rows, too_many_rows
 from viz.view import flow_region
 
 _FIGURES = {

@@ -14,8 +14,8 @@ from ui.plain import plain
 from ui.runs import progress_bar, visitor
 from ui.state import choose
 from viz import Look
-from viz.grid import pack_grid
-from viz.maps import HeadMaps
+from viz.figures.grid import pack_grid
+from viz.head_maps import HeadMaps
 
 # So long the rest of the page waits for the maps; they are a tenth of a second for most texts.
 PATIENCE = 1.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.recording import Recording
 from models.scratch.tasks import TASKS
-from viz.training import scene
+from viz.wire.training import scene
 
 
 def shipped_recording(path: Path) -> Recording:

@@ -6,9 +6,9 @@ import math
 
 import streamlit as st
 
+from analysis.selection import READABLE, Region, clamped, parsed, region_of, whole
 from models import Attention
 from ui.state import Choice, choose
-from viz.region import READABLE, Region, clamped, parsed, region_of, whole
 
 _SIDES = (("queries", "query"), ("keys", "key"))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
+from analysis.selection import parsed
 from models.checkpoints.locate import REVISION
 from models.errors import HeadlightError
 from models.scratch import trained
@@ -15,7 +16,6 @@ from ui.address import Address, read_link
 from ui.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from viz import Look
 from viz.colours import CONTRASTS, PALETTES
-from viz.region import parsed
 from viz.view import TOKEN
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."

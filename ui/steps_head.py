@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-import viz.inside as pictures
+import viz.html.head_internals as pictures
 from models import Model
 from models.capture.cost import Budget
 from models.capture.head_internals import HeadInside, inside
@@ -19,8 +19,8 @@ from ui.plain import plain
 from ui.settings import allowed_models, ask_seconds, budget, default_model
 from ui.shared import Shared
 from ui.steps_state import StepsChoice, held
-from viz import working
-from viz.inside import Look, named
+from viz.html import latex as working
+from viz.html.head_internals import Look, named
 
 # Only a few: a head of a long text takes some bytes for each pair of tokens.
 _HEADS: Shared[HeadInside] = Shared(6)

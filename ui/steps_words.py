@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-import viz.steps as pictures
+import viz.html.steps as pictures
 from analysis.steps import Options, Steps, attention_steps, checked, saturation
 from models.errors import BadMatrix
 from ui import steps_state as state
 from ui.plain import plain
 from ui.steps_state import EXAMPLES, HEADS, MATRICES, MOST_WORD, TEMPERATURES, StepsChoice, held
-from viz import working
-from viz.matrices import Column, table
-from viz.steps import Chosen
+from viz.html import latex as working
+from viz.html.matrices import Column, table
+from viz.html.steps import Chosen
 
 # True of the example as it stands: tests/ui/test_steps_page.py reads these figures off the page.
 _ONE_TO_TEN = (

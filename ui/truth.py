@@ -18,7 +18,7 @@ from ui.pictures import known_answer
 from ui.plain import plain
 from ui.shared import Shared
 from ui.state import UNPLACED, choose
-from viz.patches import data_address
+from viz.figures.patches import data_address
 from viz.view import label
 
 # A head that looks at the true place less than half of the time mostly looks elsewhere.

@@ -6,13 +6,13 @@ viz.save(att, "heatmap", "head.svg", layer=5, head=11)
 """
 
 # Before all that takes long to import.
-from viz import interrupt as interrupt
-from viz.export import CannotExport, Export, export, save
-from viz.flow import flow
-from viz.grid import grid
-from viz.heatmap import heatmap
-from viz.patches import patches
-from viz.provenance import VERSION
+from viz.cli import interrupt as interrupt
+from viz.figures.grid import grid
+from viz.figures.heatmap import heatmap
+from viz.figures.patches import patches
+from viz.figures.token_graph import flow
+from viz.files.export import CannotExport, Export, export, save
+from viz.files.provenance import VERSION
 from viz.view import Look
 
 __version__ = VERSION

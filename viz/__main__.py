@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.errors import BadSelection, HeadlightError, NoText
-from viz.arguments import look_of, parsed, unused
-from viz.interrupt import INTERRUPTED
+from viz.cli.arguments import look_of, parsed, unused
+from viz.cli.interrupt import INTERRUPTED
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,7 +48,7 @@ def _write(options: argparse.Namespace) -> None:
     # Importing torch takes seconds and loading a model may take more: what can be refused before is refused before.
     from models import load_model
     from viz import Look, save
-    from viz.export import format_of
+    from viz.files.export import format_of
 
     _silence()
     format_of(options.figure, options.output)

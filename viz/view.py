@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from analysis import kept_mass, visible_pairs
+from analysis.selection import Region, block_maxima, parsed, region_of, whole, window
 from models import Attention, Token
 from models.errors import BadSelection
 from models.tokens import JOINER
 from viz.colours import CONTRASTS, PALETTES
-from viz.region import Region, block_maxima, parsed, region_of, whole, window
 
 LABEL_LENGTH = 24
 # An invisible character of the direction in which Hebrew and Arabic run.

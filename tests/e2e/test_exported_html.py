@@ -12,7 +12,7 @@ import models
 import viz
 from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
 from viz.colours import masked, table
-from viz.export import FIGURES
+from viz.files.export import FIGURES
 
 pytestmark = pytest.mark.e2e
 PAYLOAD = "<img src=x onerror=alert(1)>"[:24]

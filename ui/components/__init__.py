@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from viz.browser import script, style
-from viz.packing import pack_chart
+from viz.wire.packing import pack_chart
 
 # Plotly puts its styles into the document, where a shadow root would not see them.
 _chart = st.components.v2.component("headlight_chart", css=style("chart"), js=script("chart"), isolate_styles=False)

@@ -13,6 +13,7 @@ import streamlit as st
 
 from analysis import head_measures, strongest_pairs
 from analysis.measures import MEASURES
+from analysis.selection import region_of, whole
 from models import Attention, AttentionTrace, Model, Token
 from models.model import READS_ITS_OWN
 from ui import runs, state
@@ -29,10 +30,10 @@ from ui.regions import holds, keep_region, open_box, region_controls
 from ui.settings import default_model
 from ui.state import Choice
 from ui.truth import heads_panel, task_panel
-from viz import Look, heatmap, patches
-from viz.flow import pack_flow
-from viz.region import region_of, whole
-from viz.signal import is_signal, signal
+from viz import Look
+from viz.figures import heatmap, patches
+from viz.figures.signal import is_signal, signal
+from viz.figures.token_graph import pack_flow
 from viz.view import TOKEN, flow_region, label
 
 _STYLE = Path(__file__).parents[1] / "style.css"

@@ -23,7 +23,7 @@ from ui.runs import visitor
 from ui.settings import allowed_models
 from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, trainings
 from ui.watching import RANGES, RATES, WatchChoice
-from viz.training import frames_of, pack_frames, pack_scene
+from viz.wire.training import frames_of, pack_frames, pack_scene
 
 _STYLE = Path(__file__).parents[1] / "style.css"
 SHIPPED = Path(models.scratch.trained.__file__).parent

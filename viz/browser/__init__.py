@@ -1,7 +1,7 @@
 """The pictures that live in a browser: JavaScript modules for the page and for offline HTML files.
 
 Each module is `export default function ({data, parentElement, setTriggerValue})`, the signature of a Streamlit v2
-component, so that the page and an exported file run the same code on the same bytes (viz.packing).
+component, so that the page and an exported file run the same code on the same bytes (viz.wire.packing).
 """
 
 from __future__ import annotations

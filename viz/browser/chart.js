@@ -101,7 +101,7 @@ class Chart {
     const width = Math.max(this.root.clientWidth, axis ? least : 0);
     const height = whole ? this.root.clientHeight : alone ? Math.max(layout.height, Math.min(window.innerHeight - 24, width)) : layout.height;
     if (axis?.tickangle !== -45 || width > least * 1.35) return { width, height };
-    const more = (b - UNDER_LABELS) / 3; // upright, labels are 1 / 0.75 times as long as slanted (viz/heatmap.py)
+    const more = (b - UNDER_LABELS) / 3; // upright, labels are 1 / 0.75 times as long as slanted (viz/figures/heatmap.py)
     return {
       width,
       height: whole ? height : height + more,

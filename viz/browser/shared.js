@@ -1,6 +1,6 @@
 // What the pictures share: reading packed bytes, following the page's theme, and drawing at most once a frame.
 
-/** Read `uint32 length | JSON header | arrays` (viz/packing.py); the arrays are views, not copies. */
+/** Read `uint32 length | JSON header | arrays` (viz/wire/packing.py); the arrays are views, not copies. */
 function unpack(bytes) {
   const copy = bytes.byteOffset % 4 ? bytes.slice() : bytes;
   const length = new DataView(copy.buffer, copy.byteOffset).getUint32(0, true);

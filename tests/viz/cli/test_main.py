@@ -1,0 +1,380 @@
+"""`python -m viz`: every figure in every format, and one sentence with exit code 2 for what cannot be done."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from logging import NOTSET, getLogger
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from transformers import ViTConfig, ViTImageProcessorPil, ViTModel
+from transformers.utils import logging
+
+import models
+import viz
+from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.paths import ROOT
+from viz.__main__ import main
+from viz.files.export import FIGURES, PICTURES
+
+pytestmark = pytest.mark.slow
+
+ONE_HEAD = ["--layer", str(LAYER), "--head", str(HEAD)]
+
+
+@pytest.fixture(autouse=True)
+def _loud_again(monkeypatch: pytest.MonkeyPatch, minilm: models.Model) -> Iterator[None]:
+    """The command silences libraries for its process, which is ours here; it gets the model that is loaded already."""
+    verbosity = logging.get_verbosity()
+
+    def loaded(name: str, **options: object) -> models.Model:
+        return minilm if name == "minilm" else real(name, **options)
+
+    real = models.load_model
+    monkeypatch.setattr(models, "load_model", loaded)
+    with warnings.catch_warnings():
+        yield
+    logging.set_verbosity(verbosity)
+    getLogger("headlight").setLevel(NOTSET)
+
+
+def test_the_command_of_the_contract_in_a_process_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "head.png"
+    done = subprocess.run(
+        [sys.executable, "-m", "viz", "heatmap", "--model", "minilm", "--text", CAT, *ONE_HEAD, "-o", str(path)],
+        cwd=ROOT,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    origin = json.loads(Image.open(path).text["headlight"])
+    assert (origin["source"]["text"], origin["layer"], origin["head"]) == (CAT, LAYER, HEAD)
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("file_format", PICTURES)
+def test_a_picture_is_the_one_that_the_library_makes(
+    cat: models.Attention, tmp_path: Path, capfd: pytest.CaptureFixture[str], figure: str, file_format: str
+) -> None:
+    path = tmp_path / f"out.{file_format}"
+    look = ["--threshold", "0.2", "--palette", "viridis", "--contrast", "root"]
+    assert main([figure, "--text", CAT, *ONE_HEAD, *look, "-o", str(path)]) == 0
+    idle = "" if figure == "flow" else f"headlight: note: --threshold changes nothing in a {figure}.\n"
+    wanted = viz.export(
+        cat,
+        figure,
+        file_format,
+        layer=LAYER,
+        head=HEAD,
+        look=viz.Look(threshold=0.2, palette="viridis", contrast="root"),
+    )
+    assert path.read_bytes() == wanted.data
+    assert capfd.readouterr() == ("", idle)
+
+
+def test_a_table_without_layer_and_head_has_all_heads(tmp_path: Path) -> None:
+    path = tmp_path / "heads.csv"
+    assert main(["table", "--text", CAT, "-o", str(path)]) == 0
+    table = pd.read_csv(path, keep_default_na=False)
+    assert list(table.columns[:7]) == ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
+    assert len(table.groupby(["layer", "head"])) == 72
+    assert len(table) == 72 * 13 * 13
+    assert json.loads((tmp_path / "heads.csv.json").read_text())["source"]["text"] == CAT
+
+
+def test_a_table_of_one_head_as_npz(cat: models.Attention, tmp_path: Path) -> None:
+    path = tmp_path / "head.npz"
+    assert main(["table", "--text", CAT, *ONE_HEAD, "-o", str(path)]) == 0
+    with np.load(path, allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["weights"][0], cat.weights(LAYER, HEAD))
+
+
+@pytest.mark.parametrize(
+    ("window", "queries", "keys"),
+    [
+        (["--queries", "2:5", "--keys", "7:11"], slice(2, 5), slice(7, 11)),
+        (["--queries", "9:"], slice(9, 13), slice(0, 13)),
+        (["--keys", ":4"], slice(0, 13), slice(0, 4)),
+    ],
+)
+def test_a_window_is_given_as_slices(
+    cat: models.Attention, tmp_path: Path, window: list[str], queries: slice, keys: slice
+) -> None:
+    path = tmp_path / "window.npz"
+    assert main(["table", "--text", CAT, *ONE_HEAD, *window, "-o", str(path)]) == 0
+    with np.load(path, allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["weights"][0], cat.weights(LAYER, HEAD, queries, keys))
+
+
+def test_a_grid_needs_no_head(tmp_path: Path) -> None:
+    assert main(["grid", "--text", CAT, "-o", str(tmp_path / "heads.svg")]) == 0
+
+
+def test_what_was_lost_is_a_note_on_standard_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "head.svg"
+    assert main(["heatmap", "--text", "the 𓀀 cat", *ONE_HEAD, "-o", str(path)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("headlight: note: 1 of 3 tokens is [UNK]")
+
+
+HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output", "sentence"),
+    [
+        ([*HEATMAP, "--model", "no-such-model-here"], "head.png", "no-such-model-here"),
+        (["heatmap", "--text", CAT, "--layer", "6", "--head", "0"], "head.png", "There is no layer 6"),
+        (["heatmap", "--text", CAT, "--layer", "-1", "--head", "0"], "head.png", "There is no layer -1"),
+        (["flow", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
+        (["grid", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
+        (["grid", "--text", CAT, "--layer", "99", "--head", "0"], "head.png", "There is no layer 99"),
+        (["grid", "--text", CAT, "--layer", "3"], "head.png", "A grid outlines one head: give --layer and --head"),
+        (["grid", "--text", CAT, "--head", "3"], "head.png", "A grid outlines one head: give --layer and --head"),
+        (["table", "--text", CAT, "--head", "1"], "head.csv", "needs its layer too"),
+        (["table", "--text", CAT, "--layer", "6"], "head.csv", "There is no layer 6"),
+        (
+            [*HEATMAP, "--token", "query:88"],
+            "head.png",
+            "There is no query 88 to isolate: this text has",
+        ),
+        (["table", "--text", CAT, "--token", "key:13"], "head.npz", "There is no key 13 to isolate"),
+        (["grid", "--text", CAT, "--token", "key:13"], "head.svg", "There is no key 13 to isolate"),
+        ([*HEATMAP, "--target", "hi"], "head.png", "is no encoder-decoder, so nothing in it reads a target"),
+        ([*HEATMAP, "--target", "hi", "--generate", "5"], "head.png", "leave out --target or --generate."),
+        (["patches", "--text", CAT, *ONE_HEAD], "head.png", "need a picture, not a text: give --image FILE."),
+        (
+            ["patches", "--image", "a.png", *ONE_HEAD, "--text-pair", "x"],
+            "head.png",
+            "leave out --text-pair.",
+        ),
+        (["heatmap", "--image", "a.png", *ONE_HEAD, "--target", ""], "head.png", "read alone: leave out --target."),
+        (["grid", "--image", "a.png", "--generate", "1"], "head.png", "read alone: leave out --generate."),
+        (["signal", "--image", "a.png", *ONE_HEAD], "head.png", "A signal is a text of numbers, not a picture"),
+        (
+            ["grid", "--image", "/none.png"],
+            "head.png",
+            "/none.png cannot be read: No such file or directory.",
+        ),
+        (["grid", "--image", "/"], "head.png", "The picture / cannot be read: Is a directory."),
+        ([*HEATMAP, "--queries=-3:"], "head.png", "The queries of a window are given as 0:64, not '-3:'."),
+        (HEATMAP, "x" * 300 + ".png", "cannot be written: File name too long."),
+        (HEATMAP, "head.gif", "A heatmap cannot be written as '.gif': choose .png, .svg, .pdf, .html."),
+        (HEATMAP, "head.csv", "A heatmap cannot be written as '.csv'"),
+        (["table", "--text", CAT], "head.png", "A table cannot be written as '.png': choose .csv, .npz."),
+        (HEATMAP, "head", "'head' has no suffix"),
+        (["heatmap", "--text", "", *ONE_HEAD], "head.png", "There is nothing to inspect"),
+        (["heatmap", "--text", " \n\t", *ONE_HEAD], "head.png", "There is nothing to inspect"),
+        ([*HEATMAP, "--threshold", "2"], "head.png", "A threshold is a weight from 0 to 1, not 2.0."),
+        ([*HEATMAP, "--threshold", "nan"], "head.png", "A threshold is a weight from 0 to 1, not nan."),
+        ([*HEATMAP, "--kind", "cross"], "head.png", "There is no 'cross' attention here"),
+        ([*HEATMAP, "--queries", "3"], "head.png", "The queries of a window are given as 0:64, not '3'."),
+        ([*HEATMAP, "--keys", "5:14"], "head.png", "There are no keys 5:14: this text has 13 of them, 0:13."),
+        ([*HEATMAP, "--queries", "5:5"], "head.png", "There are no queries 5:5: this text has 13 of them, 0:13."),
+        (HEATMAP, "no/such/folder/head.png", "cannot be written: No such file or directory."),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], arguments: list[str], output: str, sentence: str
+) -> None:
+    path = tmp_path / output
+    assert main([*arguments, "-o", str(path)]) == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("headlight: ")
+    assert shown.err.count("\n") == 1
+    assert shown.err.endswith(".\n")
+    assert sentence in shown.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_text("", encoding="ascii")
+    for path in (tmp_path / "folder.png", tmp_path / "file" / "head.png"):
+        assert main([*HEATMAP, "-o", str(path)]) == 2
+        shown = capfd.readouterr()
+        assert (shown.out, shown.err.count("\n")) == ("", 1)
+        assert "cannot be written" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "Name a figure: heatmap, flow, grid, patches, signal or table; see python -m viz --help."),
+        (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, patches, "),
+        (["heatmap", *ONE_HEAD, "-o", "a.png"], "--text or --image must be given; see python -m viz heatmap --help."),
+        ([*HEATMAP, "--image", "a.png", "-o", "a.png"], "--image and --text exclude each other: leave one of them out"),
+        (["heatmap", "--text", CAT, "-o", "a.png"], "--layer, --head must be given; see python -m viz heatmap --help."),
+        (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
+        ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
+        ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
+        ([*HEATMAP, "--contrast", "log", "-o", "a.png"], "There is no contrast 'log': choose one of linear, root;"),
+        (
+            [*HEATMAP, "--kind", "self", "-o", "a.png"],
+            "There is no kind 'self': choose one of encoder, decoder, ",
+        ),
+        ([*HEATMAP, "--threshold", "abc", "-o", "a.png"], "--threshold is a number from 0 to 1, not 'abc'; see"),
+        ([*HEATMAP, "--generate", "-3", "-o", "a.png"], "--generate is a whole number from 0 up, not '-3'; see"),
+        (
+            [*HEATMAP, "--queries", "-3:", "-o", "a.png"],
+            "--queries needs a value, with = before one that begins",
+        ),
+        ([*HEATMAP, "--trust-remote-code", "-o", "a.png"], "A heatmap has no '--trust-remote-code'; see python -m viz"),
+        (
+            ["grid", "--text", CAT, "--queries", "0:3", "-o", "a.png"],
+            "A grid has no '--queries'; see python",
+        ),
+    ],
+)
+def test_wrong_arguments_are_one_sentence_too(
+    arguments: list[str], sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"headlight: {sentence}")
+    assert shown.err.endswith(" --help.\n")
+    assert shown.err.count("\n") == 1
+
+
+USED = {
+    "heatmap": {"text", "image", "palette", "contrast", "queries", "keys"},
+    "flow": {"text", "image", "palette", "contrast", "queries", "keys", "threshold", "token"},
+    "grid": {"text", "image", "palette", "contrast"},
+    "patches": {"image", "token"},
+    "signal": {"text", "token", "palette"},
+    "table": {"text", "image", "queries", "keys"},
+}
+
+
+@pytest.mark.parametrize("figure", USED)
+def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([figure, "--help"])
+    assert end.value.code == 0
+    listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
+    asked = set() if figure == "patches" else {"text-pair", "generate", "target"}
+    every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output"}
+    assert listed == USED[figure] | asked | every
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (HEATMAP, "head.gif"),
+        (HEATMAP, "no/such/folder/head.png"),
+        (["grid", "--image", "/none.png"], "head.png"),
+        (["grid", "--text", CAT, "--layer", "3"], "head.png"),
+        ([*HEATMAP, "--target", "a", "--generate", "2"], "head.png"),
+    ],
+)
+def test_what_needs_no_model_is_refused_before_one_is_loaded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    arguments: list[str],
+    output: str,
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr(models, "load_model", never)
+    assert main([*arguments, "-o", str(tmp_path / output)]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_what_an_encoder_decoder_read_is_in_the_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cross.npz"
+    dates = ["--model", "scratch:dates", "--text", "3. März 1998", "--kind", "cross"]
+    assert main(["table", *dates, "-o", str(path)]) == 0
+    assert "The decoder reads what the model itself generates" in capfd.readouterr().err
+    with np.load(path, allow_pickle=False) as file:
+        source = json.loads(str(file["provenance"]))["source"]
+        pieces = list(file["query_tokens"][1:])
+    assert source["target"] is None
+    assert "".join(source["generated"].split()) == "".join(pieces) == "1998-03-03"[: len(pieces)]
+
+
+def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(models, "load_model", interrupted)
+    assert main([*HEATMAP, "-o", "head.png"]) == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_ends_quietly_while_the_command_is_imported(tmp_path: Path) -> None:
+    """numpy is the first that takes long; the one here interrupts itself, as a visitor would."""
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy" / "__init__.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nraise SystemExit('went on')\n", encoding="ascii"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "viz", *HEATMAP, "-o", str(tmp_path / "head.png")],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_without_a_network_the_refusal_is_still_one_sentence() -> None:
+    """In a process of its own, where what is logged would come out on standard error too."""
+    command = [sys.executable, "-m", "viz", *HEATMAP, "--model", "org/model", "-o", "head.png"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("headlight: org/model is not on this machine and the hub cannot be reached")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_picture_in_light_and_as_weights(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 31, "image_size": 24, "patch_size": 6}
+    ViTModel(ViTConfig(num_hidden_layers=2, **sizes)).save_pretrained(tmp_path / "vit")
+    ViTImageProcessorPil(size={"height": 24, "width": 24}).save_pretrained(tmp_path / "vit")
+    Image.effect_noise((50, 40), 80).save(tmp_path / "photo.png")
+    capfd.readouterr()
+    model = ["--model", str(tmp_path / "vit"), "--image", str(tmp_path / "photo.png"), "--layer", "1", "--head", "2"]
+    for figure, suffix in (
+        ("patches", "svg"),
+        ("patches", "html"),
+        ("heatmap", "png"),
+        ("grid", "pdf"),
+        ("table", "csv"),
+    ):
+        path = tmp_path / f"{figure}.{suffix}"
+        assert main([figure, *model, "-o", str(path)]) == 0, capfd.readouterr().err
+        assert path.stat().st_size > 1000
+    table = pd.read_csv(tmp_path / "table.csv")
+    assert table["key_token"].tolist()[:3] == ["[CLS]", "patch 0,0", "patch 0,1"]
+    assert len(table) == 17 * 17
+    (tmp_path / "photo.png").write_bytes(b"no picture")
+    assert main(["heatmap", *model, "-o", str(tmp_path / "x.png")]) == 2
+    said = capfd.readouterr().err
+    assert said.endswith("photo.png is no picture that can be read: give a PNG, JPEG or WebP file.\n")
+    assert main(["patches", "--text", CAT, *ONE_HEAD, "-o", str(tmp_path / "x.png")]) == 2
+    assert "need a picture, not a text: give --image FILE." in capfd.readouterr().err
+
+
+def test_an_encoder_continues_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["flow", "--text", CAT, "--generate", "3", *ONE_HEAD, "-o", str(tmp_path / "x.svg")]) == 2
+    assert "has no language-model head, so it cannot continue a text" in capfd.readouterr().err

@@ -1,0 +1,118 @@
+"""The bytes for the browser, read back by a reader that knows only what viz/browser/shared.js knows."""
+
+import numpy as np
+import pytest
+
+from tests.helpers.hand_made import (
+    HOSTILE,
+    N_HEADS,
+    N_KEY,
+    N_LAYERS,
+    N_QUERY,
+    attention,
+    causal_attention,
+    random_weights,
+    tokens,
+)
+from tests.helpers.read_back import unpack
+from viz import Look
+from viz.colours import NOT_A_NUMBER, masked, table
+from viz.figures.grid import pack_grid
+from viz.figures.token_graph import pack_flow
+from viz.wire.packing import pack
+
+WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, 2), (3, 5, 7), (1, 1, 1), (13, 0, 11)])
+def test_what_goes_in_comes_out(sizes: tuple[int, int, int]) -> None:
+    random = np.random.default_rng(0)
+    arrays = {
+        "bytes": random.integers(0, 256, sizes[0]).astype(np.uint8),
+        "shorts": random.integers(0, 65536, sizes[1]).astype(np.uint16),
+        "floats": random.normal(size=sizes[2]).astype(np.float32),
+    }
+    raw = pack({"title": "x" * sizes[0], "odd": list(HOSTILE)}, arrays)
+    header, found = unpack(raw)
+    assert header["odd"] == list(HOSTILE)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_arrays_are_written_row_by_row_whatever_their_order_in_memory() -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    for same in (array, np.asfortranarray(array), array.astype(">f4")):
+        np.testing.assert_array_equal(unpack(pack({}, {"a": same}))[1]["a"], [0, 1, 2, 3, 4, 5])
+
+
+def test_a_type_that_the_browser_cannot_view_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        pack({}, {"a": np.zeros(2, dtype=np.float16)})
+
+
+def test_flow_data_are_the_lines_and_the_tokens() -> None:
+    texts = ["[CLS]", *HOSTILE[:4]]
+    att = attention(WEIGHTS, tokens(*texts, special=[0]), tokens(*HOSTILE[4:11]))
+    header, arrays = unpack(pack_flow(att, 1, 2, Look(threshold=0.1, contrast="root")))
+    assert header["queries"] == [[text, position == 0] for position, text in enumerate(texts)]
+    assert [text for text, _ in header["keys"]] == list(HOSTILE[4:11])
+    assert header["gamma"] == 0.5
+    assert header["bad"] == NOT_A_NUMBER
+    found = dict(zip(zip(arrays["query"], arrays["key"], strict=True), arrays["weight"], strict=True))
+    assert found == {index: weight for index, weight in np.ndenumerate(WEIGHTS[1, 2]) if weight >= 0.1}
+    assert (np.diff(arrays["weight"]) >= 0).all()
+    assert "hold" in header["summary"]
+
+
+def test_flow_data_keep_what_is_no_number() -> None:
+    weights = WEIGHTS[0, 0].copy()
+    weights[4, 6] = np.nan
+    header, arrays = unpack(pack_flow(attention(weights), 0, 0, Look(threshold=1.0)))
+    assert (arrays["query"][-1], arrays["key"][-1]) == (4, 6)
+    assert np.isnan(arrays["weight"][-1])
+    assert "nan" not in header["summary"]
+
+
+def test_grid_data_are_all_maps_and_the_colours() -> None:
+    header, arrays = unpack(pack_grid(attention(WEIGHTS), Look(palette="viridis"), 1, 2))
+    assert header["shape"] == [N_LAYERS, N_HEADS, N_QUERY, N_KEY]
+    assert header["heads"] == [N_HEADS] * N_LAYERS
+    assert header["selected"] == [1, 2]
+    maps = arrays["maps"].reshape(header["shape"])
+    # Half of a 254th is what eight bits can lose where one of them is kept for what is masked.
+    np.testing.assert_allclose(maps / 254, WEIGHTS, rtol=0, atol=0.5 / 254 + 1e-7)
+    found = arrays["colours"].reshape(256, 3)
+    np.testing.assert_array_equal(found[:255], table("viridis", n_colours=255))
+    np.testing.assert_array_equal(found[[0, 254]], table("viridis")[[0, 255]])
+    assert bytes(found[255]).hex() == masked("blues")[1].lstrip("#")
+    assert header["note"] == ""
+    assert header["scale"] == "weight"
+    assert unpack(pack_grid(attention(WEIGHTS), Look(contrast="root")))[0]["scale"] == "weight (colour by square root)"
+    assert not arrays["broken"].any()
+    assert unpack(pack_grid(attention(WEIGHTS), Look()))[0]["selected"] is None
+
+
+def test_grid_data_mark_the_heads_with_a_bad_value() -> None:
+    weights = WEIGHTS.copy()
+    weights[1, 0, 2, 3] = np.nan
+    _, arrays = unpack(pack_grid(attention(weights), Look()))
+    np.testing.assert_array_equal(arrays["broken"], [0, 0, 0, 1, 0, 0])
+
+
+def test_a_causal_mask_has_a_colour_of_its_own_in_the_maps() -> None:
+    att = causal_attention(7)
+    header, arrays = unpack(pack_grid(att, Look()))
+    maps = arrays["maps"].reshape(header["shape"])
+    above = np.triu(np.ones((7, 7), dtype=bool), 1)
+    assert (maps[0, 0][above] == 255).all()
+    np.testing.assert_allclose(maps[0, 0][~above] / 254, att.weights(0, 0)[~above], rtol=0, atol=0.5 / 254 + 1e-7)
+    assert header["note"] == "grey: masked"
+
+
+def test_colours_of_0_and_1_are_the_palettes_ends_with_any_contrast() -> None:
+    for palette in ("blues", "night", "viridis", "cividis", "greys"):
+        linear, root = table(palette, "linear"), table(palette, "root")
+        np.testing.assert_array_equal(linear[[0, -1]], root[[0, -1]])
+        assert linear.shape == (256, 3)
+        # The root shows 1/4 as the linear table shows 1/2.
+        assert np.abs(root[64].astype(int) - linear[128].astype(int)).max() <= 6

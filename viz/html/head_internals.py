@@ -1,0 +1,111 @@
+"""One head from the inside as pictures: which dimensions make a score, where a row's weight goes, what is passed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.capture.head_internals import HeadInside
+from models.tokens import Token
+from viz.html.matrices import Column, Matrix, equation, number, symbol, table
+from viz.view import label
+
+# Dimensions and keys that are named one by one; the others are added up.
+MOST_DIMENSIONS, MOST_MIXED, MOST_KEYS = 6, 5, 256
+
+
+@dataclass(frozen=True)
+class Look:
+    """The query and the key that are looked at."""
+
+    query: int
+    key: int
+
+
+def named(tokens: tuple[Token, ...], position: int) -> str:
+    """Return what a person calls a token: its text and its position, which tells equal tokens apart."""
+    return f"{label(tokens[position])} ({position})"
+
+
+def products(head: HeadInside, look: Look) -> str:
+    """Return q and k of the pair and their products as strips of cells, one cell a dimension."""
+    q, k = head.q[look.query], head.k[look.key]
+    rows = (f"q of {label(head.query_tokens[look.query])}", f"k of {label(head.key_tokens[look.key])}", "q × k")
+    columns = [str(dimension) for dimension in range(len(q))]
+    strips = np.stack([q, k, q * k]).astype(np.float64)
+    return equation(Matrix("q_i · k_j", strips, rows, columns, ("", "d_k"), "rows", digits=False))
+
+
+def dimensions(head: HeadInside, look: Look) -> str:
+    """Return the dimensions that make the score, the largest products first; the rest as one row, then the sum."""
+    q, k = (side.astype(np.float64) for side in (head.q[look.query], head.k[look.key]))
+    product = q * k
+    order = np.argsort(-np.abs(product), kind="stable")
+    first, rest = order[:MOST_DIMENSIONS], order[MOST_DIMENSIONS:]
+    names = [f"dimension {place}" for place in first]
+    columns: list[list[float | str]] = [[float(values[place]) for place in first] for values in (q, k, product)]
+    for name, total in ((f"{len(rest)} others", product[rest].sum()), ("score", product.sum())):
+        names.append(name)
+        # Written, not drawn: a bar for a sum would dwarf the products.
+        for column, written in zip(columns, ("", "", number(float(total), 3)), strict=True):
+            column.append(written)
+    most = float(np.abs(product).max()) or 1.0
+    return table(
+        names,
+        [
+            Column(symbol("q"), columns[0], decimals=3),
+            Column(symbol("k"), columns[1], decimals=3),
+            Column(symbol("q × k"), columns[2], bar=most, decimals=3),
+        ],
+        chosen=len(names) - 1,
+    )
+
+
+def row(head: HeadInside, look: Look) -> str:
+    """Return the softmax of the query's row over all keys, and how long a value each weight is given to."""
+    i, keys = look.query, shown_keys(head, look)
+    logits = head.logits[i].astype(np.float64)
+    top = max(float(logits.max()), -np.inf if head.sink is None else head.sink)
+    lengths = np.linalg.norm(head.v.astype(np.float64), axis=-1)
+    moved = head.weights[i] * lengths
+    columns = [Column("score", head.scores[i, keys], decimals=3), Column("scaled", head.scaled[i, keys], decimals=3)]
+    if head.bias is not None:
+        columns.append(Column("bias", head.bias[i, keys], decimals=3))
+    if head.softcap is not None or head.bias is not None or not head.mask[i].all():
+        columns.append(Column("softmax of", logits[keys], decimals=3))
+    columns += [
+        Column(f"{symbol('e^z')} / largest", np.exp(logits[keys] - top), decimals=4),
+        Column("weight", head.weights[i, keys], bar=1.0),
+        Column("length of v", lengths[keys], decimals=3),
+        Column("weight × length", moved[keys], bar=float(moved.max()) or 1.0, decimals=3),
+    ]
+    names = [named(head.key_tokens, key) for key in keys]
+    return table(names, columns, corner="key", chosen=keys.index(look.key) if look.key in keys else None)
+
+
+def shown_keys(head: HeadInside, look: Look) -> list[int]:
+    """Return the keys that are listed: all in their order, or those with the most weight, and the one looked at."""
+    n_keys = len(head.key_tokens)
+    if n_keys <= MOST_KEYS:
+        return list(range(n_keys))
+    strongest = np.argsort(-head.weights[look.query], kind="stable")[:MOST_KEYS]
+    return sorted({*strongest.tolist(), look.key})
+
+
+def mixture(head: HeadInside, look: Look) -> str:
+    """Return the weighted values and their sum, the head's output, as strips on one scale."""
+    weights, v = head.weights[look.query].astype(np.float64), head.v.astype(np.float64)
+    parts = weights[:, None] * v
+    order = np.argsort(-np.linalg.norm(parts, axis=-1), kind="stable")
+    first, rest = order[:MOST_MIXED], order[MOST_MIXED:]
+    names = [f"{weights[key]:.3f} × v of {label(head.key_tokens[key])}" for key in first]
+    strips = [parts[key] for key in first]
+    if len(rest):
+        names.append(f"{len(rest)} other keys")
+        strips.append(parts[rest].sum(0))
+    names.append("sum: output")
+    strips.append(parts.sum(0))
+    columns = [str(dimension) for dimension in range(v.shape[1])]
+    picture = Matrix("o_i", np.stack(strips), names, columns, ("", "d_v"), digits=False, row=len(names) - 1)
+    return equation(picture)

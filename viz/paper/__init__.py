@@ -1,0 +1,1 @@
+"""Drawing for files: fonts, colour bars and titles of matplotlib figures."""

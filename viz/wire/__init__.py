@@ -1,0 +1,1 @@
+"""Bytes that the pictures in the browser read."""
