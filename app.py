@@ -14,7 +14,7 @@ import streamlit as st
 # Before any page: two visitors' threads that import the rooms in different orders would see half a module.
 import viz  # noqa: F401
 from ui.components import connection
-from ui.failures import failures_shown
+from ui.messages import failures_shown
 from ui.server import middleware, prepare, refuse_open_server
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from typing import Any
 
 from analysis.recording import Frame
 from models.errors import HeadlightError
-from ui import training_process
-from ui.trainings import Order, Trainings, ordered
+from ui.services import training_process
+from ui.services.trainings import Order, Trainings, ordered
 
 STEPS = 200
 SIZES = {"n_layers": 1, "n_heads": 3, "d_model": 12, "d_feedforward": 17, "batch_size": 7}

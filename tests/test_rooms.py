@@ -99,7 +99,7 @@ def test_app_is_a_table_of_contents() -> None:
         ("analysis", "import plotly.graph_objects as go"),
         ("analysis", "class A:\n    def b(self):\n        import matplotlib.pyplot as plt"),
         ("viz", "import numpy, streamlit"),
-        ("viz", "if True:\n    from ui.state import Choice"),
+        ("viz", "if True:\n    from ui.state.inspect import Choice"),
         ("viz", "from streamlit.runtime import Runtime"),
         ("ui", "import app"),
         ("viz", '__import__("streamlit")'),

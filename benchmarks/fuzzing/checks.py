@@ -17,7 +17,7 @@ from models.errors import HeadlightError
 
 SEED = 2026
 LONGEST_SENTENCE = 1200
-# What `ui.failures.sentence` says of an error that nobody expected.
+# What `ui.messages.sentence` says of an error that nobody expected.
 UNEXPECTED = "Headlight did not expect"
 _ROOT = Path(__file__).parents[2]
 # Paths of this machine that no visitor may read: the project's, Python's, those of temporary files.

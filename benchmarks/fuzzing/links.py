@@ -11,7 +11,9 @@ from benchmarks.fuzzing.mutations import NUMBERS, STRINGS
 from benchmarks.fuzzing.texts import piece_of_text
 from models.errors import HeadlightError
 from models.scratch.tasks import TASKS
-from ui import state, steps_state, watching
+from ui.state import inspect as state
+from ui.state import steps as steps_state
+from ui.state import watch as watching
 
 _NAMES = {
     "inspect": state.NAMES,

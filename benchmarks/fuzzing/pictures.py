@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.fuzzing.folders import saved
 from benchmarks.fuzzing.mutations import mutated_bytes
 from models import Model, load_model
-from ui.pictures import read
+from ui.panels.picture_input import read
 
 _MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "I;16")
 _SIZES = (0, 1, 2, 7, 8191, 65_535, 65_536, 2**31 - 1, 2**31, 2**32 - 1)

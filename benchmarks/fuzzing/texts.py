@@ -11,8 +11,7 @@ from tempfile import mkdtemp
 from models import Model, load_model
 from models.errors import BrokenModel
 from tests.helpers.small_models import CORPUS, build
-from viz import Look
-from viz.figures import heatmap
+from viz import Look, heatmap
 from viz.figures.token_graph import pack_flow
 from viz.files.tables import csv_table
 from viz.wire.packing import pack_chart

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ui.plain import plain
-from ui.settings import NotAllowed, allowed_models, allowed_revision
+from ui.services.settings import NotAllowed, allowed_models, allowed_revision
 
 
 @given(st.text())

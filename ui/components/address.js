@@ -16,7 +16,7 @@ class Address {
   constructor() {
     this.path = location.pathname;
     this.wents = 0;
-    // Streamlit sends the address that it opened, until the page takes its query away (ui/address.py), and from then on
+    // Streamlit sends the address that it opened, until the page takes its query away (ui/state/page_state.py), and from then on
     // the one that is there: it must not take that one away as well.
     this.push = history.pushState.bind(history);
     history.pushState = (state, title, url) =>

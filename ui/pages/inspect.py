@@ -16,22 +16,22 @@ from analysis.measures import MEASURES
 from analysis.selection import region_of, whole
 from models import Attention, AttentionTrace, Model, Token
 from models.model import READS_ITS_OWN
-from ui import runs, state
-from ui.caches import remembered
 from ui.components import chart, flow_graph
-from ui.controls import head_controls, model_controls, text_controls
-from ui.exporting import export_controls
-from ui.failures import guarded, sentence
-from ui.opening import open_model
-from ui.overview import overview
-from ui.pictures import picture_controls
+from ui.messages import guarded, sentence
+from ui.panels import trace_request as runs
+from ui.panels.controls import head_controls, model_controls, text_controls
+from ui.panels.export import export_controls
+from ui.panels.model_loading import open_model
+from ui.panels.overview import overview
+from ui.panels.picture_input import picture_controls
+from ui.panels.regions import holds, keep_region, open_box, region_controls
+from ui.panels.truth import heads_panel, task_panel
 from ui.plain import plain
-from ui.regions import holds, keep_region, open_box, region_controls
-from ui.settings import default_model
-from ui.state import Choice
-from ui.truth import heads_panel, task_panel
-from viz import Look
-from viz.figures import heatmap, patches
+from ui.services.caches import remembered
+from ui.services.settings import default_model
+from ui.state import inspect as state
+from ui.state.inspect import Choice
+from viz import Look, heatmap, patches
 from viz.figures.signal import is_signal, signal
 from viz.figures.token_graph import pack_flow
 from viz.view import TOKEN, flow_region, label

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui import steps_state as state
+from ui.panels.steps_head import real_head
+from ui.panels.steps_words import three_words
 from ui.plain import plain
-from ui.steps_head import real_head
-from ui.steps_words import three_words
+from ui.state import steps as state
 from viz.browser import style
 
 _STYLE = Path(__file__).parents[1] / "style.css"

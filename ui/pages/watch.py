@@ -13,16 +13,16 @@ import models.scratch.trained
 from analysis.recording import RECORDING, Frame
 from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
-from ui import watching
 from ui.components import training_picture
-from ui.failures import guarded, sentence
-from ui.lessons import LESSONS
+from ui.messages import guarded, sentence
+from ui.panels.lessons import LESSONS
+from ui.panels.trace_request import visitor
 from ui.plain import plain
-from ui.recordings import scene_over, shipped_recording
-from ui.runs import visitor
-from ui.settings import allowed_models
-from ui.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, trainings
-from ui.watching import RANGES, RATES, WatchChoice
+from ui.services.recordings import scene_over, shipped_recording
+from ui.services.settings import allowed_models
+from ui.services.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, trainings
+from ui.state import watch as watching
+from ui.state.watch import RANGES, RATES, WatchChoice
 from viz.wire.training import frames_of, pack_frames, pack_scene
 
 _STYLE = Path(__file__).parents[1] / "style.css"

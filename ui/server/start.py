@@ -11,8 +11,8 @@ from typing import Any
 
 from streamlit import config
 
-from ui.settings import allowed_models, any_model
-from ui.trainings import trainings
+from ui.services.settings import allowed_models, any_model
+from ui.services.trainings import trainings
 
 # The names that a browser on this machine can give it. Any other name in a request comes from a website whose owner
 # let it lead to this machine, to reach the server through a visitor's browser (DNS rebinding).

@@ -1,0 +1,248 @@
+"""The page's script, run without a browser: what it shows, and what it says when something is wrong."""
+
+import re
+import shutil
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models import load_model
+from models.checkpoints import bundled
+from tests.helpers.inspect_page import heatmap, messages, run
+from tests.helpers.shown import address
+from ui.services.jobs import Jobs
+
+pytestmark = pytest.mark.slow
+
+
+def test_opens_on_a_sentence_already_inspected():
+    app = run()
+    assert app.text_area(key="text").value == "The cat sat on the mat because it was tired."
+    assert [app.selectbox(key=name).value for name in ("layer", "head")] == [5, 11]
+    assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert any("22.7 M parameters" in caption.value.replace("\\", "") for caption in app.caption)
+    assert messages(app) == []
+
+
+def written(app: AppTest, name: str) -> str:
+    """Return the HTML of the page's own element of a class."""
+    return next(element.proto.body for element in app.get("html") if f'class="{name}"' in element.proto.body)
+
+
+def test_the_figures_are_those_of_the_head():
+    body = written(run(layer="0", head="2"), "figures")
+    figures, meanings = body.split('<div class="meanings">')
+    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", figures))
+    # What a mouse finds in titles is there for keys and fingers too.
+    assert re.findall(r"<dt>(.*?)</dt><dd>.{10,}?</dd>", meanings) == list(shown)
+    assert shown["Previous token"] == "100.0%"
+    assert shown["Entropy"].endswith(" bits")
+    assert list(shown) == [
+        "Entropy",
+        "Mean distance",
+        "First token",
+        "Separators",
+        "Previous token",
+        "Next token",
+        "Same token",
+    ]
+
+
+def test_the_strongest_pairs_are_beside_the_picture():
+    body = written(run(layer="5", head="11"), "pairs").split("<tbody>")[1]
+    rows = [re.sub("<[^>]+>", " ", row).split() for row in body.split("</tr>")[:-1]]
+    assert rows[0][:4] == ["2", "cat", "2", "cat"]
+    weights = [float(row[-1]) for row in rows]
+    assert weights[0] == pytest.approx(0.918, abs=1e-3)
+    assert weights == sorted(weights, reverse=True)
+
+
+def test_tokens_in_the_table_are_text():
+    table = written(run(text="<b>bold</b> & <script>"), "pairs")
+    assert "&lt;" in table
+    assert "<script" not in table
+    assert "<b>" not in table
+
+
+def test_another_text_and_head():
+    app = run()
+    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    app.selectbox(key="layer").set_value(2).run()
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert heatmap(app)["layout"]["title"]["text"] == "Layer 2, head 11, encoder attention"
+    assert address(app)["text"] == "Birds sing at dawn"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"layer": "x"}, "The link's layer is ignored"),
+        ({"layer": "7", "head": "40"}, "There is no layer 7, head 40 here: layer 5, head 11 is shown instead."),
+        ({"kind": "cross"}, "There is no cross attention here: encoder attention is shown instead."),
+        ({"token": "key:99"}, "There is no token key:99 here: the flow shows all tokens."),
+        ({"region": "4-2:0-1"}, "The link's region is ignored"),
+        (
+            {"region": "2-4:1-400"},
+            "There is no region of queries 2 to 4, keys 1 to 400 here: queries 2 to 4, keys 1 to 12 are shown instead.",
+        ),
+        (
+            {"region": "2-4:1-5", "token": "query:8"},
+            "The token query:8 lies outside the region: the flow shows all of the region's tokens.",
+        ),
+        ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
+        ({"model": "no such model"}, "No model is called 'no such model'"),
+        ({"model": "org/model"}, "org/model is not on this machine and the hub cannot be reached"),
+        ({"text": "猫"}, "The only token of the text is [UNK]"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(parameters, sentence):
+    said = messages(run(**parameters))
+    assert any(sentence in message for message in said), said
+
+
+def test_a_region_is_opened_by_numbers_and_left_by_a_button():
+    app = run(text="the cat sat on the mat and " * 60, region="0-63:128-191")
+    layout = heatmap(app)["layout"]
+    assert (layout["yaxis"]["range"], layout["xaxis"]["range"]) == ([63.5, -0.5], [127.5, 191.5])
+    app.button(key="whole head").click().run()
+    layout = heatmap(app)["layout"]
+    assert "each cell is the largest weight of 4 x 4 pairs" in layout["title"]["text"]
+    assert layout["xaxis"]["range"] == [-0.5, 421.5]
+    assert "region" not in address(app)
+    assert app.session_state.region == ""
+
+
+def test_another_text_lets_the_region_go():
+    app = run(region="2-4:1-5")
+    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    assert heatmap(app)["layout"]["yaxis"]["ticktext"][1:-1] == ["birds", "sing", "at", "dawn"]
+    assert messages(app) == []
+
+
+def test_a_region_of_the_text_before_is_not_opened_in_a_new_one():
+    app = run(region="2-4:1-5")
+    app.session_state["region popover"] = True
+    app.run()
+    app.text_area(key="text").set_value("Birds sing at dawn")
+    next(button for button in app.button if button.label == "Open region").click().run()
+    assert app.session_state.region == ""
+    assert heatmap(app)["layout"]["yaxis"]["ticktext"][1:-1] == ["birds", "sing", "at", "dawn"]
+
+
+def test_after_a_wrong_model_the_page_works_on():
+    app = run(model="org/model", text="Birds sing at dawn")
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.text_input(key="typed model").set_value("minilm").run()
+    assert messages(app) == []
+
+
+def test_a_name_that_was_refused_stays_to_be_corrected():
+    app = run()
+    app.text_input(key="typed model").set_value("no/such model").run()
+    assert any("No model is called" in message for message in messages(app))
+    assert app.text_input(key="typed model").value == "no/such model"
+    assert "model" not in address(app)
+    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    assert app.text_input(key="typed model").value == "no/such model"
+    assert messages(app) == []
+
+
+def test_a_model_that_was_trained_here_opens_with_a_text_of_its_task_at_the_head_that_solves_it():
+    by_link, by_name = run(model="scratch:brackets"), run()
+    by_name.text_input(key="typed model").set_value("scratch:brackets").run()
+    for app in (by_link, by_name):
+        assert messages(app) == []
+        assert app.text_area(key="text").value == "([]{()})"
+        assert [app.selectbox(key=name).value for name in ("layer", "head")] == [2, 1]
+    by_name.text_input(key="typed model").set_value("minilm").run()
+    assert messages(by_name) == []
+    assert by_name.text_area(key="text").value == "The cat sat on the mat because it was tired."
+
+
+def test_a_head_that_nobody_asked_for_is_no_complaint():
+    assert messages(run(model="scratch:previous", text="a b a")) == []
+    (notice,) = messages(run(model="scratch:previous", text="a b a", layer="5", head="11"))
+    assert notice.startswith("There is no layer 5, head 11 here")
+
+
+def test_a_second_text_is_told_while_it_counts():
+    app = run(pair="Blue birds fly")
+    labels = [block.proto.popover.label for block in app.get("popover")]
+    assert any("Second text: Blue birds fly" in label for label in labels)
+
+
+def test_a_parameter_that_does_not_exist_is_told():
+    (notice,) = messages(run(threshhold="0.5"))
+    assert notice == "The link's 'threshhold' is ignored: there is no such parameter."
+    assert messages(run(embed="true")) == []
+
+
+def test_an_error_that_nobody_expected_is_for_the_log(monkeypatch, caplog):
+    model = load_model("minilm")
+
+    def fail(*given, **options):
+        raise RuntimeError("secret details of /srv")
+
+    monkeypatch.setattr(type(model), "trace", fail)
+    app = run(text="a text that no other test traces")
+    assert any("did not expect" in message for message in messages(app))
+    assert not any("secret" in message for message in messages(app))
+    assert "secret details" in caplog.text
+
+
+def test_a_public_server_opens_only_its_own_models(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_MODELS", "minilm")
+    app = run(model="/etc")
+    assert any("This server opens only these models: minilm." in message for message in messages(app))
+    assert app.selectbox(key="typed model").options == ["minilm"]
+
+
+def test_a_public_server_opens_a_model_at_the_listed_revision_alone(monkeypatch):
+    opened, minilm = [], load_model("minilm")
+    monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/allowed, org/fixed@v1")
+    monkeypatch.setattr("ui.services.caches._MODELS", Jobs(2, lambda: float("inf")))
+    monkeypatch.setattr(
+        "ui.services.caches.load_model", lambda name, revision: opened.append((name, revision or "")) or minilm
+    )
+    app = run(model="org/allowed", revision="refs/pr/7")
+    sentence = "This server opens only one revision of org/allowed, the hub's own: leave the revision out."
+    assert sentence in messages(app)
+    assert opened == [("minilm", "")]
+    app = run(model="org/fixed", revision="v1")
+    assert messages(app) == []
+    # What the address says of one model's revision is no revision of another.
+    app.selectbox(key="typed model").set_value("org/allowed").run()
+    assert messages(app) == []
+    assert list(dict.fromkeys(opened)) == [("minilm", ""), ("org/fixed", "v1"), ("org/allowed", "")]
+
+
+def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(bundled.minilm_folder(), folder)
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(folder))
+    app = run()
+    assert app.selectbox(key="typed model").value == str(folder)
+    assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert messages(app) == []
+
+
+def test_a_server_whose_only_model_does_not_open_says_so(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_MODELS", "org/absent")
+    assert any("org/absent is not on this machine" in message for message in messages(run()))
+
+
+def test_two_models_of_one_name_and_weights_are_not_mixed_up(tmp_path):
+    """The same file of weights, read as heads of another number: once elsewhere, then in the same place."""
+    for parent in ("a", "b"):
+        shutil.copytree(bundled.minilm_folder(), tmp_path / parent / "final")
+    config = tmp_path / "b" / "final" / "config.json"
+    seen = []
+    for parent, n_heads in (("a", 12), ("b", 6), ("b", 4)):
+        if parent == "b":
+            config.write_text(
+                re.sub(r'"num_attention_heads": \d+', f'"num_attention_heads": {n_heads}', config.read_text())
+            )
+        app = run(model=str(tmp_path / parent / "final"), layer="0", head="0")
+        assert app.selectbox(key="head").options == [str(head) for head in range(n_heads)]
+        seen.append(written(app, "figures"))
+    assert len(set(seen)) == 3

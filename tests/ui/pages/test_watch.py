@@ -1,0 +1,209 @@
+"""The page "Watch it train" without a browser: recorded, started, stopped, gone on with, and told what is wrong."""
+
+import shutil
+import tempfile
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from analysis.recording import Recorder, Recording
+from models.scratch.tasks import TASKS
+from models.scratch.training import Training, changed
+from tests.helpers.paths import ROOT
+from tests.helpers.shown import address
+from ui.panels.lessons import LESSONS
+from ui.services import trainings
+from ui.state import watch as watching
+
+pytestmark = pytest.mark.slow
+SECONDS = 240
+PAGE = ROOT / "ui" / "pages" / "watch.py"
+SMALL = {"layers": "1", "heads": "2", "width": "8", "steps": "40", "seed": "5"}
+
+
+@pytest.fixture(autouse=True)
+def shipped(tmp_path, monkeypatch):
+    """A recording of one task alone, in the place of those that are shipped; the folders of trainings are deleted."""
+    folder = tmp_path / "shipped"
+    settings = changed(TASKS["previous"].settings, n_layers=1, n_heads=3, d_model=12, steps=3)
+    recorder = Recorder(Training(TASKS["previous"], settings), "a b c d")
+    (folder / "previous").mkdir(parents=True)
+    Recording.of("previous", "a b c d", 3, [recorder.frame()]).save(folder / "previous" / "recording.npz")
+    monkeypatch.setattr("models.scratch.trained.__file__", str(folder / "__init__.py"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    yield folder
+    shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+def run(**parameters: str) -> AppTest:
+    app = AppTest.from_file(PAGE, default_timeout=SECONDS)
+    app.query_params.update(parameters)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def messages(app: AppTest) -> list[str]:
+    return [element.value.replace("\\", "") for element in (*app.warning, *app.error, *app.info)]
+
+
+def titles(app: AppTest) -> list[str]:
+    return [element.value for element in app.markdown if element.value.startswith("## ")]
+
+
+def buttons(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def pictures(app: AppTest) -> int:
+    drawn = [element.proto.component_name for element in app.get("bidi_component")]
+    return sum(name in ("headlight_training", "headlight_frames") for name in drawn)
+
+
+def until(app: AppTest, condition) -> None:
+    """Look at the page again and again, as its timer does, until it has come to a state."""
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end, (titles(app), messages(app), buttons(app))
+        time.sleep(0.2)
+        app.run()
+        assert not app.exception
+
+
+def test_opens_on_a_recording_with_the_lesson():
+    app = run()
+    assert titles(app) == ["## Recorded: The letter before"]
+    assert pictures(app) == 2
+    assert buttons(app) == ["Start training"]
+    text = " ".join(element.value for element in app.markdown)
+    assert TASKS["previous"].rule in text
+    assert TASKS["previous"].looks in text
+    assert "arxiv.org/abs/1706.03762" in " ".join(caption.value for caption in app.caption)
+    assert address(app)["task"] == "previous"
+    assert messages(app) == []
+
+
+def test_every_task_has_a_lesson_and_settings_that_the_page_can_show():
+    assert set(LESSONS) == set(TASKS)
+    for task in TASKS:
+        choice = watching.standard(task)
+        assert choice.order().settings == TASKS[task].settings
+        assert watching.from_link(watching.to_link(choice)) == (choice, [])
+        for name, (low, high) in watching.RANGES.items():
+            assert low <= getattr(choice, name) <= high
+
+
+def test_without_a_recording_it_offers_to_train():
+    app = run(task="sorting")
+    assert messages(app) == ["There is no recording of this task here: press Start training, and watch it as it goes."]
+    assert pictures(app) == 0
+    assert "Start training" in buttons(app)
+
+
+def test_a_damaged_recording_is_one_sentence(shipped):
+    (shipped / "sorting").mkdir()
+    (shipped / "sorting" / "recording.npz").write_bytes(b"no archive")
+    app = run(task="sorting")
+    assert messages(app) == ["recording.npz is no recording of a training: record it again."]
+    assert "Start training" in buttons(app)
+
+
+def test_what_is_typed_and_started_at_once_is_what_is_trained():
+    app = run(task="previous", text="a b a", **SMALL)
+    app.text_input(key="watch text").set_value("h e a d")
+    app.number_input(key="watch seed").set_value(7)
+    app.button(key="watch start").click().run()
+    own = trainings.trainings().of(app.session_state["visitor"])
+    assert (own.order.text, own.order.settings.seed) == ("h e a d", 7)
+    app.button(key="watch stop").click().run()
+
+
+def test_started_finished_taken_away_and_back():
+    app = run(task="previous", text="a b a", **SMALL)
+    app.button(key="watch start").click().run()
+    assert {"Stop", "Back to the recording"} <= set(buttons(app))
+    assert titles(app)[0].startswith("## Recorded: The letter before. Your training starts")
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, finished"])
+    assert pictures(app) == 2
+    assert "Start again" in buttons(app)
+    data = app.session_state["watch sent"]
+    assert data[1] == 40
+    assert [element.label for element in app.get("download_button")] == ["Download the trained model"]
+    app.button(key="watch back").click().run()
+    assert titles(app) == ["## Recorded: The letter before"]
+    app.button(key="watch own").click().run()
+    assert titles(app) == ["## Your training: The letter before, seed 5, finished"]
+    assert app.session_state["watch sent"] == data
+
+
+def test_stopped_and_resumed():
+    app = run(task="previous", **{**SMALL, "steps": "5000"})
+    app.button(key="watch start").click().run()
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, running"])
+    app.button(key="watch stop").click().run()
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, stopped"])
+    step = app.session_state["watch sent"][1]
+    app.button(key="watch resume").click().run()
+    until(app, lambda: app.session_state["watch sent"][1] > step)
+    # Another task lets it rest, and leads back to it.
+    app.button_group(key="watch task").set_value("brackets").run()
+    assert "To your training: The letter before" in buttons(app)
+    app.button(key="watch own").click().run()
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, stopped"])
+
+
+def test_all_places_taken_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_TRAININGS", "0")
+    app = run()
+    app.button(key="watch start").click().run()
+    assert messages(app) == ["This server starts no trainings (HEADLIGHT_TRAININGS=0): watch the recorded ones."]
+    assert titles(app) == ["## Recorded: The letter before"]
+    app.run()
+    assert messages(app) == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"task": "juggling"}, "The link's task is ignored: 'juggling' is none of previous, reversal"),
+        ({"layers": "99"}, "The link's layers is ignored: '99' is no number from 1 to 6."),
+        ({"seed": "-1"}, "The link's seed is ignored: '-1' is no number from 0 to 4,294,967,295."),
+        ({"rate": "nan"}, "The link's rate is ignored: 'nan' is no learning rate from 1e-05 to 0.1."),
+        ({"positions": "<b>"}, "The link's positions is ignored: '<b>' is none of sinusoidal, learned, rotary."),
+        ({"norm": "none"}, "The link's norm is ignored: 'none' is none of pre, post."),
+        ({"text": "a " * 300}, "The link's text is ignored: it has 600 characters, and 400 are the most."),
+    ],
+)
+def test_what_is_wrong_in_a_link_is_one_sentence(parameters, sentence):
+    said = messages(run(**parameters))
+    assert len(said) == 1
+    assert sentence in said[0]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"text": "a b 7"}, "This is no text of the task 'The letter before': try 'h e a d l i g h t'."),
+        ({"heads": "5"}, "5 heads do not divide a width of 64: choose 1, 2, 4, 8, 16 or 32 heads"),
+        ({"task": "digits", "text": "360"}, "There is no picture '360' to watch: give a number from 0 to 359."),
+    ],
+)
+def test_what_cannot_be_trained_is_one_sentence(parameters, sentence):
+    app = run(**parameters)
+    app.button(key="watch start").click().run()
+    assert any(sentence in message for message in messages(app)), messages(app)
+    assert "Stop" not in buttons(app)
+
+
+def test_the_address_has_what_differs_from_the_task_s_own():
+    app = run(seed="7", norm="post")
+    parameters = {name: address(app)[name] for name in ("task", "seed", "norm")}
+    assert {name: value if isinstance(value, str) else value[0] for name, value in parameters.items()} == {
+        "task": "previous",
+        "seed": "7",
+        "norm": "post",
+    }
+    app.button_group(key="watch task").set_value("recall").run()
+    assert set(address(app)) == {"task"}
+    assert app.text_input(key="watch text").value == TASKS["recall"].examples[0]

@@ -1,0 +1,96 @@
+"""The export popover says what a download holds before it is made."""
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.helpers.hand_made import attention, random_weights
+from tests.helpers.inspect_page import messages, run
+from ui.panels.export import _held
+from viz import Look
+
+ATT = attention(random_weights(2, 3, 5, 7))
+LONG = attention(random_weights(1, 2, 283, 307))
+
+
+@pytest.mark.parametrize(
+    ("figure", "place", "region", "said"),
+    [
+        ("table", (None, None), "2-4:0-3", "It holds queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of all 6 heads."),
+        ("table", (None, None), "", "It holds every pair: 5 x 7 pairs of all 6 heads."),
+        ("table", (1, 2), "", "It holds every pair: 5 x 7 pairs of layer 1, head 2."),
+        ("heatmap", (1, 2), "2-4:0-3", "It holds queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of layer 1, head 2."),
+        ("grid", (1, 2), "2-4:0-3", "It holds all 6 heads, each with the whole text."),
+        ("signal", (1, 2), "", "It holds one query of layer 1, head 2."),
+    ],
+)
+def test_what_a_download_holds(figure: str, place: tuple[int | None, int | None], region: str, said: str) -> None:
+    assert _held(ATT, figure, *place, Look(region=region)) == said
+
+
+def test_a_long_flow_holds_the_window_that_it_shows() -> None:
+    said = "It holds queries 0 to 127, keys 0 to 127 alone: 128 x 128 pairs of layer 0, head 1."
+    assert _held(LONG, "flow", 0, 1, Look()) == said
+
+
+def opened(**parameters: str) -> AppTest:
+    app = run(**parameters)
+    app.session_state["export"] = True
+    return app.run()
+
+
+def buttons(app: AppTest) -> dict[str, str]:
+    """The identity of each button by its label."""
+    return {button.proto.label: button.proto.id for button in app.get("download_button")}
+
+
+@pytest.mark.slow
+def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figure() -> None:
+    app = opened(layer="3", head="7")
+    seen = buttons(app)
+    for figure in ("flow", "grid", "table", "all weights"):
+        app.radio(key="export figure").set_value(figure).run()
+        seen |= buttons(app)
+    app.selectbox(key="head").set_value(2).run()
+    app.radio(key="export figure").set_value("heatmap").run()
+    seen |= buttons(app)
+    assert list(seen) == [
+        "Download heatmap of layer 3, head 7 as PNG",
+        "Download flow of layer 3, head 7 as PNG",
+        "Download all heads as PNG",
+        "Download weights of layer 3, head 7 as CSV",
+        "Download its origin (JSON)",
+        "Download weights of all heads as CSV",
+        "Download heatmap of layer 3, head 2 as PNG",
+    ]
+    assert len({*seen.values()}) == len(seen)
+
+
+@pytest.mark.slow
+def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened()
+    app.radio(key="export figure").set_value("all weights").run()
+    assert "Download weights of all heads as CSV" in buttons(app)
+    # 13 x 13 pairs of 72 heads: 4 bytes a weight, some 41 a line.
+    monkeypatch.setenv("HEADLIGHT_FILE_BYTES", "50000")
+    app.run()
+    (message,) = messages(app)
+    # The last digits of a weight, and so the length of its line, depend on the processor.
+    assert re.fullmatch(
+        r"This table takes about 50\d kB, and this page makes files up to 50\.0 kB: "
+        r"choose NPZ, one head, a region, or write it with python -m viz table\.",
+        message,
+    )
+    assert not buttons(app)
+    app.segmented_control(key="export format csv").set_value("npz").run()
+    assert list(buttons(app)) == ["Download weights of all heads as NPZ"]
+    monkeypatch.setenv("HEADLIGHT_FILE_BYTES", "40000")
+    app.run()
+    assert messages(app) == [
+        "This table takes about 48.7 kB, and this page makes files up to 40.0 kB: "
+        "choose one head, a region, or write it with python -m viz table."
+    ]
+    app.radio(key="export figure").set_value("table").run()
+    assert messages(app) == []
+    assert list(buttons(app)) == ["Download weights of layer 5, head 11 as NPZ"]

@@ -1,0 +1,93 @@
+"""A model that loads slowly is watched and stopped; a model that vanishes leaves a way on."""
+
+import shutil
+import threading
+
+import pytest
+
+from models import load_model
+from models.checkpoints import bundled
+from tests.helpers.inspect_page import heatmap, messages, run
+from tests.helpers.shown import address
+from ui.services import caches
+from ui.services.jobs import Jobs
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def slow_model(monkeypatch):
+    """A model called "org/slow" that loads until the test lets it."""
+    go_on, load = threading.Event(), caches.load_model
+
+    def wait(name, **options):
+        if name != "org/slow":
+            return load(name, **options)
+        go_on.wait(60)
+        return load_model("minilm")
+
+    monkeypatch.setattr(caches, "load_model", wait)
+    monkeypatch.setattr("ui.panels.model_loading.QUICK_SECONDS", 0.2)
+    monkeypatch.setattr(caches, "_MODELS", Jobs(2, lambda: float("inf")))
+    yield go_on
+    go_on.set()
+
+
+def open_slow(app):
+    load_model("minilm")
+    app.text_input(key="typed model").set_value("org/slow").run()
+
+
+@pytest.fixture
+def page(monkeypatch):
+    """The page on MiniLM, which is open before the time is short."""
+    return run(text="Birds sing at dawn")
+
+
+def test_a_model_that_loads_slowly_can_be_stopped(page, slow_model):
+    open_slow(page)
+    assert any("Loading org" in text.value for text in page.markdown)
+    page.button(key="stop model").click().run()
+    while not charts_of(page):  # the model before loads again in this test
+        page.run()
+    assert messages(page) == ["Opening org/slow was stopped."]
+    assert "dawn" in heatmap(page)["layout"]["yaxis"]["ticktext"]
+    assert "model" not in address(page)
+    assert page.text_area(key="text").value == "Birds sing at dawn"
+
+
+def test_a_model_that_loads_slowly_opens_when_it_is_there(page, slow_model):
+    open_slow(page)
+    slow_model.set()
+    while not charts_of(page):
+        page.run()
+    assert messages(page) == []
+    assert address(page)["model"] == "org/slow"
+
+
+def charts_of(app):
+    return [each for each in app.get("bidi_component") if each.proto.component_name == "headlight_chart"]
+
+
+def test_a_folder_that_vanishes_leaves_the_servers_own_model_and_the_text(tmp_path):
+    folder = tmp_path / "own"
+    shutil.copytree(bundled.minilm_folder(), folder)
+    app = run(model=str(folder), text="Birds sing at dawn")
+    assert messages(app) == []
+    shutil.rmtree(folder)
+    app.text_area(key="text").set_value("Birds sing at night").run()
+    assert any(f"No model is called '{folder}'" in message for message in messages(app))
+    assert "night" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.text_area(key="text").set_value("Birds sing at noon").run()
+    assert messages(app) == []
+    assert "noon" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+
+
+def test_a_server_without_a_model_that_opens_lets_the_visitor_try_again(monkeypatch, tmp_path):
+    folder = tmp_path / "own"
+    monkeypatch.setenv("HEADLIGHT_MODELS", str(folder))
+    app = run()
+    assert any(str(folder) in message for message in messages(app))
+    shutil.copytree(bundled.minilm_folder(), folder)
+    app.button(key="try again").click().run()
+    assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]

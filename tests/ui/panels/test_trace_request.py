@@ -1,0 +1,272 @@
+"""A long run on the page: estimated and asked for, watched, stopped without loss, refused above the budget."""
+
+import json
+import threading
+from contextlib import nullcontext
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models import Model, load_model
+from models.capture.cost import Estimate
+from models.tokens import TokenReader
+from tests.helpers.inspect_page import heatmap, messages, run
+from tests.helpers.shown import charts
+from ui.panels import overview
+from ui.panels import trace_request as runs
+from ui.services.caches import Request
+from ui.services.jobs import Job, Stopped
+from ui.services.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
+
+pytestmark = pytest.mark.slow
+SECONDS = 20
+
+
+class Gate:
+    """Lets a traced pass go from layer to layer as a test says."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Event()
+        self.free = threading.Semaphore(0)
+        self.stopped = threading.Event()
+
+
+@pytest.fixture
+def gate(monkeypatch) -> Gate:
+    """Every pass waits at each layer, and every run is a long one."""
+    gate, trace = Gate(), Model.trace
+
+    def slow(model, text, *, progress=None, **options):
+        def told(done, total):
+            gate.inside.set()
+            assert gate.free.acquire(timeout=SECONDS)
+            try:
+                progress(done, total)
+            except Stopped:
+                gate.stopped.set()
+                raise
+
+        return trace(model, text, progress=told, **options)
+
+    monkeypatch.setattr(Model, "trace", slow)
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "0")
+    return gate
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(element.value for element in (*app.markdown, *app.caption))
+
+
+def bar(app: AppTest) -> str:
+    return app.get("progress")[0].proto.text
+
+
+def opened(monkeypatch, text: str) -> AppTest:
+    """The page with one text shown, and another one asked for."""
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
+    app = run(text=f"Birds sing at dawn before: {text}")
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "0")
+    app.text_area(key="text").set_value(text).run()
+    return app
+
+
+def test_a_long_run_is_asked_for_and_the_old_pictures_stay(monkeypatch):
+    app = opened(monkeypatch, "A text that takes long")
+    assert "This is a long run: 7 tokens: about" in said(app)
+    assert "The pictures below still show what was inspected before." in said(app)
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.button(key="start").click().run()
+    app.run()
+    assert "takes" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "long run" not in said(app)
+    assert messages(app) == []
+
+
+def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
+    app, text = run(), "Birds sing at dawn, and the sky is red. " * 3000
+    waited, spinner, encoded, encode = [], runs.st.spinner, [], TokenReader._encode
+
+    def spinning(words, **options):
+        waited.append(words)
+        return spinner(words, **options)
+
+    def encoding(reader, text, *more, **options):
+        encoded.append(len(text))
+        return encode(reader, text, *more, **options)
+
+    monkeypatch.setattr(runs.st, "spinner", spinning)
+    monkeypatch.setattr(TokenReader, "_encode", encoding)
+    app.text_area(key="text").set_value(text).run()
+    assert any("The first 512 of 33,002 tokens are shown" in message for message in messages(app))
+    assert waited[:2] == ["Reading 120,000 characters …", "Tracing …"]
+    assert encoded == [len(text)]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (Request("m", text="a" * 99_999), None),
+        (Request("m", text="a" * 99_999, pair="b"), "Reading 100,000 characters …"),
+        (Request("m", target="a" * 1_100_000), "Reading 1.1 million characters …"),
+    ],
+)
+def test_how_much_is_read(request_, words, monkeypatch):
+    said, estimate = [], Estimate(1, 1, 1.0)
+    monkeypatch.setattr(runs.st, "spinner", lambda words: said.append(words) or nullcontext())
+    monkeypatch.setattr(Request, "estimate", lambda wanted, model: estimate)
+    assert runs._estimate(None, request_) is estimate
+    assert said == ([] if words is None else [words])
+
+
+def test_the_reading_of_a_long_text_can_be_stopped_and_started_again(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
+    app, text, go_on, estimate = (
+        run(text="Birds sing"),
+        "Fish swim at night. " * 6_000,
+        threading.Event(),
+        Model.estimate,
+    )
+
+    def slow(model, *given, **options):
+        go_on.wait(SECONDS)
+        return estimate(model, *given, **options)
+
+    monkeypatch.setattr(Model, "estimate", slow)
+    monkeypatch.setattr(runs, "READING_SECONDS", 0.1)
+    app.text_area(key="text").set_value(text).run()
+    assert bar(app) == "Reading 120,000 characters …"
+    assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.button(key="stop").click().run()
+    assert "Stopped. This text has 120,000 characters." in said(app)
+    assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    go_on.set()
+    app.button(key="start").click().run()
+    monkeypatch.setattr(runs, "READING_SECONDS", 60.0)
+    app.run()
+    assert any("The first 512 of" in message for message in messages(app))
+    assert messages(app) == [message for message in messages(app) if "tokens are shown" in message]
+
+
+def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):
+    gate.free.release(6)
+    app = opened(monkeypatch, "A text that is stopped")
+    app.button(key="start").click().run()
+    assert gate.inside.wait(SECONDS)
+    gate.free.release(2)
+    app.run()
+    assert "Tracing" in bar(app)
+    assert "The pictures below still show what was inspected before." in said(app)
+    app.button(key="stop").click().run()
+    gate.free.release(10)
+    assert gate.stopped.wait(SECONDS)
+    assert "Stopped. This is a long run" in said(app)
+    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    app.button(key="start").click().run()
+    gate.free.release(10)
+    for _ in range(20):
+        app.run()
+        if "stopped" in heatmap(app)["layout"]["yaxis"]["ticktext"]:
+            break
+    assert "stopped" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("HEADLIGHT_MOST_SECONDS", "0", "and this server gives 0.0 s to one text: shorten the text"),
+        ("HEADLIGHT_MOST_BYTES", "1000", "and this server gives 1.0 kB to one text: shorten the text"),
+        ("HEADLIGHT_MOST_SECONDS", "soon", "HEADLIGHT_MOST_SECONDS has to be a number from 0, such as 60 or 4e9"),
+    ],
+)
+def test_above_the_budget_it_is_refused_with_the_remedy(monkeypatch, name, value, sentence):
+    monkeypatch.setenv(name, value)
+    app = run(text=f"This text is over budget by {name} {value}")
+    assert any(sentence in message for message in messages(app)), messages(app)
+    assert not charts(app)
+
+
+def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    attention = type(load_model("minilm").trace("a")["encoder"])
+    pooled_layer, free = attention.pooled_layer, threading.Semaphore(0)
+
+    def slow(att, layer, size=64):
+        assert free.acquire(timeout=SECONDS)
+        return pooled_layer(att, layer, size)
+
+    monkeypatch.setattr(attention, "pooled_layer", slow)
+    app = run(text="Heads that appear one layer after another")
+    assert "Looking at all heads" in bar(app)
+    assert "Layer 5, head 11" in json.dumps(heatmap(app))  # the chosen head does not wait for the others
+    free.release(2)
+    app.button(key="stop maps").click().run()
+    free.release(1)
+    assert not app.get("progress")
+    app.button(key="go on").click().run()
+    free.release(20)
+    for _ in range(20):
+        app.run()
+        if not app.get("progress"):
+            break
+    assert not app.get("progress")
+    assert not [button for button in app.button if button.key in ("go on", "stop maps")]
+    assert messages(app) == []
+
+
+def test_all_heads_go_on_while_what_was_stopped_still_dies(monkeypatch):
+    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    attention = type(load_model("minilm").trace("a")["encoder"])
+    pooled_layer, free, inside = attention.pooled_layer, threading.Semaphore(0), threading.Event()
+    at_work, most_at_work, wait = [], [], Job.wait
+
+    def slow(att, layer, size=64):
+        at_work.append(layer)
+        most_at_work.append(len(at_work))
+        inside.set()
+        assert free.acquire(timeout=SECONDS)
+        try:
+            return pooled_layer(att, layer, size)
+        finally:
+            at_work.pop()
+
+    def waiting(job, seconds=None):
+        free.release(20)
+        return wait(job, SECONDS)
+
+    monkeypatch.setattr(attention, "pooled_layer", slow)
+    app = run(text="Heads that go on at once after they were stopped")
+    assert inside.wait(SECONDS)
+    app.button(key="stop maps").click().run()
+    # The layer that it is at ends only when the page waits for what goes on.
+    monkeypatch.setattr(Job, "wait", waiting)
+    app.button(key="go on").click().run()
+    assert not app.exception
+    assert not app.get("progress")
+    assert not [button for button in app.button if button.key in ("go on", "stop maps")]
+    assert max(most_at_work) == 1
+    assert messages(app) == []
+
+
+def test_maps_that_fail_are_told_in_a_sentence_and_the_page_goes_on(monkeypatch, caplog):
+    attention = type(load_model("minilm").trace("a")["encoder"])
+    monkeypatch.setattr(attention, "pooled_layer", lambda *given: (_ for _ in ()).throw(RuntimeError("secret")))
+    app = run(text="Heads whose maps fail")
+    assert any("did not expect" in message for message in messages(app))
+    assert "secret" in caplog.text
+    assert charts(app)
+    assert not [button for button in app.button if button.key == "go on"]
+
+
+def test_settings_are_numbers(monkeypatch):
+    for name in ("ASK_SECONDS", "MOST_SECONDS", "MOST_BYTES", "CACHE_BYTES", "FILE_BYTES"):
+        monkeypatch.delenv(f"HEADLIGHT_{name}", raising=False)
+    assert (budget().seconds, budget().n_bytes) == (None, None)
+    assert (ask_seconds(), cache_bytes(), file_bytes()) == (5.0, 3e9, 1e8)
+    monkeypatch.setenv("HEADLIGHT_MOST_BYTES", "4e9")
+    monkeypatch.setenv("HEADLIGHT_MOST_SECONDS", " 60 ")
+    assert (budget().seconds, budget().n_bytes) == (60, 4_000_000_000)
+    for wrong in ("-1", "nan", "inf", "1 GB"):
+        monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", wrong)
+        with pytest.raises(BadSetting, match="HEADLIGHT_ASK_SECONDS has to be a number from 0"):
+            ask_seconds()

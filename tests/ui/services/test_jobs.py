@@ -1,0 +1,159 @@
+"""Jobs: shared by those who ask, watched, stopped by the last who leaves, and dropped when they no longer fit."""
+
+import threading
+
+import pytest
+
+from ui.services import jobs
+from ui.services.jobs import Job, Jobs, Stopped
+
+SECONDS = 20
+
+
+class Steps:
+    """Work whose steps a test releases one by one."""
+
+    def __init__(self, total: int = 3) -> None:
+        self.total = total
+        self.free = threading.Semaphore(0)
+        self.reached = 0
+
+    def __call__(self, progress) -> str:
+        for done in range(1, self.total + 1):
+            assert self.free.acquire(timeout=SECONDS)
+            self.reached = done
+            progress(done, self.total)
+        return "all"
+
+    def finish(self) -> None:
+        for _ in range(self.total):
+            self.free.release()
+
+
+def test_a_job_tells_how_far_it_is_and_gives_its_result():
+    steps = Steps()
+    job = Job(steps, seconds=10.0)
+    job.watch("ann")
+    assert not job.finished
+    assert 0 < job.seconds_left <= 10
+    steps.finish()
+    assert job.wait(SECONDS)
+    assert (job.done, job.total, job.result()) == (3, 3, "all")
+    assert job.seconds_left == 0
+
+
+def test_what_comes_before_the_first_part_is_not_counted_as_parts(monkeypatch):
+    """A pass over 512 tokens whose text took 10 s to read has 0.1 s left, not 20 s."""
+    clock, reports = [100.0], [(10.0, 1), (0.5, 2), (0.5, 3), (0.5, 6)]
+    monkeypatch.setattr(jobs, "monotonic", lambda: clock[0])
+    left: list[float | None] = []
+
+    def work(progress) -> str:
+        for seconds, done in reports:
+            clock[0] += seconds
+            progress(done, 6)
+            left.append(job.seconds_left)
+        return "all"
+
+    def ready(progress) -> str:
+        assert made.wait(SECONDS)
+        return work(progress)
+
+    made = threading.Event()
+    job = Job(ready, seconds=3.0)
+    assert job.seconds_left == 3.0
+    made.set()
+    assert job.wait(SECONDS)
+    assert job.result() == "all"
+    assert left == [2.5, 2.0, 1.5, 0.0]
+    left.clear()
+    made.clear()
+    job = Job(ready)  # of which nothing is expected
+    assert job.seconds_left is None
+    made.set()
+    assert job.wait(SECONDS)
+    assert left == [None, 2.0, 1.5, 0.0]
+
+
+def test_the_last_who_leaves_ends_the_work():
+    steps = Steps()
+    job = Job(steps)
+    job.watch("ann")
+    job.watch("bob")
+    job.leave("ann")
+    assert not job.stopped
+    job.leave("bob")
+    assert job.stopped
+    steps.finish()
+    assert job.wait(SECONDS)
+    assert steps.reached == 1
+    with pytest.raises(Stopped):
+        job.result()
+
+
+def test_work_that_nobody_looks_at_ends(monkeypatch):
+    monkeypatch.setattr(jobs, "PATIENCE", 0.0)
+    steps = Steps()
+    job = Job(steps)
+    job.watch("a tab that was closed")
+    steps.finish()
+    assert job.wait(SECONDS)
+    assert job.stopped
+    assert steps.reached == 1
+
+
+def test_two_who_ask_for_the_same_get_the_same_job():
+    shared, steps = Jobs(5, lambda: 1e9), Steps()
+    first = shared.ask("key", lambda: Job(steps), "ann")
+    assert shared.ask("key", lambda: pytest.fail("started twice"), "bob") is first
+    first.leave("ann")
+    steps.finish()
+    assert first.wait(SECONDS)
+    assert shared.find("key").result() == "all"
+
+
+def test_a_stopped_job_is_started_anew_and_a_failed_one_when_it_is_forgotten():
+    shared, steps = Jobs(5, lambda: 1e9), Steps()
+    stopped = shared.ask("key", lambda: Job(steps), "ann")
+    stopped.leave("ann")
+    assert shared.find("key") is None
+    steps.finish()
+
+    def fail(progress):
+        raise ValueError("no")
+
+    failed = shared.ask("key", lambda: Job(fail), "ann")
+    assert failed is not stopped
+    assert failed.wait(SECONDS)
+    assert shared.find("key") is failed
+    with pytest.raises(ValueError, match="no"):
+        failed.result()
+    shared.forget("key")
+    assert shared.find("key") is None
+
+
+def finished(n_bytes: int) -> Job[str]:
+    job = Job(lambda progress: "done", n_bytes=n_bytes)
+    assert job.wait(SECONDS)
+    return job
+
+
+def test_what_no_longer_fits_is_dropped_the_least_recently_asked_first():
+    shared: Jobs[str] = Jobs(3, lambda: 100.0)
+    for name, n_bytes in (("a", 40), ("b", 40)):
+        shared.ask(name, lambda n_bytes=n_bytes: finished(n_bytes), "ann")
+    shared.find("a")
+    shared.ask("c", lambda: finished(40), "ann")
+    assert [name for name in "abc" if shared.find(name)] == ["a", "c"]
+    # One that is larger than all the room is kept while it is the last.
+    shared.ask("d", lambda: finished(1000), "ann")
+    assert [name for name in "abcd" if shared.find(name)] == ["d"]
+
+
+def test_a_running_job_is_never_dropped():
+    shared, steps = Jobs(1, lambda: 0.0), Steps()
+    running = shared.ask("a", lambda: Job(steps, n_bytes=10), "ann")
+    shared.ask("b", lambda: finished(10), "ann")
+    assert shared.find("a") is running
+    steps.finish()
+    assert running.wait(SECONDS)

@@ -1,0 +1,79 @@
+"""All heads: at once where they are computed quickly, else layer by layer, with progress and a way to stop."""
+
+from __future__ import annotations
+
+from weakref import ref
+
+import streamlit as st
+
+from models import Attention
+from ui.components import head_grid
+from ui.messages import guarded, sentence
+from ui.panels.trace_request import progress_bar, visitor
+from ui.plain import plain
+from ui.services.caches import maps_job, maps_of
+from ui.state.inspect import choose
+from viz import Look
+from viz.figures.grid import pack_grid
+from viz.head_maps import HeadMaps
+
+# So long the rest of the page waits for the maps; they are a tenth of a second for most texts.
+PATIENCE = 1.0
+LOOK_SECONDS = 1.5
+
+
+def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
+    """Show the maps of all heads, complete or as far as they are; a click or the arrow keys choose a head."""
+    st.markdown("## All heads")
+    maps = maps_of(att)
+    if not maps.complete and not _stopped(att):
+        job = maps_job(att, visitor())
+        # Its last watcher may have left it a moment before: then it is dying, and another one goes on where it was.
+        if not job.wait(PATIENCE) or job.stopped:
+            _growing(att, selected, look)
+            return
+        try:
+            job.result()
+        except BaseException as error:
+            st.error(plain(sentence(error, "looking at all heads")), icon=":material/error:")
+    _grid(att, maps, selected, look)
+    if _stopped(att) and not maps.complete:
+        st.button("Go on", key="go on", on_click=_go_on)
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+@guarded
+def _growing(att: Attention, selected: tuple[int, int], look: Look) -> None:
+    session, job = st.session_state, maps_job(att, visitor())
+    if job.finished or _stopped(att) or (session.layer, session.head) != selected:
+        # All are there, or another head was chosen here: that concerns the rest of the page.
+        st.rerun()
+    _grid(att, maps_of(att), selected, look)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        progress_bar(job, "Looking at all heads", "layer")
+        st.button("Stop", key="stop maps", on_click=_stop, args=(att,))
+
+
+def _stopped(att: Attention) -> bool:
+    stopped = st.session_state.get("maps stopped")
+    return stopped is not None and stopped() is att
+
+
+def _stop(att: Attention) -> None:
+    maps_job(att, visitor()).leave(visitor())
+    # No strong reference: a session must not hold the traces that it has seen.
+    st.session_state["maps stopped"] = ref(att)
+
+
+def _go_on() -> None:
+    st.session_state["maps stopped"] = None
+
+
+def _grid(att: Attention, maps: HeadMaps, selected: tuple[int, int], look: Look) -> None:
+    # What will be replaced soon is sent at a third of the resolution.
+    packed = pack_grid(att, look, maps=maps if maps.complete else maps.coarse())
+    head_grid(packed, selected, _pick)
+
+
+def _pick(layer: int, head: int) -> None:
+    choose(layer=layer, head=head)

@@ -1,0 +1,164 @@
+"""What is known to be right: the task that a model was trained on, its answer, and which heads solve it."""
+
+from __future__ import annotations
+
+import html
+
+import numpy as np
+import streamlit as st
+
+from analysis.truth import SAMPLES, SOLVES, TruthScores, task_of, truth_scores
+from models import Attention, AttentionTrace, Model
+from models.scratch.tasks import Task
+from models.scratch.tasks.digits import Digits
+from models.scratch.tasks.series import NOISE
+from models.scratch.truth import Truth
+from ui.panels.picture_input import known_answer
+from ui.plain import plain
+from ui.services.caches import loaded_as, remembered
+from ui.services.shared import Shared
+from ui.state.inspect import UNPLACED, choose
+from viz.figures.patches import data_address
+from viz.view import label
+
+# A head that looks at the true place less than half of the time mostly looks elsewhere.
+MOSTLY = 0.5
+# Of more wrong values only the first are named.
+MOST_NAMED = 5
+_SCORES: Shared[TruthScores | None] = Shared(16)
+
+
+def task_panel(model: Model, trace: AttentionTrace) -> None:
+    """Say what the model was trained to do, and what it answers to this text."""
+    task = task_of(model)
+    if task is None:
+        return
+    if st.session_state.get(UNPLACED):
+        _choose_head(model)
+    st.markdown(f"**{task.title}.** {task.rule} Where a head has to look: {task.looks[0].lower()}{task.looks[1:]}")
+    if isinstance(task, Digits) and trace.image is not None:
+        st.html(_digit(task, model, trace.image))
+    if not task.has_truth:
+        return
+    att = trace[task.kind]
+    truth = att.truth
+    if truth is None:
+        st.info(plain(_why_unknown(task)), icon=":material/help:")
+        return
+    text = task.joined([token.text for token in att.key_tokens if not token.special])
+    said = remembered(att, "answers", lambda: task.says(model.module, text))
+    if said is not None:
+        st.html(_answers(att, truth, said) if task.labels else _values(truth, said))
+
+
+def _digit(task: Digits, model: Model, picture: np.ndarray) -> str:
+    """Return the picture as the model sees it, to the pixel, and what the model takes it for."""
+    said, probabilities = task.named(model.module, picture)
+    sure = f"{probabilities.max():.0%} sure"
+    expected = known_answer()
+    right = expected in (None, said)
+    told = sure if expected is None else f"{sure}; it is a {expected}"
+    chip = f'<span class="{"right" if right else "wrong"}">{said}{"" if right else " ✗"}</span>'
+    return (
+        f'<div class="answers digit"><img src="{data_address(picture)}" alt="The picture as the model sees it">'
+        f'<span class="count">The model answers:</span> {chip} <span>({told})</span></div>'
+    )
+
+
+def _choose_head(model: Model) -> None:
+    """Select the head with the highest truth score: who opens a task wants to see it solved."""
+    scores = _scores_of(model)
+    if scores is not None:
+        layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
+        choose(layer=int(layer), head=int(head))
+
+
+def _why_unknown(task: Task) -> str:
+    why = "it is none of this task"
+    if task.kind == "cross":
+        why += ", or the decoder reads something else than the right answer"
+    return f"What is right is not known for this text: {why}. Try {task.examples[0]!r}."
+
+
+def _answers(att: Attention, truth: Truth, said: tuple[str, ...]) -> str:
+    """Return each answer behind the token that asks for it, marked right or wrong by colour and in words."""
+    chips, (asked, wrong) = [], _asked(truth, said)
+    for place in asked:
+        expected = html.escape(truth.solution.answers[place])
+        # What a decoder writes answers the whole text, not the token before it.
+        question = "" if att.kind == "cross" else f"<small>{html.escape(label(att.query_tokens[place]))}</small> → "
+        name, more = ("wrong", f" ✗ <small>right: {expected}</small>") if place in wrong else ("right", "")
+        chips.append(f'<span class="{name}" title="position {place}">{question}{html.escape(said[place])}{more}</span>')
+    count = f"{len(asked) - len(wrong)} of {len(asked)} right"
+    return f'<div class="answers"><span class="count">The model answers ({count}):</span> {" ".join(chips)}</div>'
+
+
+def _values(truth: Truth, said: tuple[str, ...]) -> str:
+    """Return how many values are right: dozens of numbers would tell a reader less than the signal's picture."""
+    asked, wrong = _asked(truth, said)
+    told = f"{len(asked) - len(wrong)} of {len(asked)} values are right ({1 - len(wrong) / len(asked):.0%})"
+    named = ", ".join(map(str, wrong[:MOST_NAMED])) + (" …" if len(wrong) > MOST_NAMED else "")
+    places = f"; wrong from position{'' if len(wrong) == 1 else 's'} {named}" if wrong else ""
+    rule = f"A value is right within {2 * NOISE:g} of the signal without its noise."
+    return f'<div class="answers"><span class="count">The model continues: {told}{places}.</span> {rule}</div>'
+
+
+def _asked(truth: Truth, said: tuple[str, ...]) -> tuple[list[int], list[int]]:
+    """Return the positions at which something is asked, and those of them that are answered wrongly."""
+    answers = truth.solution.answers
+    asked = [place for place, answer in enumerate(answers) if answer]
+    return asked, [place for place in asked if not truth.task.accepts(said[place], answers[place])]
+
+
+def heads_panel(model: Model, layer: int, head: int) -> None:
+    """Show how often each head looks at the true place over unseen texts, beside what the model as a whole reaches."""
+    scores = _scores_of(model)
+    if scores is None:
+        return
+    st.markdown("## Heads and the truth")
+    st.caption(_told(scores))
+    best_first = sorted(np.ndenumerate(scores.scores), key=lambda entry: -entry[1])
+    rows = "".join(
+        f'<tr class="{"chosen" if (number, place) == (layer, head) else ""}">'
+        f"<td>layer {number}, head {place}</td>"
+        f'<td><meter min="0" max="1" value="{value:.4f}"></meter> {value:.1%}</td>'
+        f"<td>{_verdict(value, scores)}</td></tr>"
+        for (number, place), value in best_first
+    )
+    head_row = "<tr><th>head</th><th>looks at the true key</th><th></th></tr>"
+    table = f"<table><thead>{head_row}</thead><tbody>{rows}</tbody></table>"
+    st.html(f'<div class="pairs truth" tabindex="0">{table}</div>')
+
+
+def _scores_of(model: Model) -> TruthScores | None:
+    def compute() -> TruthScores | None:
+        with st.spinner("Asking the model unseen texts …"):
+            return truth_scores(model)
+
+    return _SCORES.get(loaded_as(model), compute)
+
+
+def _told(scores: TruthScores) -> str:
+    solving = [_named(layer, head) for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
+    if solving:
+        found = f"{solving[0]} solves it alone" if len(solving) == 1 else f"{len(solving)} heads each solve it alone"
+    else:
+        best = np.unravel_index(np.argmax(scores.scores), scores.scores.shape)
+        found = f"No head solves it alone; {_named(*best)} comes closest"
+    return (
+        f"Over {SAMPLES} unseen texts the model is right {scores.accuracy:.1%} of the time. "
+        f"{found[0].upper()}{found[1:]}. A head solves it whose strongest key is a true one at least {SOLVES:.0%} of "
+        f"the time; looking anywhere would reach {scores.chance:.0%}."
+    )
+
+
+def _named(layer: int, head: int) -> str:
+    return f"layer {layer}, head {head}"
+
+
+def _verdict(value: float, scores: TruthScores) -> str:
+    if value >= SOLVES:
+        return "solves the task"
+    if value >= MOSTLY:
+        return "looks there most of the time"
+    return "looks elsewhere, though the model is right" if scores.accuracy >= SOLVES else "does not solve it"
