@@ -74,3 +74,15 @@ class BadMatrix(HeadlightError):
 def is_panic(error: BaseException) -> bool:
     """Return whether an error is a panic of Rust code (tokenizers, safetensors), whose class no module exports."""
     return not isinstance(error, Exception) and type(error).__name__ == "PanicException"
+
+
+def short_message(error: BaseException) -> str:
+    """Return the first line of an error, short enough to quote in a sentence, without a path of this machine.
+
+    A first line that announces what follows (`Class validation error for ...:`) is left for the one after it.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = next((line for line in lines if not line.endswith(":")), "".join(lines[:1]))
+    return (telling or type(error).__name__)[:160]

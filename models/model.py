@@ -26,7 +26,7 @@ from models.capture.forward import (
     trimmed,
 )
 from models.capture.generation import GENERATED_TOKENS, check_asked, fewer, shifted, written
-from models.capture.interface import Keep
+from models.capture.interface import OnLayerOutput
 from models.capture.turns import Turns, announce_layers, calling_between_layers
 from models.card import Card, Reading
 from models.errors import BrokenModel, NoText
@@ -102,7 +102,7 @@ class Model:
         image: Image.Image | None = None,
         progress: Progress | None = None,
         budget: Budget | None = None,
-        keep: Keep | None = None,
+        keep: OnLayerOutput | None = None,
     ) -> AttentionTrace:
         """Return the attention of one forward pass over a text, or over a picture.
 
@@ -265,7 +265,7 @@ class Model:
         readings: Sequence[Reading],
         give_way: GiveWay,
         progress: Progress | None = None,
-        keep: Keep | None = None,
+        keep: OnLayerOutput | None = None,
     ) -> list[AttentionTrace]:
         pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
         inputs = model_inputs(self.module, *(reading.sequence.inputs for reading in readings), pad_id=pad_id or 0)
@@ -283,7 +283,7 @@ class Model:
         n_tokens: int,
         give_way: GiveWay,
         progress: Progress | None,
-        keep: Keep | None = None,
+        keep: OnLayerOutput | None = None,
     ) -> list[Layers]:
         total, begun = self.costs.n_layers, 0
         start = perf_counter()

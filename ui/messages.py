@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -11,10 +12,10 @@ import streamlit as st
 from streamlit.runtime.scriptrunner_utils.exceptions import ScriptControlException
 
 from models import HeadlightError
-from ui.plain import plain
 from ui.services.caches import log
 
 Given = ParamSpec("Given")
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Not failures: Streamlit ends a run with them, and Python a program.
 _NO_FAILURES = (ScriptControlException, KeyboardInterrupt, SystemExit, GeneratorExit)
 # What helps against an unexpected failure depends on what failed: the first word of what was being done.
@@ -29,7 +30,7 @@ _REMEDIES = {
 }
 
 
-def sentence(error: BaseException, doing: str) -> str:
+def describe_error(error: BaseException, doing: str) -> str:
     """Return a refusal as it is, and of an error that nobody expected what failed, and what may help.
 
     `doing` says what was being done, as in "opening 'minilm'" or "tracing": it goes into the log, its first word
@@ -51,7 +52,7 @@ def failures_shown(doing: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        st.error(plain(sentence(error, doing)), icon=":material/error:")
+        st.error(escape_markdown(describe_error(error, doing)), icon=":material/error:")
 
 
 def guarded(function: Callable[Given, None]) -> Callable[Given, None]:
@@ -63,3 +64,8 @@ def guarded(function: Callable[Given, None]) -> Callable[Given, None]:
             function(*arguments, **options)
 
     return guard
+
+
+def escape_markdown(text: str) -> str:
+    """Return Markdown that shows `text` to the letter, on one line: no link, image, emphasis, emoji or TeX."""
+    return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))

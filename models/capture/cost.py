@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from models import memory
 from models.capture.interface import BAND_ROWS
-from models.capture.replay import Held, Layer, Replay
+from models.capture.replay import Layer, MaterialisedLayer, Replay
 from models.errors import NotEnoughMemory, TooLong
 from models.memory import readable
 
@@ -147,7 +147,7 @@ def bytes_per_pair(layers: dict[str, list[Layer]]) -> int:
     with integer distances and copies on the way, and held weights are one such array per layer.
     """
     every = [layer for found in layers.values() for layer in found]
-    n_held = sum(layer.shape[0] for layer in every if isinstance(layer, Held))
+    n_held = sum(layer.shape[0] for layer in every if isinstance(layer, MaterialisedLayer))
     biases = {
         layer.bias.data_ptr(): layer.bias for layer in every if isinstance(layer, Replay) and layer.bias is not None
     }

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from models.capture.interface import Keep, NotReplayed, recording
-from models.capture.replay import Held, Layer
+from models.capture.interface import NotReplayed, OnLayerOutput, recording
+from models.capture.replay import Layer, MaterialisedLayer
 from models.errors import BrokenModel, NoAttention
 
 Layers = dict[str, list[Layer]]
@@ -106,12 +106,12 @@ def replayed_batch(
     *,
     through_weights: bool = False,
     on_call: Callable[[int], None] | None = None,
-    keep: Keep | None = None,
+    keep: OnLayerOutput | None = None,
 ) -> list[Layers]:
     """Run one forward pass and return what each row's layers' weights depend on.
 
     `on_call` is told after each attention call how many there were; the pass ends if it raises. `keep` is shown each
-    call's values and output (`models.capture.interface.Keep`).
+    call's values and output (`models.capture.interface.OnLayerOutput`).
 
     Raises:
         NotReplayed: a layer sees windows of the input, or chooses keys besides its mask.
@@ -173,7 +173,7 @@ def materialised_batch(module: PreTrainedModel, inputs: Mapping[str, Tensor]) ->
                 in_windows = True
             elif _is_softmax(given, len(batch)):
                 for layers, weights in zip(batch, given.cpu(), strict=True):
-                    layers.setdefault(role, []).append(Held(weights, _looks_causal(weights)))
+                    layers.setdefault(role, []).append(MaterialisedLayer(weights, _looks_causal(weights)))
     if not batch[0]:
         raise NoAttention(windowed(module) if in_windows else no_attention(module))
     return batch

@@ -1,7 +1,7 @@
 """One head from the inside: q, k and v of a text, and every step from them to what the head gives to its layer.
 
 A trace keeps queries and keys. The values are wanted only by who looks inside a head, so the pass is run again and
-the values of that one layer are kept (`models.capture.interface.Keep`). The steps are those of equation 1 of
+the values of that one layer are kept (`models.capture.interface.OnLayerOutput`). The steps are those of equation 1 of
 Vaswani et al. 2017 (arXiv:1706.03762), with the terms that some families add to it named one by one.
 """
 

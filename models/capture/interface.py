@@ -35,7 +35,7 @@ BAND_ROWS = 128
 
 
 # Told of each call: module, value `[batch, kv_head, key, d_value]`, output `[batch, query, head, d_value]`.
-Keep = Callable[[nn.Module, Tensor, Tensor], None]
+OnLayerOutput = Callable[[nn.Module, Tensor, Tensor], None]
 
 
 class NotReplayed(Exception):
@@ -58,7 +58,7 @@ class Recorder:
     """
 
     def __init__(
-        self, *, through_weights: bool, on_call: Callable[[int], None] | None, keep: Keep | None = None
+        self, *, through_weights: bool, on_call: Callable[[int], None] | None, keep: OnLayerOutput | None = None
     ) -> None:
         self.calls: list[Call] = []
         self.through_weights = through_weights
@@ -86,7 +86,7 @@ _recorder: ContextVar[Recorder | None] = ContextVar("headlight_recorder", defaul
 
 @contextmanager
 def recording(
-    *, through_weights: bool = False, on_call: Callable[[int], None] | None = None, keep: Keep | None = None
+    *, through_weights: bool = False, on_call: Callable[[int], None] | None = None, keep: OnLayerOutput | None = None
 ) -> Iterator[list[Call]]:
     """Collect the attention calls of this context (thread or task) into the list that is given.
 

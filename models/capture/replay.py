@@ -251,7 +251,7 @@ def _of_heads(tensor: Tensor, heads: slice) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Held:
+class MaterialisedLayer:
     """One layer whose weights themselves were captured, `[head, query, key]`."""
 
     weights: Float[Tensor, "head query key"]
@@ -263,9 +263,9 @@ class Held:
         n_heads, n_query, n_key = self.weights.shape
         return n_heads, n_query, n_key
 
-    def part(self, n_query: int, n_key: int) -> Held:
+    def part(self, n_query: int, n_key: int) -> MaterialisedLayer:
         """Return the first queries and keys alone, without the padding after them."""
-        return Held(self.weights[:, :n_query, :n_key], self.causal)
+        return MaterialisedLayer(self.weights[:, :n_query, :n_key], self.causal)
 
     def rows(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
         """Return whole rows of weights in float32."""
@@ -294,4 +294,4 @@ class Held:
         return Spans.causal(n_query, n_key, self.weights.device).blocks(high, wide, n_key)
 
 
-Layer = Replay | Held
+Layer = Replay | MaterialisedLayer

@@ -11,8 +11,8 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from models.checkpoints.folders import refuse_what_is_no_model
 from models.checkpoints.limits import MOST_LAYERS, parts, read_settings, refuse_absurd_products
-from models.checkpoints.locate import Place, brief
-from models.errors import BrokenModel, ForeignFormat, NoAttention, RemoteCode, UnknownModel
+from models.checkpoints.locate import ModelFolder
+from models.errors import BrokenModel, ForeignFormat, NoAttention, RemoteCode, UnknownModel, short_message
 
 log = logging.getLogger("headlight.models")
 
@@ -36,7 +36,7 @@ _LARGEST = (
 _OUR_CHOICE = {"return_dict": True, "output_attentions": False, "_attn_implementation": "eager"}
 
 
-def read_config(place: Place) -> PreTrainedConfig:
+def read_config(place: ModelFolder) -> PreTrainedConfig:
     """Return a model's configuration.
 
     Raises:
@@ -71,10 +71,12 @@ def read_config(place: Place) -> PreTrainedConfig:
         return AutoConfig.from_pretrained(place.folder, local_files_only=True, trust_remote_code=False, **_OUR_CHOICE)
     except Exception as error:
         log.exception("config of %s", place.name)
-        raise BrokenModel(f"The config.json of {place.name} does not load ({brief(error)}): save it again.") from error
+        raise BrokenModel(
+            f"The config.json of {place.name} does not load ({short_message(error)}): save it again."
+        ) from error
 
 
-def _described(place: Place) -> dict[str, Any]:
+def _described(place: ModelFolder) -> dict[str, Any]:
     path = place.folder / "config.json"
     try:
         described = read_settings(path)
@@ -82,7 +84,7 @@ def _described(place: Place) -> dict[str, Any]:
         raise UnknownModel(f"{place.name} has no config.json: give a folder made by save_pretrained.") from error
     except (OSError, ValueError) as error:
         raise UnknownModel(
-            f"{place.name} has no readable config.json ({brief(error)}): save or fetch the model again."
+            f"{place.name} has no readable config.json ({short_message(error)}): save or fetch the model again."
         ) from error
     if not isinstance(described, dict):
         raise UnknownModel(
@@ -92,7 +94,7 @@ def _described(place: Place) -> dict[str, Any]:
     return described
 
 
-def _refuse_quantised(described: dict[str, Any], place: Place) -> None:
+def _refuse_quantised(described: dict[str, Any], place: ModelFolder) -> None:
     for name, value in settings(described):
         if name in ("quantization_config", "compression_config") and value:
             method = value.get("quant_method") if isinstance(value, dict) else None
@@ -103,7 +105,7 @@ def _refuse_quantised(described: dict[str, Any], place: Place) -> None:
             )
 
 
-def _refuse_absurd_sizes(described: dict[str, Any], place: Place) -> None:
+def _refuse_absurd_sizes(described: dict[str, Any], place: ModelFolder) -> None:
     for name, value in settings(described):
         largest = next((most for pattern, most in _LARGEST if re.search(f"({pattern.pattern})$", name)), None)
         # Sizes that a model can do without are -1 or 0 where it does.

@@ -13,9 +13,9 @@ from transformers import MODEL_MAPPING, AutoImageProcessor, PreTrainedConfig
 from models.checkpoints.config import read_config
 from models.checkpoints.health import weight_notices
 from models.checkpoints.limits import refuse_absurd_pictures
-from models.checkpoints.locate import Place, locate, refuse_unsafe_weights
+from models.checkpoints.locate import ModelFolder, locate, refuse_unsafe_weights
 from models.checkpoints.tokenizer import load_tokenizer, tokenizer_notices
-from models.checkpoints.verify import TOLERANCE, Senses, proven
+from models.checkpoints.verify import TOLERANCE, InputProcessors, proven
 from models.checkpoints.weights import admit_checkpoint, load_module
 from models.errors import BrokenModel, NotEnoughMemory, NoTokenizer
 from models.model import Model
@@ -48,7 +48,7 @@ def load_model(
         return _loaded(place, _dtype(dtype), _device(device))
 
 
-def _loaded(place: Place, torch_dtype: torch.dtype, torch_device: torch.device) -> Model:
+def _loaded(place: ModelFolder, torch_dtype: torch.dtype, torch_device: torch.device) -> Model:
     config = read_config(place)
     refuse_unsafe_weights(place)
     admit_checkpoint(place, config, torch_dtype)
@@ -66,14 +66,16 @@ def _loaded(place: Place, torch_dtype: torch.dtype, torch_device: torch.device) 
     return proven(module, senses, place, notices)
 
 
-def _load_senses(place: Place, config: PreTrainedConfig) -> Senses:
+def _load_senses(place: ModelFolder, config: PreTrainedConfig) -> InputProcessors:
     """Return the processor of a model that reads pictures, else the tokenizer."""
     kind = MODEL_MAPPING.get(type(config), None)
     if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
-        return Senses(load_tokenizer(place, config))
+        return InputProcessors(load_tokenizer(place, config))
     refuse_absurd_pictures(place.folder, place.name)
     try:
-        return Senses(images=AutoImageProcessor.from_pretrained(place.folder, config=config, local_files_only=True))
+        return InputProcessors(
+            images=AutoImageProcessor.from_pretrained(place.folder, config=config, local_files_only=True)
+        )
     except Exception as error:
         log.exception("image processor of %s", place.name)
         raise NoTokenizer(

@@ -51,7 +51,7 @@ _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
 
 
 @dataclass(frozen=True)
-class Place:
+class ModelFolder:
     """A model's folder on this machine, the name to show, and the state of it that provenance records."""
 
     folder: Path
@@ -59,7 +59,7 @@ class Place:
     revision: str
 
 
-def locate(name: str | os.PathLike[str], revision: str | None = None) -> Place:
+def locate(name: str | os.PathLike[str], revision: str | None = None) -> ModelFolder:
     """Return the folder of a model, fetching it from the hub if it is a hub id that is not cached.
 
     Its files are plain ones inside it: no other is ever read.
@@ -73,10 +73,10 @@ def locate(name: str | os.PathLike[str], revision: str | None = None) -> Place:
     name = os.fspath(name).strip()
     if name in bundled.NAMES:
         _refuse_revision(name, revision)
-        return Place(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
+        return ModelFolder(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
     if name.startswith(trained.PREFIX):
         _refuse_revision(name, revision)
-        return Place(trained.folder(name), name, "")
+        return ModelFolder(trained.folder(name), name, "")
     unknown = (
         f"No model is called {name[:80]!r}: give a bundled name ({', '.join(bundled.NAMES)}, scratch:brackets and its "
         "siblings), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-uncased."
@@ -92,7 +92,7 @@ def locate(name: str | os.PathLike[str], revision: str | None = None) -> Place:
             inner = transformer_folder(folder)
             if inner != folder:
                 refuse_unsafe_files(inner, called)
-            return Place(inner, called, "")
+            return ModelFolder(inner, called, "")
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such home, no valid path
         log.info("%.80r is no folder: %s", name, error)
     if not HUB_ID.fullmatch(name) or ".." in name:
@@ -107,7 +107,7 @@ def _refuse_revision(name: str, revision: str | None) -> None:
         raise UnknownModel(f"{name[:80]} has no revisions, only a hub id has: leave the revision out.")
 
 
-def _fetch(name: str, revision: str | None, unknown: str) -> Place:
+def _fetch(name: str, revision: str | None, unknown: str) -> ModelFolder:
     try:
         answers = _admit_download(name, revision)
         folder = snapshot_download(
@@ -134,12 +134,12 @@ def _fetch(name: str, revision: str | None, unknown: str) -> Place:
             f"{name} is not on this machine and the hub cannot be reached: check the network, "
             "or give the path of a folder made by save_pretrained."
         ) from error
-    place = Place(Path(folder), name, Path(folder).name)
+    place = ModelFolder(Path(folder), name, Path(folder).name)
     refuse_unsafe_files(place.folder, name, _inside(place))
     return place
 
 
-def _inside(place: Place) -> Path:
+def _inside(place: ModelFolder) -> Path:
     # A hub snapshot links into the blobs of its own repository, two folders up; any other folder must hold its files.
     return place.folder.parent.parent if place.revision else place.folder
 
@@ -161,7 +161,7 @@ def _admit_download(name: str, revision: str | None) -> bool:
     return True
 
 
-def weight_files(place: Place) -> list[Path]:
+def weight_files(place: ModelFolder) -> list[Path]:
     """Return the safetensors files of a model that transformers would read.
 
     Raises:
@@ -188,7 +188,7 @@ def weight_files(place: Place) -> list[Path]:
     return [place.folder / name for name in names]
 
 
-def weight_map(place: Place) -> dict[str, str]:
+def weight_map(place: ModelFolder) -> dict[str, str]:
     """Return which file holds which weight, as the index of a sharded checkpoint says; empty where there is none.
 
     Raises:
@@ -221,7 +221,7 @@ def weight_map(place: Place) -> dict[str, str]:
     return found
 
 
-def revision_of(place: Place) -> str:
+def revision_of(place: ModelFolder) -> str:
     """Return the state of a model's weights: the commit of the hub, else the start of a SHA-256 over all its files.
 
     That of a single file is the file's own; that of shards is the one of their listing by name, as
@@ -238,7 +238,7 @@ def revision_of(place: Place) -> str:
     return f"sha256:{whole[:12]}"
 
 
-def refuse_unsafe_weights(place: Place) -> None:
+def refuse_unsafe_weights(place: ModelFolder) -> None:
     """Let a folder through whose weights are safetensors files that lie in it.
 
     Raises:
@@ -246,15 +246,3 @@ def refuse_unsafe_weights(place: Place) -> None:
     """
     for path in weight_files(place):
         refuse_unsafe_file(path, place.name, _inside(place).resolve())
-
-
-def brief(error: BaseException) -> str:
-    """Return the first line of an error, short enough to quote in a sentence, without a path of this machine.
-
-    A first line that announces what follows (`Class validation error for ...:`) is left for the one after it.
-    """
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = next((line for line in lines if not line.endswith(":")), "".join(lines[:1]))
-    return (telling or type(error).__name__)[:160]

@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from models.checkpoints.config import settings
-from models.checkpoints.locate import Place, brief
-from models.errors import BrokenModel
+from models.checkpoints.locate import ModelFolder
+from models.errors import BrokenModel, short_message
 
 log = logging.getLogger("headlight.models")
 
@@ -49,7 +49,7 @@ class _Counter(TorchFunctionMode):
 
 
 def build_skeleton(
-    place: Place, config: PreTrainedConfig, build: Callable[[], PreTrainedModel], stored: Iterable[str]
+    place: ModelFolder, config: PreTrainedConfig, build: Callable[[], PreTrainedModel], stored: Iterable[str]
 ) -> PreTrainedModel:
     """Return the model that `build` makes, on the meta device.
 
@@ -79,7 +79,7 @@ def build_skeleton(
                 "transformers does not know: save the model again or update transformers."
             ) from error
         raise BrokenModel(
-            f"The config.json of {place.name} makes no model ({brief(error)}): save or fetch the model again."
+            f"The config.json of {place.name} makes no model ({short_message(error)}): save or fetch the model again."
         ) from error
     n_built, n_stored = _n_layers(name for name, _ in built.named_parameters()), _n_layers(stored)
     if n_stored and n_built > _LAYERS_FOR_EACH * n_stored + _LAYERS_BESIDE:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
-from models.checkpoints.locate import Place, brief
+from models.checkpoints.locate import ModelFolder
 from models.checkpoints.tokenizer_limits import refuse_endless_vocabulary
-from models.errors import NoTokenizer, is_panic
+from models.errors import NoTokenizer, is_panic, short_message
 
 log = logging.getLogger("headlight.models")
 
@@ -25,7 +25,7 @@ _FILES = ("tokenizer.json", "vocab*", "*.model", "merges.txt", "*.tiktoken", "te
 _ROLES = {"bos": ("bos", "cls"), "eos": ("eos", "sep"), "pad": ("pad",), "cls": ("cls",), "sep": ("sep",)}
 
 
-def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
+def load_tokenizer(place: ModelFolder, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a folder, whose class may depend on the model's configuration.
 
     Raises:
@@ -47,7 +47,7 @@ def load_tokenizer(place: Place, config: PreTrainedConfig) -> PreTrainedTokenize
         if not isinstance(error, Exception) and not is_panic(error):
             raise
         log.exception("tokenizer of %s", place.name)
-        raise NoTokenizer(f"{refusal} ({brief(error)}): {remedy} (tokenizer.save_pretrained).") from error
+        raise NoTokenizer(f"{refusal} ({short_message(error)}): {remedy} (tokenizer.save_pretrained).") from error
     if type(tokenizer.model_max_length) is not int or tokenizer.model_max_length < 1:
         # As it stands in the file, and compared with lengths wherever a text is read.
         tokenizer.model_max_length = VERY_LARGE_INTEGER

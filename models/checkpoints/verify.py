@@ -27,8 +27,8 @@ from models.capture.interface import IMPLEMENTATION, NotReplayed
 from models.capture.replay import Layer
 from models.card import Card
 from models.checkpoints.health import attention_notices, finite_weights
-from models.checkpoints.locate import Place, brief, revision_of
-from models.errors import BrokenModel, NoAttention, NotEnoughMemory
+from models.checkpoints.locate import ModelFolder, revision_of
+from models.errors import BrokenModel, NoAttention, NotEnoughMemory, short_message
 from models.images import ImageReader, patch_tokens, probe_picture
 from models.memory import admit
 from models.model import Model, body, check_ids, image_inputs
@@ -46,14 +46,14 @@ TOLERANCE = {torch.float32: 2e-6, torch.float64: 2e-6, torch.float16: 5e-3, torc
 
 
 @dataclass(frozen=True)
-class Senses:
+class InputProcessors:
     """What a model reads with: a tokenizer for texts, or a processor for pictures."""
 
     tokenizer: PreTrainedTokenizerBase | None = None
     images: BaseImageProcessor | None = None
 
 
-def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple[str, ...]) -> Model:
+def proven(module: PreTrainedModel, senses: InputProcessors, place: ModelFolder, notices: tuple[str, ...]) -> Model:
     """Choose the way of capture by a comparison on a short input, and describe the model.
 
     Raises:
@@ -86,7 +86,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
         if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(no_attention(module)) from error
         reads = "short text" if images is None else "picture"
-        raise BrokenModel(f"{place.name} {_does_not_run(module.dtype, reads, brief(error))}") from error
+        raise BrokenModel(f"{place.name} {_does_not_run(module.dtype, reads, short_message(error))}") from error
     if images is not None:
         for layer in eager["self"]:
             patch_tokens(patches.grid, layer.shape[1])
@@ -131,7 +131,7 @@ def proven(module: PreTrainedModel, senses: Senses, place: Place, notices: tuple
     return Model(module, card, costs, tokenizer=tokenizer, images=images)
 
 
-def _admit_patches(config: PreTrainedConfig, grid: tuple[int, int], place: Place) -> None:
+def _admit_patches(config: PreTrainedConfig, grid: tuple[int, int], place: ModelFolder) -> None:
     """Let a picture through whose weights of all layers, which the comparison holds at once, fit in memory."""
     n_pairs = (grid[0] * grid[1]) ** 2
     n_layers, n_heads = (getattr(config, name, 1) for name in ("num_hidden_layers", "num_attention_heads"))

@@ -25,9 +25,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from models.capture.interface import IMPLEMENTATION
 from models.checkpoints.headers import Stored, read_headers
-from models.checkpoints.locate import Place, brief, weight_files, weight_map
+from models.checkpoints.locate import ModelFolder, weight_files, weight_map
 from models.checkpoints.skeleton import build_skeleton
-from models.errors import BrokenModel, ForeignFormat, NotEnoughMemory
+from models.errors import BrokenModel, ForeignFormat, NotEnoughMemory, short_message
 from models.memory import admit, readable
 
 log = logging.getLogger("headlight.models")
@@ -37,7 +37,7 @@ _FLOATS = {"F16", "BF16", "F32", "F64"}
 _MOST_ABSENT = 4
 
 
-def admit_checkpoint(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> None:
+def admit_checkpoint(place: ModelFolder, config: PreTrainedConfig, dtype: torch.dtype) -> None:
     """Let a checkpoint through that is whole, holds exact weights and fits in memory, from its headers alone.
 
     Raises:
@@ -67,7 +67,7 @@ def admit_checkpoint(place: Place, config: PreTrainedConfig, dtype: torch.dtype)
     admit(needed, f"Loading {place.name}", "choose a smaller model, a half dtype, or close other programs")
 
 
-def _stored(place: Place) -> dict[str, Stored]:
+def _stored(place: ModelFolder) -> dict[str, Stored]:
     held = read_headers(weight_files(place), place.name)
     for weight, file in sorted(weight_map(place).items()):
         if weight not in held.get(place.folder / file, {}):
@@ -78,7 +78,9 @@ def _stored(place: Place) -> dict[str, Stored]:
     return {weight: tensor for found in held.values() for weight, tensor in found.items()}
 
 
-def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> tuple[PreTrainedModel, tuple[str, ...]]:
+def load_module(
+    place: ModelFolder, config: PreTrainedConfig, dtype: torch.dtype
+) -> tuple[PreTrainedModel, tuple[str, ...]]:
     """Return a model with its weights, and a sentence for each way in which the checkpoint is not its own.
 
     Raises:
@@ -120,7 +122,7 @@ def load_module(place: Place, config: PreTrainedConfig, dtype: torch.dtype) -> t
             raise NotEnoughMemory(
                 f"{place.name} takes more memory than is free: choose a smaller model or close other programs."
             ) from error
-        raise BrokenModel(f"{place.name} does not load ({brief(error)}): save or fetch it again.") from error
+        raise BrokenModel(f"{place.name} does not load ({short_message(error)}): save or fetch it again.") from error
     for name, found, expected in sorted(info["mismatched_keys"]):
         raise BrokenModel(
             f"The config.json of {place.name} does not belong to its weights: {name} has the shape {tuple(found)}, "
@@ -189,7 +191,7 @@ def _switches(module: PreTrainedModel) -> bool:
 
 
 def _notices(
-    module: PreTrainedModel, place: Place, missing: Iterable[str], unexpected: Iterable[str]
+    module: PreTrainedModel, place: ModelFolder, missing: Iterable[str], unexpected: Iterable[str]
 ) -> tuple[str, ...]:
     """Return a sentence for weights that the checkpoint lacks, and one for layers of it that are not in the model.
 

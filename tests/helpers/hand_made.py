@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from models import Attention, Source, Token
-from models.capture.replay import Held, Replay
+from models.capture.replay import MaterialisedLayer, Replay
 
 # Prime sizes, all different: a swapped axis or a wrong reshape cannot pass unseen.
 N_LAYERS, N_HEADS, N_QUERY, N_KEY = 2, 3, 5, 7
@@ -59,7 +59,7 @@ def attention(
     query_tokens = query_tokens or tokens(*(f"q{number}" for number in range(n_query)))
     key_tokens = key_tokens or (query_tokens if n_query == n_key else tokens(*(f"k{n}" for n in range(n_key))))
     kind = kind or ("encoder" if n_query == n_key else "cross")
-    layers = [Held(torch.tensor(layer), causal) for layer in weights]
+    layers = [MaterialisedLayer(torch.tensor(layer), causal) for layer in weights]
     return Attention(kind, layers, query_tokens, key_tokens, source(text))
 
 

@@ -94,8 +94,10 @@ def test_the_estimate_covers_what_the_trace_holds(family, loaded, monkeypatch):
 
 
 def test_what_grows_with_the_square_of_the_text(loaded, monkeypatch):
-    """Held weights and position biases do, queries and keys do not: T5 has no longest text, and 50,000 tokens of it
-    would take 46 GB unasked, by arithmetic, and the system ended the process."""
+    """Materialised weights and position biases do, queries and keys do not.
+
+    T5 has no longest text: 50,000 tokens of it would take 46 GB, and the operating system ended the process.
+    """
     short, long = SENTENCE, SENTENCE * 2
     growth = {
         family: estimate(loaded(family), long, monkeypatch) / estimate(loaded(family), short, monkeypatch)

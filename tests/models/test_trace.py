@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import Attention, AttentionTrace, Source, Token
-from models.capture.replay import Held, Replay, Spans
+from models.capture.replay import MaterialisedLayer, Replay, Spans
 from models.errors import BadSelection
 
 SOURCE = Source("small", "sha256:0", "Small", "cpu", "float32", "replayed", "a text")
@@ -25,7 +25,7 @@ def tokens(n_tokens: int) -> tuple[Token, ...]:
     return tuple(Token(f"t{number}", number, None, None, False, f"t{number}") for number in range(n_tokens))
 
 
-def attention(*layers: Replay | Held, kind: str = "cross") -> Attention:
+def attention(*layers: Replay | MaterialisedLayer, kind: str = "cross") -> Attention:
     _, n_query, n_key = layers[0].shape
     return Attention(kind, layers, tokens(n_query), tokens(n_key), SOURCE)
 
@@ -39,7 +39,7 @@ def replay(n_heads: int = 3, n_query: int = 7, n_key: int = 11, d_head: int = 5,
 @pytest.fixture
 def cross() -> Attention:
     """Two replayed layers and a held one, 3 heads (the last 2), 7 queries, 11 keys."""
-    held = Held(torch.rand(2, 7, 11, generator=torch.Generator().manual_seed(1)).softmax(-1))
+    held = MaterialisedLayer(torch.rand(2, 7, 11, generator=torch.Generator().manual_seed(1)).softmax(-1))
     return attention(replay(), replay(d_head=13), held)
 
 
@@ -154,7 +154,7 @@ def test_all_heads_of_a_layer_are_the_single_heads(cross):
 def test_pooled_equals_the_maxima_of_blocks(n_query, n_key, size, causal, data):
     layer = replay(2, n_query, n_key, 3, causal=causal)
     if data.draw(st.booleans(), label="held"):
-        layer = Held(layer.rows(slice(None), slice(None)), causal)
+        layer = MaterialisedLayer(layer.rows(slice(None), slice(None)), causal)
     found = attention(layer)
     pooled = found.pooled(0, 1, size=size)
     high, wide = math.ceil(n_query / size), math.ceil(n_key / size)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Attention, Source, Token
-from models.capture.replay import Held, Replay, compact
+from models.capture.replay import MaterialisedLayer, Replay, compact
 
 pytestmark = pytest.mark.slow
 
@@ -42,9 +42,9 @@ class Case:
     allowed: np.ndarray
 
     @property
-    def held(self) -> Held:
+    def held(self) -> MaterialisedLayer:
         """The same weights as a family gives them that is not replayed."""
-        return Held(torch.from_numpy(self.weights.astype(np.float32)))
+        return MaterialisedLayer(torch.from_numpy(self.weights.astype(np.float32)))
 
 
 def mask_of(kind: str, n_heads: int, n_query: int, n_key: int, dice: np.random.Generator) -> np.ndarray | None:
@@ -127,7 +127,7 @@ def cases(draw: st.DrawFn, *, bad: bool = False, masks: tuple[str, ...] = MASKS)
     return Case(Replay(query, key, scaling, **options), brute_force(scores, allowed, sinks), allowed)
 
 
-def attention(*layers: Replay | Held) -> Attention:
+def attention(*layers: Replay | MaterialisedLayer) -> Attention:
     tokens = [tuple(Token("t", 0, None, None, False, "t") for _ in range(size)) for size in layers[0].shape[1:]]
     return Attention("cross", layers, *tokens, SOURCE)
 

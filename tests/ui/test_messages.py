@@ -15,7 +15,7 @@ UNEXPECTED = "Something went wrong that Headlight did not expect; the details ar
 
 
 def test_a_refusal_is_said_as_it_is():
-    assert failures.sentence(NoText("Type a word."), "opening 'x'") == "Type a word."
+    assert failures.describe_error(NoText("Type a word."), "opening 'x'") == "Type a word."
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def test_a_refusal_is_said_as_it_is():
 )
 def test_the_remedy_fits_what_was_being_done(doing, remedy, caplog):
     with caplog.at_level(logging.ERROR, logger="headlight.ui"):
-        assert failures.sentence(ValueError("a secret"), doing) == f"{UNEXPECTED} {remedy}"
+        assert failures.describe_error(ValueError("a secret"), doing) == f"{UNEXPECTED} {remedy}"
     assert caplog.messages == [f"{doing} failed"]
     assert "a secret" in caplog.text
 
 
 def test_every_page_does_something_that_has_a_remedy():
     code = "".join(path.read_text() for path in (Path(failures.__file__).parent).rglob("*.py"))
-    done = re.findall(r'(?:sentence\(\w+, f?|_tried\(.*, |failures_shown\()"(\w+)', code)
+    done = re.findall(r'(?:describe_error\(\w+, f?|_tried\(.*, |failures_shown\()"(\w+)', code)
     assert len(done) >= 7
     assert set(done) == set(failures._REMEDIES)
 
@@ -49,14 +49,14 @@ class PanicException(BaseException):
 
 
 def test_a_panic_of_rust_code_is_one_sentence(caplog):
-    assert failures.sentence(PanicException("rust details"), "tracing").startswith(UNEXPECTED)
+    assert failures.describe_error(PanicException("rust details"), "tracing").startswith(UNEXPECTED)
     assert "rust details" in caplog.text
 
 
 @pytest.mark.parametrize("signal", [RerunException(RerunData()), StopException(), KeyboardInterrupt(), SystemExit(1)])
 def test_what_ends_a_run_or_the_program_is_no_failure(signal):
     with pytest.raises(type(signal)):
-        failures.sentence(signal, "tracing")
+        failures.describe_error(signal, "tracing")
 
 
 def broken_page():

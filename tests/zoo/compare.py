@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from models.capture.forward import materialised_layers, replayed_layers
 from models.capture.interface import IMPLEMENTATION, NotReplayed
-from models.capture.replay import Held, Layer
+from models.capture.replay import Layer, MaterialisedLayer
 from models.checkpoints.verify import check_weights
 from models.checkpoints.weights import _switches
 from tests.zoo.build import build, config_of
@@ -150,7 +150,9 @@ def examine(family: str) -> Finding:
     found = Finding(family, type(pair.plain).__name__, pair.modality)
     with torch.no_grad():
         eager = plain_weights(pair.plain, inputs)
-        check_weights(pair.plain, {kind: [Held(layer) for layer in layers] for kind, layers in eager.items()})
+        check_weights(
+            pair.plain, {kind: [MaterialisedLayer(layer) for layer in layers] for kind, layers in eager.items()}
+        )
         difference = _replayed_difference(pair, eager)
         if difference is not None and difference <= TOLERANCE:
             found.capture, found.difference = "replayed", difference

@@ -17,7 +17,7 @@ from analysis.selection import region_of, whole
 from models import Attention, AttentionTrace, Model, Token
 from models.model import READS_ITS_OWN
 from ui.components import chart, flow_graph
-from ui.messages import guarded, sentence
+from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request as runs
 from ui.panels.controls import head_controls, model_controls, text_controls
 from ui.panels.export import export_controls
@@ -26,7 +26,6 @@ from ui.panels.overview import overview
 from ui.panels.picture_input import picture_controls
 from ui.panels.regions import holds, keep_region, open_box, region_controls
 from ui.panels.truth import heads_panel, task_panel
-from ui.plain import plain
 from ui.services.caches import remembered
 from ui.services.settings import default_model
 from ui.state import inspect as state
@@ -60,7 +59,7 @@ def page() -> None:
         known = any(trace[kind].truth is not None for kind in trace.kinds)
         notices += [notice for notice in trace.notices if not (known and notice == READS_ITS_OWN)]
     for notice in notices:
-        st.warning(plain(notice), icon=":material/info:")
+        st.warning(escape_markdown(notice), icon=":material/info:")
     if trace is None:
         state.ADDRESS.write()
     else:
@@ -84,7 +83,7 @@ def _model() -> Model | None:
         try:
             model = open_model(name, revision)
         except BaseException as error:
-            reason = sentence(error, f"opening {name!r}")
+            reason = describe_error(error, f"opening {name!r}")
             problem = problem or reason
             continue
         if model is None:
@@ -92,7 +91,7 @@ def _model() -> Model | None:
             return None
         break
     else:
-        st.error(plain(problem), icon=":material/error:")
+        st.error(escape_markdown(problem), icon=":material/error:")
         st.button("Try again", key="try again")
         return None
     session.opened = (session.model, session.revision)
@@ -100,18 +99,18 @@ def _model() -> Model | None:
         told = model_controls(model, problem)
     st.caption(_described(model))
     if problem and not told:
-        st.error(plain(problem), icon=":material/error:")
+        st.error(escape_markdown(problem), icon=":material/error:")
     return model
 
 
 def _described(model: Model) -> str:
     card = model.card
     parts = [
-        f"**{plain(card.name)}**",
+        f"**{escape_markdown(card.name)}**",
         ", ".join(_sizes(card.sizes)),
         _many(card.n_parameters),
-        f"revision {plain(card.revision[:19])}",
-        f"{plain(card.device)}, {card.dtype}",
+        f"revision {escape_markdown(card.revision[:19])}",
+        f"{escape_markdown(card.device)}, {card.dtype}",
     ]
     return " · ".join(parts)
 
@@ -133,7 +132,7 @@ def _trace(model: Model) -> AttentionTrace | None:
     try:
         return runs.trace(model)
     except BaseException as error:
-        st.error(plain(sentence(error, "tracing")), icon=":material/error:")
+        st.error(escape_markdown(describe_error(error, "tracing")), icon=":material/error:")
         return None
 
 

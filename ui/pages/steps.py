@@ -6,9 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.messages import escape_markdown
 from ui.panels.steps_head import real_head
 from ui.panels.steps_words import three_words
-from ui.plain import plain
 from ui.state import steps as state
 from viz.browser import style
 
@@ -44,7 +44,7 @@ def page() -> None:
         label_visibility="collapsed",
     )
     for notice in notices:
-        st.warning(plain(notice), icon=":material/info:")
+        st.warning(escape_markdown(notice), icon=":material/info:")
     if state.chosen().part == "words":
         three_words()
     else:

@@ -14,10 +14,9 @@ from analysis.recording import RECORDING, Frame
 from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
 from ui.components import training_picture
-from ui.messages import guarded, sentence
+from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels.lessons import LESSONS
 from ui.panels.trace_request import visitor
-from ui.plain import plain
 from ui.services.recordings import scene_over, shipped_recording
 from ui.services.settings import allowed_models
 from ui.services.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, trainings
@@ -55,12 +54,12 @@ def page() -> None:
     choice = watching.ADDRESS.chosen()
     _lesson(choice.task)
     for notice in notices:
-        st.warning(plain(notice), icon=":material/info:")
+        st.warning(escape_markdown(notice), icon=":material/info:")
     own = _own()
     _controls(choice, own)
     problem = st.session_state.pop("watch problem", None) or (own.problem if own and own.status == FAILED else None)
     if problem:
-        st.error(plain(problem), icon=":material/error:")
+        st.error(escape_markdown(problem), icon=":material/error:")
     status = own.status if own else ""
     every = None if own is None else LOOK_SECONDS if status in (RUNNING, STOPPING) else REST_SECONDS
     st.fragment(_picture, run_every=every)(choice.task, own, status)
@@ -167,7 +166,7 @@ def _picture(task: str, own: Training | None, status: str) -> None:
     try:
         recording = shipped_recording(path)
     except BaseException as error:
-        st.error(plain(sentence(error, f"replaying {path}")), icon=":material/error:")
+        st.error(escape_markdown(describe_error(error, f"replaying {path}")), icon=":material/error:")
         return
     st.markdown(f"## Recorded: {TASKS[task].title}{starting}")
     if own is None and watching.ADDRESS.chosen().text not in (recording.text, recording.text or "0"):
@@ -232,7 +231,7 @@ def _tried(act: Callable[[], None], doing: str) -> None:
     try:
         act()
     except BaseException as error:
-        st.session_state["watch problem"] = sentence(error, doing)
+        st.session_state["watch problem"] = describe_error(error, doing)
 
 
 def _stop() -> None:

@@ -10,7 +10,7 @@ from models import Attention, AttentionTrace, Model
 from models.checkpoints import bundled
 from models.scratch import trained
 from models.scratch.tasks import TASKS, Task
-from ui.plain import plain
+from ui.messages import escape_markdown
 from ui.services.settings import allowed_models
 from ui.state.inspect import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, choose, first_text, held
 from viz.colours import CONTRASTS, PALETTES
@@ -53,7 +53,7 @@ def model_controls(model: Model, problem: str) -> bool:
         else:
             st.selectbox("Model", allowed, key="typed model", on_change=_open_typed)
         if problem and popover.open:
-            st.error(plain(problem), icon=":material/error:")
+            st.error(escape_markdown(problem), icon=":material/error:")
         _trained_here([name for name in trained.names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
@@ -131,7 +131,7 @@ def text_controls(model: Model) -> None:
             st.session_state.generate = 0
         if "encoder" in model.card.kinds and "cross" not in model.card.kinds and task is None:
             pair = st.session_state.pair
-            name = f"Second text: {plain(_shortened(pair))}" if pair else "Second text"
+            name = f"Second text: {escape_markdown(_shortened(pair))}" if pair else "Second text"
             with st.popover(name, key="second text", help="A pair of segments, as BERT was trained on."):
                 st.text_input("Second text", **held("pair"))
 

@@ -12,7 +12,7 @@ import streamlit as st
 from analysis.selection import region_of, whole
 from models import Attention
 from models.memory import readable
-from ui.plain import plain
+from ui.messages import escape_markdown
 from ui.services.caches import maps_of
 from ui.services.settings import file_bytes
 from ui.state.inspect import Choice
@@ -57,7 +57,7 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
         name = _file_name(att, figure, layer, head, "" if figure in ("grid", "patches", "signal") else choice.region)
         refusal = _too_large(att, file_format, layer, head, look) if figure == "table" else None
         if refusal:
-            st.warning(plain(refusal))
+            st.warning(escape_markdown(refusal))
             return
         maps = maps_of(att) if figure == "grid" else None
         if maps is not None and not maps.complete:
@@ -66,7 +66,7 @@ def export_controls(att: Attention, choice: Choice, look: Look, image: np.ndarra
         if file_format in ("png", "svg", "pdf") and figure not in ("grid", "patches", "signal"):
             notice = glyph_notice(att)
             if notice:
-                st.warning(plain(notice))
+                st.warning(escape_markdown(notice))
         st.caption(_held(att, figure, layer, head, look))
         shown: dict[str, Any] = {"layer": layer, "head": head, "look": look, "maps": maps, "image": image}
         st.download_button(

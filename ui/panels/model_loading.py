@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from models import HeadlightError, Model
-from ui.messages import guarded
+from ui.messages import escape_markdown, guarded
 from ui.panels.trace_request import visitor
-from ui.plain import plain
 from ui.services.caches import model_job
 from ui.services.jobs import Job
 
@@ -49,7 +48,7 @@ def _watch(job: Job[Model], name: str, revision: str) -> None:
         st.rerun()
     job.watch(visitor())
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        st.markdown(f"Loading {plain(name[:80])} …")
+        st.markdown(f"Loading {escape_markdown(name[:80])} …")
         st.button("Stop", key="stop model", on_click=_stop, args=(job, name, revision))
 
 

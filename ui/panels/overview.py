@@ -8,9 +8,8 @@ import streamlit as st
 
 from models import Attention
 from ui.components import head_grid
-from ui.messages import guarded, sentence
+from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels.trace_request import progress_bar, visitor
-from ui.plain import plain
 from ui.services.caches import maps_job, maps_of
 from ui.state.inspect import choose
 from viz import Look
@@ -35,7 +34,7 @@ def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
         try:
             job.result()
         except BaseException as error:
-            st.error(plain(sentence(error, "looking at all heads")), icon=":material/error:")
+            st.error(escape_markdown(describe_error(error, "looking at all heads")), icon=":material/error:")
     _grid(att, maps, selected, look)
     if _stopped(att) and not maps.complete:
         st.button("Go on", key="go on", on_click=_go_on)

@@ -11,9 +11,8 @@ from models.capture.cost import Budget
 from models.capture.head_internals import HeadInside, inside
 from models.checkpoints import bundled
 from models.scratch import trained
-from ui.messages import sentence
+from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
-from ui.plain import plain
 from ui.services.caches import loaded_as
 from ui.services.settings import allowed_models, ask_seconds, budget, default_model
 from ui.services.shared import Shared
@@ -32,17 +31,17 @@ def real_head() -> None:
     if model is None:
         return
     if model.card.modality != "text":
-        st.error(plain(f"{model.card.name} reads no sentences: choose a model of text, such as minilm."))
+        st.error(escape_markdown(f"{model.card.name} reads no sentences: choose a model of text, such as minilm."))
         return
     _controls(model)
     choice = state.chosen()
     try:
         head = _inside(choice, model)
     except BaseException as error:
-        st.error(plain(sentence(error, "looking inside a head")), icon=":material/error:")
+        st.error(escape_markdown(describe_error(error, "looking inside a head")), icon=":material/error:")
         return
     for notice in (*model.card.notices, *head.notices):
-        st.warning(plain(notice), icon=":material/info:")
+        st.warning(escape_markdown(notice), icon=":material/info:")
     look = _look(head, choice)
     _score(head, look)
     _row(head, look)
@@ -60,7 +59,7 @@ def _model() -> Model | None:
             st.text_input("Model: bundled name, hub id, or folder", **held("model"), help=known)
         else:
             if choice.model not in allowed:
-                st.info(f"This server opens only its own models: {plain(default_model())} is shown instead.")
+                st.info(f"This server opens only its own models: {escape_markdown(default_model())} is shown instead.")
                 state.choose(model=default_model(), revision="")
             st.selectbox("Model", allowed, **held("model"), on_change=state.choose, kwargs={"revision": ""})
     with right:
@@ -69,7 +68,7 @@ def _model() -> Model | None:
     try:
         return open_model(choice.model, choice.revision)
     except BaseException as error:
-        st.error(plain(sentence(error, f"opening {choice.model!r}")), icon=":material/error:")
+        st.error(escape_markdown(describe_error(error, f"opening {choice.model!r}")), icon=":material/error:")
         return None
 
 
@@ -129,7 +128,7 @@ def _look(head: HeadInside, choice: StepsChoice) -> Look:
 
 def _score(head: HeadInside, look: Look) -> None:
     i, j = look.query, look.key
-    query, key = plain(named(head.query_tokens, i)), plain(named(head.key_tokens, j))
+    query, key = escape_markdown(named(head.query_tokens, i)), escape_markdown(named(head.key_tokens, j))
     width = head.q.shape[1]
     st.markdown(f"## 1. The score of {query} with {key}: {width} products, added up")
     st.html(pictures.products(head, look))
@@ -159,7 +158,7 @@ def _provenance(head: HeadInside) -> str:
 
 def _row(head: HeadInside, look: Look) -> None:
     i, j = look.query, look.key
-    st.markdown(f"## 2. The softmax of the row: {plain(named(head.query_tokens, i))} over all keys")
+    st.markdown(f"## 2. The softmax of the row: {escape_markdown(named(head.query_tokens, i))} over all keys")
     with st.container(key="steps_working_row"):
         st.latex(working.softmax(i, j, head.logits[i].astype(np.float64), sink=head.sink))
     if head.sink is not None:

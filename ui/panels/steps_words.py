@@ -11,7 +11,7 @@ import streamlit as st
 import viz.html.steps as pictures
 from analysis.steps import Options, Steps, attention_steps, checked, saturation
 from models.errors import BadMatrix
-from ui.plain import plain
+from ui.messages import escape_markdown
 from ui.state import steps as state
 from ui.state.steps import EXAMPLES, HEADS, MATRICES, MOST_WORD, TEMPERATURES, StepsChoice, held
 from viz.html import latex as working
@@ -31,7 +31,7 @@ def three_words() -> None:
     _controls()
     problem = _editors()
     if problem:
-        st.error(plain(f"{problem} The pictures show the numbers before."), icon=":material/error:")
+        st.error(escape_markdown(f"{problem} The pictures show the numbers before."), icon=":material/error:")
     choice = state.chosen()
     words, matrices = state.words_of(choice), state.matrices_of(choice)
     options = Options(choice.heads, choice.scaling, choice.temperature, choice.causal)
@@ -159,7 +159,7 @@ def _pair(choice: StepsChoice, words: tuple[str, ...]) -> Chosen:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, title in (("query", "Query: who looks"), ("key", "Key: who is looked at")):
             st.segmented_control(
-                title, range(len(words)), **held(name), required=True, format_func=lambda n: plain(words[n])
+                title, range(len(words)), **held(name), required=True, format_func=lambda n: escape_markdown(words[n])
             )
         if choice.heads > 1:
             st.segmented_control("Head worked out", range(choice.heads), **held("of_head"), required=True)
@@ -170,7 +170,7 @@ def _pair(choice: StepsChoice, words: tuple[str, ...]) -> Chosen:
 def _worked(steps: Steps, words: tuple[str, ...], chosen: Chosen, options: Options) -> None:
     i, j, head = chosen.query, chosen.key, chosen.head
     of_head = f", head {head}" if options.n_heads > 1 else ""
-    st.markdown(f"## 4. One pair in numbers: {plain(words[i])} looks at {plain(words[j])}{of_head}")
+    st.markdown(f"## 4. One pair in numbers: {escape_markdown(words[i])} looks at {escape_markdown(words[j])}{of_head}")
     st.html(pictures.product(steps, words, chosen))
     with st.container(key="steps_working", gap="small"):
         st.latex(working.score(i, j, steps.q[head, i], steps.k[head, j]))

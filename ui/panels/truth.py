@@ -13,8 +13,8 @@ from models.scratch.tasks import Task
 from models.scratch.tasks.digits import Digits
 from models.scratch.tasks.series import NOISE
 from models.scratch.truth import Truth
+from ui.messages import escape_markdown
 from ui.panels.picture_input import known_answer
-from ui.plain import plain
 from ui.services.caches import loaded_as, remembered
 from ui.services.shared import Shared
 from ui.state.inspect import UNPLACED, choose
@@ -43,7 +43,7 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     att = trace[task.kind]
     truth = att.truth
     if truth is None:
-        st.info(plain(_why_unknown(task)), icon=":material/help:")
+        st.info(escape_markdown(_why_unknown(task)), icon=":material/help:")
         return
     text = task.joined([token.text for token in att.key_tokens if not token.special])
     said = remembered(att, "answers", lambda: task.says(model.module, text))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.capture.replay import Held, Replay
+from models.capture.replay import MaterialisedLayer, Replay
 
 N_HEADS, N_KV_HEADS, N_QUERY, N_KEY, D_HEAD = 6, 2, 7, 11, 5
 SCALING = 0.37
@@ -108,8 +108,10 @@ def test_half_types_are_widened_before_anything_is_computed(dtype):
 
 def test_held_weights_come_out_as_they_are():
     weights = random(N_HEADS, N_QUERY, N_KEY).softmax(-1)
-    held = Held(weights)
+    held = MaterialisedLayer(weights)
     assert held.shape == (N_HEADS, N_QUERY, N_KEY)
     torch.testing.assert_close(held.rows(slice(1, 4), [6, 2]), weights[1:4][:, [6, 2]], rtol=0, atol=0)
     assert held.allowed(ALL, ALL) is None
-    np.testing.assert_array_equal(Held(weights, causal=True).allowed(ALL, slice(1, 4)).numpy(), LOWER[:, 1:4])
+    np.testing.assert_array_equal(
+        MaterialisedLayer(weights, causal=True).allowed(ALL, slice(1, 4)).numpy(), LOWER[:, 1:4]
+    )

@@ -6,7 +6,7 @@ import torch
 
 import viz
 from models import Attention
-from models.capture.replay import Held
+from models.capture.replay import MaterialisedLayer
 from tests.helpers.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
 from viz import Look
 from viz.colours import NOT_A_NUMBER, masked
@@ -70,7 +70,7 @@ def test_the_chosen_head_is_outlined_and_only_if_one_is_chosen() -> None:
 
 
 def test_layers_may_differ_in_their_number_of_heads() -> None:
-    layers = [Held(torch.tensor(random_weights(heads, N_QUERY, N_KEY))) for heads in (2, 5)]
+    layers = [MaterialisedLayer(torch.tensor(random_weights(heads, N_QUERY, N_KEY))) for heads in (2, 5)]
     att = Attention("cross", layers, tokens(*"abcde"), tokens(*"tuvwxyz"), source())
     assert grid_view(att).n_heads == (2, 5)
     assert len(viz.grid(att).data) == 7

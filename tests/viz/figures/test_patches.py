@@ -12,7 +12,7 @@ from PIL import Image
 
 import viz
 from models import Attention
-from models.capture.replay import Held
+from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.images import patch_tokens
 from tests.helpers import hand_made
@@ -29,7 +29,9 @@ IMAGE = np.random.default_rng(1).integers(0, 255, (33, 70, 3)).astype(np.uint8)
 def attention(n_added: int = 2, weights: np.ndarray = WEIGHTS) -> Attention:
     n = GRID[0] * GRID[1] + n_added
     tokens = patch_tokens(GRID, n)
-    return Attention("encoder", [Held(torch.tensor(weights[:n, :n])[None])], tokens, tokens, source(), key_grid=GRID)
+    return Attention(
+        "encoder", [MaterialisedLayer(torch.tensor(weights[:n, :n])[None])], tokens, tokens, source(), key_grid=GRID
+    )
 
 
 def test_a_cell_is_the_weight_of_its_patch_from_the_first_added_token() -> None:

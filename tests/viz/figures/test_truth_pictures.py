@@ -17,7 +17,7 @@ import viz
 from analysis.selection import READABLE
 from analysis.truth import scores_of
 from models import Attention, Model, load_model
-from models.capture.replay import Held
+from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.scratch.tasks import TASKS
 from models.scratch.truth import Truth
@@ -116,7 +116,7 @@ def test_a_pooled_region_outlines_nothing() -> None:
     """A cell of several pairs cannot be right or wrong."""
     n = READABLE + 3
     read = tokens(*["x"] * n)
-    att = Attention("encoder", [Held(torch.eye(n)[None])], read, read, source(), truth=hand_made_truth(n))
+    att = Attention("encoder", [MaterialisedLayer(torch.eye(n)[None])], read, read, source(), truth=hand_made_truth(n))
     assert outlined(viz.heatmap(att, 0, 0)) == set()
     assert outlined(viz.heatmap(att, 0, 0, look=Look(region="0-6:0-4"))) == {(3, 2), (5, 3), (5, 4)}
 
@@ -157,7 +157,7 @@ def test_a_grid_without_a_truth_has_no_scores(cat: Attention) -> None:
 
 def test_heads_that_a_layer_lacks_have_no_score() -> None:
     read = tokens(*"abcdefg")
-    layers = [Held(torch.tensor(random_weights(heads, 7, 7))) for heads in (2, 5)]
+    layers = [MaterialisedLayer(torch.tensor(random_weights(heads, 7, 7))) for heads in (2, 5)]
     att = Attention("encoder", layers, read, read, source(), truth=hand_made_truth(7))
     scores = header_of(pack_grid(att, Look()))["scores"]
     assert [score is None for score in scores] == [False] * 2 + [True] * 3 + [False] * 5

@@ -10,7 +10,7 @@ import torch
 
 import viz
 from models import Attention
-from models.capture.replay import Held
+from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from tests.helpers import hand_made
 from tests.helpers.hand_made import attention, random_weights
@@ -87,7 +87,7 @@ def test_a_short_text_was_not_cut() -> None:
 )
 def test_patches_tell_the_query_whose_light_it_is(n_added: int, token: str, told: dict[str, str]) -> None:
     n = 2 * 3 + n_added
-    layer = Held(torch.tensor(random_weights(1, n, n)))
+    layer = MaterialisedLayer(torch.tensor(random_weights(1, n, n)))
     names = hand_made.tokens(*(f"t{number}" for number in range(n)))
     att = Attention("encoder", [layer], names, names, hand_made.source(), key_grid=(2, 3))
     assert provenance(att, "patches", 0, 0, Look(token=token))["transformations"] == told

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.plain import plain
+from ui.messages import escape_markdown
 from ui.services.settings import NotAllowed, allowed_models, allowed_revision
 
 
 @given(st.text())
 def test_every_punctuation_mark_is_escaped_and_the_words_stay(text):
-    shown = plain(text)
+    shown = escape_markdown(text)
     assert not re.search(r"(?<!\\)(?:\\\\)*[<>\[\]()*_`#$:!|~&]", shown)
     assert "\n" not in shown
     assert re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", shown) == " ".join(text.split())
