@@ -5,17 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from models import Attention, Model
+from models import Attention, Model, Token
 from models.model import MOST_IN_BATCH
 from models.scratch.tasks import TASKS, Solution, Task
 
 SAMPLES = 128
 # A head that looks at the right place this often solves the task by itself.
 SOLVES = 0.9
+# A text is solved once: every picture of it asks again.
+_TRUTHS: WeakKeyDictionary[Attention, Truth | None] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The solution of one text by a model's task: `mask[query, key]` is True where the right answer stands."""
+
+    task: Task
+    solution: Solution
+    mask: Bool[np.ndarray, "query key"]
+
+    @property
+    def n_asked(self) -> int:
+        """How many queries have a key that is known to be right."""
+        return int(self.mask.any(1).sum())
 
 
 @dataclass(frozen=True)
@@ -30,6 +47,39 @@ class TruthScores:
     chance: float
     accuracy: float
     n_samples: int
+
+
+def truth_of(att: Attention) -> Truth | None:
+    """Return where the right answers of an attention stand: as annotated, or as the model's task says of the tokens.
+
+    None where nothing is known: no task, another kind of attention than the task's, or a text that is none of the task.
+    """
+    if att not in _TRUTHS:
+        _TRUTHS[att] = att.annotations.get("truth") or _solve(att)
+    return _TRUTHS[att]
+
+
+def _solve(att: Attention) -> Truth | None:
+    task = TASKS.get(att.annotations.get("task", ""))
+    return truth_of_tokens(task.name, att.query_tokens, att.key_tokens) if task and task.kind == att.kind else None
+
+
+def truth_of_tokens(task_name: str, query_tokens: Sequence[Token], key_tokens: Sequence[Token]) -> Truth | None:
+    """Return what a model's task says of the tokens that it read; None if that is no text of the task.
+
+    A decoder that reads another text than the right answer asks for something else at each place, so nothing is known.
+    """
+    task = TASKS.get(task_name)
+    if task is None or not task.has_truth:
+        return None
+    solution = task.solve(task.joined([token.text for token in key_tokens if not token.special]))
+    if solution is None or len(solution.truth) != len(query_tokens):
+        return None
+    if task.kind == "cross" and [token.text for token in query_tokens[1:]] != list(solution.answers[:-1]):
+        return None
+    mask = solution.mask(len(key_tokens))
+    mask.flags.writeable = False
+    return Truth(task, solution, mask)
 
 
 def truth_scores(model: Model, n_samples: int = SAMPLES) -> TruthScores | None:
@@ -56,14 +106,14 @@ def truth_scores(model: Model, n_samples: int = SAMPLES) -> TruthScores | None:
     return TruthScores(scores / n_asked, by_chance / n_asked, n_right / n_samples, n_samples)
 
 
-def scores_of(att: Attention) -> Float[np.ndarray, "layer head"] | None:
+def truth_scores_of_text(att: Attention) -> Float[np.ndarray, "layer head"] | None:
     """Return the truth scores of all heads on one text; NaN for heads that a layer lacks; None without a truth."""
-    if att.truth is None or not att.truth.n_asked:
+    truth = truth_of(att)
+    if truth is None or not truth.n_asked:
         return None
-    mask = att.truth.mask
     scores = np.full((att.n_layers, att.n_heads), np.nan)
     for layer in range(att.n_layers):
-        scores[layer, : att.heads_in(layer)] = hits(att.layer(layer), mask) / att.truth.n_asked
+        scores[layer, : att.heads_in(layer)] = hits(att.layer(layer), truth.mask) / truth.n_asked
     return scores
 
 

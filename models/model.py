@@ -31,8 +31,6 @@ from models.capture.turns import Turns, announce_layers, calling_between_layers
 from models.card import Card, Reading
 from models.errors import BrokenModel, NoText
 from models.images import ImageReader, PatchSequence, patch_tokens
-from models.scratch.tasks import TASKS
-from models.scratch.truth import Truth, truth_of
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Attention, AttentionTrace, Source
 
@@ -311,15 +309,12 @@ class Model:
         tokens, decoder = reading.sequence.tokens, reading.decoder_tokens
         sides = {"encoder": (tokens, tokens), "decoder": (decoder or tokens,) * 2, "cross": (decoder, tokens)}
         found = in_order(trimmed(layers, len(tokens), len(decoder)))
+        annotations = {"task": self.card.task} if self.card.task else None
         attentions = {
-            kind: Attention(kind, of_kind, *sides[kind], reading.source, truth=self._truth(kind, *sides[kind]))
+            kind: Attention(kind, of_kind, *sides[kind], reading.source, annotations=annotations)
             for kind, of_kind in zip(self.card.kinds, found, strict=True)
         }
         return AttentionTrace(attentions, reading.notices, reading.source)
-
-    def _truth(self, kind: str, query_tokens: tuple[Token, ...], key_tokens: tuple[Token, ...]) -> Truth | None:
-        task = TASKS.get(self.card.task)
-        return truth_of(task.name, query_tokens, key_tokens) if task and task.kind == kind else None
 
     def _trace_image(self, image: Image.Image, progress: Progress | None, budget: Budget) -> AttentionTrace:
         if self._images is None:

@@ -21,7 +21,6 @@ from torch.nn.functional import pad
 
 from models.capture.replay import ALL, Layer, Positions, Replay
 from models.errors import BadSelection
-from models.scratch.truth import Truth
 from models.tokens import Token
 
 # How much is computed at once where a head is looked at in strips: 64 MB of weights. For pooled maps so few rows that a
@@ -68,7 +67,7 @@ class Attention:
         source: Source,
         *,
         key_grid: tuple[int, int] | None = None,
-        truth: Truth | None = None,
+        annotations: Mapping[str, Any] | None = None,
     ) -> None:
         for number, layer in enumerate(layers):
             if layer.shape[1:] != (len(query_tokens), len(key_tokens)):
@@ -82,9 +81,16 @@ class Attention:
         self.source = source
         # Where keys are patches of a picture: how many down and across; they are the last positions, row by row.
         self.key_grid = key_grid
-        # Where the right answer stands, if the model was trained on a task that says so.
-        self.truth = truth
+        self._annotations = dict(annotations or {})
         self._layers = tuple(layers)
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """What the maker of this attention knows of it, by name, such as the "task" that the model was trained on.
+
+        Nothing in models/ reads it: analysis/truth.py does.
+        """
+        return MappingProxyType(self._annotations)
 
     @property
     def n_layers(self) -> int:

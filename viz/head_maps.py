@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from analysis.truth import scores_of
+from analysis.truth import truth_scores_of_text
 from models import Attention
 from models.errors import BadSelection
 
@@ -109,7 +109,7 @@ def grid_view(
     if maps is None:
         maps = HeadMaps.empty(att).fill(att)
     title = f"All heads, {att.kind} attention"
-    scores = scores_of(att) if truth else None
+    scores = truth_scores_of_text(att) if truth else None
     return GridView(
         maps.values, maps.mask, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores
     )

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from analysis import kept_mass, visible_pairs
 from analysis.selection import Region, block_maxima, parsed, region_of, whole, window
+from analysis.truth import truth_of
 from models import Attention, Token
 from models.errors import BadSelection
 from models.tokens import JOINER
@@ -124,9 +125,10 @@ def head_view(att: Attention, layer: int, head: int, look: Look) -> HeadView:
 
 def truth_in(att: Attention, region: Region) -> Bool[np.ndarray, "row column"] | None:
     """Return where the right answers of a region stand, None where nothing is known or a cell is a block of pairs."""
-    if att.truth is None or not region.exact:
+    truth = truth_of(att)
+    if truth is None or not region.exact:
         return None
-    found = att.truth.mask[region.queries.start : region.queries.stop, region.keys.start : region.keys.stop]
+    found = truth.mask[region.queries.start : region.queries.stop, region.keys.start : region.keys.stop]
     return found if found.any() else None
 
 

@@ -14,6 +14,7 @@ import streamlit as st
 from analysis import head_measures, strongest_pairs
 from analysis.measures import MEASURES
 from analysis.selection import region_of, whole
+from analysis.truth import truth_of
 from models import Attention, AttentionTrace, Model, Token
 from models.model import READS_ITS_OWN
 from ui.components import chart, flow_graph
@@ -56,7 +57,7 @@ def page() -> None:
     trace = _trace(model)
     if trace is not None:
         # Where the right answer is known, the task's panel says what the model wrote.
-        known = any(trace[kind].truth is not None for kind in trace.kinds)
+        known = any(truth_of(trace[kind]) is not None for kind in trace.kinds)
         notices += [notice for notice in trace.notices if not (known and notice == READS_ITS_OWN)]
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
@@ -187,7 +188,7 @@ def _keep_in_range(trace: AttentionTrace) -> str:
     session = st.session_state
     if session.kind not in trace.kinds:
         # Of a task's model, the attention that something is known about.
-        shown = next((kind for kind in trace.kinds if trace[kind].truth is not None), trace.kinds[0])
+        shown = next((kind for kind in trace.kinds if truth_of(trace[kind]) is not None), trace.kinds[0])
         if session.kind:
             st.info(f"There is no {session.kind} attention here: {shown} attention is shown instead.")
         state.choose(kind=shown)

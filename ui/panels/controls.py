@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from analysis.selection import Region
-from analysis.truth import task_of
+from analysis.truth import task_of, truth_of
 from models import Attention, AttentionTrace, Model
 from models.checkpoints import bundled
 from models.scratch import trained
@@ -173,7 +173,7 @@ def head_controls(trace: AttentionTrace, att: Attention, shown: Region) -> None:
         format_func=_CONTRAST_NAMES.__getitem__,
         help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
     )
-    if att.truth is not None:
+    if truth_of(att) is not None:
         st.toggle("Truth", **held("truth"), help="Outline where the right answer stands.")
     names = {"": "all tokens", **tokens_by_name(att, shown)}
     st.selectbox(

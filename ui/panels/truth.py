@@ -7,12 +7,11 @@ import html
 import numpy as np
 import streamlit as st
 
-from analysis.truth import SAMPLES, SOLVES, TruthScores, task_of, truth_scores
+from analysis.truth import SAMPLES, SOLVES, Truth, TruthScores, task_of, truth_of, truth_scores
 from models import Attention, AttentionTrace, Model
 from models.scratch.tasks import Task
 from models.scratch.tasks.digits import Digits
 from models.scratch.tasks.series import NOISE
-from models.scratch.truth import Truth
 from ui.messages import escape_markdown
 from ui.panels.picture_input import known_answer
 from ui.services.caches import loaded_as, remembered
@@ -41,7 +40,7 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     if not task.has_truth:
         return
     att = trace[task.kind]
-    truth = att.truth
+    truth = truth_of(att)
     if truth is None:
         st.info(escape_markdown(_why_unknown(task)), icon=":material/help:")
         return

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
 from matplotlib.figure import Figure
 
+from analysis.truth import truth_of
 from models import Attention
 from models.errors import BadSelection
 from viz import colours
@@ -61,9 +62,10 @@ def signal_view(att: Attention, layer: int, head: int, look: Look) -> SignalView
     weight = att.weights(layer, head, slice(query, query + 1))[0]
     expected = np.full(att.n_key, np.nan)
     truth = np.zeros(att.n_key, dtype=bool)
-    if att.truth is not None and look.truth:
-        truth = att.truth.mask[query]
-        for place, answer in enumerate(att.truth.solution.answers[:-1]):
+    known = truth_of(att) if look.truth else None
+    if known is not None:
+        truth = known.mask[query]
+        for place, answer in enumerate(known.solution.answers[:-1]):
             if answer:
                 expected[place + 1] = float(answer)
     share = f"{float(weight[truth].sum()):.0%} of its attention is on the {int(truth.sum())} true places"

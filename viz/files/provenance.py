@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from analysis.selection import region_of, whole
+from analysis.truth import truth_of
 from models import Attention
 from viz.figures.patches import query_of_patches
 from viz.figures.signal import query_of_signal
@@ -63,7 +64,7 @@ def provenance(
 
 def _transformations(att: Attention, figure: str, look: Look, maps: HeadMaps | None) -> dict[str, Any]:
     drawn: dict[str, Any] = {name: getattr(look, name) for name in _USED[figure]}
-    if att.truth is not None and figure in _OUTLINE_TRUTH:
+    if truth_of(att) is not None and figure in _OUTLINE_TRUTH:
         drawn["truth"] = look.truth
     if figure == "grid":
         drawn["pooling"] = _pooling((maps or HeadMaps.empty(att)).block)

@@ -15,12 +15,11 @@ from PIL import Image
 
 import viz
 from analysis.selection import READABLE
-from analysis.truth import scores_of
+from analysis.truth import Truth, truth_of, truth_scores_of_text
 from models import Attention, Model, load_model
 from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.scratch.tasks import TASKS
-from models.scratch.truth import Truth
 from tests.helpers.hand_made import attention, random_weights, source, tokens
 from viz import Look
 from viz.__main__ import main
@@ -74,7 +73,7 @@ def outlined(figure: Any) -> set[tuple[int, int]]:
 
 
 def true_pairs(att: Attention) -> set[tuple[int, int]]:
-    return {(query, key) for query, keys in enumerate(att.truth.solution.truth) for key in keys}
+    return {(query, key) for query, keys in enumerate(truth_of(att).solution.truth) for key in keys}
 
 
 def header_of(packed: bytes) -> dict[str, Any]:
@@ -116,7 +115,14 @@ def test_a_pooled_region_outlines_nothing() -> None:
     """A cell of several pairs cannot be right or wrong."""
     n = READABLE + 3
     read = tokens(*["x"] * n)
-    att = Attention("encoder", [MaterialisedLayer(torch.eye(n)[None])], read, read, source(), truth=hand_made_truth(n))
+    att = Attention(
+        "encoder",
+        [MaterialisedLayer(torch.eye(n)[None])],
+        read,
+        read,
+        source(),
+        annotations={"truth": hand_made_truth(n)},
+    )
     assert outlined(viz.heatmap(att, 0, 0)) == set()
     assert outlined(viz.heatmap(att, 0, 0, look=Look(region="0-6:0-4"))) == {(3, 2), (5, 3), (5, 4)}
 
@@ -137,7 +143,7 @@ def test_on_paper_the_same_cells_are_outlined() -> None:
 
 
 def test_the_grids_scores_are_those_of_the_analysis() -> None:
-    scores = scores_of(dated())
+    scores = truth_scores_of_text(dated())
     assert 0 < scores.min() < scores.max()
     figure = viz.grid(dated())
     told = {(round(note.y), round(note.x)): note.text for note in figure.layout.annotations}
@@ -158,7 +164,7 @@ def test_a_grid_without_a_truth_has_no_scores(cat: Attention) -> None:
 def test_heads_that_a_layer_lacks_have_no_score() -> None:
     read = tokens(*"abcdefg")
     layers = [MaterialisedLayer(torch.tensor(random_weights(heads, 7, 7))) for heads in (2, 5)]
-    att = Attention("encoder", layers, read, read, source(), truth=hand_made_truth(7))
+    att = Attention("encoder", layers, read, read, source(), annotations={"truth": hand_made_truth(7)})
     scores = header_of(pack_grid(att, Look()))["scores"]
     assert [score is None for score in scores] == [False] * 2 + [True] * 3 + [False] * 5
     assert len(viz.grid(att).layout.annotations) == 7

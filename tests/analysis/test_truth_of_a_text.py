@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 import pytest
 
+from analysis.truth import Truth, truth_of, truth_of_tokens
 from models import Attention, Model, load_model
 from models.scratch.tasks import TASKS
-from models.scratch.truth import Truth, truth_of
 from models.tokens import Token
 
 pytestmark = pytest.mark.slow
@@ -30,8 +30,8 @@ def traced(task: str, text: str, **given: object) -> Attention:
 
 def pairs(att: Attention) -> list[tuple[int, int]]:
     """All (query, key) of a truth."""
-    assert att.truth is not None
-    return [(query, key) for query, key in np.argwhere(att.truth.mask).tolist()]
+    assert truth_of(att) is not None
+    return [(query, key) for query, key in np.argwhere(truth_of(att).mask).tolist()]
 
 
 def tokens(task: str, text: str, *, start: bool = True, end: bool = True) -> tuple[Token, ...]:
@@ -45,10 +45,10 @@ def test_an_encoders_truth_counts_positions_with_the_special_tokens():
     att = traced("brackets", "([]{()})")
     assert [att.key_tokens[0].text, att.key_tokens[9].text] == ["[START]", "[END]"]
     assert pairs(att) == [(1, 8), (2, 3), (3, 2), (4, 7), (5, 6), (6, 5), (7, 4), (8, 1)]
-    assert att.truth.n_asked == 8
-    assert att.truth.task is TASKS["brackets"]
-    assert not att.truth.mask[[0, 9]].any()
-    assert not att.truth.mask[:, [0, 9]].any()
+    assert truth_of(att).n_asked == 8
+    assert truth_of(att).task is TASKS["brackets"]
+    assert not truth_of(att).mask[[0, 9]].any()
+    assert not truth_of(att).mask[:, [0, 9]].any()
 
 
 def test_a_text_is_solved_as_the_tokenizer_reads_it():
@@ -62,22 +62,22 @@ def test_a_causal_truth_lies_in_the_past():
     assert pairs(att) == [(7, 4), (9, 2)]
     assert [token.text for token in att.key_tokens if token.special] == ["[START]"]
     wave = traced("series", WAVE)
-    assert not np.triu(wave.truth.mask, 1).any()
+    assert not np.triu(truth_of(wave).mask, 1).any()
     # From position 20 the next is the first phase again: the period is five.
-    assert np.flatnonzero(wave.truth.mask[20]).tolist() == [1, 6, 11, 16]
+    assert np.flatnonzero(truth_of(wave).mask[20]).tolist() == [1, 6, 11, 16]
 
 
 def test_a_crossed_truth_has_other_queries_than_keys():
     att = traced("dates", "3. märz 1998", target="1998-03-03")
     assert (att.n_query, att.n_key) == (11, 13)
-    assert att.truth.mask.shape == (11, 13)
+    assert truth_of(att).mask.shape == (11, 13)
     text = [token.text for token in att.key_tokens]
     # Written after [START]: the first digit of the year, which begins at "1".
-    assert np.flatnonzero(att.truth.mask[0]).tolist() == [text.index("1")]
+    assert np.flatnonzero(truth_of(att).mask[0]).tolist() == [text.index("1")]
     # Both digits of the month are read from its whole name.
-    assert "".join(text[key] for key in np.flatnonzero(att.truth.mask[5])) == "märz"
-    assert np.flatnonzero(att.truth.mask[9]).tolist() == [0]
-    assert not att.truth.mask[:, text.index("[END]")].any()
+    assert "".join(text[key] for key in np.flatnonzero(truth_of(att).mask[5])) == "märz"
+    assert np.flatnonzero(truth_of(att).mask[9]).tolist() == [0]
+    assert not truth_of(att).mask[:, text.index("[END]")].any()
 
 
 @pytest.mark.parametrize(
@@ -100,72 +100,72 @@ def test_a_crossed_truth_has_other_queries_than_keys():
     ],
 )
 def test_of_what_is_no_text_of_the_task_nothing_is_known(task, text, given):
-    assert traced(task, text, **given).truth is None
+    assert truth_of(traced(task, text, **given)) is None
 
 
 def test_a_text_that_is_cut_is_another_text():
     """Cut after the opening half nothing matches; what is whole up to the cut is what the model read."""
     att = traced("brackets", "(" * 11 + ")" * 11)
     assert att.n_key == 18
-    assert att.truth is None
-    assert traced("agreement", "the keys " + "near the boys " * 11 + "___ old").truth is None
+    assert truth_of(att) is None
+    assert truth_of(traced("agreement", "the keys " + "near the boys " * 11 + "___ old")) is None
     kept = traced("brackets", "()" * 11)
-    assert (kept.n_key, kept.truth.n_asked) == (18, 16)
+    assert (kept.n_key, truth_of(kept).n_asked) == (18, 16)
 
 
 def test_what_the_model_wrote_itself_has_its_truth():
     plain, more = traced("series", WAVE), traced("series", WAVE, generate=7)
     assert more.n_key == plain.n_key + 7
     assert [token.generated for token in more.key_tokens[-8:]] == [False] + [True] * 7
-    assert more.truth.mask.shape == (28, 28)
-    assert more.truth.n_asked == plain.truth.n_asked + 7
-    assert more.truth.mask[-7:].any(1).all()
-    np.testing.assert_array_equal(more.truth.mask[:21, :21], plain.truth.mask)
+    assert truth_of(more).mask.shape == (28, 28)
+    assert truth_of(more).n_asked == truth_of(plain).n_asked + 7
+    assert truth_of(more).mask[-7:].any(1).all()
+    np.testing.assert_array_equal(truth_of(more).mask[:21, :21], truth_of(plain).mask)
 
 
 def test_a_trace_carries_it_on_the_kind_of_the_task_alone():
     trace = shipped("dates").trace("3. märz 1998")
-    assert {kind: trace[kind].truth is not None for kind in trace.kinds} == {
+    assert {kind: truth_of(trace[kind]) is not None for kind in trace.kinds} == {
         "encoder": False,
         "decoder": False,
         "cross": True,
     }
     batch = shipped("brackets").trace_batch(["()", "([)", "{[]}"])
-    assert [att.truth and att.truth.n_asked for att in (trace["encoder"] for trace in batch)] == [2, None, 4]
+    assert [truth_of(att) and truth_of(att).n_asked for att in (trace["encoder"] for trace in batch)] == [2, None, 4]
 
 
 def test_other_models_have_none(minilm):
-    assert minilm.trace("([]{()})")["encoder"].truth is None
+    assert truth_of(minilm.trace("([]{()})")["encoder"]) is None
 
 
 def test_the_mask_cannot_be_written():
     for task, text in (("brackets", "()"), ("dates", "3. märz 1998")):
-        mask = traced(task, text).truth.mask
+        mask = truth_of(traced(task, text)).mask
         with pytest.raises(ValueError, match="read-only"):
             mask[0, 0] = True
 
 
 def test_truth_of_tokens_alone():
     read = tokens("brackets", "[()]")
-    found = truth_of("brackets", read, read)
+    found = truth_of_tokens("brackets", read, read)
     assert isinstance(found, Truth)
     assert np.argwhere(found.mask).tolist() == [[1, 4], [2, 3], [3, 2], [4, 1]]
     assert found.solution == TASKS["brackets"].solve("[()]")
     # Other queries than keys are no encoder's.
-    assert truth_of("brackets", read[:5], read) is None
+    assert truth_of_tokens("brackets", read[:5], read) is None
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "__class__", "Brackets", "digits"])
 def test_a_task_that_is_unknown_or_has_no_truth(name):
     read = tokens("brackets", "[()]")
-    assert truth_of(name, read, read) is None
+    assert truth_of_tokens(name, read, read) is None
 
 
 def test_a_decoder_that_reads_something_else_is_not_held_to_the_answer():
     keys = tokens("dates", "3. märz 1998", start=False)
     right = tokens("dates", "1998-03-03", end=False)
-    assert truth_of("dates", right, keys).mask.shape == (11, 13)
+    assert truth_of_tokens("dates", right, keys).mask.shape == (11, 13)
     for place in range(1, 11):
         other = list(right)
         other[place] = replace(right[place], text="5")
-        assert truth_of("dates", tuple(other), keys) is None, place
+        assert truth_of_tokens("dates", tuple(other), keys) is None, place
