@@ -17,7 +17,7 @@ from models.scratch.trained import folder, names
 from models.train import main as train
 from tests.helpers.paths import ROOT
 from tests.zoo import table
-from viz.__main__ import main as export_command
+from viz.cli.main import main as export_command
 
 README = (ROOT / "README.md").read_text()
 PROSE = " ".join(README.split())

@@ -10,10 +10,12 @@ from viz.cli import interrupt as interrupt
 from viz.figures.grid import grid
 from viz.figures.heatmap import heatmap
 from viz.figures.patches import patches
+from viz.figures.signal import signal
 from viz.figures.token_graph import flow
-from viz.files.export import CannotExport, Export, export, save
+from viz.files.export import Export, export, save
 from viz.files.provenance import VERSION
-from viz.view import Look
+from viz.formats import CannotExport
+from viz.options import DrawOptions
 
 __version__ = VERSION
-__all__ = ["CannotExport", "Export", "Look", "export", "flow", "grid", "heatmap", "patches", "save"]
+__all__ = ["CannotExport", "DrawOptions", "Export", "export", "flow", "grid", "heatmap", "patches", "save", "signal"]

@@ -11,6 +11,8 @@ from jaxtyping import UInt8
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_hex
 
+from viz.style import LINE_OPACITY
+
 # Blues for paper and light pages, its counterpart Night for dark ones.
 _NIGHT = LinearSegmentedColormap.from_list("night", ["#0e1420", "#14406f", "#2a86b8", "#8fd3e6", "#f6fdff"])
 _SOURCES: dict[str, Colormap] = {
@@ -61,5 +63,6 @@ def line(palette: str) -> str:
 
 
 def opacity(weight: np.ndarray | float, contrast: str) -> np.ndarray:
-    """Return the opacity of a flow line, 0.06 to 1, by the same contrast as the colours."""
-    return 0.06 + 0.94 * np.clip(np.nan_to_num(np.asarray(weight, dtype=float), nan=1.0), 0, 1) ** CONTRASTS[contrast]
+    """Return the opacity of a flow line, by the same contrast as the colours; 1 for what is not a number."""
+    least, more = LINE_OPACITY
+    return least + more * np.clip(np.nan_to_num(np.asarray(weight, dtype=float), nan=1.0), 0, 1) ** CONTRASTS[contrast]

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from analysis.truth import truth_scores_of_text
 from models import Attention
-from models.errors import BadSelection
 
 THUMBNAIL = 48
 SMALLEST_THUMBNAIL = 8
@@ -63,56 +61,6 @@ class HeadMaps:
         values = np.maximum.reduceat(np.maximum.reduceat(self.values, rows, axis=2), columns, axis=3)
         mask = np.logical_or.reduceat(np.logical_or.reduceat(self.mask, rows, axis=2), columns, axis=3)
         return HeadMaps(values, mask, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
-
-
-@dataclass(frozen=True)
-class GridView:
-    """All heads as maps of block maxima, `block` queries and keys to a cell; `selected` is (layer, head) or None.
-
-    `mask` is True where a cell has a pair that may attend. Of the layers only the first `n_done` are known. `scores`
-    are the heads' truth scores on this text, if a task says what is right.
-    """
-
-    maps: Float[np.ndarray, "layer head row column"]
-    mask: Bool[np.ndarray, "layer head row column"]
-    n_heads: tuple[int, ...]
-    n_done: int
-    n_query: int
-    n_key: int
-    block: tuple[int, int]
-    selected: tuple[int, int] | None
-    title: str
-    scores: Float[np.ndarray, "layer head"] | None = None
-
-
-def grid_view(
-    att: Attention,
-    layer: int | None = None,
-    head: int | None = None,
-    maps: HeadMaps | None = None,
-    *,
-    truth: bool = True,
-) -> GridView:
-    """Return all heads' maps, with the one that is selected if a layer and a head are given.
-
-    `maps` are those that are known already, perhaps not all of them yet.
-
-    Raises:
-        BadSelection: no such layer or head, or one of the two alone.
-    """
-    selected = None
-    if (layer is None) != (head is None):
-        raise BadSelection("A grid outlines one head: give a layer and a head, or neither.")
-    if layer is not None and head is not None:
-        att.weights(layer, head, queries=slice(0, 1))
-        selected = (layer, head)
-    if maps is None:
-        maps = HeadMaps.empty(att).fill(att)
-    title = f"All heads, {att.kind} attention"
-    scores = truth_scores_of_text(att) if truth else None
-    return GridView(
-        maps.values, maps.mask, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores
-    )
 
 
 def thumbnail(att: Attention) -> int:

@@ -10,9 +10,9 @@ from tempfile import mkdtemp
 
 from models import Model, load_model
 from models.errors import BrokenModel
+from tests.helpers.draw import packed, view_of
 from tests.helpers.small_models import CORPUS, build
-from viz import Look, heatmap
-from viz.figures.token_graph import pack_flow
+from viz import heatmap
 from viz.files.tables import csv_table
 from viz.wire.packing import pack_chart
 
@@ -148,12 +148,12 @@ def read_text(given: Given) -> list[str]:
     model.estimate(given.text, **options)
     trace = model.trace(given.text, **options)
     for kind in trace.kinds:
-        att, look = trace[kind], Look()
-        packed = pack_flow(att, 0, 0, look)
-        json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")])
-        json.loads(pack_chart(heatmap(att, 0, 0, look=look), "alt"))
+        att = trace[kind]
+        lines = packed("flow", att, 0, 0)
+        json.loads(lines[4 : 4 + int.from_bytes(lines[:4], "little")])
+        json.loads(pack_chart(heatmap(att, 0, 0), "alt"))
         if att.n_query * att.n_key < 4000:
-            csv_table(att, 0, 0, look).decode("utf-8")
+            csv_table(view_of("table", att, 0, 0)).decode("utf-8")
     return [*trace.notices]
 
 

@@ -10,9 +10,10 @@ from playwright.sync_api import Browser, Page
 
 import models
 import viz
+from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
+from viz import DrawOptions
 from viz.colours import masked, table
-from viz.files.export import FIGURES
 
 pytestmark = pytest.mark.e2e
 PAYLOAD = "<img src=x onerror=alert(1)>"[:24]
@@ -128,7 +129,7 @@ def test_a_grid_names_its_axes(cat: models.Attention, open_file: Callable[[viz.E
 
 def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Export], Opened]) -> None:
     att = attention(random_weights(2, 3, 7, 7), causal=True)
-    page = open_file(viz.export(att, "grid", "html", layer=0, head=0, look=viz.Look(contrast="root"))).page
+    page = open_file(viz.export(att, "grid", "html", layer=0, head=0, options=DrawOptions(contrast="root"))).page
     page.wait_for_function("document.querySelector('.grid')?.dataset.drawn === '0,0'")
     script = """canvas => {
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height), found = {};
@@ -151,7 +152,7 @@ def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Expo
     assert page.locator(".grid-name").inner_text() == "Layer 0, head 0 is selected; grey: masked"
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_hostile_tokens_are_shown_and_not_run(figure: str, open_file: Callable[[viz.Export], Opened]) -> None:
     texts = (*HOSTILE, PAYLOAD)
     n = len(texts)

@@ -10,17 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import viz
-from analysis.selection import READABLE, Region, block_maxima, clamped, parsed
+from analysis.blocks import block_maxima
+from analysis.selection import READABLE, Region, Selection
 from models.errors import BadSelection
+from tests.helpers.draw import packed, paper, view_of
 from tests.helpers.hand_made import attention, causal_attention, random_weights
 from tests.helpers.read_back import read_csv, unpack
-from viz import CannotExport, Look
-from viz.figures.grid import pack_grid
-from viz.figures.heatmap import draw_heatmap
-from viz.figures.token_graph import pack_flow
-from viz.files.tables import MOST_ROWS, too_many_rows
+from viz import CannotExport, DrawOptions
+from viz.files.tables import MAX_ROWS, too_many_rows
 from viz.head_maps import MOST_CELLS, thumbnail
-from viz.view import flow_view, head_view
 
 LONG, WIDE = 401, 307
 WEIGHTS = random_weights(LONG, WIDE, sharpness=4.0)
@@ -28,10 +26,10 @@ ATT = attention(WEIGHTS)
 
 
 def test_a_region_is_read_as_it_is_written() -> None:
-    region = parsed("0-63:128-191")
+    region = Region.parse("0-63:128-191")
     assert (region.queries, region.keys) == (range(0, 64), range(128, 192))
     assert str(region) == "0-63:128-191"
-    assert region.named() == "queries 0 to 63, keys 128 to 191"
+    assert region.describe() == "queries 0 to 63, keys 128 to 191"
 
 
 @pytest.mark.parametrize(
@@ -39,21 +37,22 @@ def test_a_region_is_read_as_it_is_written() -> None:
 )
 def test_what_is_no_region_is_refused(text: str) -> None:
     with pytest.raises(BadSelection, match="A region is given by the first and last queries and keys, as 0-63:128-191"):
-        Look(region=text)
+        Region.parse(text)
 
 
 def test_a_region_that_the_text_does_not_have_is_refused_in_every_figure() -> None:
     for draw in (viz.heatmap, viz.flow):
         with pytest.raises(BadSelection, match="this text has queries 0 to 400, keys 0 to 306"):
-            draw(ATT, 0, 0, look=Look(region="0-63:300-307"))
+            draw(ATT, 0, 0, region="0-63:300-307")
     with pytest.raises(BadSelection, match="There is no region"):
-        viz.export(ATT, "table", "csv", layer=0, head=0, look=Look(region="401-401:0-1"))
+        viz.export(ATT, "table", "csv", layer=0, head=0, region="401-401:0-1")
 
 
 def test_a_link_of_another_text_is_clamped() -> None:
-    assert str(clamped(ATT, parsed("300-900:0-63"))) == "300-400:0-63"
-    assert clamped(ATT, parsed("500-900:0-63")) is None
-    assert clamped(ATT, parsed("0-900:0-900")) is None
+    for written, fitted in (("300-900:0-63", "300-400:0-63"), ("500-900:0-63", ""), ("0-900:0-900", "")):
+        selection, notices = Selection.parse(0, 0, region=written).fit(ATT)
+        assert str(selection.region or "") == fitted
+        assert len(notices) == 1
 
 
 @given(st.data())
@@ -107,14 +106,14 @@ def test_a_long_heatmap_says_its_blocks_and_names_the_tokens_of_a_cell() -> None
     assert list(layout.yaxis.range) == [LONG - 0.5, -0.5]
     # A cell is a block, for which no token stands: labels say whose place they mark.
     assert [f"q{place} ({place})" for place in layout.yaxis2.tickvals] == list(layout.yaxis2.ticktext)
-    axes = draw_heatmap(ATT, 0, 0, Look()).axes[0]
+    axes = paper("heatmap", ATT, 0, 0).axes[0]
     for on_paper, on_page, block in ((axes.yaxis, layout.yaxis2, 4), (axes.xaxis, layout.xaxis2, 3)):
         assert [text.get_text() for text in on_paper.get_ticklabels()] == list(on_page.ticktext)
         np.testing.assert_allclose(block * (on_paper.get_ticklocs() + 0.5) - 0.5, on_page.tickvals, atol=1e-9)
 
 
 def test_a_region_opens_exactly() -> None:
-    figure = viz.heatmap(ATT, 0, 0, look=Look(region="300-399:17-80"))
+    figure = viz.heatmap(ATT, 0, 0, region="300-399:17-80")
     np.testing.assert_array_equal(figure.data[0].z, WEIGHTS[300:400, 17:81])
     assert list(figure.data[0].y) == list(range(300, 400))
     assert list(figure.layout.xaxis.range) == [16.5, 80.5]
@@ -125,19 +124,19 @@ def test_a_region_opens_exactly() -> None:
 
 
 def test_a_flow_shows_the_region() -> None:
-    look = Look(threshold=0.1, region="300-309:17-80")
-    view = flow_view(ATT, 0, 0, look)
+    chosen = {"region": "300-309:17-80", "options": DrawOptions(threshold=0.1)}
+    view = view_of("flow", ATT, 0, 0, **chosen)
     wanted = {(q, k) for q, k in np.argwhere(WEIGHTS >= 0.1) if 300 <= q <= 309 and 17 <= k <= 80}
     assert set(zip(view.query, view.key, strict=True)) == wanted
     share = sum(WEIGHTS[pair] for pair in wanted) / WEIGHTS[300:310].sum()
     assert view.kept == pytest.approx(share)
-    header, arrays = unpack(pack_flow(ATT, 0, 0, look))
+    header, arrays = unpack(packed("flow", ATT, 0, 0, **chosen))
     assert header["first"] == [300, 17]
     assert [text for text, _ in header["queries"]] == [f"q{n}" for n in range(300, 310)]
     assert set(zip(arrays["query"] + 300, arrays["key"] + 17, strict=True)) == wanted
     assert header["summary"].startswith("queries 300 to 309, keys 17 to 80, lines from 0.10 up hold")
     assert header["summary"].endswith("of these queries' attention")
-    left = viz.flow(ATT, 0, 0, look=look).data[-2]
+    left = viz.flow(ATT, 0, 0, **chosen).data[-2]
     assert left.text[0] == "q300"
     query, key = max(wanted, key=lambda pair: WEIGHTS[pair])
     assert left.hovertext[query - 300].startswith(f"q{query} ({query}) attends to<br>k{key} ({key}): 0.")
@@ -155,25 +154,25 @@ def test_a_flow_shows_the_region() -> None:
 )
 def test_a_long_flow_is_a_readable_part_around_the_chosen_token(token: str, region: str, shown: str) -> None:
     att = causal_attention(LONG)
-    view = flow_view(att, 0, 0, Look(threshold=0.02, token=token, region=region))
+    view = view_of("flow", att, 0, 0, token=token, region=region, options=DrawOptions(threshold=0.02))
     assert str(view.region) == shown
-    assert view.notes == (view.region.named(),)
+    assert view.notes == (view.region.describe(),)
 
 
 def test_in_cross_attention_the_other_text_keeps_its_beginning() -> None:
-    assert str(flow_view(ATT, 0, 0, Look(token="query:300")).region) == "236-363:0-127"
-    assert str(flow_view(ATT, 0, 0, Look(token="key:300")).region) == "0-127:179-306"
+    assert str(view_of("flow", ATT, 0, 0, token="query:300").region) == "236-363:0-127"
+    assert str(view_of("flow", ATT, 0, 0, token="key:300").region) == "0-127:179-306"
 
 
 def test_a_token_outside_the_region_is_refused() -> None:
-    with pytest.raises(BadSelection, match="The query 300 to isolate lies outside the region of queries 0 to 9"):
-        viz.flow(ATT, 0, 0, look=Look(token="query:300", region="0-9:0-9"))
+    with pytest.raises(BadSelection, match="The query 300 to isolate is outside the region of queries 0 to 9"):
+        viz.flow(ATT, 0, 0, token="query:300", region="0-9:0-9")
 
 
 def test_every_renderer_shows_the_same_window() -> None:
-    look = Look(threshold=0.1, region="300-303:17-19")
+    chosen = {"region": "300-303:17-19", "options": DrawOptions(threshold=0.1)}
     for figure in ("heatmap", "flow"):
-        made = viz.export(ATT, figure, "svg", layer=0, head=0, look=look)
+        made = viz.export(ATT, figure, "svg", layer=0, head=0, **chosen)
         texts = {
             "".join(text.itertext()) for text in ElementTree.fromstring(made.data).iter() if text.tag.endswith("text")
         }
@@ -184,15 +183,15 @@ def test_every_renderer_shows_the_same_window() -> None:
 
 
 def test_a_table_of_a_region_has_its_pairs_at_their_positions() -> None:
-    look = Look(region="300-303:17-19")
-    made = viz.export(ATT, "table", "csv", layer=0, head=0, look=look)
+    chosen = {"region": "300-303:17-19"}
+    made = viz.export(ATT, "table", "csv", layer=0, head=0, **chosen)
     table = read_csv(made.data)
     assert list(zip(table["query"], table["key"], strict=True)) == [
         (q, k) for q in range(300, 304) for k in range(17, 20)
     ]
     np.testing.assert_allclose(table["weight"], WEIGHTS[300:304, 17:20].ravel(), rtol=1e-8)
     assert made.origin["transformations"] == {"region": "300-303:17-19"}
-    with np.load(io.BytesIO(viz.export(ATT, "table", "npz", look=look).data), allow_pickle=False) as arrays:
+    with np.load(io.BytesIO(viz.export(ATT, "table", "npz", **chosen).data), allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["weights"][0], WEIGHTS[300:304, 17:20])
         assert list(arrays["query"]) == [300, 301, 302, 303]
         assert list(arrays["key_tokens"]) == ["k17", "k18", "k19"]
@@ -200,10 +199,10 @@ def test_a_table_of_a_region_has_its_pairs_at_their_positions() -> None:
 
 
 def test_a_table_that_no_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert too_many_rows("csv", MOST_ROWS["csv"]) is None
-    assert "choose one head, or NPZ." in str(too_many_rows("csv", MOST_ROWS["csv"] + 1))
-    assert "choose one head, or a region of it." in str(too_many_rows("npz", MOST_ROWS["npz"] + 1))
-    monkeypatch.setitem(MOST_ROWS, "npz", 100)
+    assert too_many_rows("csv", MAX_ROWS["csv"]) is None
+    assert "choose one head, or NPZ." in str(too_many_rows("csv", MAX_ROWS["csv"] + 1))
+    assert "choose one head, or a region of it." in str(too_many_rows("npz", MAX_ROWS["npz"] + 1))
+    monkeypatch.setitem(MAX_ROWS, "npz", 100)
     with pytest.raises(CannotExport, match="This table would have 123,107 rows, the most is 100"):
         viz.export(ATT, "table", "npz")
 
@@ -211,7 +210,7 @@ def test_a_table_that_no_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_what_a_head_sends_does_not_grow_with_the_text() -> None:
     # 401 x 307 pairs are 492 kB as float32; base64 adds a third. Measured: heatmap 79 kB, flow 136 kB.
     assert len(viz.heatmap(ATT, 0, 0).to_json()) < 110_000
-    assert len(pack_flow(ATT, 0, 0, Look(threshold=0))) < 160_000
+    assert len(packed("flow", ATT, 0, 0, options=DrawOptions(threshold=0))) < 160_000
 
 
 @pytest.mark.parametrize(("n_layers", "n_heads", "size"), [(2, 3, 48), (22, 12, 48), (48, 32, 24), (200, 128, 8)])
@@ -225,7 +224,7 @@ def test_thumbnails_shrink_where_there_are_many_heads(n_layers: int, n_heads: in
 def test_the_grid_of_many_heads_stays_below_a_megabyte() -> None:
     att = attention(random_weights(1, 32, 97, 97))
     att._layers = att._layers * 48
-    header, arrays = unpack(pack_grid(att, Look()))
+    header, arrays = unpack(packed("grid", att))
     assert header["shape"] == [48, 32, 20, 20]
     assert "a cell is the largest weight of 5 x 5 pairs" in header["note"]
     assert sum(array.nbytes for array in arrays.values()) < 1_000_000
@@ -233,6 +232,6 @@ def test_the_grid_of_many_heads_stays_below_a_megabyte() -> None:
 
 def test_a_heatmap_of_a_short_text_is_not_pooled() -> None:
     weights = random_weights(READABLE, READABLE)
-    view = head_view(attention(weights), 0, 0, Look())
+    view = view_of("heatmap", attention(weights), 0, 0)
     np.testing.assert_array_equal(view.weights, weights)
     assert view.notes == ()

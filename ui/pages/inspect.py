@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import html
-import math
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 
-from analysis import head_measures, strongest_pairs
-from analysis.measures import MEASURES
-from analysis.selection import region_of, whole
+from analysis.selection import Selection, nearest_head
 from analysis.truth import truth_of
-from models import Attention, AttentionTrace, Model, Token
+from models import Attention, AttentionTrace, Model
 from models.model import READS_ITS_OWN
-from ui.components import chart, flow_graph
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request as runs
 from ui.panels.controls import head_controls, model_controls, text_controls
 from ui.panels.export import export_controls
+from ui.panels.head_pictures import show_heatmap, show_patches, show_signal, show_token_graph
+from ui.panels.measures import show_measures, show_pairs
 from ui.panels.model_loading import open_model
 from ui.panels.overview import overview
 from ui.panels.picture_input import picture_controls
-from ui.panels.regions import holds, keep_region, open_box, region_controls
+from ui.panels.regions import region_controls
 from ui.panels.truth import heads_panel, task_panel
-from ui.services.caches import remembered
 from ui.services.settings import default_model
 from ui.state import inspect as state
-from ui.state.inspect import Choice
-from viz import Look, heatmap, patches
-from viz.figures.signal import is_signal, signal
-from viz.figures.token_graph import pack_flow
-from viz.view import TOKEN, flow_region, label
+from viz.figures.base import Subject
+from viz.figures.signal import Signal
+from viz.figures.token_graph import readable_region
 
 _STYLE = Path(__file__).parents[1] / "style.css"
-PAIRS = 40
-_ELSEWHERE = f"The {PAIRS} strongest pairs stand in the table, all of them in the CSV file under Export."
 
 
 def page() -> None:
@@ -145,37 +136,34 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
     The pictures of the chosen head are sent first, into places that are laid out before: the eye waits for them.
     """
     state.ADDRESS.now()
-    att = trace[_keep_in_range(trace)]
+    att, selection = _fit_selection(trace)
     choice = state.chosen()
-    look = choice.look()
+    options, subject = choice.draw_options(), Subject(att, trace.image)
+    layer, head = selection.of_one_head()
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
     with st.container(key="pictures"):
         left, detail = st.columns([6, 5], gap="medium")
         lines, numbers = st.columns([6, 5], gap="medium")
-    shown = flow_region(att, look)
     with lines:
-        st.markdown(f"## Token to token: layer {choice.layer}, head {choice.head}")
-        flow_graph(pack_flow(att, choice.layer, choice.head, look), _lock)
-        if shown != region_of(att, choice.region):
-            st.caption(f"The flow shows {shown.named()}: open another region, or isolate a token elsewhere.")
+        show_token_graph(subject, selection, options)
     with detail:
-        _heatmap(att, choice, look)
+        show_heatmap(subject, selection, options)
         region_controls(att, choice)
     with left:
-        overview(att, (choice.layer, choice.head), look)
-        if is_signal(att):
-            _signal(att, choice, look)
+        overview(att, (layer, head), options)
+        if Signal().fits(subject):
+            show_signal(subject, selection, options)
     with controls:
-        head_controls(trace, att, shown)
-        export_controls(att, choice, look, trace.image)
+        head_controls(trace, att, readable_region(att, selection))
+        export_controls(subject, selection, options)
     # The maps of a small model leave room below them.
     with left if model.card.task else numbers:
         if trace.image is not None:
-            _patches(att, trace.image, choice, look)
+            show_patches(subject, selection, options)
     with numbers:
-        _figures(att, choice)
-        _pairs(att, choice)
-        heads_panel(model, choice.layer, choice.head)
+        show_measures(att, layer, head)
+        show_pairs(att, selection)
+        heads_panel(model, layer, head)
     if trace.image is not None:
         st.caption("The picture is in no link: the address restores everything but the picture.")
     elif not state.fits_link(choice):
@@ -183,116 +171,25 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
     state.ADDRESS.write()
 
 
-def _keep_in_range(trace: AttentionTrace) -> str:
-    """Move a choice that this model or text does not have to the nearest one that it has; return the kind."""
-    session = st.session_state
-    if session.kind not in trace.kinds:
-        # Of a task's model, the attention that something is known about.
-        shown = next((kind for kind in trace.kinds if truth_of(trace[kind]) is not None), trace.kinds[0])
-        if session.kind:
-            st.info(f"There is no {session.kind} attention here: {shown} attention is shown instead.")
-        state.choose(kind=shown)
-    att = trace[session.kind]
-    keep_region(att)
-    if session.token and not holds(whole(att), session.token):
-        st.info(f"There is no token {session.token} here: the flow shows all tokens.")
-        state.choose(token="")
-    if session.token and not holds(region_of(att, session.region), session.token):
-        st.info(f"The token {session.token} lies outside the region: the flow shows all of the region's tokens.")
-        state.choose(token="")
-    # In every run: another model gives the same token another name.
-    session.token = session.token
-    wanted, asked = (session.layer, session.head), not session.get(state.UNPLACED)
+def _fit_selection(trace: AttentionTrace) -> tuple[Attention, Selection]:
+    """Return the attention that is shown and the nearest selection that it has, with a sentence for each change."""
+    session, choice = st.session_state, state.chosen()
+    kind = choice.kind
+    if kind not in trace.kinds:
+        # Of a task's model, the attention whose right answers are known.
+        kind = next((each for each in trace.kinds if truth_of(trace[each]) is not None), trace.kinds[0])
+        if choice.kind:
+            st.info(f"There is no {choice.kind} attention here: {kind} attention is shown instead.")
+    att, selection = trace[kind], choice.selection()
+    if session.get(state.UNPLACED):
+        layer, head = nearest_head(att, choice.layer, choice.head)
+        selection = replace(selection, layer=layer, heads=(head,))
     session[state.UNPLACED] = False
-    if session.layer >= att.n_layers:
-        state.choose(layer=att.n_layers - 1)
-    if session.head >= (n_heads := att.heads_in(session.layer)):
-        state.choose(head=n_heads - 1)
-    if asked and wanted != (session.layer, session.head):
-        st.info(
-            f"There is no layer {wanted[0]}, head {wanted[1]} here: "
-            f"layer {session.layer}, head {session.head} is shown instead."
-        )
-    return session.kind
-
-
-def _lock(token: str) -> None:
-    state.choose(token=token if TOKEN.fullmatch(token) else "")
-
-
-def _heatmap(att: Attention, choice: Choice, look: Look) -> None:
-    figure = heatmap(att, choice.layer, choice.head, look=look)
-    figure.layout.dragmode = "select"
-    # What a visitor has zoomed to stays from head to head, as long as it is the same region of the same tokens.
-    figure.layout.uirevision = str(hash((att.query_tokens, att.key_tokens, choice.region)))
-    chart(
-        figure,
-        "heatmap",
-        f"Heatmap of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
-        buttons=True,
-        on_box=partial(open_box, att),
-    )
-
-
-def _patches(att: Attention, image: np.ndarray, choice: Choice, look: Look) -> None:
-    """Show what the isolated query looks at, else the first token that the model adds, as light on the picture."""
-    chart(
-        patches(att, image, choice.layer, choice.head, look=look),
-        "patches",
-        f"The picture in the light of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
-    )
-    st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch looks at.")
-
-
-def _signal(att: Attention, choice: Choice, look: Look) -> None:
-    """Show what the isolated query looks at, else the last one, over the signal."""
-    chart(
-        signal(att, choice.layer, choice.head, look=look),
-        "signal",
-        f"The signal with the attention of layer {choice.layer}, head {choice.head}. {_ELSEWHERE}",
-    )
-    st.caption("Isolate a query to see what that place looks at.")
-
-
-def _figures(att: Attention, choice: Choice) -> None:
-    """Show the head's figures in one element: seven widgets of Streamlit would take longer than the pictures."""
-    place = choice.layer, choice.head
-    values = remembered(att, ("figures", *place), lambda: head_measures(att, *place))
-    entries = "".join(
-        f'<div title="{html.escape(meaning)}"><dt>{title}</dt><dd>{_shown(name, values[name])}</dd></div>'
-        for name, (title, meaning) in MEASURES.items()
-    )
-    st.markdown(f"## Figures of layer {choice.layer}, head {choice.head}")
-    # Titles are for a mouse alone; keys and fingers find the same below.
-    meanings = "".join(f"<dt>{title}</dt><dd>{html.escape(meaning)}</dd>" for title, meaning in MEASURES.values())
-    told = f"<details><summary>What these figures mean</summary><dl>{meanings}</dl></details>"
-    st.html(f'<dl class="figures">{entries}</dl><div class="meanings">{told}</div>')
-
-
-def _shown(name: str, value: float) -> str:
-    if math.isnan(value):
-        return "–"
-    return f"{value:.2f} bits" if name == "entropy" else f"{value:.1f} tokens" if name == "distance" else f"{value:.1%}"
-
-
-def _pairs(att: Attention, choice: Choice) -> None:
-    """Show the strongest pairs as a plain table: the picture's equal for readers who cannot see it."""
-    region, place = region_of(att, choice.region), (choice.layer, choice.head)
-    window = {"queries": region.queries, "keys": region.keys}
-    pairs = remembered(att, ("pairs", *place, region), lambda: strongest_pairs(att, *place, PAIRS, **window))
-    rows = "".join(
-        f"<tr><td>{pair.query}</td><td>{_cell(att.query_tokens[pair.query])}</td>"
-        f"<td>{pair.key}</td><td>{_cell(att.key_tokens[pair.key])}</td>"
-        f'<td><meter min="0" max="1" value="{pair.weight:.4f}"></meter> {pair.weight:.4f}</td></tr>'
-        for pair in pairs.itertuples()
-    )
-    head = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
-    st.markdown("## Strongest pairs" + (f" of {region.named()}" if choice.region else ""))
-    st.html(f'<div class="pairs" tabindex="0"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>')
-
-
-def _cell(token: Token) -> str:
-    return f'<span class="{"special" if token.special else ""}">{html.escape(label(token))}</span>'
+    selection, notices = selection.fit(att)
+    for notice in notices:
+        st.info(notice)
+    state.choose_selection(selection)
+    return att, selection
 
 
 page()

@@ -14,7 +14,7 @@ from ui.messages import escape_markdown
 from ui.services.settings import allowed_models
 from ui.state.inspect import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, choose, first_text, held
 from viz.colours import CONTRASTS, PALETTES
-from viz.view import label, tokens_in
+from viz.labels import label, tokens_in
 
 EXAMPLES = {
     "Coreference": DEFAULT_TEXT,

@@ -6,14 +6,16 @@ from weakref import ref
 
 import streamlit as st
 
+from analysis.selection import Selection
 from models import Attention
 from ui.components import head_grid
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels.trace_request import progress_bar, visitor
 from ui.services.caches import maps_job, maps_of
 from ui.state.inspect import choose
-from viz import Look
-from viz.figures.grid import pack_grid
+from viz import DrawOptions
+from viz.figures.base import Subject
+from viz.figures.grid import Grid
 from viz.head_maps import HeadMaps
 
 # So long the rest of the page waits for the maps; they are a tenth of a second for most texts.
@@ -21,7 +23,7 @@ PATIENCE = 1.0
 LOOK_SECONDS = 1.5
 
 
-def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
+def overview(att: Attention, selected: tuple[int, int], options: DrawOptions) -> None:
     """Show the maps of all heads, complete or as far as they are; a click or the arrow keys choose a head."""
     st.markdown("## All heads")
     maps = maps_of(att)
@@ -29,25 +31,25 @@ def overview(att: Attention, selected: tuple[int, int], look: Look) -> None:
         job = maps_job(att, visitor())
         # Its last watcher may have left it a moment before: then it is dying, and another one goes on where it was.
         if not job.wait(PATIENCE) or job.stopped:
-            _growing(att, selected, look)
+            _growing(att, selected, options)
             return
         try:
             job.result()
         except BaseException as error:
             st.error(escape_markdown(describe_error(error, "looking at all heads")), icon=":material/error:")
-    _grid(att, maps, selected, look)
+    _grid(att, maps, selected, options)
     if _stopped(att) and not maps.complete:
         st.button("Go on", key="go on", on_click=_go_on)
 
 
 @st.fragment(run_every=LOOK_SECONDS)
 @guarded
-def _growing(att: Attention, selected: tuple[int, int], look: Look) -> None:
+def _growing(att: Attention, selected: tuple[int, int], options: DrawOptions) -> None:
     session, job = st.session_state, maps_job(att, visitor())
     if job.finished or _stopped(att) or (session.layer, session.head) != selected:
         # All are there, or another head was chosen here: that concerns the rest of the page.
         st.rerun()
-    _grid(att, maps_of(att), selected, look)
+    _grid(att, maps_of(att), selected, options)
     with st.container(horizontal=True, vertical_alignment="center"):
         progress_bar(job, "Looking at all heads", "layer")
         st.button("Stop", key="stop maps", on_click=_stop, args=(att,))
@@ -68,9 +70,10 @@ def _go_on() -> None:
     st.session_state["maps stopped"] = None
 
 
-def _grid(att: Attention, maps: HeadMaps, selected: tuple[int, int], look: Look) -> None:
+def _grid(att: Attention, maps: HeadMaps, selected: tuple[int, int], options: DrawOptions) -> None:
     # What will be replaced soon is sent at a third of the resolution.
-    packed = pack_grid(att, look, maps=maps if maps.complete else maps.coarse())
+    figure, subject = Grid(), Subject(att, maps=maps if maps.complete else maps.coarse())
+    packed = figure.to_wire(figure.view(subject, Selection(), options), options)
     head_grid(packed, selected, _pick)
 
 

@@ -6,7 +6,7 @@ import math
 
 import streamlit as st
 
-from analysis.selection import READABLE, Region, clamped, parsed, region_of, whole
+from analysis.selection import READABLE, Region, TokenRef
 from models import Attention
 from ui.state.inspect import Choice, choose
 
@@ -19,12 +19,12 @@ def region_controls(att: Attention, choice: Choice) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         popover = st.popover(name, icon=":material/crop:", key="region popover", on_change="rerun")
         if choice.region:
-            st.button("Whole head", key="whole head", on_click=_open, args=(att, whole(att)), type="tertiary")
+            st.button("Whole head", key="whole head", on_click=_open, args=(att, Region.whole(att)), type="tertiary")
         st.caption(_hint(att, choice))
     if not popover.open:
         return  # a head switch must not wait for what nobody sees
     with popover, st.form("region form", border=False):
-        region = region_of(att, choice.region)
+        region = choice.selection().region_in(att)
         for (side, singular), span in zip(_SIDES, (region.queries, region.keys), strict=True):
             last = (att.n_query if side == "queries" else att.n_key) - 1
             first, second = st.columns(2)
@@ -37,7 +37,7 @@ def region_controls(att: Attention, choice: Choice) -> None:
 
 
 def _hint(att: Attention, choice: Choice) -> str:
-    region = region_of(att, choice.region)
+    region = choice.selection().region_in(att)
     if not region.exact:
         return "Draw a box in the heatmap, or give the numbers, to open a part of it pair by pair."
     return f"Of {att.n_query:,} queries and {att.n_key:,} keys." if choice.region else ""
@@ -74,28 +74,7 @@ def _open(att: Attention, region: Region) -> None:
     """
     if att.source.text and att.source.text != st.session_state.text:
         return
-    choose(region="" if region == whole(att) else str(region))
+    choose(region="" if region == Region.whole(att) else str(region))
     token = st.session_state.token
-    if token and not holds(region, token):
+    if token and TokenRef.parse(token) not in region:
         choose(token="")
-
-
-def holds(region: Region, token: str) -> bool:
-    """Return whether a region has the token of a name such as "query:8"."""
-    side, position = token.split(":")
-    return int(position) in (region.queries if side == "query" else region.keys)
-
-
-def keep_region(att: Attention) -> None:
-    """Cut the session's region to what this text has, with a sentence."""
-    session = st.session_state
-    if not session.region:
-        return
-    region = parsed(session.region)
-    kept = clamped(att, region)
-    if kept == region:
-        return
-    shown = kept or whole(att)
-    if kept or str(whole(att)) != session.region:
-        st.info(f"There is no region of {region.named()} here: {shown.named()} are shown instead.")
-    choose(region=str(kept) if kept else "")

@@ -19,7 +19,7 @@ from ui.services.shared import Shared
 from ui.state import steps as state
 from ui.state.steps import StepsChoice, held
 from viz.html import latex as working
-from viz.html.head_internals import Look, named
+from viz.html.head_internals import Pair, name_token
 
 # Only a few: a head of a long text takes some bytes for each pair of tokens.
 _HEADS: Shared[HeadInside] = Shared(6)
@@ -107,7 +107,7 @@ def _inside(choice: StepsChoice, model: Model) -> HeadInside:
     return _HEADS.get((loaded_as(model), text, target, kind, layer, head), compute)
 
 
-def _look(head: HeadInside, choice: StepsChoice) -> Look:
+def _look(head: HeadInside, choice: StepsChoice) -> Pair:
     """Let the query token and the key token be chosen."""
     sides = {"query_token": head.query_tokens, "key_token": head.key_tokens}
     for name, tokens in sides.items():
@@ -120,15 +120,15 @@ def _look(head: HeadInside, choice: StepsChoice) -> Look:
                 range(len(tokens)),
                 **held(name),
                 width=230,
-                format_func=lambda position, tokens=tokens: named(tokens, position),
+                format_func=lambda position, tokens=tokens: name_token(tokens, position),
             )
     now = state.chosen()
-    return Look(now.query_token, now.key_token)
+    return Pair(now.query_token, now.key_token)
 
 
-def _score(head: HeadInside, look: Look) -> None:
+def _score(head: HeadInside, look: Pair) -> None:
     i, j = look.query, look.key
-    query, key = escape_markdown(named(head.query_tokens, i)), escape_markdown(named(head.key_tokens, j))
+    query, key = escape_markdown(name_token(head.query_tokens, i)), escape_markdown(name_token(head.key_tokens, j))
     width = head.q.shape[1]
     st.markdown(f"## 1. The score of {query} with {key}: {width} products, added up")
     st.html(pictures.products(head, look))
@@ -156,9 +156,9 @@ def _provenance(head: HeadInside) -> str:
     )
 
 
-def _row(head: HeadInside, look: Look) -> None:
+def _row(head: HeadInside, look: Pair) -> None:
     i, j = look.query, look.key
-    st.markdown(f"## 2. The softmax of the row: {escape_markdown(named(head.query_tokens, i))} over all keys")
+    st.markdown(f"## 2. The softmax of the row: {escape_markdown(name_token(head.query_tokens, i))} over all keys")
     with st.container(key="steps_working_row"):
         st.latex(working.softmax(i, j, head.logits[i].astype(np.float64), sink=head.sink))
     if head.sink is not None:
@@ -170,7 +170,7 @@ def _row(head: HeadInside, look: Look) -> None:
     st.html(pictures.row(head, look))
 
 
-def _output(head: HeadInside, look: Look) -> None:
+def _output(head: HeadInside, look: Pair) -> None:
     st.markdown("## 3. What the head passes on: values, mixed by the weights")
     with st.container(key="steps_working_output"):
         st.latex(rf"o_{{{look.query}}} = \sum_j a_{{{look.query},j}} \, v_j")

@@ -18,7 +18,7 @@ from ui.services.caches import loaded_as, remembered
 from ui.services.shared import Shared
 from ui.state.inspect import UNPLACED, choose
 from viz.figures.patches import data_address
-from viz.view import label
+from viz.labels import label
 
 # A head that looks at the true place less than half of the time mostly looks elsewhere.
 MOSTLY = 0.5

@@ -7,16 +7,15 @@ from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
-from analysis.selection import parsed
+from analysis.selection import Region, Selection, TokenRef
 from models.checkpoints.locate import REVISION
 from models.errors import HeadlightError
 from models.scratch import trained
 from models.scratch.tasks import TASKS
 from ui.services.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from ui.state.page_state import Address, read_link
-from viz import Look
+from viz import DrawOptions
 from viz.colours import CONTRASTS, PALETTES
-from viz.view import TOKEN
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
@@ -46,12 +45,16 @@ class Choice:
     region: str = ""
     truth: bool = True
 
-    def look(self) -> Look:
+    def selection(self) -> Selection:
+        """Return what is shown; it may name more than the text has (`Selection.fit`)."""
+        return Selection.parse(self.layer, self.head, token=self.token, region=self.region, kind=self.kind)
+
+    def draw_options(self) -> DrawOptions:
         """Return how pictures are drawn; the automatic palette follows the page's light or dark theme."""
         palette = self.palette
         if palette == AUTOMATIC:
             palette = "night" if st.context.theme.type == "dark" else "blues"
-        return Look(self.threshold, palette, self.contrast, self.token, self.region, self.truth)
+        return DrawOptions(self.threshold, palette, self.contrast, self.truth)
 
 
 NAMES = tuple(field.name for field in fields(Choice))
@@ -87,13 +90,15 @@ def _parsed(name: str, value: str, _: Choice) -> str | int | float | bool:
         raise ValueError(f"{value[:40]!r} is none of {', '.join(filter(None, _CHOICES[name]))}")
     if name == "truth":
         return value == "True"
-    if name == "token" and value and not TOKEN.fullmatch(value):
-        raise ValueError(f"{value[:40]!r} is no token such as query:8 or key:2")
-    if name == "region" and value:
-        try:
-            parsed(value)
-        except HeadlightError:
-            raise ValueError(f"{value[:40]!r} is no region such as 0-63:128-191") from None
+    for kind, parse, example in (
+        ("token", TokenRef.parse, "query:8 or key:2"),
+        ("region", Region.parse, "0-63:128-191"),
+    ):
+        if name == kind and value:
+            try:
+                parse(value)
+            except HeadlightError:
+                raise ValueError(f"{value[:40]!r} is no {kind} such as {example}") from None
     if name == "revision" and not REVISION.fullmatch(value or "main"):
         raise ValueError(f"{value[:40]!r} is no branch, tag or commit")
     if len(value) > _LONGEST.get(name, MOST_CHARACTERS_IN_LINK):
@@ -147,3 +152,20 @@ ADDRESS = Address(
     "inspect", "", Choice, ("model", "revision", "text", "pair", "target"), _parsed, _from_link, to_link, _step
 )
 chosen, choose, held = ADDRESS.chosen, ADDRESS.choose, ADDRESS.held
+
+
+def choose_selection(selection: Selection) -> None:
+    """Make a fitted selection the session's, where it differs."""
+    fitted = {
+        "kind": selection.kind,
+        "layer": selection.layer,
+        "head": selection.head,
+        "token": str(selection.token or ""),
+        "region": str(selection.region or ""),
+    }
+    now = chosen()
+    changed = {name: value for name, value in fitted.items() if getattr(now, name) != value}
+    if changed:
+        choose(**changed)
+    # In every run: another model gives the same token another name.
+    st.session_state.token = st.session_state.token

@@ -5,19 +5,23 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Float, UInt8
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as PaperFigure
 from PIL import Image
 
+from analysis.selection import Selection, TokenRef
 from models import Attention
 from models.errors import BadSelection
-from viz.figures.heatmap import PLAIN, plotly_text
+from viz.figures.base import Figure, Offer, Subject
+from viz.figures.plotly_text import PLAIN, plotly_text
+from viz.labels import head_title, label
+from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED
-from viz.view import Look, head_title, label, token_of
 
 # How much of the picture's light the darkest patch loses.
 VEIL = 0.85
@@ -29,98 +33,154 @@ HOVER = "patch %{y},%{x}<br>weight %{z:.5f}<extra></extra>"
 
 @dataclass(frozen=True)
 class PatchView:
-    """One query's weights on the patches of a picture, and the picture as the model saw it."""
+    """One query's weights on the patches of a picture, and the picture as the model saw it.
+
+    `query` is the position of the query, None for the mean of all.
+    """
 
     weights: Float[np.ndarray, "row column"]
     image: UInt8[np.ndarray, "height width 3"]
+    query: int | None
     title: str
     note: str
 
     @property
     def largest(self) -> float:
-        """The weight that leaves all the light: the scale ends there, since a patch is one of hundreds."""
+        """The weight that leaves all the light: the scale ends there, because a patch is one of hundreds."""
         return float(np.nanmax(self.weights, initial=np.float32(1e-12)))
 
-
-def patch_view(
-    att: Attention, image: UInt8[np.ndarray, "height width 3"], layer: int, head: int, look: Look
-) -> PatchView:
-    """Return the weights of the query that the look isolates; else those of the first added token, or the mean.
-
-    Raises:
-        BadSelection: no such layer, head or token, or the keys are no patches.
-    """
-    grid, query = _grid(att), query_of_patches(att, look)
-    n_added = att.n_key - grid[0] * grid[1]
-    if query is None:
-        queries, name = slice(None), "the mean of all patches"
-    else:
-        queries, token = slice(query, query + 1), att.query_tokens[query]
-        name = label(token) if token.special or query < n_added else f"patch {label(token)}"
-    weights = att.weights(layer, head, queries).mean(0)[n_added:].reshape(grid)
-    share = float(weights.sum(dtype=np.float64))
-    note = f"{share:.0%} of its attention is on patches, {weights.max():.3f} on the brightest"
-    return PatchView(weights, image, f"{head_title(att, layer, head)}: {name}", note)
+    @property
+    def patch_height(self) -> float:
+        """The height of a patch in its widths."""
+        return self.image.shape[0] / self.weights.shape[0] / (self.image.shape[1] / self.weights.shape[1])
 
 
-def query_of_patches(att: Attention, look: Look) -> int | None:
-    """Return the query that the look isolates; else the first token if it was added, or None for the mean of all.
+def patch_view(att: Attention, image: UInt8[np.ndarray, "height width 3"], selection: Selection) -> PatchView:
+    """Return the weights of the isolated query; else those of the first added token, or the mean of all.
 
     Raises:
-        BadSelection: no such token, or the keys are no patches.
+        BadSelection: no such layer, head or token, or the keys are not patches.
     """
-    grid, chosen = _grid(att), token_of(att, look)
-    if chosen and chosen[0] == "query":
-        return chosen[1]
-    return 0 if att.n_key > grid[0] * grid[1] else None
-
-
-def _grid(att: Attention) -> tuple[int, int]:
+    (layer, head), token = selection.of_one_head(), selection.token_in(att)
     if att.key_grid is None:
         raise BadSelection(
             "Only the attention of a model that reads pictures lies on patches: open one, such as a ViT."
         )
-    return att.key_grid
+    n_added = att.n_key - att.key_grid[0] * att.key_grid[1]
+    query = token.position if token and token.side == "query" else 0 if n_added else None
+    if query is None:
+        queries, name = slice(None), "the mean of all patches"
+    else:
+        queries, shown = slice(query, query + 1), att.query_tokens[query]
+        name = label(shown) if shown.special or query < n_added else f"patch {label(shown)}"
+    weights = att.weights(layer, head, queries).mean(0)[n_added:].reshape(att.key_grid)
+    share = float(weights.sum(dtype=np.float64))
+    note = f"{share:.0%} of its attention is on patches, {weights.max():.3f} on the brightest"
+    return PatchView(weights, image, query, f"{head_title(att, layer, head)}: {name}", note)
+
+
+class Patches(Figure[PatchView]):
+    """What one query looks at, as light on the picture."""
+
+    name = "patches"
+    help = "what one query of one head looks at, as light on the picture"
+    offers = (Offer("Attention on the picture"),)
+    token_help = "the query that looks, as query:8"
+    takes_text = False
+    shows_tokens = False
+
+    def fits(self, subject: Subject) -> bool:
+        """Return whether the model read a picture."""
+        return subject.image is not None
+
+    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> PatchView:
+        """Return one query's weights on the patches."""
+        if subject.image is None:
+            raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
+        return patch_view(subject.att, subject.image, selection)
+
+    def heading(self, view: PatchView) -> str:
+        """Return the title of the head and the query."""
+        return view.title
+
+    def transformations(self, view: PatchView) -> dict[str, Any]:
+        """Return the query that was drawn."""
+        return query_facts(view.query)
+
+    def contents(self, subject: Subject, selection: Selection) -> str:
+        """Return that there is one query."""
+        layer, head = selection.of_one_head()
+        return f"It contains one query of layer {layer}, head {head}."
+
+    def to_plotly(self, view: PatchView, options: DrawOptions) -> go.Figure:
+        """Return the picture below a chart of darkness."""
+        rows, columns = view.weights.shape
+        cells = go.Heatmap(
+            z=view.weights,
+            zmin=0,
+            zmax=view.largest,
+            colorscale=[(0, f"rgba(0,0,0,{VEIL})"), (1, "rgba(0,0,0,0)")],
+            showscale=False,
+            hovertemplate=HOVER,
+        )
+        placed = {"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": columns, "sizey": rows, "sizing": "stretch"}
+        axis = {"visible": False, "constrain": "domain", "fixedrange": True}
+        note = f'<span style="font-size:12px">{plotly_text(view.note)}</span>'
+        layout = {
+            "template": PLAIN,
+            "title": {"text": f"{plotly_text(view.title)}<br>{note}", "font": {"size": 15}},
+            "images": [{"source": data_address(view.image), "layer": "below", **placed}],
+            "xaxis": {**axis, "range": [-0.5, columns - 0.5]},
+            "yaxis": {**axis, "range": [rows - 0.5, -0.5], "scaleanchor": "x", "scaleratio": view.patch_height},
+            "height": 420,
+            "margin": {"l": 8, "r": 8, "t": 61, "b": 8},
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "paper_bgcolor": "rgba(0,0,0,0)",
+        }
+        return go.Figure(cells, layout)
+
+    def to_paper(self, view: PatchView, options: DrawOptions) -> PaperFigure:
+        """Return the picture below a veil."""
+        rows, columns = view.weights.shape
+        extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
+        size = (4.2, 4.2 * view.image.shape[0] / view.image.shape[1] + 0.7)
+        figure = PaperFigure(figsize=size, layout="constrained")
+        axes = figure.add_subplot(aspect=view.patch_height)
+        veil = LinearSegmentedColormap.from_list("veil", [(0, 0, 0, VEIL), (0, 0, 0, 0)])
+        smooth = "none" if max(view.image.shape[:2]) < SHARP_SIDE else None
+        placed: dict[str, Any] = {"extent": extent, "aspect": view.patch_height}
+        axes.imshow(view.image, interpolation=smooth, **placed)
+        axes.imshow(view.weights, cmap=veil, vmin=0, vmax=view.largest, interpolation="none", **placed)
+        axes.set_axis_off()
+        axes.set_title(view.title, fontsize=10, pad=16)
+        axes.text(0.5, 1.02, view.note, transform=axes.transAxes, ha="center", fontsize=8, color=DIMMED)
+        return figure
 
 
 def patches(
-    att: Attention, image: UInt8[np.ndarray, "height width 3"], layer: int, head: int, *, look: Look | None = None
+    att: Attention,
+    image: UInt8[np.ndarray, "height width 3"],
+    layer: int,
+    head: int,
+    *,
+    token: TokenRef | str | None = None,
+    options: DrawOptions | None = None,
 ) -> go.Figure:
     """Return the picture in the light of one query's attention as an interactive figure.
 
+    `token` is the query, such as "query:8"; without it, the first added token, or the mean of all patches.
+
     Raises:
-        BadSelection: no such layer, head or token, or the keys are no patches.
+        BadSelection: no such layer, head or token, or the keys are not patches.
     """
-    view = patch_view(att, image, layer, head, look or Look())
-    rows, columns = view.weights.shape
-    cells = go.Heatmap(
-        z=view.weights,
-        zmin=0,
-        zmax=view.largest,
-        colorscale=[(0, f"rgba(0,0,0,{VEIL})"), (1, "rgba(0,0,0,0)")],
-        showscale=False,
-        hovertemplate=HOVER,
-    )
-    placed = {"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": columns, "sizey": rows, "sizing": "stretch"}
-    axis = {"visible": False, "constrain": "domain", "fixedrange": True}
-    note = f'<span style="font-size:12px">{plotly_text(view.note)}</span>'
-    layout = {
-        "template": PLAIN,
-        "title": {"text": f"{plotly_text(view.title)}<br>{note}", "font": {"size": 15}},
-        "images": [{"source": data_address(view.image), "layer": "below", **placed}],
-        "xaxis": {**axis, "range": [-0.5, columns - 0.5]},
-        "yaxis": {**axis, "range": [rows - 0.5, -0.5], "scaleanchor": "x", "scaleratio": _tallness(view)},
-        "height": 420,
-        "margin": {"l": 8, "r": 8, "t": 61, "b": 8},
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "paper_bgcolor": "rgba(0,0,0,0)",
-    }
-    return go.Figure(cells, layout)
+    options, figure = options or DrawOptions(), Patches()
+    view = figure.view(Subject(att, image), Selection.parse(layer, head, token=token), options)
+    return figure.to_plotly(view, options)
 
 
-def _tallness(view: PatchView) -> float:
-    """Return the height of a patch in its widths."""
-    return view.image.shape[0] / view.weights.shape[0] / (view.image.shape[1] / view.weights.shape[1])
+def query_facts(query: int | None) -> dict[str, Any]:
+    """Return the query of a figure of one query as provenance names it."""
+    return {"token": "", "pooling": "mean of all queries"} if query is None else {"token": f"query:{query}"}
 
 
 def data_address(image: UInt8[np.ndarray, "height width 3"]) -> str:
@@ -136,22 +196,3 @@ def data_address(image: UInt8[np.ndarray, "height width 3"]) -> str:
         return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
     Image.fromarray(image).save(file, format="JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def draw_patches(att: Attention, layer: int, head: int, look: Look, image: np.ndarray) -> Figure:
-    """Return the same picture for paper; the caller saves it (viz.export)."""
-    view = patch_view(att, image, layer, head, look)
-    rows, columns = view.weights.shape
-    extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
-    figure = Figure(figsize=(4.2, 4.2 * image.shape[0] / image.shape[1] + 0.7), layout="constrained")
-    axes = figure.add_subplot(aspect=_tallness(view))
-    veil = LinearSegmentedColormap.from_list("veil", [(0, 0, 0, VEIL), (0, 0, 0, 0)])
-    smooth = "none" if max(view.image.shape[:2]) < SHARP_SIDE else None
-    axes.imshow(view.image, extent=extent, aspect=_tallness(view), interpolation=smooth)
-    axes.imshow(
-        view.weights, extent=extent, cmap=veil, vmin=0, vmax=view.largest, interpolation="none", aspect=_tallness(view)
-    )
-    axes.set_axis_off()
-    axes.set_title(view.title, fontsize=10, pad=16)
-    axes.text(0.5, 1.02, view.note, transform=axes.transAxes, ha="center", fontsize=8, color=DIMMED)
-    return figure

@@ -8,17 +8,21 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float, Int
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as PaperFigure
 
+from analysis.selection import Selection, TokenRef
 from analysis.truth import truth_of
 from models import Attention
 from models.errors import BadSelection
 from viz import colours
-from viz.figures.heatmap import PLAIN
-from viz.view import Look, head_title, token_of
+from viz.figures.base import Figure, Offer, Subject
+from viz.figures.patches import query_facts
+from viz.figures.plotly_text import PLAIN
+from viz.labels import head_title
+from viz.options import DrawOptions
 
 WRITTEN = "#9467bd"
-PLACE_LINE = "#b9bec6"
+POSITION_LINE = "#b9bec6"
 EXPECTED = "without noise (phase means)"
 BAR = "rgba(42, 134, 184, 0.45)"
 HOVER = "place %{x}<br>value %{customdata[0]:.0f}<br>weight %{customdata[1]:.5f}<extra></extra>"
@@ -49,20 +53,21 @@ def is_signal(att: Attention) -> bool:
     return len(values) > 1 and all(value.isascii() and value.isdecimal() for value in values)
 
 
-def signal_view(att: Attention, layer: int, head: int, look: Look) -> SignalView:
-    """Return the weights of the query that the look isolates, else of the last one, over the signal.
+def signal_view(att: Attention, selection: Selection, options: DrawOptions) -> SignalView:
+    """Return the weights of the query that is isolated, else of the last one, over the signal.
 
     Raises:
-        BadSelection: no such layer, head or token, or the tokens are no numbers.
+        BadSelection: no such layer, head or token, or the tokens are not numbers.
     """
     if not is_signal(att):
         raise BadSelection("Only a text of numbers is a signal: open scratch:series with numbers from 0 to 99.")
-    query = query_of_signal(att, look)
+    (layer, head), token = selection.of_one_head(), selection.token_in(att)
+    query = token.position if token and token.side == "query" else att.n_query - 1
     position = np.array([place for place, token in enumerate(att.key_tokens) if not token.special])
     weight = att.weights(layer, head, slice(query, query + 1))[0]
     expected = np.full(att.n_key, np.nan)
     truth = np.zeros(att.n_key, dtype=bool)
-    known = truth_of(att) if look.truth else None
+    known = truth_of(att) if options.truth else None
     if known is not None:
         truth = known.mask[query]
         for place, answer in enumerate(known.solution.answers[:-1]):
@@ -82,28 +87,103 @@ def signal_view(att: Attention, layer: int, head: int, look: Look) -> SignalView
     )
 
 
-def query_of_signal(att: Attention, look: Look) -> int:
-    """Return the query that the look isolates, else the last one.
+class Signal(Figure[SignalView]):
+    """What one position of a signal looks at."""
+
+    name = "signal"
+    help = "what one place of a signal looks at, drawn over it"
+    offers = (Offer("Attention on the signal"),)
+    options = ("palette", "truth")
+    token_help = "the query that looks, as query:8"
+    takes_image = False
+    shows_tokens = False
+
+    def fits(self, subject: Subject) -> bool:
+        """Return whether every token is a number."""
+        return is_signal(subject.att)
+
+    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> SignalView:
+        """Return the signal with one query's weights."""
+        return signal_view(subject.att, selection, options)
+
+    def heading(self, view: SignalView) -> str:
+        """Return the title of the head and the query."""
+        return view.title
+
+    def transformations(self, view: SignalView) -> dict[str, Any]:
+        """Return the query that was drawn."""
+        return query_facts(view.query)
+
+    def contents(self, subject: Subject, selection: Selection) -> str:
+        """Return that there is one query."""
+        layer, head = selection.of_one_head()
+        return f"It contains one query of layer {layer}, head {head}."
+
+    def to_plotly(self, view: SignalView, options: DrawOptions) -> go.Figure:
+        """Return the values as a curve over the weights as bars."""
+        figure = go.Figure(layout_template=PLAIN)
+        figure.add_bar(x=view.position, y=_bars(view), marker_color=BAR, name=_attention(view), hoverinfo="skip")
+        _add_values(figure, view, options)
+        figure.add_vline(view.query, line={"color": POSITION_LINE, "width": 1, "dash": "dash"})
+        note = f'<span style="font-size:12px">{view.note}</span>'
+        positions = {"text": "position", "font": {"size": 12}, "standoff": 4}
+        figure.update_layout(
+            title={"text": f"{view.title}<br>{note}", "font": {"size": 15}},
+            xaxis={"title": positions, "showgrid": False, "zeroline": False},
+            yaxis={"title": {"text": "value", "font": {"size": 12}}, "range": [0, 100], "zeroline": False},
+            legend={"orientation": "h", "yanchor": "top", "y": -0.3, "x": 0},
+            bargap=0.15,
+            height=370,
+            margin={"l": 44, "r": 8, "t": 68, "b": 8},
+            plot_bgcolor="rgba(0,0,0,0)",
+            paper_bgcolor="rgba(0,0,0,0)",
+        )
+        return figure
+
+    def to_paper(self, view: SignalView, options: DrawOptions) -> PaperFigure:
+        """Return the same curve and bars for paper."""
+        line = colours.line(options.palette)
+        figure = PaperFigure(figsize=(7.0, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.bar(view.position, _bars(view), width=0.85, color="#bcd9ea", label=_attention(view))
+        for name, chosen, colour in (("signal", ~view.written, line), ("the model's own", view.written, WRITTEN)):
+            if chosen.any():
+                axes.plot(view.position[chosen], view.value[chosen], "o-", ms=2.5, lw=1, color=colour, label=name)
+        if np.isfinite(view.expected).any():
+            axes.plot(view.position, view.expected, ":", lw=1, color=colours.TRUTH, label=EXPECTED)
+        if view.truth.any():
+            rings: dict[str, Any] = {"mfc": "none", "mec": colours.TRUTH, "mew": 1.6, "ms": 8, "ls": "none"}
+            axes.plot(view.position[view.truth], view.value[view.truth], "o", **rings, label="true places")
+        axes.axvline(view.query, color=POSITION_LINE, lw=0.8, ls="--")
+        axes.set(ylim=(0, 100), xlabel="position", ylabel="value")
+        axes.set_title(f"{view.title}\n{view.note}", fontsize=10)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(fontsize=7, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
+        return figure
+
+
+def signal(
+    att: Attention,
+    layer: int,
+    head: int,
+    *,
+    token: TokenRef | str | None = None,
+    options: DrawOptions | None = None,
+) -> go.Figure:
+    """Return a signal with what one query looks at (the last, or `token`, as "query:8") as an interactive figure.
 
     Raises:
-        BadSelection: no such token.
+        BadSelection: no such layer, head or token, or the tokens are not numbers.
     """
-    chosen = token_of(att, look)
-    return chosen[1] if chosen and chosen[0] == "query" else att.n_query - 1
+    options, figure = options or DrawOptions(), Signal()
+    view = figure.view(Subject(att), Selection.parse(layer, head, token=token), options)
+    return figure.to_plotly(view, options)
 
 
-def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -> go.Figure:
-    """Return a signal with what one query looks at as an interactive figure.
-
-    Raises:
-        BadSelection: no such layer, head or token, or the tokens are no numbers.
-    """
-    look = look or Look()
-    view, line = signal_view(att, layer, head, look), colours.line(look.palette)
-    tall = _bars(view)
-    figure = go.Figure(layout_template=PLAIN)
-    figure.add_bar(x=view.position, y=tall, marker_color=BAR, name=_attention(view), hoverinfo="skip")
-    told = np.stack([view.value, view.weight], axis=-1)
+def _add_values(figure: go.Figure, view: SignalView, options: DrawOptions) -> None:
+    """Add the values that were read, those that the model wrote, what was expected, and the true places."""
+    hover = np.stack([view.value, view.weight], axis=-1)
+    line = colours.line(options.palette)
     for name, chosen, colour in (("signal", ~view.written, line), ("the model's own", view.written, WRITTEN)):
         if chosen.any():
             figure.add_scatter(
@@ -113,45 +193,16 @@ def signal(att: Attention, layer: int, head: int, *, look: Look | None = None) -
                 line={"color": colour, "width": 1.5},
                 marker={"size": 5},
                 name=name,
-                customdata=told[chosen],
+                customdata=hover[chosen],
                 hovertemplate=HOVER,
             )
     if np.isfinite(view.expected).any():
-        figure.add_scatter(
-            x=view.position,
-            y=view.expected,
-            mode="lines",
-            line={"color": colours.TRUTH, "width": 2, "dash": "dot"},
-            name=EXPECTED,
-            hoverinfo="skip",
-        )
+        dots = {"color": colours.TRUTH, "width": 2, "dash": "dot"}
+        figure.add_scatter(x=view.position, y=view.expected, mode="lines", line=dots, name=EXPECTED, hoverinfo="skip")
     if view.truth.any():
-        figure.add_scatter(
-            x=view.position[view.truth],
-            y=view.value[view.truth],
-            mode="markers",
-            marker={"symbol": "circle-open", "size": 13, "color": colours.TRUTH, "line": {"width": 2.5}},
-            name="true places",
-            hoverinfo="skip",
-        )
-    figure.add_vline(view.query, line={"color": PLACE_LINE, "width": 1, "dash": "dash"})
-    note = f'<span style="font-size:12px">{view.note}</span>'
-    figure.update_layout(
-        title={"text": f"{view.title}<br>{note}", "font": {"size": 15}},
-        xaxis={
-            "title": {"text": "position", "font": {"size": 12}, "standoff": 4},
-            "showgrid": False,
-            "zeroline": False,
-        },
-        yaxis={"title": {"text": "value", "font": {"size": 12}}, "range": [0, 100], "zeroline": False},
-        legend={"orientation": "h", "yanchor": "top", "y": -0.3, "x": 0},
-        bargap=0.15,
-        height=370,
-        margin={"l": 44, "r": 8, "t": 68, "b": 8},
-        plot_bgcolor="rgba(0,0,0,0)",
-        paper_bgcolor="rgba(0,0,0,0)",
-    )
-    return figure
+        ring = {"symbol": "circle-open", "size": 13, "color": colours.TRUTH, "line": {"width": 2.5}}
+        x, y = view.position[view.truth], view.value[view.truth]
+        figure.add_scatter(x=x, y=y, mode="markers", marker=ring, name="true places", hoverinfo="skip")
 
 
 def _attention(view: SignalView) -> str:
@@ -166,25 +217,3 @@ def _bars(view: SignalView) -> Float[np.ndarray, " place"]:
 
 def _highest(view: SignalView) -> float:
     return float(np.nanmax(view.weight, initial=np.float32(0)))
-
-
-def draw_signal(att: Attention, layer: int, head: int, look: Look) -> Figure:
-    """Return the same picture for paper; the caller saves it (viz.export)."""
-    view, line = signal_view(att, layer, head, look), colours.line(look.palette)
-    figure = Figure(figsize=(7.0, 3.2), layout="constrained")
-    axes = figure.add_subplot()
-    axes.bar(view.position, _bars(view), width=0.85, color="#bcd9ea", label=_attention(view))
-    for name, chosen, colour in (("signal", ~view.written, line), ("the model's own", view.written, WRITTEN)):
-        if chosen.any():
-            axes.plot(view.position[chosen], view.value[chosen], "o-", ms=2.5, lw=1, color=colour, label=name)
-    if np.isfinite(view.expected).any():
-        axes.plot(view.position, view.expected, ":", lw=1, color=colours.TRUTH, label=EXPECTED)
-    if view.truth.any():
-        rings: dict[str, Any] = {"mfc": "none", "mec": colours.TRUTH, "mew": 1.6, "ms": 8, "ls": "none"}
-        axes.plot(view.position[view.truth], view.value[view.truth], "o", **rings, label="true places")
-    axes.axvline(view.query, color=PLACE_LINE, lw=0.8, ls="--")
-    axes.set(ylim=(0, 100), xlabel="position", ylabel="value")
-    axes.set_title(f"{view.title}\n{view.note}", fontsize=10)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=7, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
-    return figure

@@ -4,45 +4,30 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from plotly.offline import get_plotlyjs
 
+from analysis.selection import Region, Selection, TokenRef
 from models import Attention
-from models.errors import BadSelection
 from viz import browser
-from viz.figures.grid import draw_grid, pack_grid
-from viz.figures.heatmap import draw_heatmap, heatmap
-from viz.figures.patches import draw_patches, patches
-from viz.figures.signal import draw_signal, signal
-from viz.figures.token_graph import draw_flow, pack_flow
+from viz.figures.base import Figure, Subject, View
+from viz.figures.registry import find_figure
 from viz.files.provenance import VERSION, as_json, provenance
-from viz.files.tables import CannotExport, csv_table, npz_table
+from viz.files.tables import csv_table, npz_table
+from viz.formats import CannotExport
 from viz.head_maps import HeadMaps
-from viz.paper.drawing import drawing, fonts_for
+from viz.labels import label
+from viz.options import DrawOptions
+from viz.paper.drawing import drawing
+from viz.paper.fonts import find_fonts
 from viz.paper.outlines import truetype_in_pdf
-from viz.view import Look, head_title, label, token_of
-from viz.wire.packing import pack_chart
 
-FIGURES = ("heatmap", "flow", "grid")
-PICTURES = ("png", "svg", "pdf", "html")
-TABLES = ("csv", "npz")
 DPI = 300
-MIME = {
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "pdf": "application/pdf",
-    "html": "text/html",
-    "csv": "text/csv",
-    "npz": "application/octet-stream",
-    "json": "application/json",
-}
 
 
 @dataclass(frozen=True)
@@ -60,12 +45,12 @@ class Export:
 
 
 def glyph_notice(att: Attention) -> str | None:
-    """Return one sentence if PNG, SVG and PDF cannot show some characters of the tokens, without drawing them."""
+    """Return one sentence if PNG, SVG and PDF cannot show some characters of the tokens, without drawing a figure."""
     return _glyph_sentence(_fonts(att)[1])
 
 
 def _fonts(att: Attention) -> tuple[list[str], list[str]]:
-    return fonts_for(label(token) for token in (*att.query_tokens, *att.key_tokens))
+    return find_fonts(label(token) for token in (*att.query_tokens, *att.key_tokens))
 
 
 def _glyph_sentence(missing: Sequence[str]) -> str | None:
@@ -97,46 +82,56 @@ def export(
     *,
     layer: int | None = None,
     head: int | None = None,
-    look: Look | None = None,
+    token: TokenRef | str | None = None,
+    region: Region | str | None = None,
+    options: DrawOptions | None = None,
     maps: HeadMaps | None = None,
     image: np.ndarray | None = None,
 ) -> Export:
     """Return a figure ("heatmap", "flow", "grid", "patches", "signal") or "table" in a format.
 
-    A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `look.region`
-    limits a heatmap, a flow or a table to a window of the head. `maps` spares a grid the work that is done already;
+    A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `region` limits a
+    heatmap, a flow or a table to a part of the head, such as "0-63:128-191". `token` is the one that a flow isolates,
+    and the query of "patches" and "signal", such as "query:8". `maps` spares a grid the work that is done already;
     "patches" needs the `image` of the trace.
 
     Raises:
         BadSelection: no such layer, head, region or token, or one that is needed is missing.
         CannotExport: the figure does not come in that format, or the table would have too many rows.
     """
-    look = look or Look()
-    formats = _formats(figure)
-    if file_format not in formats:
-        raise CannotExport(f"A {figure} cannot be written as {file_format[:40]!r}: choose {', '.join(formats)}.")
-    if figure == "patches" and image is None:
-        raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
-    if figure not in ("grid", "table") and (layer is None or head is None):
-        raise BadSelection(f"A {figure} shows one head: give a layer and a head.")
-    # A token that is not there is a mistake in any figure, although the flow alone isolates it.
-    token_of(att, replace(look, region=""))
-    origin = provenance(att, figure, layer, head, look, maps)
-    if figure == "table":
-        made = csv_table(att, layer, head, look) if file_format == "csv" else npz_table(att, layer, head, look, origin)
-        return Export(made, origin)
+    selection = Selection.parse(layer, head, token=token, region=region)
+    return export_figure(find_figure(figure), file_format, Subject(att, image, maps), selection, options)
+
+
+def export_figure(
+    figure: Figure[Any],
+    file_format: str,
+    subject: Subject,
+    selection: Selection,
+    options: DrawOptions | None = None,
+) -> Export:
+    """Return a figure of `FIGURES` in a format.
+
+    Raises:
+        BadSelection: no such layer, head, region or token, or one that is needed is missing.
+        CannotExport: the figure does not come in that format, or the table would have too many rows.
+    """
+    if file_format not in figure.formats:
+        choice = ", ".join(figure.formats)
+        raise CannotExport(f"A {figure.name} cannot be written as {file_format[:40]!r}: choose {choice}.")
+    options, att = options or DrawOptions(), subject.att
+    figure.check_heads(selection.layer, selection.head)
+    # A token that the text does not have is a mistake in any figure, although few figures isolate it.
+    Selection(token=selection.token).token_in(att)
+    view = figure.view(subject, selection, options)
+    origin = provenance(att, figure, selection, options, view)
+    if file_format == "csv":
+        return Export(csv_table(view), origin)
+    if file_format == "npz":
+        return Export(npz_table(view, origin), origin)
     if file_format == "html":
-        image = image if figure == "patches" else None
-        return Export(_html(att, figure, layer, head, look, origin, maps, image).encode("utf-8"), origin)
-    drawings: dict[str, Callable[..., Figure]] = {
-        "heatmap": draw_heatmap,
-        "flow": draw_flow,
-        "grid": partial(draw_grid, maps=maps),
-        "signal": draw_signal,
-    }
-    if image is not None:
-        drawings["patches"] = partial(draw_patches, image=image)
-    return _drawn(att, figure, file_format, layer, head, look, origin, drawings[figure])
+        return Export(_html(figure, view, options, origin).encode("utf-8"), origin)
+    return _on_paper(att, figure, file_format, view, options, origin)
 
 
 def format_of(figure: str, path: str | Path) -> str:
@@ -145,50 +140,45 @@ def format_of(figure: str, path: str | Path) -> str:
     Raises:
         CannotExport: no such figure, no suffix, or a suffix that the figure does not come in.
     """
-    path = Path(path)
-    choice = ", ".join(f".{name}" for name in _formats(figure))
+    path, formats = Path(path), find_figure(figure).formats
+    choice = ", ".join(f".{name}" for name in formats)
     suffix = path.suffix.lower()
     if not suffix:
         raise CannotExport(f"{path.name[:40]!r} has no suffix that would pick a format: choose {choice}.")
-    if suffix[1:] not in _formats(figure):
+    if suffix[1:] not in formats:
         raise CannotExport(f"A {figure} cannot be written as {path.suffix[:40]!r}: choose {choice}.")
     return suffix[1:]
 
 
-def _formats(figure: str) -> tuple[str, ...]:
-    if figure not in (*FIGURES, "patches", "signal", "table"):
-        raise CannotExport(f"There is no figure {figure[:40]!r}: choose heatmap, flow, grid, patches, signal or table.")
-    return TABLES if figure == "table" else PICTURES
-
-
-def save(att: Attention, figure: str, path: str | Path, **selection: Any) -> Export:
+def save(att: Attention, figure: str, path: str | Path, **given: Any) -> Export:
     """Write a figure to a file whose suffix picks the format; a CSV gets a sidecar `NAME.csv.json` with its origin.
 
     Takes the keywords of `export` and raises what it raises.
     """
-    path = Path(path)
-    file_format = format_of(figure, path)
-    made = export(att, figure, file_format, **selection)
+    return _write(Path(path), export(att, figure, format_of(figure, path), **given))
+
+
+def save_figure(
+    figure: Figure[Any], path: Path, subject: Subject, selection: Selection, options: DrawOptions
+) -> Export:
+    """Write a figure of `FIGURES` as `save` does, and raise what `export_figure` raises."""
+    return _write(path, export_figure(figure, format_of(figure.name, path), subject, selection, options))
+
+
+def _write(path: Path, made: Export) -> Export:
     path.write_bytes(made.data)
-    if file_format == "csv":
+    if path.suffix.lower() == ".csv":
         path.with_name(path.name + ".json").write_text(json.dumps(made.origin, indent=1), encoding="ascii")
     return made
 
 
-def _drawn(
-    att: Attention,
-    figure: str,
-    file_format: str,
-    layer: Any,
-    head: Any,
-    look: Look,
-    origin: dict[str, Any],
-    draw: Callable[..., Figure],
+def _on_paper(
+    att: Attention, figure: Figure[View], file_format: str, view: View, options: DrawOptions, origin: dict[str, Any]
 ) -> Export:
-    families, missing = fonts_for(()) if figure in ("grid", "patches", "signal") else _fonts(att)
+    families, missing = _fonts(att) if figure.shows_tokens else find_fonts(())
     file = io.BytesIO()
     with drawing(families), truetype_in_pdf():
-        drawn = draw(att, layer, head, look)
+        drawn = figure.to_paper(view, options)
         drawn.savefig(file, format=file_format, dpi=DPI, bbox_inches="tight", metadata=_metadata(file_format, origin))
     return Export(file.getvalue(), origin, tuple(missing))
 
@@ -203,24 +193,9 @@ def _metadata(file_format: str, origin: dict[str, Any]) -> dict[str, Any]:
     return {"Title": title, "Creator": maker, "Subject": described, "CreationDate": None}
 
 
-def _html(
-    att: Attention,
-    figure: str,
-    layer: Any,
-    head: Any,
-    look: Look,
-    origin: dict[str, Any],
-    maps: HeadMaps | None,
-    image: np.ndarray | None,
-) -> str:
-    if figure in ("heatmap", "patches", "signal"):
-        plain = signal if figure == "signal" else heatmap
-        drawn = plain(att, layer, head, look=look) if image is None else patches(att, image, layer, head, look=look)
-        name = head_title(att, layer, head)
-        packed = pack_chart(drawn, name, buttons=figure == "heatmap")
-        body = browser.standalone("chart", "", packed, library=get_plotlyjs())
-    else:
-        data = pack_flow(att, layer, head, look) if figure == "flow" else pack_grid(att, look, layer, head, maps)
-        title = head_title(att, layer, head) if figure == "flow" else f"All heads, {att.kind} attention"
-        body = browser.standalone(figure, title, data)
-    return browser.page(f"Attention {figure}", body, as_json(origin))
+def _html(figure: Figure[View], view: View, options: DrawOptions, origin: dict[str, Any]) -> str:
+    # A Plotly chart has its title in itself, and needs the library.
+    is_chart = figure.component == "chart"
+    title, library = ("", get_plotlyjs()) if is_chart else (figure.heading(view), "")
+    body = browser.standalone(figure.component, title, figure.to_wire(view, options), library=library)
+    return browser.page(f"Attention {figure.name}", body, as_json(origin))

@@ -9,40 +9,40 @@ import numpy as np
 from models.capture.head_internals import HeadInside
 from models.tokens import Token
 from viz.html.matrices import Column, Matrix, equation, number, symbol, table
-from viz.view import label
+from viz.labels import label
 
 # Dimensions and keys that are named one by one; the others are added up.
-MOST_DIMENSIONS, MOST_MIXED, MOST_KEYS = 6, 5, 256
+MAX_DIMENSIONS, MAX_MIXED, MAX_KEYS = 6, 5, 256
 
 
 @dataclass(frozen=True)
-class Look:
-    """The query and the key that are looked at."""
+class Pair:
+    """The query and the key whose score is explained."""
 
     query: int
     key: int
 
 
-def named(tokens: tuple[Token, ...], position: int) -> str:
+def name_token(tokens: tuple[Token, ...], position: int) -> str:
     """Return what a person calls a token: its text and its position, which tells equal tokens apart."""
     return f"{label(tokens[position])} ({position})"
 
 
-def products(head: HeadInside, look: Look) -> str:
+def products(head: HeadInside, pair: Pair) -> str:
     """Return q and k of the pair and their products as strips of cells, one cell a dimension."""
-    q, k = head.q[look.query], head.k[look.key]
-    rows = (f"q of {label(head.query_tokens[look.query])}", f"k of {label(head.key_tokens[look.key])}", "q × k")
+    q, k = head.q[pair.query], head.k[pair.key]
+    rows = (f"q of {label(head.query_tokens[pair.query])}", f"k of {label(head.key_tokens[pair.key])}", "q × k")
     columns = [str(dimension) for dimension in range(len(q))]
     strips = np.stack([q, k, q * k]).astype(np.float64)
     return equation(Matrix("q_i · k_j", strips, rows, columns, ("", "d_k"), "rows", digits=False))
 
 
-def dimensions(head: HeadInside, look: Look) -> str:
+def dimensions(head: HeadInside, pair: Pair) -> str:
     """Return the dimensions that make the score, the largest products first; the rest as one row, then the sum."""
-    q, k = (side.astype(np.float64) for side in (head.q[look.query], head.k[look.key]))
+    q, k = (side.astype(np.float64) for side in (head.q[pair.query], head.k[pair.key]))
     product = q * k
     order = np.argsort(-np.abs(product), kind="stable")
-    first, rest = order[:MOST_DIMENSIONS], order[MOST_DIMENSIONS:]
+    first, rest = order[:MAX_DIMENSIONS], order[MAX_DIMENSIONS:]
     names = [f"dimension {place}" for place in first]
     columns: list[list[float | str]] = [[float(values[place]) for place in first] for values in (q, k, product)]
     for name, total in ((f"{len(rest)} others", product[rest].sum()), ("score", product.sum())):
@@ -62,9 +62,9 @@ def dimensions(head: HeadInside, look: Look) -> str:
     )
 
 
-def row(head: HeadInside, look: Look) -> str:
+def row(head: HeadInside, pair: Pair) -> str:
     """Return the softmax of the query's row over all keys, and how long a value each weight is given to."""
-    i, keys = look.query, shown_keys(head, look)
+    i, keys = pair.query, shown_keys(head, pair)
     logits = head.logits[i].astype(np.float64)
     top = max(float(logits.max()), -np.inf if head.sink is None else head.sink)
     lengths = np.linalg.norm(head.v.astype(np.float64), axis=-1)
@@ -80,25 +80,25 @@ def row(head: HeadInside, look: Look) -> str:
         Column("length of v", lengths[keys], decimals=3),
         Column("weight × length", moved[keys], bar=float(moved.max()) or 1.0, decimals=3),
     ]
-    names = [named(head.key_tokens, key) for key in keys]
-    return table(names, columns, corner="key", chosen=keys.index(look.key) if look.key in keys else None)
+    names = [name_token(head.key_tokens, key) for key in keys]
+    return table(names, columns, corner="key", chosen=keys.index(pair.key) if pair.key in keys else None)
 
 
-def shown_keys(head: HeadInside, look: Look) -> list[int]:
-    """Return the keys that are listed: all in their order, or those with the most weight, and the one looked at."""
+def shown_keys(head: HeadInside, pair: Pair) -> list[int]:
+    """Return the keys that are listed: all in their order, or those with the most weight and the key of the pair."""
     n_keys = len(head.key_tokens)
-    if n_keys <= MOST_KEYS:
+    if n_keys <= MAX_KEYS:
         return list(range(n_keys))
-    strongest = np.argsort(-head.weights[look.query], kind="stable")[:MOST_KEYS]
-    return sorted({*strongest.tolist(), look.key})
+    strongest = np.argsort(-head.weights[pair.query], kind="stable")[:MAX_KEYS]
+    return sorted({*strongest.tolist(), pair.key})
 
 
-def mixture(head: HeadInside, look: Look) -> str:
+def mixture(head: HeadInside, pair: Pair) -> str:
     """Return the weighted values and their sum, the head's output, as strips on one scale."""
-    weights, v = head.weights[look.query].astype(np.float64), head.v.astype(np.float64)
+    weights, v = head.weights[pair.query].astype(np.float64), head.v.astype(np.float64)
     parts = weights[:, None] * v
     order = np.argsort(-np.linalg.norm(parts, axis=-1), kind="stable")
-    first, rest = order[:MOST_MIXED], order[MOST_MIXED:]
+    first, rest = order[:MAX_MIXED], order[MAX_MIXED:]
     names = [f"{weights[key]:.3f} × v of {label(head.key_tokens[key])}" for key in first]
     strips = [parts[key] for key in first]
     if len(rest):

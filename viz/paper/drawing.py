@@ -1,4 +1,4 @@
-"""Drawing on paper: what the matplotlib pictures share, and the fonts that their text needs.
+"""Drawing on paper: what the matplotlib pictures share.
 
 Pictures for files are drawn by matplotlib, so that no server needs a browser. matplotlib's settings are global:
 whoever draws or saves holds `drawing()`.
@@ -6,20 +6,15 @@ whoever draws or saves holds `drawing()`.
 
 from __future__ import annotations
 
-import logging
-import re
 import threading
-import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
@@ -27,40 +22,26 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import Colormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.ft2font import LoadFlags
 from matplotlib.path import Path
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 
 from models import Token
 from viz import colours
-from viz.view import Look, runs_left
+from viz.labels import runs_left
+from viz.options import DrawOptions
+from viz.paper.fonts import FIRST_FONT
 
 # Left, top, right and bottom in the units of the axes; rows run down.
 Box = tuple[float, float, float, float]
 
 DIMMED = "#808895"
-FIRST_FONT = "DejaVu Sans"
-# Families that cover much and look well together are tried before the rest of what is installed.
-_PREFERRED = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Noto Emoji", "Symbola", "FreeSans")
-# Fonts that draw a box for every character, need colours, or hold TeX's symbols at places that are not theirs.
-_UNREADABLE_FONTS = ("color", "colour", "last resort", "lastresort", "adobe blank", "stixnonunicode", "stixsize")
-_TEX_FONTS = ("cmb10", "cmex10", "cmmi10", "cmr10", "cmss10", "cmsy10", "cmtt10")
-# Controls, joiners and spaces have no shape of their own; variation selectors (FE0E, FE0F) choose one.
-_SHAPELESS = {"Cc", "Cf", "Zs", "Zl", "Zp"}
-# Emoji that are one picture of several characters: flags, skin tones, and what zero-width joiners join.
-_EMOJI, _AFTER = "[\u2190-\u2bff\U0001f000-\U0001faff]", "[\ufe0f\U0001f3fb-\U0001f3ff]"
-_SEQUENCE = re.compile(
-    f"[\U0001f1e6-\U0001f1ff]{{2}}|\U0001f3f4[\U000e0020-\U000e007f]+"
-    f"|{_EMOJI}{_AFTER}*(?:\u200d{_EMOJI}{_AFTER}*)+|{_EMOJI}\ufe0f?[\U0001f3fb-\U0001f3ff]"
-)
 BAR_GAP, BAR_WIDTH = 0.1, 0.13  # inches
 # Cells beyond the weights 0, 1/255, ... 1.
 _MASKED, _BAD = 256, 257
 # Above this, maps are images: as vectors, an SVG of 20,000 boxes has 2 MB (100 bytes each) and takes 0.3 seconds.
-MOST_BOXES = 20_000
+MAX_BOXES = 20_000
 _lock = threading.Lock()
-log = logging.getLogger("headlight.viz")
 
 
 @contextmanager
@@ -79,84 +60,9 @@ def drawing(families: list[str]) -> Iterator[None]:
         "axes.unicode_minus": False,
     }
     with _lock, matplotlib.rc_context(settings), warnings.catch_warnings():
-        # `fonts_for` tells the visitor which; the log need not hear of every one of them.
+        # `find_fonts` tells the visitor which; the log does not need every one of them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
-
-
-def fonts_for(texts: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the installed font families that together draw `texts`, and what none of them can draw.
-
-    That is characters, and sequences of emoji that mean one picture (families, flags, skin tones) but come out as
-    several.
-    """
-    texts = list(texts)
-    families, missing = _families(texts)
-    return families, missing + _unjoined(texts, families, missing)
-
-
-def _families(texts: list[str]) -> tuple[list[str], list[str]]:
-    """Return the families that together draw most of `texts`, and the characters that none of them has."""
-    needed = {character for text in texts for character in text}
-    needed = {character for character in needed if unicodedata.category(character) not in _SHAPELESS}
-    needed -= _characters(font_manager.findfont(FIRST_FONT)) | {"\ufe0e", "\ufe0f"}
-    families = [FIRST_FONT]
-    for family, path in _installed():
-        if not needed:
-            break
-        covered = needed & _characters(path)
-        if covered:
-            families.append(family)
-            needed -= covered
-    return families, sorted(needed)
-
-
-def _unjoined(texts: list[str], families: list[str], missing: list[str]) -> list[str]:
-    """Return the emoji of several characters for which no font has one glyph; those with a missing one are named."""
-    sequences = sorted({found[0] for text in texts for found in _SEQUENCE.finditer(text)})
-    if not sequences:
-        return []
-    paths = dict(_installed())
-    font = font_manager.get_font([font_manager.findfont(FIRST_FONT), *(paths[family] for family in families[1:])])
-    return [
-        sequence
-        for sequence in sequences
-        if not set(sequence) & set(missing)
-        and len(font._layout(sequence.replace("\ufe0f", ""), LoadFlags.NO_HINTING)) > 1
-    ]
-
-
-@cache
-def _installed() -> tuple[tuple[str, str], ...]:
-    """Return (family, path) of the regular upright fonts, the preferred first."""
-    _find_new_fonts()
-    fonts: dict[str, str] = {}
-    for entry in font_manager.fontManager.ttflist:
-        plain = entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
-        name = entry.name.lower()
-        if plain and name not in _TEX_FONTS and not any(word in name for word in _UNREADABLE_FONTS):
-            fonts.setdefault(entry.name, entry.fname)
-    rank = {name: number for number, name in enumerate(_PREFERRED)}
-    return tuple(sorted(fonts.items(), key=lambda font: (rank.get(font[0], len(rank)), font[0])))
-
-
-def _find_new_fonts() -> None:
-    """Add fonts that were installed since matplotlib last looked: it keeps its list in a file for good."""
-    known = {entry.fname for entry in font_manager.fontManager.ttflist}
-    for path in font_manager.findSystemFonts():
-        if path not in known:
-            try:
-                font_manager.fontManager.addfont(path)
-            except (OSError, RuntimeError, ValueError) as error:
-                log.info("%s is no font that can be drawn: %s", path, error)
-
-
-@cache
-def _characters(path: str) -> frozenset[str]:
-    try:
-        return frozenset(map(chr, font_manager.get_font(path).get_charmap()))
-    except (OSError, RuntimeError):
-        return frozenset()
 
 
 def style_labels(axis: Axis, tokens: list[Token], *, size: float) -> None:
@@ -210,24 +116,24 @@ def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str,
 
 def draw_maps(
     axes: Axes,
-    look: Look,
+    options: DrawOptions,
     maps: Sequence[tuple[Float[np.ndarray, "row column"], Bool[np.ndarray, "row column"], Box]],
 ) -> None:
-    """Draw maps (weights, who may attend, place) as vectors; as images, where they have more than `MOST_BOXES` boxes.
+    """Draw maps (weights, mask, box) as vectors; as images, where they have more than `MAX_BOXES` boxes.
 
-    What is masked and what is no number has its own colour. All boxes of one colour are one path, which makes a file
-    half as large as a path each.
+    Cells that are masked or not a number have their own colours. All boxes of one colour are one path, which makes a
+    file half as large as a path each.
     """
     table = np.vstack(
         [
-            colours.table(look.palette, look.contrast) / 255,
-            to_rgb(colours.masked(look.palette)[1]),
+            colours.table(options.palette, options.contrast) / 255,
+            to_rgb(colours.masked(options.palette)[1]),
             to_rgb(colours.NOT_A_NUMBER),
         ]
     )
     numbered = [_colour_numbers(weights, mask) for weights, mask, _ in maps]
     found = [_boxes(numbers, place) for numbers, (_, _, place) in zip(numbered, maps, strict=True)]
-    if sum(len(numbers) for numbers, _ in found) > MOST_BOXES:
+    if sum(len(numbers) for numbers, _ in found) > MAX_BOXES:
         for numbers, (_, _, (left, top, right, bottom)) in zip(numbered, maps, strict=True):
             axes.imshow(
                 table[numbers], extent=(left, right, bottom, top), interpolation="none", aspect=axes.get_aspect()

@@ -1,4 +1,4 @@
-"""A training as bytes for viz/browser/training.js: what stays the same from frame to frame, and frames as they come."""
+"""A training as bytes for viz/browser/training: what stays the same from frame to frame, and frames as they come."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.recording import WATCHED, Frame, Recording
+from analysis.recording import LEVELS, WATCHED, Frame, Recording
 from analysis.truth import SOLVES, chance
 from models.scratch.tasks import Task, task_named
 from models.scratch.tasks.digits import SIDE, unseen_picture
 from models.scratch.tasks.task import END, START
-from viz import colours
+from viz import colours, style
 from viz.colours import TRUTH
 from viz.wire.packing import pack
 
@@ -110,7 +110,7 @@ def chance_level(name: str) -> float | None:
 
 def pack_scene(about: dict[str, Any], *, key: str, steps: int) -> bytes:
     """Return the scene of the training that is called `key` and ends after so many steps, with the colours."""
-    header = about | {"key": key, "steps": steps, "outline": TRUTH}
+    header = about | {"key": key, "steps": steps, "outline": TRUTH, "levels": LEVELS, "style": {"head": style.HEAD}}
     return pack(header, {"light": colours.table("blues"), "dark": colours.table("night")})
 
 

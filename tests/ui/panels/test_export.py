@@ -5,10 +5,11 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from analysis.selection import Selection
 from tests.helpers.hand_made import attention, random_weights
 from tests.helpers.inspect_page import messages, run
-from ui.panels.export import _held
-from viz import Look
+from viz.figures.base import Subject
+from viz.figures.registry import FIGURES
 
 ATT = attention(random_weights(2, 3, 5, 7))
 LONG = attention(random_weights(1, 2, 283, 307))
@@ -17,21 +18,32 @@ LONG = attention(random_weights(1, 2, 283, 307))
 @pytest.mark.parametrize(
     ("figure", "place", "region", "said"),
     [
-        ("table", (None, None), "2-4:0-3", "It holds queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of all 6 heads."),
-        ("table", (None, None), "", "It holds every pair: 5 x 7 pairs of all 6 heads."),
-        ("table", (1, 2), "", "It holds every pair: 5 x 7 pairs of layer 1, head 2."),
-        ("heatmap", (1, 2), "2-4:0-3", "It holds queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of layer 1, head 2."),
-        ("grid", (1, 2), "2-4:0-3", "It holds all 6 heads, each with the whole text."),
-        ("signal", (1, 2), "", "It holds one query of layer 1, head 2."),
+        (
+            "table",
+            (None, None),
+            "2-4:0-3",
+            "queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of all 6 heads.",
+        ),
+        ("table", (None, None), "", "every pair: 5 x 7 pairs of all 6 heads."),
+        ("table", (1, 2), "", "every pair: 5 x 7 pairs of layer 1, head 2."),
+        (
+            "heatmap",
+            (1, 2),
+            "2-4:0-3",
+            "queries 2 to 4, keys 0 to 3 alone: 3 x 4 pairs of layer 1, head 2.",
+        ),
+        ("grid", (1, 2), "2-4:0-3", "all 6 heads, each with the whole text."),
+        ("signal", (1, 2), "", "one query of layer 1, head 2."),
     ],
 )
 def test_what_a_download_holds(figure: str, place: tuple[int | None, int | None], region: str, said: str) -> None:
-    assert _held(ATT, figure, *place, Look(region=region)) == said
+    selection = Selection.parse(*place, region=region)
+    assert FIGURES[figure].contents(Subject(ATT), selection) == f"It contains {said}"
 
 
 def test_a_long_flow_holds_the_window_that_it_shows() -> None:
-    said = "It holds queries 0 to 127, keys 0 to 127 alone: 128 x 128 pairs of layer 0, head 1."
-    assert _held(LONG, "flow", 0, 1, Look()) == said
+    said = "It contains queries 0 to 127, keys 0 to 127 alone: 128 x 128 pairs of layer 0, head 1."
+    assert FIGURES["flow"].contents(Subject(LONG), Selection.parse(0, 1)) == said
 
 
 def opened(**parameters: str) -> AppTest:

@@ -21,9 +21,11 @@ from transformers.utils import logging
 import models
 import viz
 from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.paths import ROOT
-from viz.__main__ import main
-from viz.files.export import FIGURES, PICTURES
+from viz import DrawOptions
+from viz.cli.main import main
+from viz.formats import PICTURES
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +63,7 @@ def test_the_command_of_the_contract_in_a_process_of_its_own(tmp_path: Path) -> 
     assert (origin["source"]["text"], origin["layer"], origin["head"]) == (CAT, LAYER, HEAD)
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 @pytest.mark.parametrize("file_format", PICTURES)
 def test_a_picture_is_the_one_that_the_library_makes(
     cat: models.Attention, tmp_path: Path, capfd: pytest.CaptureFixture[str], figure: str, file_format: str
@@ -76,7 +78,7 @@ def test_a_picture_is_the_one_that_the_library_makes(
         file_format,
         layer=LAYER,
         head=HEAD,
-        look=viz.Look(threshold=0.2, palette="viridis", contrast="root"),
+        options=DrawOptions(threshold=0.2, palette="viridis", contrast="root"),
     )
     assert path.read_bytes() == wanted.data
     assert capfd.readouterr() == ("", idle)
@@ -140,8 +142,8 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (["flow", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
         (["grid", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
         (["grid", "--text", CAT, "--layer", "99", "--head", "0"], "head.png", "There is no layer 99"),
-        (["grid", "--text", CAT, "--layer", "3"], "head.png", "A grid outlines one head: give --layer and --head"),
-        (["grid", "--text", CAT, "--head", "3"], "head.png", "A grid outlines one head: give --layer and --head"),
+        (["grid", "--text", CAT, "--layer", "3"], "head.png", "A grid outlines one head: give a layer and a head"),
+        (["grid", "--text", CAT, "--head", "3"], "head.png", "A grid outlines one head: give a layer and a head"),
         (["table", "--text", CAT, "--head", "1"], "head.csv", "needs its layer too"),
         (["table", "--text", CAT, "--layer", "6"], "head.csv", "There is no layer 6"),
         (
@@ -153,7 +155,7 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (["grid", "--text", CAT, "--token", "key:13"], "head.svg", "There is no key 13 to isolate"),
         ([*HEATMAP, "--target", "hi"], "head.png", "is no encoder-decoder, so nothing in it reads a target"),
         ([*HEATMAP, "--target", "hi", "--generate", "5"], "head.png", "leave out --target or --generate."),
-        (["patches", "--text", CAT, *ONE_HEAD], "head.png", "need a picture, not a text: give --image FILE."),
+        (["patches", "--text", CAT, *ONE_HEAD], "head.png", "needs a picture, not a text: give --image FILE."),
         (
             ["patches", "--image", "a.png", *ONE_HEAD, "--text-pair", "x"],
             "head.png",
@@ -161,7 +163,11 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         ),
         (["heatmap", "--image", "a.png", *ONE_HEAD, "--target", ""], "head.png", "read alone: leave out --target."),
         (["grid", "--image", "a.png", "--generate", "1"], "head.png", "read alone: leave out --generate."),
-        (["signal", "--image", "a.png", *ONE_HEAD], "head.png", "A signal is a text of numbers, not a picture"),
+        (
+            ["signal", "--image", "a.png", *ONE_HEAD],
+            "head.png",
+            "The figure signal needs a text, not a picture: give --text.",
+        ),
         (
             ["grid", "--image", "/none.png"],
             "head.png",
@@ -313,7 +319,7 @@ def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(models, "load_model", interrupted)
+    monkeypatch.setattr("viz.cli.main.load_model", interrupted)
     assert main([*HEATMAP, "-o", "head.png"]) == 130
     assert capfd.readouterr() == ("", "")
 
@@ -370,9 +376,9 @@ def test_a_picture_in_light_and_as_weights(tmp_path: Path, capfd: pytest.Capture
     (tmp_path / "photo.png").write_bytes(b"no picture")
     assert main(["heatmap", *model, "-o", str(tmp_path / "x.png")]) == 2
     said = capfd.readouterr().err
-    assert said.endswith("photo.png is no picture that can be read: give a PNG, JPEG or WebP file.\n")
+    assert said.endswith("photo.png is not a picture that can be read: give a PNG, JPEG or WebP file.\n")
     assert main(["patches", "--text", CAT, *ONE_HEAD, "-o", str(tmp_path / "x.png")]) == 2
-    assert "need a picture, not a text: give --image FILE." in capfd.readouterr().err
+    assert "needs a picture, not a text: give --image FILE." in capfd.readouterr().err
 
 
 def test_an_encoder_continues_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,10 @@ from matplotlib.figure import Figure
 
 import viz
 from models import Attention, Token
+from tests.helpers.draw import packed, paper
 from tests.helpers.hand_made import attention, random_weights, tokens
 from tests.helpers.read_back import unpack
-from viz import Look
-from viz.figures.heatmap import draw_heatmap
-from viz.figures.token_graph import draw_flow, pack_flow
-from viz.view import boundaries
+from viz.labels import boundaries
 
 
 def parts(*given: tuple[int, bool]) -> tuple[Token, ...]:
@@ -47,15 +45,15 @@ def test_the_heatmap_has_a_line_on_each_boundary(att: Attention) -> None:
     ]
     assert [(shape.y0, shape.y1) for shape in shapes if shape.xref == "x domain"] == [(2.5, 2.5)]
     # In a window they keep their places in the whole text.
-    (line,) = viz.heatmap(att, 0, 0, look=Look(region="0-1:4-6")).layout.shapes
+    (line,) = viz.heatmap(att, 0, 0, region="0-1:4-6").layout.shapes
     assert line.x0 == 4.5
 
 
 def test_the_flow_has_them_beside_the_tokens(att: Attention) -> None:
     shapes = viz.flow(att, 0, 0).layout.shapes
     assert sorted((shape.x0 < 0, shape.y0) for shape in shapes) == [(False, 1.5), (False, 4.5), (True, 2.5)]
-    assert unpack(pack_flow(att, 0, 0, Look()))[0]["cuts"] == [[3], [2, 5]]
-    assert unpack(pack_flow(att, 0, 0, Look(region="1-4:3-6")))[0]["cuts"] == [[2], [2]]
+    assert unpack(packed("flow", att, 0, 0))[0]["cuts"] == [[3], [2, 5]]
+    assert unpack(packed("flow", att, 0, 0, region="1-4:3-6"))[0]["cuts"] == [[2], [2]]
 
 
 def dotted(figure: Figure) -> list[tuple[str, float]]:
@@ -65,15 +63,15 @@ def dotted(figure: Figure) -> list[tuple[str, float]]:
 
 
 def test_paper_has_them_too(att: Attention) -> None:
-    assert dotted(draw_heatmap(att, 0, 0, Look())) == [("across", 2.5), ("down", 1.5), ("down", 4.5)]
-    assert dotted(draw_flow(att, 0, 0, Look())) == [("across", 1.5), ("across", 2.5), ("across", 4.5)]
+    assert dotted(paper("heatmap", att, 0, 0)) == [("across", 2.5), ("down", 1.5), ("down", 4.5)]
+    assert dotted(paper("flow", att, 0, 0)) == [("across", 1.5), ("across", 2.5), ("across", 4.5)]
 
 
 def test_on_paper_a_boundary_inside_a_block_stands_where_it_is() -> None:
     n = 260
     att = attention(random_weights(n, n), parts(*[(int(number >= 100), False) for number in range(n)]))
     # Blocks of 3: the 100th token begins a third of the way into cell 33.
-    assert dotted(draw_heatmap(att, 0, 0, Look())) == [
+    assert dotted(paper("heatmap", att, 0, 0)) == [
         ("across", pytest.approx(100 / 3 - 0.5)),
         ("down", pytest.approx(100 / 3 - 0.5)),
     ]

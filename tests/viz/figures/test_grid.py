@@ -7,11 +7,12 @@ import torch
 import viz
 from models import Attention
 from models.capture.replay import MaterialisedLayer
+from tests.helpers.draw import view_of
 from tests.helpers.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
-from viz import Look
+from viz import DrawOptions
 from viz.colours import NOT_A_NUMBER, masked
 from viz.figures.grid import SELECTED, describe
-from viz.head_maps import THUMBNAIL, HeadMaps, grid_view
+from viz.head_maps import THUMBNAIL, HeadMaps
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 
@@ -43,20 +44,20 @@ def test_every_head_is_a_map_of_its_own_weights_at_its_place() -> None:
 @pytest.mark.parametrize(("n_query", "n_key"), [(THUMBNAIL, THUMBNAIL + 1), (101, 53), (3, 211), (257, 131)])
 def test_long_texts_are_block_maxima(n_query: int, n_key: int) -> None:
     weights = random_weights(1, 2, n_query, n_key)
-    view = grid_view(attention(weights))
+    view = view_of("grid", attention(weights))
     for head in range(2):
         np.testing.assert_array_equal(view.maps[0, head], block_maxima(weights[0, head], THUMBNAIL))
     blocks = -(-n_query // THUMBNAIL), -(-n_key // THUMBNAIL)
-    assert f"largest weight of {blocks[0]} x {blocks[1]} pairs" in describe(view, Look())
+    assert f"largest weight of {blocks[0]} x {blocks[1]} pairs" in describe(view, DrawOptions())
     assert max(view.maps.shape[2:]) <= THUMBNAIL
 
 
 def test_a_short_text_says_nothing_of_blocks() -> None:
-    assert describe(grid_view(attention(WEIGHTS)), Look()) == "All heads, cross attention"
+    assert describe(view_of("grid", attention(WEIGHTS)), DrawOptions()) == "All heads, cross attention"
 
 
 def test_one_colour_range_for_all_heads() -> None:
-    axis = viz.grid(attention(WEIGHTS / 10), look=Look(contrast="root")).layout.coloraxis
+    axis = viz.grid(attention(WEIGHTS / 10), options=DrawOptions(contrast="root")).layout.coloraxis
     assert (axis.cmin, axis.cmax) == (0, 1)
     assert "square root" in axis.colorbar.title.text
     assert {trace.coloraxis for trace in viz.grid(attention(WEIGHTS)).data} == {"coloraxis"}
@@ -72,10 +73,10 @@ def test_the_chosen_head_is_outlined_and_only_if_one_is_chosen() -> None:
 def test_layers_may_differ_in_their_number_of_heads() -> None:
     layers = [MaterialisedLayer(torch.tensor(random_weights(heads, N_QUERY, N_KEY))) for heads in (2, 5)]
     att = Attention("cross", layers, tokens(*"abcde"), tokens(*"tuvwxyz"), source())
-    assert grid_view(att).n_heads == (2, 5)
+    assert view_of("grid", att).n_heads == (2, 5)
     assert len(viz.grid(att).data) == 7
     # A head that a layer lacks is no bad value.
-    assert "not a number" not in describe(grid_view(att), Look())
+    assert "not a number" not in describe(view_of("grid", att), DrawOptions())
 
 
 def test_what_is_no_number_shows_in_its_own_colour() -> None:

@@ -20,9 +20,9 @@ from tests.helpers.hand_made import (
     random_weights,
     tokens,
 )
-from viz import Look, colours
+from viz import DrawOptions, colours
 from viz.colours import CONTRASTS, NOT_A_NUMBER, PALETTES
-from viz.view import MOST_LABELS
+from viz.labels import MAX_LABELS
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 
@@ -84,7 +84,7 @@ def test_the_figure_inside_a_script_element_cannot_end_it() -> None:
 @pytest.mark.parametrize("palette", PALETTES)
 @pytest.mark.parametrize("contrast", tuple(CONTRASTS))
 def test_the_colour_range_is_always_0_to_1(palette: str, contrast: str) -> None:
-    data = viz.heatmap(attention(WEIGHTS / 10), 0, 0, look=Look(palette=palette, contrast=contrast)).data[0]
+    data = viz.heatmap(attention(WEIGHTS / 10), 0, 0, options=DrawOptions(palette=palette, contrast=contrast)).data[0]
     assert (data.zmin, data.zmax) == (0, 1)
     assert data.zauto in (None, False)
     places = [place for place, _ in data.colorscale]
@@ -93,7 +93,9 @@ def test_the_colour_range_is_always_0_to_1(palette: str, contrast: str) -> None:
 
 
 def test_a_contrast_changes_colours_and_no_number_and_is_named() -> None:
-    linear, root = (viz.heatmap(attention(WEIGHTS), 0, 0, look=Look(contrast=name)) for name in ("linear", "root"))
+    linear, root = (
+        viz.heatmap(attention(WEIGHTS), 0, 0, options=DrawOptions(contrast=name)) for name in ("linear", "root")
+    )
     np.testing.assert_array_equal(linear.data[0].z, root.data[0].z)
     assert linear.data[0].colorscale != root.data[0].colorscale
     assert linear.data[0].colorbar.title.text == "weight"
@@ -128,13 +130,13 @@ def test_a_plain_head_names_no_colours_it_does_not_use() -> None:
 
 
 def test_long_texts_get_a_second_axis_with_spaced_labels() -> None:
-    n = 2 * MOST_LABELS + 1
+    n = 2 * MAX_LABELS + 1
     figure = viz.heatmap(attention(np.eye(n)), 0, 0)
     for first, second in ((figure.layout.xaxis, figure.layout.xaxis2), (figure.layout.yaxis, figure.layout.yaxis2)):
         # Hover takes the tokens from the first axis, which therefore has all of them and shows none.
         assert len(first.ticktext) == n
         assert first.showticklabels is False
-        assert len(second.ticktext) <= MOST_LABELS
+        assert len(second.ticktext) <= MAX_LABELS
         assert len(set(np.diff(second.tickvals))) == 1
         assert [f"q{position}" for position in second.tickvals] == list(second.ticktext)
     assert figure.layout.xaxis2.matches == "x"
@@ -143,8 +145,8 @@ def test_long_texts_get_a_second_axis_with_spaced_labels() -> None:
 
 
 def test_as_many_tokens_as_labels_all_have_a_label_and_no_second_axis() -> None:
-    figure = viz.heatmap(attention(np.eye(MOST_LABELS)), 0, 0)
-    assert len(figure.layout.xaxis.ticktext) == MOST_LABELS
+    figure = viz.heatmap(attention(np.eye(MAX_LABELS)), 0, 0)
+    assert len(figure.layout.xaxis.ticktext) == MAX_LABELS
     assert "xaxis2" not in figure.layout
     assert figure.layout.xaxis.showticklabels is not False
 
@@ -188,9 +190,9 @@ def test_a_head_that_does_not_exist_is_refused(draw: Any, layer: int, head: int)
         ({"contrast": "log"}, "There is no contrast 'log': choose one of linear, root."),
     ],
 )
-def test_a_look_that_does_not_exist_is_refused(wrong: dict[str, Any], sentence: str) -> None:
+def test_an_option_that_does_not_exist_is_refused(wrong: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadSelection) as refusal:
-        Look(**wrong)
+        DrawOptions(**wrong)
     assert str(refusal.value).startswith(sentence)
 
 

@@ -1,17 +1,19 @@
 """The token that a visitor locked is part of what is seen, so every export draws its lines alone."""
 
-import json
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import viz
+from analysis.selection import TokenRef
 from models.errors import BadSelection
-from viz.figures.token_graph import describe, draw_flow, pack_flow
-from viz.view import flow_view, isolate
+from tests.helpers.draw import packed, paper, view_of
+from tests.helpers.read_back import unpack
+from viz import DrawOptions
+from viz.figures.token_graph import describe
 
-LOOK = viz.Look(threshold=0.05, token="query:8")
+CHOSEN = {"token": "query:8", "options": DrawOptions(threshold=0.05)}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def att(minilm):
 
 @pytest.mark.parametrize(("token", "side", "position"), [("query:8", "query", 8), ("key:2", "key", 2)])
 def test_the_lines_are_those_of_the_token(att, token, side, position):
-    view = isolate(flow_view(att, 5, 11, viz.Look(threshold=0.05, token=token)))
+    view = view_of("flow", att, 5, 11, token=token, options=DrawOptions(threshold=0.05)).isolate()
     weights = att.weights(5, 11)
     expected = np.argwhere(weights >= 0.05)
     expected = expected[expected[:, 0 if side == "query" else 1] == position]
@@ -32,36 +34,36 @@ def test_the_lines_are_those_of_the_token(att, token, side, position):
 
 def test_every_renderer_draws_them_alone(att):
     expected = int((att.weights(5, 11)[8] >= 0.05).sum())
-    figure = viz.flow(att, 5, 11, look=LOOK)
+    figure = viz.flow(att, 5, 11, **CHOSEN)
     curves = sum(np.isnan(np.array(trace.x, dtype=float)).sum() for trace in figure.data if trace.mode == "lines")
     assert curves == expected
     said = "it (8) attends to cat 0.712, mat 0.099, [CLS] 0.086; lines from 0.05 up hold 90% of its attention"
     assert figure.layout.title.text == f"Layer 5, head 11, encoder attention<br>{said}"
-    svg = viz.export(att, "flow", "svg", layer=5, head=11, look=LOOK)
+    svg = viz.export(att, "flow", "svg", layer=5, head=11, **CHOSEN)
     root = ElementTree.fromstring(svg.data)
     texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
     assert said in " ".join(texts)
-    every = viz.export(att, "flow", "svg", layer=5, head=11, look=viz.Look(threshold=0.05))
+    every = viz.export(att, "flow", "svg", layer=5, head=11, options=DrawOptions(threshold=0.05))
     assert every.data.count(b"<path") - svg.data.count(b"<path") > 10
     assert svg.origin["transformations"]["token"] == "query:8"
 
 
 def test_a_key_says_who_attends_to_it(att):
-    look = viz.Look(threshold=0.3, token="key:2")
-    said = describe(flow_view(att, 5, 11, look), look)
+    chosen = {"token": "key:2", "options": DrawOptions(threshold=0.3)}
+    said = describe(view_of("flow", att, 5, 11, **chosen), chosen["options"])
     column = att.weights(5, 11)[:, 2]
     share = column[column >= 0.3].sum() / column.sum()
-    assert said.startswith("cat (2) is attended to by cat 0.918, the 0.803, sat 0.774")
+    assert said.startswith("cat (2) is attended to by cat 0.918, the (1) 0.803, sat 0.774")
     assert said.endswith(
         f"and {(column >= 0.3).sum() - 6} more; lines from 0.30 up hold {share:.0%} of the attention to it"
     )
-    nothing = viz.Look(threshold=0.9, token="query:8")
-    said = describe(flow_view(att, 5, 11, nothing), nothing)
+    nothing = {"token": "query:8", "options": DrawOptions(threshold=0.9)}
+    said = describe(view_of("flow", att, 5, 11, **nothing), nothing["options"])
     assert said == "it (8) attends to nothing shown; lines from 0.90 up hold 0% of its attention"
 
 
 def test_paper_fades_and_marks_the_tokens_as_the_page_does(att):
-    axes = draw_flow(att, 5, 11, LOOK).axes[0]
+    axes = paper("flow", att, 5, 11, **CHOSEN).axes[0]
     shown = [text for text in axes.texts if text.get_text() not in ("query", "key")]
     alphas = np.array([text.get_alpha() for text in shown]).reshape(2, 13)
     weights = att.weights(5, 11)[8]
@@ -71,24 +73,23 @@ def test_paper_fades_and_marks_the_tokens_as_the_page_does(att):
     reached = np.flatnonzero(weights >= 0.05)
     expected = {(True, int(key)): pytest.approx(0.08 + 0.5 * weights[key]) for key in reached}
     assert marked == {(False, 8): 0.22, **expected}
-    every = draw_flow(att, 5, 11, viz.Look()).axes[0]
+    every = paper("flow", att, 5, 11).axes[0]
     assert {text.get_alpha() for text in every.texts} <= {None, 1.0}
     assert not every.patches
 
 
 def test_the_browser_picture_opens_locked_and_keeps_the_other_lines(att):
-    packed = pack_flow(att, 5, 11, LOOK)
-    header = json.loads(packed[4 : 4 + int.from_bytes(packed[:4], "little")])
+    header, arrays = unpack(packed("flow", att, 5, 11, **CHOSEN))
     assert header["locked"] == ["query", 8]
-    assert header["arrays"]["weight"][2] == int((att.weights(5, 11) >= 0.05).sum())
+    assert len(arrays["weight"]) == int((att.weights(5, 11) >= 0.05).sum())
 
 
 @pytest.mark.parametrize("token", ["query", "row:1", "query:-1", "key:x", "query:123456"])
 def test_what_is_no_token_is_refused(token):
     with pytest.raises(BadSelection, match="given as query:8 or key:2"):
-        viz.Look(token=token)
+        TokenRef.parse(token)
 
 
 def test_a_token_that_the_text_does_not_have_is_refused(att):
     with pytest.raises(BadSelection, match="There is no key 13 to isolate: this text has key tokens 0 to 12"):
-        viz.flow(att, 5, 11, look=viz.Look(token="key:13"))
+        viz.flow(att, 5, 11, token="key:13")

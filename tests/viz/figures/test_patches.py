@@ -16,9 +16,9 @@ from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.images import patch_tokens
 from tests.helpers import hand_made
+from tests.helpers.draw import paper, view_of
 from tests.helpers.hand_made import random_weights, source
-from viz import Look
-from viz.figures.patches import VEIL, data_address, draw_patches, patch_view
+from viz.figures.patches import VEIL, data_address
 
 GRID = (3, 5)
 N = 17  # two added tokens and 15 patches
@@ -45,17 +45,17 @@ def test_a_cell_is_the_weight_of_its_patch_from_the_first_added_token() -> None:
 
 
 def test_the_isolated_query_is_shown() -> None:
-    view = patch_view(attention(), IMAGE, 0, 0, Look(token="query:9"))
+    view = view_of("patches", attention(), 0, 0, token="query:9", image=IMAGE)
     np.testing.assert_array_equal(view.weights, WEIGHTS[9, 2:].reshape(GRID))
     assert view.title.endswith(": patch 1,2")
     # An isolated key leaves the query as it is.
     np.testing.assert_array_equal(
-        patch_view(attention(), IMAGE, 0, 0, Look(token="key:9")).weights, WEIGHTS[0, 2:].reshape(GRID)
+        view_of("patches", attention(), 0, 0, token="key:9", image=IMAGE).weights, WEIGHTS[0, 2:].reshape(GRID)
     )
 
 
 def test_without_an_added_token_it_is_the_mean() -> None:
-    view = patch_view(attention(0), IMAGE, 0, 0, Look())
+    view = view_of("patches", attention(0), 0, 0, image=IMAGE)
     np.testing.assert_allclose(view.weights, WEIGHTS[:15, :15].mean(0).reshape(GRID), rtol=1e-6)
     assert view.title.endswith(": the mean of all patches")
 
@@ -79,7 +79,7 @@ def test_the_picture_fills_the_patches_and_is_the_one_given() -> None:
 
 
 def test_on_paper_the_picture_and_the_veil_are_the_same() -> None:
-    axes = draw_patches(attention(), 0, 0, Look(), IMAGE).axes[0]
+    axes = paper("patches", attention(), 0, 0, image=IMAGE).axes[0]
     picture, veil = axes.images
     np.testing.assert_array_equal(picture.get_array(), IMAGE)
     np.testing.assert_array_equal(veil.get_array(), WEIGHTS[0, 2:].reshape(GRID))
@@ -90,7 +90,7 @@ def test_on_paper_the_picture_and_the_veil_are_the_same() -> None:
 
 @pytest.mark.parametrize("file_format", ["png", "svg", "pdf", "html"])
 def test_every_format_has_it_with_its_origin(file_format: str) -> None:
-    made = viz.export(attention(), "patches", file_format, layer=0, head=0, look=Look(token="query:9"), image=IMAGE)
+    made = viz.export(attention(), "patches", file_format, layer=0, head=0, token="query:9", image=IMAGE)
     assert made.origin["figure"] == "patches"
     assert made.origin["transformations"] == {"token": "query:9"}
     if file_format == "png":
@@ -116,5 +116,5 @@ def test_a_tiny_picture_is_shown_to_the_pixel() -> None:
     times = shown.shape[0] // 5
     assert times > 30
     np.testing.assert_array_equal(shown, tiny.repeat(times, axis=0).repeat(times, axis=1))
-    assert draw_patches(attention(), 0, 0, Look(), tiny).axes[0].images[0].get_interpolation() == "none"
+    assert paper("patches", attention(), 0, 0, image=tiny).axes[0].images[0].get_interpolation() == "none"
     assert data_address(np.zeros((3, 64, 3), np.uint8)).startswith("data:image/jpeg")

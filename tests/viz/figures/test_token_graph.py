@@ -1,6 +1,7 @@
 """The flow figure and its data for the browser: exactly the pairs above the threshold, between the right tokens."""
 
 import html
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 
 import viz
 from analysis import kept_mass
+from tests.helpers.draw import view_of
 from tests.helpers.hand_made import HOSTILE, N_KEY, N_QUERY, attention, random_weights, tokens
-from viz import Look
+from viz import DrawOptions
 from viz.colours import NOT_A_NUMBER, opacity
 from viz.figures.token_graph import describe
-from viz.view import flow_view
 
 WEIGHTS = random_weights(N_QUERY, N_KEY)
 
@@ -38,13 +39,13 @@ def lines(figure: go.Figure) -> set[tuple[int, int]]:
 @settings(deadline=None, max_examples=20)
 @given(st.floats(0, 1))
 def test_lines_are_exactly_the_pairs_at_or_above_the_threshold(threshold: float) -> None:
-    figure = viz.flow(attention(WEIGHTS), 0, 0, look=Look(threshold=threshold))
+    figure = viz.flow(attention(WEIGHTS), 0, 0, options=DrawOptions(threshold=threshold))
     wanted = {index for index, weight in np.ndenumerate(WEIGHTS) if weight >= threshold}
     assert lines(figure) == wanted
 
 
 def test_the_title_says_how_much_attention_the_threshold_keeps() -> None:
-    title = viz.flow(attention(WEIGHTS), 0, 0, look=Look(threshold=0.3)).layout.title.text
+    title = viz.flow(attention(WEIGHTS), 0, 0, options=DrawOptions(threshold=0.3)).layout.title.text
     share = WEIGHTS[WEIGHTS >= 0.3].sum() / WEIGHTS.sum()
     assert f"lines from 0.30 up hold {share:.0%} of the attention" in title
     assert 0.1 < kept_mass(WEIGHTS, 0.3) < 0.9
@@ -54,34 +55,30 @@ def test_the_title_says_how_much_attention_the_threshold_keeps() -> None:
     ("given", "said"), [(0.3, "0.30"), (0.012, "0.012"), (0.05, "0.05"), (0, "0.00"), (1, "1.00"), (0.1 + 0.2, "0.30")]
 )
 def test_the_threshold_is_said_with_all_its_digits(given: float, said: str) -> None:
-    view, look = flow_view(attention(WEIGHTS), 0, 0, Look(threshold=given)), Look(threshold=given)
-    assert describe(view, look).startswith(f"lines from {said} up")
+    assert described(WEIGHTS, threshold=given).startswith(f"lines from {said} up")
+
+
+def described(weights: np.ndarray, **options: Any) -> str:
+    chosen = DrawOptions(**options)
+    return describe(view_of("flow", attention(weights), 0, 0, options=chosen), chosen)
 
 
 def test_little_is_not_nothing_and_nearly_all_is_not_all() -> None:
     weights = np.array([[0.998, 0.002]])
-    look = Look(threshold=0.01)
-    assert describe(flow_view(attention(weights), 0, 0, look), look).endswith("hold more than 99% of the attention")
-    look = Look(threshold=0)
-    assert describe(flow_view(attention(weights), 0, 0, look), look).endswith("hold 100% of the attention")
+    assert described(weights, threshold=0.01).endswith("hold more than 99% of the attention")
+    assert described(weights, threshold=0).endswith("hold 100% of the attention")
     many = np.full((3, 97), 1 / 97)
     many[0, 0] = 0.013
-    look = Look(threshold=0.012)
-    assert (
-        describe(flow_view(attention(many), 0, 0, look), look)
-        == "lines from 0.012 up hold less than 1% of the attention"
-    )
-    look = Look(threshold=1)
-    assert describe(flow_view(attention(many), 0, 0, look), look) == "lines from 1.00 up hold 0% of the attention"
+    assert described(many, threshold=0.012) == "lines from 0.012 up hold less than 1% of the attention"
+    assert described(many, threshold=1) == "lines from 1.00 up hold 0% of the attention"
 
 
 def test_a_contrast_that_changes_the_opacity_is_named() -> None:
-    look = Look(contrast="root")
-    assert describe(flow_view(attention(WEIGHTS), 0, 0, look), look).endswith(", opacity by square root")
+    assert described(WEIGHTS, contrast="root").endswith(", opacity by square root")
 
 
 def test_lines_grow_wider_and_more_opaque_with_the_weight() -> None:
-    figure = viz.flow(attention(WEIGHTS), 0, 0, look=Look(threshold=0.0))
+    figure = viz.flow(attention(WEIGHTS), 0, 0, options=DrawOptions(threshold=0.0))
     drawn = [trace.line for trace in figure.data if trace.mode == "lines"]
     widths = [line.width for line in drawn]
     alphas = [float(line.color.rstrip(")").split(",")[3]) for line in drawn]
@@ -118,7 +115,7 @@ def test_plotly_gets_no_markup_no_entity_and_no_tex(text: str) -> None:
 def test_hover_lists_the_strongest_first_and_says_when_there_is_nothing() -> None:
     weights = np.zeros((2, 11))
     weights[0, :] = np.arange(11) / 55
-    left, right = viz.flow(attention(weights), 0, 0, look=Look(threshold=0.01)).data[-2:]
+    left, right = viz.flow(attention(weights), 0, 0, options=DrawOptions(threshold=0.01)).data[-2:]
     head, *pairs = left.hovertext[0].split("<br>")
     assert head == "q0 (0) attends to"
     assert [pair.split(" ")[0] for pair in pairs] == ["k10", "k9", "k8", "k7", "k6", "k5", "k4", "k3"]
@@ -129,7 +126,7 @@ def test_hover_lists_the_strongest_first_and_says_when_there_is_nothing() -> Non
 def test_what_is_no_number_is_drawn_in_its_own_colour_and_makes_the_share_unknown() -> None:
     weights = WEIGHTS.copy()
     weights[3, 6] = np.nan
-    figure = viz.flow(attention(weights), 0, 0, look=Look(threshold=1.0))
+    figure = viz.flow(attention(weights), 0, 0, options=DrawOptions(threshold=1.0))
     assert lines(figure) == {(3, 6)}
     assert figure.data[0].line.color == NOT_A_NUMBER
     assert "nan" not in figure.layout.title.text

@@ -20,14 +20,12 @@ from models import Attention, Model, load_model
 from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.scratch.tasks import TASKS
+from tests.helpers.draw import packed, paper, view_of
 from tests.helpers.hand_made import attention, random_weights, source, tokens
-from viz import Look
-from viz.__main__ import main
+from viz import DrawOptions
+from viz.cli.main import main
 from viz.colours import TRUTH
-from viz.figures.grid import pack_grid
-from viz.figures.heatmap import draw_heatmap
-from viz.figures.signal import draw_signal, signal, signal_view
-from viz.head_maps import grid_view
+from viz.figures.signal import signal
 
 pytestmark = pytest.mark.slow
 
@@ -92,7 +90,7 @@ def test_the_outline_covers_the_true_cells_and_no_other() -> None:
 
 def test_no_outline_where_it_is_off_or_nothing_is_known(minilm: Model) -> None:
     for figure in (
-        viz.heatmap(dated(), 0, 2, look=Look(truth=False)),
+        viz.heatmap(dated(), 0, 2, options=DrawOptions(truth=False)),
         viz.heatmap(minilm.trace("([]{()})")["encoder"], 0, 2),
         viz.heatmap(shipped("dates").trace(**DATE)["decoder"], 0, 2),
         viz.heatmap(shipped("brackets").trace("([)]")["encoder"], 0, 2),
@@ -102,11 +100,11 @@ def test_no_outline_where_it_is_off_or_nothing_is_known(minilm: Model) -> None:
 
 
 def test_a_region_outlines_its_own_part() -> None:
-    figure = viz.heatmap(dated(), 0, 2, look=Look(region="1-7:2-11"))
+    figure = viz.heatmap(dated(), 0, 2, region="1-7:2-11")
     inside = {(query, key) for query, key in true_pairs(dated()) if 1 <= query <= 7 and 2 <= key <= 11}
     assert outlined(figure) == inside
     assert 0 < len(inside) < len(true_pairs(dated()))
-    empty = viz.heatmap(dated(), 0, 2, look=Look(region="0-1:0-2"))
+    empty = viz.heatmap(dated(), 0, 2, region="0-1:0-2")
     assert outlined(empty) == set()
     assert "outlined" not in empty.layout.title.text
 
@@ -124,7 +122,7 @@ def test_a_pooled_region_outlines_nothing() -> None:
         annotations={"truth": hand_made_truth(n)},
     )
     assert outlined(viz.heatmap(att, 0, 0)) == set()
-    assert outlined(viz.heatmap(att, 0, 0, look=Look(region="0-6:0-4"))) == {(3, 2), (5, 3), (5, 4)}
+    assert outlined(viz.heatmap(att, 0, 0, region="0-6:0-4")) == {(3, 2), (5, 3), (5, 4)}
 
 
 def hand_made_truth(n: int) -> Truth:
@@ -136,10 +134,10 @@ def hand_made_truth(n: int) -> Truth:
 
 
 def test_on_paper_the_same_cells_are_outlined() -> None:
-    axes = draw_heatmap(dated(), 0, 2, Look()).axes[0]
+    axes = paper("heatmap", dated(), 0, 2).axes[0]
     squares = {(round(patch.get_y() + 0.46), round(patch.get_x() + 0.46)) for patch in axes.patches}
     assert squares == true_pairs(dated())
-    assert not draw_heatmap(dated(), 0, 2, Look(truth=False)).axes[0].patches
+    assert not paper("heatmap", dated(), 0, 2, options=DrawOptions(truth=False)).axes[0].patches
 
 
 def test_the_grids_scores_are_those_of_the_analysis() -> None:
@@ -148,31 +146,31 @@ def test_the_grids_scores_are_those_of_the_analysis() -> None:
     figure = viz.grid(dated())
     told = {(round(note.y), round(note.x)): note.text for note in figure.layout.annotations}
     assert told == {place: f"{score:.0%}" for place, score in np.ndenumerate(scores)}
-    header = header_of(pack_grid(dated(), Look()))
+    header = header_of(packed("grid", dated()))
     np.testing.assert_allclose(np.reshape(header["scores"], scores.shape), scores, atol=5e-5)
     assert header["truth"] == TRUTH
     assert "how often a head's strongest key is the true one" in header["note"]
 
 
 def test_a_grid_without_a_truth_has_no_scores(cat: Attention) -> None:
-    for att, look in ((cat, Look()), (dated(), Look(truth=False))):
-        assert header_of(pack_grid(att, look))["scores"] is None
-        assert not viz.grid(att, look=look).layout.annotations
-        assert grid_view(att, truth=look.truth).scores is None
+    for att, chosen in ((cat, {}), (dated(), {"options": DrawOptions(truth=False)})):
+        assert header_of(packed("grid", att, **chosen))["scores"] is None
+        assert not viz.grid(att, **chosen).layout.annotations
+        assert view_of("grid", att, **chosen).scores is None
 
 
 def test_heads_that_a_layer_lacks_have_no_score() -> None:
     read = tokens(*"abcdefg")
     layers = [MaterialisedLayer(torch.tensor(random_weights(heads, 7, 7))) for heads in (2, 5)]
     att = Attention("encoder", layers, read, read, source(), annotations={"truth": hand_made_truth(7)})
-    scores = header_of(pack_grid(att, Look()))["scores"]
+    scores = header_of(packed("grid", att))["scores"]
     assert [score is None for score in scores] == [False] * 2 + [True] * 3 + [False] * 5
     assert len(viz.grid(att).layout.annotations) == 7
 
 
 def test_a_signals_view_is_the_last_query_and_its_truth() -> None:
     att = wave()
-    view = signal_view(att, 1, 1, Look())
+    view = view_of("signal", att, 1, 1)
     assert view.query == 20
     np.testing.assert_array_equal(view.position, np.arange(1, 21))
     np.testing.assert_array_equal(view.value, [float(number) for number in WAVE.split()])
@@ -186,20 +184,20 @@ def test_a_signals_view_is_the_last_query_and_its_truth() -> None:
 
 
 def test_a_signals_isolated_query_and_no_truth() -> None:
-    view = signal_view(wave(), 1, 1, Look(token="query:13"))
+    view = view_of("signal", wave(), 1, 1, token="query:13")
     assert view.query == 13
     assert view.position[view.truth].tolist() == [4, 9]
     np.testing.assert_allclose(view.weight, wave().weights(1, 1)[13, 1:], rtol=0, atol=ROUNDING)
-    assert signal_view(wave(), 1, 1, Look(token="key:13")).query == 20
-    plain = signal_view(wave(), 1, 1, Look(truth=False))
+    assert view_of("signal", wave(), 1, 1, token="key:13").query == 20
+    plain = view_of("signal", wave(), 1, 1, options=DrawOptions(truth=False))
     assert not plain.truth.any()
     assert np.isnan(plain.expected).all()
-    names = [trace.name for trace in signal(wave(), 1, 1, look=Look(truth=False)).data]
+    names = [trace.name for trace in signal(wave(), 1, 1, options=DrawOptions(truth=False)).data]
     assert [name.split(" (")[0] for name in names] == ["attention", "signal"]
 
 
 def test_what_the_model_wrote_is_told_apart() -> None:
-    view = signal_view(wave(7), 1, 1, Look())
+    view = view_of("signal", wave(7), 1, 1)
     assert view.written.tolist() == [False] * 20 + [True] * 7
     figure = signal(wave(7), 1, 1)
     of_name = {trace.name.split(" (")[0]: trace for trace in figure.data}
@@ -210,7 +208,7 @@ def test_what_the_model_wrote_is_told_apart() -> None:
     # The highest bar is the whole picture, and the legend says what it stands for.
     assert max(of_name["attention"].y) == pytest.approx(100)
     assert of_name["attention"].name == f"attention (highest bar: {view.weight.max():.2f})"
-    labels = [text.get_text() for text in draw_signal(wave(7), 1, 1, Look()).axes[0].get_legend().get_texts()]
+    labels = [text.get_text() for text in paper("signal", wave(7), 1, 1).axes[0].get_legend().get_texts()]
     assert sorted(labels) == sorted(trace.name for trace in figure.data)
 
 
@@ -222,14 +220,16 @@ def test_a_head_that_is_no_number_is_drawn_without_bars() -> None:
 
 
 def test_the_signals_line_follows_the_palette() -> None:
-    colour = {name: signal(wave(), 1, 1, look=Look(palette=name)).data[1].line.color for name in ("blues", "night")}
+    colour = {
+        name: signal(wave(), 1, 1, options=DrawOptions(palette=name)).data[1].line.color for name in ("blues", "night")
+    }
     assert colour["blues"] != colour["night"]
 
 
 def test_what_is_no_signal_is_one_sentence() -> None:
     for att in (dated(), attention(np.eye(3), tokens("1", "2", "x")), attention(np.ones((1, 1)), tokens("1"))):
         with pytest.raises(BadSelection) as refusal:
-            signal_view(att, 0, 0, Look())
+            view_of("signal", att, 0, 0)
         assert str(refusal.value) == (
             "Only a text of numbers is a signal: open scratch:series with numbers from 0 to 99."
         )
@@ -244,7 +244,7 @@ def test_every_format_of_a_trained_model(figure: str, file_format: str) -> None:
     assert made.missing_glyphs == ()
     assert made.origin["figure"] == figure
     assert made.origin["transformations"]["truth"] is True
-    off = viz.export(wave(3), figure, file_format, layer=1, head=1, look=Look(truth=False))
+    off = viz.export(wave(3), figure, file_format, layer=1, head=1, options=DrawOptions(truth=False))
     assert off.origin["transformations"]["truth"] is False
     assert off.data != made.data
     if figure == "signal":

@@ -13,14 +13,15 @@ import models
 import viz
 from models.errors import BadSelection
 from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.draw import TEXT_FIGURES, view_of
 from tests.helpers.hand_made import attention, random_weights
-from viz import CannotExport, Export, Look
-from viz.files.export import FIGURES, MIME, PICTURES, TABLES, format_of
-from viz.files.tables import table_rows
+from viz import CannotExport, DrawOptions, Export
+from viz.files.export import format_of
+from viz.formats import MIME, PICTURES, TABLES
 
 pytestmark = pytest.mark.slow
 
-EVERY = [(figure, name) for figure in FIGURES for name in PICTURES] + [("table", name) for name in TABLES]
+EVERY = [(figure, name) for figure in TEXT_FIGURES for name in PICTURES] + [("table", name) for name in TABLES]
 
 
 @pytest.mark.parametrize(("figure", "file_format"), EVERY)
@@ -32,7 +33,7 @@ def test_equal_pictures_are_equal_files(
     assert file_format in MIME
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_png_opens_at_300_dpi_and_carries_its_origin(exported: Callable[[str, str], Export], figure: str) -> None:
     picture = Image.open(io.BytesIO(exported(figure, "png").data))
     picture.load()
@@ -44,7 +45,7 @@ def test_png_opens_at_300_dpi_and_carries_its_origin(exported: Callable[[str, st
     assert len(np.unique(np.asarray(picture.convert("L")))) > 20
 
 
-@pytest.mark.parametrize("figure", [*FIGURES, "table"])
+@pytest.mark.parametrize("figure", [*TEXT_FIGURES, "table"])
 def test_the_origin_is_enough_to_make_the_file_again(exported: Callable[[str, str], Export], figure: str) -> None:
     origin = exported(figure, "csv" if figure == "table" else "png").origin
     assert origin["source"]["model"] == "sentence-transformers/all-MiniLM-L6-v2"
@@ -66,13 +67,10 @@ def test_the_origin_is_enough_to_make_the_file_again(exported: Callable[[str, st
     assert figure == "flow" or set(origin["transformations"]) == wanted[figure]
 
 
-def test_the_look_is_in_the_picture_and_in_its_origin(cat: models.Attention) -> None:
-    look = Look(threshold=0.31, palette="viridis", contrast="root")
-    made = viz.export(cat, "flow", "svg", layer=LAYER, head=HEAD, look=look)
-    assert (
-        made.origin["transformations"] | {"threshold": 0.31, "palette": "viridis", "contrast": "root"}
-        == (made.origin["transformations"])
-    )
+def test_the_options_are_in_the_picture_and_in_its_origin(cat: models.Attention) -> None:
+    options = {"threshold": 0.31, "palette": "viridis", "contrast": "root"}
+    made = viz.export(cat, "flow", "svg", layer=LAYER, head=HEAD, options=DrawOptions(**options))
+    assert made.origin["transformations"] | options == made.origin["transformations"]
     assert b"lines from 0.31 up hold" in made.data
     assert b"#2a788e" in made.data
 
@@ -142,9 +140,9 @@ def test_nothing_is_written_when_it_is_refused(cat: models.Attention, tmp_path: 
 
 def test_rows_are_counted_before_they_are_made() -> None:
     att = attention(random_weights(2, 3, 5, 7))
-    assert table_rows(att, 1, 2) == 5 * 7
-    assert table_rows(att, 1, None) == 3 * 5 * 7
-    assert table_rows(att, None, None) == 2 * 3 * 5 * 7
+    assert view_of("table", att, 1, 2).n_rows == 5 * 7
+    assert view_of("table", att, 1, None).n_rows == 3 * 5 * 7
+    assert view_of("table", att).n_rows == 2 * 3 * 5 * 7
 
 
 def test_a_drawing_leaves_matplotlib_and_the_weights_as_they_were(cat: models.Attention) -> None:

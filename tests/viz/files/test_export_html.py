@@ -11,10 +11,10 @@ import pytest
 
 import models
 import viz
+from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
 from tests.helpers.read_back import unpack
 from viz import Export
-from viz.files.export import FIGURES
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--"
 
@@ -52,7 +52,7 @@ class Reader(HTMLParser):
         return json.loads(text)
 
 
-@pytest.fixture(params=FIGURES)
+@pytest.fixture(params=TEXT_FIGURES)
 def figure(request: pytest.FixtureRequest) -> str:
     return request.param
 

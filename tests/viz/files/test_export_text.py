@@ -12,11 +12,13 @@ from pypdf import PdfReader
 
 import models
 import viz
+from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
 from tests.helpers.read_back import svg_texts
-from viz.files.export import FIGURES, PICTURES, TABLES, glyph_notice
-from viz.paper.drawing import FIRST_FONT, fonts_for
-from viz.view import label
+from viz.files.export import glyph_notice
+from viz.formats import PICTURES, TABLES
+from viz.labels import label
+from viz.paper.fonts import FIRST_FONT, find_fonts
 
 # Boxes are drawn for what no font has, and the notice says so; matplotlib warns as well.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Glyph .* missing from font")]
@@ -66,7 +68,7 @@ def test_pdf_text_is_what_was_written(hostile: models.Attention, figure: str) ->
         assert found.count(text) >= 2, text
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 @pytest.mark.parametrize("file_format", PICTURES)
 @pytest.mark.parametrize("special", [False, True])
 def test_what_no_format_can_hold_is_named_instead(figure: str, file_format: str, special: bool) -> None:
@@ -116,7 +118,7 @@ def test_a_character_that_no_font_has_is_named(character: str) -> None:
 @pytest.mark.parametrize("emoji", ["👨‍👩‍👧‍👦", "🇩🇪", "👍🏽", "🏴\U000e0067\U000e0062\U000e007f", "❤️‍🔥"])
 def test_emoji_that_no_font_joins_are_named(emoji: str) -> None:
     # The fonts of a usual machine have the pieces; those that join them are in colour, which matplotlib cannot draw.
-    missing = fonts_for(["a", f"b{emoji}c"])[1]
+    missing = find_fonts(["a", f"b{emoji}c"])[1]
     if set(missing) & set(emoji):
         assert emoji not in missing  # its pieces are named
     else:
@@ -128,7 +130,7 @@ def test_emoji_that_no_font_joins_are_named(emoji: str) -> None:
 
 def test_what_is_one_picture_or_none_is_not_named() -> None:
     # A heart with its selector, a keycap's digit, Persian with its joiner, half of a flag, accents.
-    assert fonts_for(["😀", "❤️", "می‌خواهم", "e\u0301", "🇩", "a-b", "0️"])[1] == []
+    assert find_fonts(["😀", "❤️", "می‌خواهم", "e\u0301", "🇩", "a-b", "0️"])[1] == []
 
 
 def test_boxes_and_pieces_have_a_sentence_each() -> None:
@@ -172,12 +174,12 @@ def test_what_is_installed_is_not_missing() -> None:
 
 
 def test_fonts_are_chosen_by_what_they_can_draw() -> None:
-    assert fonts_for(["plain text"]) == ([FIRST_FONT], [])
-    assert fonts_for(()) == ([FIRST_FONT], [])
-    families, missing = fonts_for(["猫"])
+    assert find_fonts(["plain text"]) == ([FIRST_FONT], [])
+    assert find_fonts(()) == ([FIRST_FONT], [])
+    families, missing = find_fonts(["猫"])
     assert any("CJK" in family for family in families)
     assert missing == []
     # Controls, spaces, joiners and variation selectors have no glyph of their own to miss.
-    assert fonts_for(["\u200d\ufe0f\ufe0e \u3000\n\x07\u200c"]) == ([FIRST_FONT], [])
+    assert find_fonts(["\u200d\ufe0f\ufe0e \u3000\n\x07\u200c"]) == ([FIRST_FONT], [])
     # A font of boxes covers every character and can draw none.
-    assert not any("last" in family.lower() for family in fonts_for(["\U00013000"])[0])
+    assert not any("last" in family.lower() for family in find_fonts(["\U00013000"])[0])

@@ -14,11 +14,11 @@ from pypdf import PdfReader
 import models
 import viz
 from tests.helpers.cat import HEAD, LAYER
+from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.hand_made import attention, random_weights, tokens
 from tests.helpers.read_back import SVG, svg_texts
-from viz import Export, Look
+from viz import DrawOptions, Export
 from viz.colours import NOT_A_NUMBER, masked, table
-from viz.files.export import FIGURES
 
 pytestmark = pytest.mark.slow
 
@@ -44,14 +44,14 @@ def test_svg_text_stays_text_and_every_token_is_there_on_both_sides(
     assert any(text.startswith(f"Layer {LAYER}, head {HEAD}") for text in texts)
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_svg_text_has_a_fallback_that_every_reader_has(exported: Callable[[str, str], Export], figure: str) -> None:
     families = re.findall(r"font(?:-family)?: ([^;\"]*'DejaVu Sans'[^;\"]*)", exported(figure, "svg").data.decode())
     assert families
     assert all(family.endswith(", sans-serif") for family in families)
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_svg_metadata_hold_the_origin_and_no_date(exported: Callable[[str, str], Export], figure: str) -> None:
     made = exported(figure, "svg")
     (description,) = ElementTree.fromstring(made.data).iter(f"{DUBLIN_CORE}description")
@@ -59,7 +59,7 @@ def test_svg_metadata_hold_the_origin_and_no_date(exported: Callable[[str, str],
     assert not list(ElementTree.fromstring(made.data).iter(f"{DUBLIN_CORE}date"))
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_svg_runs_nothing_and_asks_nobody(exported: Callable[[str, str], Export], figure: str) -> None:
     for element in ElementTree.fromstring(exported(figure, "svg").data).iter():
         assert element.tag != f"{SVG}script"
@@ -69,14 +69,14 @@ def test_svg_runs_nothing_and_asks_nobody(exported: Callable[[str, str], Export]
                 assert value.startswith(("#", "data:image/png;base64,"))
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_pictures_are_drawn_with_vectors_only(exported: Callable[[str, str], Export], figure: str) -> None:
     assert not list(ElementTree.fromstring(exported(figure, "svg").data).iter(f"{SVG}image"))
     (page,) = PdfReader(io.BytesIO(exported(figure, "pdf").data)).pages
     assert len(page.images) == 0
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_pdf_embeds_every_font_as_what_it_says(exported: Callable[[str, str], Export], figure: str) -> None:
     found = list(fonts(exported(figure, "pdf").data))
     assert found
@@ -100,7 +100,7 @@ def test_pdf_embeds_chinese_as_truetype_outlines() -> None:
     assert "垫子上" in text
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 def test_pdf_has_one_page_its_origin_and_no_date(exported: Callable[[str, str], Export], figure: str) -> None:
     made = exported(figure, "pdf")
     reader = PdfReader(io.BytesIO(made.data))
@@ -161,8 +161,8 @@ def test_maps_of_very_many_cells_are_images_of_the_same_colours() -> None:
 def test_a_flow_has_one_curve_a_pair_above_the_threshold() -> None:
     weights = random_weights(5, 7)
     for threshold in (0.0, 0.1, 0.4):
-        look = Look(threshold=threshold)
-        made = viz.export(attention(weights), "flow", "svg", layer=0, head=0, look=look)
+        look = {"options": DrawOptions(threshold=threshold)}
+        made = viz.export(attention(weights), "flow", "svg", layer=0, head=0, **look)
         curves = [path for path in ElementTree.fromstring(made.data).iter(f"{SVG}path") if " C " in _flat(path)]
         glyph_free = [path for path in curves if "stroke-opacity" in path.get("style", "")]
         assert len(glyph_free) == (weights >= threshold).sum()
@@ -172,7 +172,7 @@ def _flat(path: ElementTree.Element) -> str:
     return path.get("d", "").replace("\n", " ")
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
 @pytest.mark.parametrize("file_format", ["png", "svg", "pdf"])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 61), (61, 1), (3, 211)])
 def test_extreme_shapes_make_a_picture(figure: str, file_format: str, shape: tuple[int, int]) -> None:

@@ -13,48 +13,46 @@ from models import Attention
 from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from tests.helpers import hand_made
+from tests.helpers.draw import TEXT_FIGURES, transformations
 from tests.helpers.hand_made import attention, random_weights
-from viz import Look
-from viz.files.export import FIGURES
-from viz.files.provenance import provenance
 from viz.head_maps import HeadMaps
 
 LONG = attention(random_weights(1, 2, 283, 307, seed=5))
 COLOURS = {"palette": "blues", "contrast": "linear"}
 
 
-def drawn(att: Attention, figure: str, look: Look | None = None) -> dict[str, object]:
-    return provenance(att, figure, 0, 1, look)["transformations"]
+def drawn(att: Attention, figure: str, **given: str) -> dict[str, object]:
+    return transformations(figure, att, 0, 1, **given)
 
 
 def test_a_long_heatmap_tells_its_blocks() -> None:
     assert drawn(LONG, "heatmap") == {**COLOURS, "pooling": "block maxima of 3 x 3 pairs"}
-    part = Look(region="20-219:7-101")
-    assert drawn(LONG, "heatmap", part) == {
+    part = {"region": "20-219:7-101"}
+    assert drawn(LONG, "heatmap", **part) == {
         **COLOURS,
         "region": "20-219:7-101",
         "pooling": "block maxima of 2 x 1 pairs",
     }
-    exact = Look(region="20-21:7-101")
-    assert drawn(LONG, "heatmap", exact) == {**COLOURS, "region": "20-21:7-101"}
+    exact = {"region": "20-21:7-101"}
+    assert drawn(LONG, "heatmap", **exact) == {**COLOURS, "region": "20-21:7-101"}
     # The same as the picture itself says.
     assert "largest weight of 3 x 3 pairs" in viz.heatmap(LONG, 0, 1).layout.title.text
 
 
 @pytest.mark.parametrize(
-    ("look", "region"),
+    ("given", "region"),
     [
-        (Look(), "0-127:0-127"),
-        (Look(token="query:200"), "136-263:0-127"),
-        (Look(region="20-219:7-101"), "20-147:7-101"),
+        ({}, "0-127:0-127"),
+        ({"token": "query:200"}, "136-263:0-127"),
+        ({"region": "20-219:7-101"}, "20-147:7-101"),
     ],
 )
 @pytest.mark.slow
-def test_a_long_flow_tells_its_window_which_draws_it_again(look: Look, region: str) -> None:
-    assert drawn(LONG, "flow", look)["region"] == region
-    again = Look(token=look.token, region=region)
+def test_a_long_flow_tells_its_window_which_draws_it_again(given: dict[str, str], region: str) -> None:
+    assert drawn(LONG, "flow", **given)["region"] == region
+    again = {"token": given.get("token", ""), "region": region}
     for file_format in ("svg", "html"):
-        one, other = (viz.export(LONG, "flow", file_format, layer=0, head=1, look=each) for each in (look, again))
+        one, other = (viz.export(LONG, "flow", file_format, layer=0, head=1, **each) for each in (given, again))
         assert one.data == other.data
 
 
@@ -72,7 +70,7 @@ def test_a_short_text_was_not_cut() -> None:
     short = attention(random_weights(1, 2, 5, 7))
     assert drawn(short, "heatmap") == COLOURS
     assert drawn(short, "flow") == {**COLOURS, "threshold": 0.05, "token": ""}
-    assert drawn(short, "table", Look(region="0-4:0-6")) == {}
+    assert drawn(short, "table", region="0-4:0-6") == {}
 
 
 @pytest.mark.parametrize(
@@ -90,20 +88,21 @@ def test_patches_tell_the_query_whose_light_it_is(n_added: int, token: str, told
     layer = MaterialisedLayer(torch.tensor(random_weights(1, n, n)))
     names = hand_made.tokens(*(f"t{number}" for number in range(n)))
     att = Attention("encoder", [layer], names, names, hand_made.source(), key_grid=(2, 3))
-    assert provenance(att, "patches", 0, 0, Look(token=token))["transformations"] == told
-    title = viz.patches(att, np.zeros((8, 9, 3), np.uint8), 0, 0, look=Look(token=token)).layout.title.text
+    image = np.zeros((8, 9, 3), np.uint8)
+    assert transformations("patches", att, 0, 0, image=image, token=token) == told
+    title = viz.patches(att, image, 0, 0, token=token).layout.title.text
     query = told["token"].removeprefix("query:")
     name = f"t{query}" if query and int(query) < n_added else f"patch t{query}" if query else "the mean of all patches"
     assert title.split("<br>")[0].endswith(f": {name}")
 
 
-@pytest.mark.parametrize("figure", [*FIGURES, "table"])
+@pytest.mark.parametrize("figure", [*TEXT_FIGURES, "table"])
 @pytest.mark.parametrize("token", ["query:5", "key:7"])
 def test_a_token_that_is_not_there_is_refused_in_every_figure(figure: str, token: str) -> None:
     att = attention(random_weights(1, 2, 5, 7))
     file_format = "csv" if figure == "table" else "svg"
     with pytest.raises(BadSelection, match=f"There is no {token.replace(':', ' ')} to isolate: this text has"):
-        viz.export(att, figure, file_format, layer=0, head=1, look=Look(token=token))
+        viz.export(att, figure, file_format, layer=0, head=1, token=token)
     # One that is there, though outside the region, changes nothing in figures that isolate nothing.
     if figure != "flow":
-        assert viz.export(att, figure, file_format, layer=0, head=1, look=Look(token="query:4", region="0-2:0-3"))
+        assert viz.export(att, figure, file_format, layer=0, head=1, token="query:4", region="0-2:0-3")

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 import models
 import viz
 from analysis.pairs import COLUMNS
+from tests.helpers.draw import view_of
 from tests.helpers.hand_made import HOSTILE, attention, random_weights, source, tokens
 from tests.helpers.paths import ROOT, golden
 from tests.helpers.read_back import read_csv
 from viz import CannotExport
-from viz.files.tables import DISPLAY_COLUMNS, MOST_ROWS, spreadsheet_text, table_bytes
-from viz.view import label
+from viz.files.tables import DISPLAY_COLUMNS, MAX_ROWS, spreadsheet_text, table_bytes
+from viz.labels import label
 
 GOLDEN = golden("minilm_heads")
 FORMULA = "=+-@\t\r\n＝＋－＠"
@@ -98,7 +99,7 @@ def test_one_head_one_layer_or_all() -> None:
 
 def test_a_table_that_nobody_could_open_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     att = attention(random_weights(2, 3, 5, 7))
-    monkeypatch.setitem(MOST_ROWS, "csv", 209)
+    monkeypatch.setitem(MAX_ROWS, "csv", 209)
     with pytest.raises(CannotExport, match="This table would have 210 rows, the most is 209: choose one head, or NPZ"):
         viz.export(att, "table", "csv")
     assert viz.export(att, "table", "npz").data
@@ -108,10 +109,12 @@ def test_a_table_that_nobody_could_open_is_refused_before_it_is_made(monkeypatch
 @pytest.mark.parametrize("region", ["", "11-30:2-6"])
 def test_the_size_of_a_csv_is_known_before_it_is_made(layer: int | None, head: int | None, region: str) -> None:
     words = [HOSTILE[place % len(HOSTILE)] + "x" * (place % 7) for place in range(43)]
-    att, look = attention(random_weights(2, 3, 31, 43), tokens(*words[:31]), tokens(*words)), viz.Look(region=region)
-    made = viz.export(att, "table", "csv", layer=layer, head=head, look=look)
+    att = attention(random_weights(2, 3, 31, 43), tokens(*words[:31]), tokens(*words))
+    made = viz.export(att, "table", "csv", layer=layer, head=head, region=region)
     # Five queries stand for all: 2% is the worst seen here, 4% with the real model.
-    assert table_bytes(att, layer, head, "csv", look) == pytest.approx(len(made.data), rel=0.1)
+    assert table_bytes(view_of("table", att, layer, head, region=region), "csv") == pytest.approx(
+        len(made.data), rel=0.1
+    )
 
 
 def test_weights_of_all_heads_are_held_once_for_an_npz(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +122,7 @@ def test_weights_of_all_heads_are_held_once_for_an_npz(monkeypatch: pytest.Monke
     weights, heads = type(att).weights, 2 * 3
     # A real head's weights are made when they are asked for.
     monkeypatch.setattr(type(att), "weights", lambda *given: weights(*given).copy())
-    n_bytes = table_bytes(att, None, None, "npz", viz.Look())
+    n_bytes = table_bytes(view_of("table", att), "npz")
     assert n_bytes == 4 * heads * 1409 * 1511
     tracemalloc.start()
     viz.export(att, "table", "npz")

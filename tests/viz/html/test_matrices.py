@@ -11,7 +11,7 @@ from analysis.steps import Matrices, Options, attention_steps
 from models.capture.head_internals import inside
 from viz.html import head_internals as head_pictures
 from viz.html import steps as pictures
-from viz.html.head_internals import Look
+from viz.html.head_internals import Pair
 from viz.html.matrices import Column, Matrix, decimals_of, equation, number, symbol, table
 from viz.html.steps import Chosen
 
@@ -223,19 +223,19 @@ def test_bars_are_shares_of_what_fills_one():
 
 def test_a_real_heads_pictures_add_up(minilm):
     head = inside(minilm, "The cat sat on the mat because it was tired.", 5, 11)
-    look = Look(8, 2)
-    listed = clean(head_pictures.dimensions(head, look)).text
+    pair = Pair(8, 2)
+    listed = clean(head_pictures.dimensions(head, pair)).text
     assert "dimension 16" in listed
     assert listed.endswith("score27.195")
     product = head.q[8] * head.k[2]
     rest = np.argsort(-np.abs(product))[6:]
     assert f"26 others{product[rest].sum():.3f}" in listed
-    row = clean(head_pictures.row(head, look)).text
+    row = clean(head_pictures.row(head, pair)).text
     assert "cat (2)27.1954.8071.00000.7118" in row
-    strips = cells(head_pictures.products(head, look))
+    strips = cells(head_pictures.products(head, pair))
     assert [len(strip) for strip in strips] == [32, 32, 32]
     assert [("less" in sort) for sort, _, _ in strips[2]] == [value < 0 for value in product]
-    mixture = clean(head_pictures.mixture(head, look)).text
+    mixture = clean(head_pictures.mixture(head, pair)).text
     assert "0.712 × v of cat" in mixture
     assert "8 other keys" in mixture
     assert mixture.endswith("sum: output")
@@ -246,7 +246,7 @@ def test_a_real_heads_tokens_are_text(minilm):
     tokens = tuple(replace(token, display=HOSTILE) for token in head.key_tokens)
     spoilt = replace(head, key_tokens=tokens, query_tokens=tokens)
     for draw in (head_pictures.products, head_pictures.dimensions, head_pictures.row, head_pictures.mixture):
-        markup = draw(spoilt, Look(1, 2))
+        markup = draw(spoilt, Pair(1, 2))
         clean(markup)
         assert "<img" not in markup
 
@@ -254,8 +254,8 @@ def test_a_real_heads_tokens_are_text(minilm):
 def test_long_rows_list_the_strongest_keys_and_the_chosen_one(minilm):
     head = inside(minilm, "the cat sat on the mat and " * 60, 5, 11)
     weakest = int(head.weights[3].argmin())
-    keys = head_pictures.shown_keys(head, Look(3, weakest))
-    assert len(keys) == head_pictures.MOST_KEYS + 1
+    keys = head_pictures.shown_keys(head, Pair(3, weakest))
+    assert len(keys) == head_pictures.MAX_KEYS + 1
     assert weakest in keys
     assert int(head.weights[3].argmax()) in keys
     assert keys == sorted(keys)

@@ -12,11 +12,9 @@ from PIL import Image
 
 import viz
 from models import Attention
+from tests.helpers.draw import TEXT_FIGURES, paper
 from tests.helpers.hand_made import attention, random_weights, tokens
-from viz import Look
-from viz.figures.grid import draw_grid
-from viz.figures.heatmap import draw_heatmap
-from viz.figures.token_graph import draw_flow
+from viz import DrawOptions
 from viz.paper.drawing import drawing
 
 WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "sleeps", "below")
@@ -26,9 +24,9 @@ def text(n: int) -> Attention:
     return attention(random_weights(n, n), tokens(*(WORDS[place % len(WORDS)] for place in range(n))))
 
 
-def inches(att: Attention, figure: str, look: Look | None = None) -> tuple[float, float]:
+def inches(att: Attention, figure: str, **given: Any) -> tuple[float, float]:
     """Width and height of a PNG."""
-    wide, high = Image.open(io.BytesIO(viz.export(att, figure, "png", layer=0, head=0, look=look).data)).size
+    wide, high = Image.open(io.BytesIO(viz.export(att, figure, "png", layer=0, head=0, **given).data)).size
     return wide / 300, high / 300
 
 
@@ -52,9 +50,11 @@ def laid_out(figure: Figure) -> Figure:
 )
 def test_the_colour_bar_is_as_high_as_its_picture(figure: str, shape: tuple[int, int]) -> None:
     if figure == "heatmap":
-        drawn = laid_out(draw_heatmap(attention(random_weights(*shape)), 0, 0, Look(contrast="root")))
+        drawn = laid_out(
+            paper("heatmap", attention(random_weights(*shape)), 0, 0, options=DrawOptions(contrast="root"))
+        )
     else:
-        drawn = laid_out(draw_grid(attention(random_weights(*shape, 5, 7)), None, None, Look()))
+        drawn = laid_out(paper("grid", attention(random_weights(*shape, 5, 7))))
     axes = drawn.axes[0]
     bar = axes.child_axes[0].get_window_extent()
     if figure == "heatmap":
@@ -69,7 +69,7 @@ def test_the_colour_bar_is_as_high_as_its_picture(figure: str, shape: tuple[int,
 @pytest.mark.parametrize("n", [61, 127])
 def test_a_flow_fits_a_page_with_text_that_can_be_read(n: int) -> None:
     assert inches(text(n), "flow")[1] <= 9.6
-    sizes = {shown.get_fontsize() for shown in draw_flow(text(n), 0, 0, Look()).axes[0].texts}
+    sizes = {shown.get_fontsize() for shown in paper("flow", text(n), 0, 0).axes[0].texts}
     assert min(sizes) >= 5
 
 
@@ -77,14 +77,14 @@ def test_the_default_grid_fits_a_column_of_text_with_numbers_that_can_be_read() 
     wide, high = inches(attention(random_weights(6, 12, 13, 13)), "grid")
     assert 6.5 < wide < 7.3
     assert high < 4
-    axes = draw_grid(attention(random_weights(6, 12, 13, 13)), None, None, Look()).axes[0]
+    axes = paper("grid", attention(random_weights(6, 12, 13, 13)), None, None).axes[0]
     assert {label.get_fontsize() for label in (*axes.get_xticklabels(), *axes.get_yticklabels())} == {7.5}
 
 
 @pytest.mark.parametrize("shape", [(48, 32), (3, 61), (61, 2)])
 @pytest.mark.slow
 def test_numbers_of_very_many_heads_do_not_run_into_each_other(shape: tuple[int, int]) -> None:
-    drawn = laid_out(draw_grid(attention(random_weights(*shape, 3, 2)), None, None, Look()))
+    drawn = laid_out(paper("grid", attention(random_weights(*shape, 3, 2))))
     axes = drawn.axes[0]
     for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
         places = [label.get_window_extent() for label in labels]
@@ -92,12 +92,12 @@ def test_numbers_of_very_many_heads_do_not_run_into_each_other(shape: tuple[int,
     assert max(inches(attention(random_weights(*shape, 3, 2)), "grid")) < 9.6
 
 
-@pytest.mark.parametrize("draw", [draw_heatmap, draw_flow, draw_grid])
-def test_a_title_wraps_instead_of_widening_the_figure(draw: Any) -> None:
+@pytest.mark.parametrize("figure", TEXT_FIGURES)
+def test_a_title_wraps_instead_of_widening_the_figure(figure: str) -> None:
     weights = random_weights(3, 3)
     weights[2, 0] = np.nan
     with drawing(["DejaVu Sans"]):
-        drawn = draw(attention(weights, causal=True), 0, 0, Look(token="" if draw is draw_grid else "query:2"))
+        drawn = paper(figure, attention(weights, causal=True), 0, 0, token="" if figure == "grid" else "query:2")
         FigureCanvasAgg(drawn).draw()
     assert drawn.get_suptitle().count("\n") >= 1
     for shown in (drawn._suptitle, *drawn.axes[0].texts):
@@ -109,7 +109,7 @@ def test_a_title_wraps_instead_of_widening_the_figure(draw: Any) -> None:
 def test_a_line_of_the_title_that_begins_with_hebrew_still_runs_to_the_right() -> None:
     att = attention(np.eye(2), tokens("\u05d7\u05ea\u05d5\u05dc", "b"))
     with drawing(["DejaVu Sans"]):
-        title = draw_flow(att, 0, 0, Look(token="query:0")).get_suptitle()
+        title = paper("flow", att, 0, 0, token="query:0").get_suptitle()
     first, second = title.split("\n")[:2]
     assert first.startswith("Layer 0")
     assert second.startswith("\u200e\u05d7\u05ea\u05d5\u05dc (0) attends to")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers.draw import packed
 from tests.helpers.hand_made import (
     HOSTILE,
     N_HEADS,
@@ -15,10 +16,8 @@ from tests.helpers.hand_made import (
     tokens,
 )
 from tests.helpers.read_back import unpack
-from viz import Look
+from viz import DrawOptions
 from viz.colours import NOT_A_NUMBER, masked, table
-from viz.figures.grid import pack_grid
-from viz.figures.token_graph import pack_flow
 from viz.wire.packing import pack
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
@@ -53,7 +52,7 @@ def test_a_type_that_the_browser_cannot_view_is_an_error() -> None:
 def test_flow_data_are_the_lines_and_the_tokens() -> None:
     texts = ["[CLS]", *HOSTILE[:4]]
     att = attention(WEIGHTS, tokens(*texts, special=[0]), tokens(*HOSTILE[4:11]))
-    header, arrays = unpack(pack_flow(att, 1, 2, Look(threshold=0.1, contrast="root")))
+    header, arrays = unpack(packed("flow", att, 1, 2, options=DrawOptions(threshold=0.1, contrast="root")))
     assert header["queries"] == [[text, position == 0] for position, text in enumerate(texts)]
     assert [text for text, _ in header["keys"]] == list(HOSTILE[4:11])
     assert header["gamma"] == 0.5
@@ -67,14 +66,14 @@ def test_flow_data_are_the_lines_and_the_tokens() -> None:
 def test_flow_data_keep_what_is_no_number() -> None:
     weights = WEIGHTS[0, 0].copy()
     weights[4, 6] = np.nan
-    header, arrays = unpack(pack_flow(attention(weights), 0, 0, Look(threshold=1.0)))
+    header, arrays = unpack(packed("flow", attention(weights), 0, 0, options=DrawOptions(threshold=1.0)))
     assert (arrays["query"][-1], arrays["key"][-1]) == (4, 6)
     assert np.isnan(arrays["weight"][-1])
     assert "nan" not in header["summary"]
 
 
 def test_grid_data_are_all_maps_and_the_colours() -> None:
-    header, arrays = unpack(pack_grid(attention(WEIGHTS), Look(palette="viridis"), 1, 2))
+    header, arrays = unpack(packed("grid", attention(WEIGHTS), 1, 2, options=DrawOptions(palette="viridis")))
     assert header["shape"] == [N_LAYERS, N_HEADS, N_QUERY, N_KEY]
     assert header["heads"] == [N_HEADS] * N_LAYERS
     assert header["selected"] == [1, 2]
@@ -87,21 +86,24 @@ def test_grid_data_are_all_maps_and_the_colours() -> None:
     assert bytes(found[255]).hex() == masked("blues")[1].lstrip("#")
     assert header["note"] == ""
     assert header["scale"] == "weight"
-    assert unpack(pack_grid(attention(WEIGHTS), Look(contrast="root")))[0]["scale"] == "weight (colour by square root)"
+    assert (
+        unpack(packed("grid", attention(WEIGHTS), options=DrawOptions(contrast="root")))[0]["scale"]
+        == "weight (colour by square root)"
+    )
     assert not arrays["broken"].any()
-    assert unpack(pack_grid(attention(WEIGHTS), Look()))[0]["selected"] is None
+    assert unpack(packed("grid", attention(WEIGHTS)))[0]["selected"] is None
 
 
 def test_grid_data_mark_the_heads_with_a_bad_value() -> None:
     weights = WEIGHTS.copy()
     weights[1, 0, 2, 3] = np.nan
-    _, arrays = unpack(pack_grid(attention(weights), Look()))
+    _, arrays = unpack(packed("grid", attention(weights)))
     np.testing.assert_array_equal(arrays["broken"], [0, 0, 0, 1, 0, 0])
 
 
 def test_a_causal_mask_has_a_colour_of_its_own_in_the_maps() -> None:
     att = causal_attention(7)
-    header, arrays = unpack(pack_grid(att, Look()))
+    header, arrays = unpack(packed("grid", att))
     maps = arrays["maps"].reshape(header["shape"])
     above = np.triu(np.ones((7, 7), dtype=bool), 1)
     assert (maps[0, 0][above] == 255).all()

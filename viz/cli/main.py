@@ -1,0 +1,138 @@
+"""The command line: `python -m viz heatmap --model minilm --text "..." --layer 5 --head 11 -o head.svg`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from analysis.selection import Region, Selection
+from models import Attention, load_model
+from models.errors import BadSelection, HeadlightError, NoText
+from viz.cli.arguments import given_options, parse, unused_options
+from viz.cli.interrupt import INTERRUPTED
+from viz.figures.base import Subject
+from viz.figures.registry import FIGURES
+from viz.files.export import format_of, save_figure
+from viz.options import DrawOptions
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+
+class CannotWrite(HeadlightError):
+    """The file cannot be written where it was asked for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write one file and return the exit code: 0, or 2 with one sentence on standard error for what cannot be done.
+
+    Raises:
+        SystemExit: the arguments are wrong, likewise with code 2 after one sentence.
+    """
+    try:
+        _write(parse(arguments))
+    except HeadlightError as error:
+        print(f"headlight: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _write(arguments: argparse.Namespace) -> None:
+    figure = FIGURES[arguments.figure]
+    _silence()
+    format_of(figure.name, arguments.output)
+    _check_output(arguments.output)
+    spans = _span(arguments.queries, "queries"), _span(arguments.keys, "keys")
+    options = DrawOptions(**given_options(arguments))
+    selection = Selection.parse(arguments.layer, arguments.head, token=arguments.token)
+    image = _open_picture(arguments.image) if arguments.image is not None else None
+    model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
+    if image is not None:
+        trace = model.trace(image=image)
+    else:
+        given = {"text_pair": arguments.text_pair, "target": arguments.target, "generate": arguments.generate}
+        trace = model.trace(arguments.text, **given)
+    att = trace[arguments.kind or trace.kinds[0]]
+    selection = replace(selection, region=_region(att, *spans))
+    try:
+        made = save_figure(figure, Path(arguments.output), Subject(att, trace.image), selection, options)
+    except OSError as error:
+        raise _cannot_write(arguments.output, error) from error
+    for notice in (*model.card.notices, *trace.notices, *unused_options(arguments), made.notice):
+        if notice:
+            print(f"headlight: note: {notice}", file=sys.stderr)
+
+
+def _open_picture(path: str) -> Image.Image:
+    try:
+        return Image.open(path, formats=FORMATS)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise NoText(f"The picture {path} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise NoText(f"{path} is not a picture that can be read: give a PNG, JPEG or WebP file.") from error
+
+
+def _check_output(output: str) -> None:
+    """Let a file through that can be written, before a model is loaded for it.
+
+    Raises:
+        CannotWrite: there is no such folder, no right to write there, or a folder in the way.
+    """
+    path = Path(output)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        # What is no folder, or none that may be looked into, says so here.
+        os.scandir(path.parent).close()
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _cannot_write(output, error) from error
+
+
+def _cannot_write(output: str, error: OSError) -> CannotWrite:
+    return CannotWrite(f"{output} cannot be written: {error.strerror or error}.")
+
+
+def _span(text: str | None, side: str) -> tuple[int, int | None]:
+    """Return the start and the stop of "0:64", as Python's slices have them: either may be left out."""
+    found = re.fullmatch(r"([0-9]{0,7}):([0-9]{0,7})", text or ":")
+    if found is None:
+        raise BadSelection(f"The {side} of a window are given as 0:64, not {str(text)[:40]!r}.")
+    return int(found[1] or 0), int(found[2]) if found[2] else None
+
+
+def _region(att: Attention, queries: tuple[int, int | None], keys: tuple[int, int | None]) -> Region | None:
+    if (queries, keys) == ((0, None), (0, None)):
+        return None
+    spans = []
+    for side, (start, stop), count in (("queries", queries, att.n_query), ("keys", keys, att.n_key)):
+        if not start < (count if stop is None else stop) <= count:
+            window = f"{start}:{'' if stop is None else stop}"
+            raise BadSelection(f"There are no {side} {window}: this text has {count} of them, 0:{count}.")
+        spans.append(range(start, count if stop is None else stop))
+    return Region(*spans)
+
+
+def _silence() -> None:
+    """Keep standard error for our own sentences; libraries would draw progress bars and warnings on it."""
+    import logging
+    import warnings
+
+    from huggingface_hub.utils import disable_progress_bars
+    from transformers.utils import logging as transformers_logging
+
+    logging.getLogger("headlight").setLevel(logging.CRITICAL)
+    transformers_logging.set_verbosity(transformers_logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    disable_progress_bars()
+    warnings.simplefilter("ignore")

@@ -1,0 +1,151 @@
+"""The lines of one head as data, and in words: what the token graph shows in every renderer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from analysis.pairs import kept_mass, visible_pairs
+from analysis.selection import Region, Selection, TokenRef
+from models import Attention, Token
+from viz import style
+from viz.labels import head_title, label, tokens_in
+from viz.options import DrawOptions
+
+
+@dataclass(frozen=True)
+class TokenGraphView:
+    """The pairs of a region of one head at or above the threshold, weakest first.
+
+    `query` and `key` are positions in the whole text, the tokens those of the region. `kept` is the share of all
+    attention of the region's queries that the pairs have. `isolated` is the token whose lines alone are drawn, if any,
+    and `kept_alone` the share that they have of the attention that it gives to all keys, or gets from the region's
+    queries. These wholes are `given`, one for each query of the region, and `received`, one for each key.
+    """
+
+    query: np.ndarray
+    key: np.ndarray
+    weight: np.ndarray
+    kept: float
+    kept_alone: float
+    isolated: TokenRef | None
+    region: Region
+    is_whole: bool
+    query_tokens: tuple[Token, ...]
+    key_tokens: tuple[Token, ...]
+    title: str
+    notes: tuple[str, ...]
+    given: Float[np.ndarray, " query"]
+    received: Float[np.ndarray, " key"]
+
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs' ends as rows of the picture, whose first row is the region's first query and key."""
+        return self.query - self.region.queries.start, self.key - self.region.keys.start
+
+    def side(self, name: str) -> tuple[tuple[Token, ...], range]:
+        """Return the tokens of a side ("query" or "key") and their positions."""
+        queries = self.query_tokens, self.region.queries
+        return queries if name == "query" else (self.key_tokens, self.region.keys)
+
+    def isolate(self) -> TokenGraphView:
+        """Return the view with the lines of the isolated token alone, if there is one."""
+        if self.isolated is None:
+            return self
+        chosen = (self.query if self.isolated.side == "query" else self.key) == self.isolated.position
+        return replace(self, query=self.query[chosen], key=self.key[chosen], weight=self.weight[chosen])
+
+
+def token_graph_view(att: Attention, selection: Selection, options: DrawOptions) -> TokenGraphView:
+    """Return one head's lines, those of all tokens of the region, or of a readable part where it is long.
+
+    Raises:
+        BadSelection: no such layer, head, region, or token to isolate.
+    """
+    (layer, head), isolated, region = selection.of_one_head(), selection.token_in(att), readable_region(att, selection)
+    rows = att.weights(layer, head, queries=region.slices[0])
+    weights = rows[:, region.keys.start : region.keys.stop]
+    query, key, weight = visible_pairs(weights, options.threshold)
+    total = float(rows.sum(dtype=np.float64))
+    kept = kept_mass(weights, options.threshold) * float(weights.sum(dtype=np.float64)) / total if total else np.nan
+    query, key = query + region.queries.start, key + region.keys.start
+    given, received = rows.sum(axis=1, dtype=np.float64), weights.sum(axis=0, dtype=np.float64)
+    alone = np.nan
+    if isolated:
+        first, wholes = (region.queries.start, given) if isolated.side == "query" else (region.keys.start, received)
+        of_all = float(wholes[isolated.position - first])
+        shown = weight[(query if isolated.side == "query" else key) == isolated.position]
+        alone = float(shown.sum(dtype=np.float64)) / of_all if of_all else np.nan
+    is_whole = region == Region.whole(att)
+    title, notes = head_title(att, layer, head), () if is_whole else (region.describe(),)
+    names = *tokens_in(att, region), title, notes
+    return TokenGraphView(query, key, weight, kept, alone, isolated, region, is_whole, *names, given, received)
+
+
+def readable_region(att: Attention, selection: Selection) -> Region:
+    """Return the part of a head that a token graph shows: the selected region, or a readable part of it.
+
+    Raises:
+        BadSelection: no such region, or token to isolate.
+    """
+    return selection.region_in(att).readable_part(att, selection.token_in(att))
+
+
+def describe(view: TokenGraphView, options: DrawOptions) -> str:
+    """Return what is drawn and what the threshold hides, in words; pairs that are not a number have no share."""
+    lines, contrast = describe_lines(view, options), describe_contrast(options)
+    if view.isolated:
+        return _describe_token(view, view.isolated, lines, contrast)
+    if np.isnan(view.kept):
+        return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
+    whose = "these queries'" if view.notes else "the"
+    return f"{lines} hold {style.describe_share(view.kept)} of {whose} attention{contrast}"
+
+
+def describe_lines(view: TokenGraphView, options: DrawOptions) -> str:
+    """Return which lines are drawn, in words."""
+    return ", ".join([*view.notes, f"lines from {_all_digits(options.threshold)} up"])
+
+
+def describe_contrast(options: DrawOptions) -> str:
+    """Return what the opacity means where it does not follow the weight itself."""
+    return "" if options.contrast == "linear" else ", opacity by square root"
+
+
+def _all_digits(threshold: float) -> str:
+    """Return a threshold with all its digits, and at least two: a rounded one would promise other lines."""
+    return np.format_float_positional(float(f"{threshold:.6g}"), min_digits=2)
+
+
+def _describe_token(view: TokenGraphView, isolated: TokenRef, shown: str, contrast: str) -> str:
+    """Return what the lines of the isolated token say, the same sentence as the browser's (viz/browser)."""
+    side, position = isolated.side, isolated.position
+    tokens, span = view.side(side)
+    others, other_span = view.side("key" if side == "query" else "query")
+    names = [label(token) for token in others]
+    lines = np.flatnonzero((view.query if side == "query" else view.key) == position)[::-1]
+    ends = []
+    for line in lines[: style.NAMED_ENDS]:
+        end = int((view.key if side == "query" else view.query)[line])
+        name = names[end - other_span.start]
+        if names.count(name) > 1:
+            name = style.REPEATED.format(token=name, position=end)
+        ends.append(style.END.format(token=name, weight=_number(view.weight[line])))
+    hidden, kept = len(lines) - style.NAMED_ENDS, view.kept_alone
+    return style.TOKEN_SENTENCE.format(
+        token=label(tokens[position - span.start]),
+        position=position,
+        locked="",
+        verb=style.VERBS[side],
+        ends=", ".join(ends) or style.NOTHING,
+        more=style.MORE.format(count=hidden) if hidden > 0 else "",
+        shown=shown,
+        share="" if np.isnan(kept) else style.SHARES[side].format(share=style.describe_share(kept)),
+        contrast=contrast,
+    )
+
+
+def _number(weight: float) -> str:
+    return style.BAD_WEIGHT if np.isnan(weight) else f"{weight:.{style.WEIGHT_DIGITS}f}"

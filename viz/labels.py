@@ -1,0 +1,74 @@
+"""What pictures call things: tokens as labels, heads as titles, and which positions get a label."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from analysis.selection import Region
+from models import Attention, Token
+from models.tokens import JOINER
+from viz.style import HEAD
+
+LABEL_LENGTH = 24
+# An invisible character of the direction in which Hebrew and Arabic run.
+RIGHT_TO_LEFT = "\u200f"
+# Smaller labels could not be read: at most this many tokens get one, evenly spaced.
+MAX_LABELS = 32
+# What XML forbids, and the noncharacters at the end of every plane.
+_PLANE_ENDS = "".join(map(chr, (plane << 16 | end for plane in range(17) for end in (0xFFFE, 0xFFFF))))
+_UNWRITABLE = re.compile(f"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef{_PLANE_ENDS}]")
+
+
+def tokens_in(att: Attention, region: Region) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+    """Return the query tokens and the key tokens of a region."""
+    sides = ((att.query_tokens, region.queries), (att.key_tokens, region.keys))
+    queries, keys = (tokens[span.start : span.stop] for tokens, span in sides)
+    return queries, keys
+
+
+def boundaries(tokens: tuple[Token, ...]) -> list[int]:
+    """Return the positions before which a line is drawn: where the second text of a pair or generated text begins."""
+    parts = [(token.segment, token.generated) for token in tokens]
+    return [position for position in range(1, len(parts)) if parts[position] != parts[position - 1]]
+
+
+def head_title(att: Attention, layer: int, head: int) -> str:
+    """Return what a picture of one head is called."""
+    return f"{HEAD.format(layer=layer, head=head)}, {att.kind} attention"
+
+
+def label(token: Token) -> str:
+    """Return a token's display form, cut where it would leave no room for the picture.
+
+    Characters that no file format can hold (controls, noncharacters, lone surrogates) become ⟨U+FFFF⟩. The joiner of
+    a piece that runs from right to left is on the side where its word continues, right of `·ל`, in every renderer.
+    """
+    shown = _UNWRITABLE.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", token.display.strip() or token.display)
+    shown = shown if len(shown) <= LABEL_LENGTH else shown[: LABEL_LENGTH - 1] + "…"
+    if not runs_left(shown):
+        return shown
+    # Renderers whose lines run to the right (SVG, HTML, canvas) would put a joiner at an end by that.
+    before, after = (RIGHT_TO_LEFT if end == JOINER else "" for end in (shown[0], shown[-1]))
+    return before + shown + after
+
+
+def position_suffix(position: int, block: int) -> str:
+    """Return what follows a token's label where a cell is a block of tokens: the position of the labelled one."""
+    return "" if block == 1 else f" ({position})"
+
+
+def runs_left(text: str) -> bool:
+    """Return whether the first letter of a text belongs to a script that runs from right to left."""
+    strong = (unicodedata.bidirectional(character) for character in text)
+    return next((kind for kind in strong if kind in ("L", "R", "AL")), "L") != "L"
+
+
+def label_positions(n_tokens: int, most: int = MAX_LABELS) -> range:
+    """Return the positions that get a label: all of them, or evenly spaced ones."""
+    return range(0, n_tokens, -(-n_tokens // most))
+
+
+def columns(text: str) -> int:
+    """Return the width of a text in columns; East Asian characters and emoji take two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

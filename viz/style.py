@@ -1,0 +1,84 @@
+"""Drawing constants and sentences that several renderers share: Plotly, paper, and the browser.
+
+The browser receives them in the header of its data. A constant that only one renderer uses (an inch of paper, a pixel
+of a canvas) stays with that renderer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The name of a head, in every picture that has more than one.
+HEAD = "Layer {layer}, head {head}"
+
+# Weights x 254 are a thumbnail's bytes; the last colour of the 256 shows masked pairs.
+STRONGEST, MASKED = 254, 255
+
+# Lines of about equal weight share one width and one opacity: thousands of strokes would take several frames.
+STRENGTHS = 24
+# Opacity and width in pixels of a line of weight 0, and what a weight of 1 adds.
+LINE_OPACITY = (0.06, 0.94)
+LINE_WIDTH = (0.6, 4.4)
+# Opacity of the ground below the isolated token, and below a token at the other end of its lines (weight 0, weight 1).
+ISOLATED_GROUND = 0.22
+REACHED_GROUND = (0.08, 0.5)
+# Opacity of the tokens that no line of the isolated token reaches.
+FADED = 0.35
+# A sentence names this many ends of an isolated token's lines, the strongest first, with this many digits.
+NAMED_ENDS, WEIGHT_DIGITS = 6, 3
+# A share below the first is not called 0%, one above the second not 100% unless the third is reached.
+SHARE_BOUNDS = (0.005, 0.995, 1 - 1e-6)
+
+VERBS = {"query": "attends to", "key": "is attended to by"}
+NOTHING = "nothing shown"
+BAD_WEIGHT = "not a number"
+# What a picture of one token's lines says; `shown` names the lines, `contrast` is empty or says what the opacity means.
+TOKEN_SENTENCE = "{token} ({position}){locked} {verb} {ends}{more}; {shown}{share}{contrast}"
+LOCKED = " (locked)"
+END = "{token} {weight}"
+# A token whose text occurs twice is named with its position.
+REPEATED = "{token} ({position})"
+MORE = " and {count} more"
+SHARES = {"query": " hold {share} of its attention", "key": " hold {share} of the attention to it"}
+LITTLE, NEARLY_ALL = "less than 1%", "more than 99%"
+
+
+def token_graph_style() -> dict[str, Any]:
+    """Return what viz/browser/instrument/token_graph.js draws and says with."""
+    return {
+        "strengths": STRENGTHS,
+        "opacity": LINE_OPACITY,
+        "width": LINE_WIDTH,
+        "isolated": ISOLATED_GROUND,
+        "reached": REACHED_GROUND,
+        "faded": FADED,
+        "ends": NAMED_ENDS,
+        "digits": WEIGHT_DIGITS,
+        "bounds": SHARE_BOUNDS,
+        "words": {
+            "sentence": TOKEN_SENTENCE,
+            "verbs": VERBS,
+            "nothing": NOTHING,
+            "bad": BAD_WEIGHT,
+            "locked": LOCKED,
+            "end": END,
+            "repeated": REPEATED,
+            "more": MORE,
+            "shares": SHARES,
+            "little": LITTLE,
+            "nearly": NEARLY_ALL,
+        },
+    }
+
+
+def grid_style() -> dict[str, Any]:
+    """Return what viz/browser/instrument/grid.js draws and says with."""
+    return {"strongest": STRONGEST, "head": HEAD}
+
+
+def describe_share(share: float) -> str:
+    """Return a share in per cent: a little is not nothing, and what is hidden keeps a share from being the whole."""
+    little, nearly, whole = SHARE_BOUNDS
+    if 0 < share < little:
+        return LITTLE
+    return NEARLY_ALL if nearly <= share < whole else f"{share:.0%}"
