@@ -22,9 +22,6 @@ from viz.files.provenance import provenance
 from viz.files.tables import table_bytes, too_many_rows
 from viz.formats import MIME, PAPER, TABLES
 
-# Each entry of the popover with its figure.
-_OFFERS: dict[Offer, Figure[Any]] = {offer: figure for figure in FIGURES.values() for offer in figure.offers}
-
 
 def export_controls(subject: Subject, selection: Selection, options: DrawOptions) -> None:
     """Offer every figure that fits as PNG, SVG, PDF and HTML, and the weights as CSV and NPZ."""
@@ -32,9 +29,9 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
     if not popover.open:
         return  # a head switch must not wait for what nobody sees
     with popover:
-        offered = tuple(offer for offer, figure in _OFFERS.items() if figure.fits(subject))
-        offer = st.radio("Export", offered, key="export figure", format_func=lambda each: each.title)
-        figure = _OFFERS[offer]
+        fitting = [figure for figure in FIGURES.values() if figure.fits(subject)]
+        offers = {offer.title: (figure, offer) for figure in fitting for offer in figure.offers}
+        figure, offer = offers[st.radio("Export", tuple(offers), key="export figure")]
         if offer.all_heads:
             selection = selection.of_all_heads()
         file_format = st.segmented_control(
@@ -56,7 +53,7 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
             if notice:
                 st.warning(escape_markdown(notice))
         st.caption(figure.contents(subject, selection))
-        _download(offer, file_format, subject, selection, options)
+        _download(figure, offer, file_format, subject, selection, options)
 
 
 def _refuse(
@@ -90,8 +87,10 @@ def _too_large(view: TableView, file_format: str) -> str | None:
     )
 
 
-def _download(offer: Offer, file_format: str, subject: Subject, selection: Selection, options: DrawOptions) -> None:
-    figure, name = _OFFERS[offer], _file_name(_OFFERS[offer], subject, selection)
+def _download(
+    figure: Figure[Any], offer: Offer, file_format: str, subject: Subject, selection: Selection, options: DrawOptions
+) -> None:
+    name = _file_name(figure, subject, selection)
     st.download_button(
         f"Download {_name_offer(offer, selection)} as {file_format.upper()}",
         data=lambda: export_figure(figure, file_format, subject, selection, options).data,

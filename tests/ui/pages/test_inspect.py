@@ -87,7 +87,7 @@ def test_another_text_and_head():
         ),
         (
             {"region": "2-4:1-5", "token": "query:8"},
-            "The token query:8 lies outside the region: the flow shows all of the region's tokens.",
+            "The token query:8 is outside the region: the flow shows all of the region's tokens.",
         ),
         ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
         ({"model": "no such model"}, "No model is called 'no such model'"),

@@ -61,11 +61,11 @@ def buttons(app: AppTest) -> dict[str, str]:
 def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figure() -> None:
     app = opened(layer="3", head="7")
     seen = buttons(app)
-    for figure in ("flow", "grid", "table", "all weights"):
+    for figure in ("Flow of the chosen head", "All heads", "Weights of the chosen head", "Weights of all heads"):
         app.radio(key="export figure").set_value(figure).run()
         seen |= buttons(app)
     app.selectbox(key="head").set_value(2).run()
-    app.radio(key="export figure").set_value("heatmap").run()
+    app.radio(key="export figure").set_value("Heatmap of the chosen head").run()
     seen |= buttons(app)
     assert list(seen) == [
         "Download heatmap of layer 3, head 7 as PNG",
@@ -82,7 +82,7 @@ def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figu
 @pytest.mark.slow
 def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened()
-    app.radio(key="export figure").set_value("all weights").run()
+    app.radio(key="export figure").set_value("Weights of all heads").run()
     assert "Download weights of all heads as CSV" in buttons(app)
     # 13 x 13 pairs of 72 heads: 4 bytes a weight, some 41 a line.
     monkeypatch.setenv("HEADLIGHT_FILE_BYTES", "50000")
@@ -103,6 +103,6 @@ def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: 
         "This table takes about 48.7 kB, and this page makes files up to 40.0 kB: "
         "choose one head, a region, or write it with python -m viz table."
     ]
-    app.radio(key="export figure").set_value("table").run()
+    app.radio(key="export figure").set_value("Weights of the chosen head").run()
     assert messages(app) == []
     assert list(buttons(app)) == ["Download weights of layer 5, head 11 as NPZ"]
