@@ -1,8 +1,8 @@
-"""Files that a training writes: whole or not at all, and one sentence where the disk does not take them.
+"""Files that a training writes: whole or not at all, with one sentence if the disk refuses them.
 
-A file is written into a part folder beside its place and then moved (`os.replace`), so that a process killed at any
-moment leaves no half file under the file's name. Nothing is flushed (fsync): a kill loses nothing that was written, a
-power failure may.
+A file is written into a part folder inside its folder and then moved (`os.replace`), so that a process killed at any
+moment leaves no half-written file under the file's name. Nothing is flushed (fsync): a kill loses nothing that was
+written, a power failure may.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from models.errors import CannotWrite
 log = logging.getLogger("headlight.models")
 
 PART = ".part"
-_OTHERWISE = "train {} (a server's TMPDIR, a command's --out)"
-_ELSEWHERE, _OTHER_FOLDER = _OTHERWISE.format("on another disk"), _OTHERWISE.format("in another folder")
+_ELSEWHERE = "train {} (a server's TMPDIR, a command's --out)"
+_OTHER_DISK, _OTHER_FOLDER = _ELSEWHERE.format("on another disk"), _ELSEWHERE.format("in another folder")
 _SENTENCES = {
-    errno.ENOSPC: f"The disk at {{disk}} is full: free space on it and go on, or {_ELSEWHERE}.",
+    errno.ENOSPC: f"The disk at {{disk}} is full: free space on it and resume, or {_OTHER_DISK}.",
     errno.EDQUOT: (
-        f"The disk at {{disk}} has no space left for this user (quota): free space on it and go on, or {_ELSEWHERE}."
+        f"The disk at {{disk}} has no space left for this user (quota): free space on it and resume, or {_OTHER_DISK}."
     ),
-    errno.EROFS: f"The disk at {{disk}} can only be read: make it writable and go on, or {_ELSEWHERE}.",
+    errno.EROFS: f"The disk at {{disk}} can only be read: make it writable and resume, or {_OTHER_DISK}.",
     errno.EACCES: (
-        f"The folder {{folder}} does not let this user write: change its permissions and go on, or {_OTHER_FOLDER}."
+        f"The folder {{folder}} does not let this user write: change its permissions and resume, or {_OTHER_FOLDER}."
     ),
 }
 _SENTENCES[errno.EPERM] = _SENTENCES[errno.EACCES]
-_OTHER = f"The folder {{folder}} cannot be written ({{why}}): go on when it can, or {_OTHER_FOLDER}."
+_OTHER = f"The folder {{folder}} cannot be written ({{why}}): make it writable and resume, or {_OTHER_FOLDER}."
 _DELETED = "The folder of this training, {folder}, was deleted: start the training again."
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn what the operating system refuses while files are written into `folder` into one sentence.
+    """Turn an error of the operating system while files are written into `folder` into one sentence.
 
     Raises:
         CannotWrite: the disk is full or read-only, the folder was deleted, and the like.
@@ -59,37 +59,37 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def error_number(error: BaseException | None) -> int | None:
-    """Return the operating system's number of an error, None if it is none of the operating system's.
+    """Return the operating system's number of an error, None if it is not an error of the operating system.
 
-    The writers in Rust (safetensors, tokenizers) tell it in their text alone; a zip file that cannot be closed hides
-    the first error behind another.
+    The errors of Rust code (safetensors, tokenizers) contain the number only in their text. A zip file that cannot be
+    closed hides the first error behind another.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno is not None:
             return error.errno
-        if (told := re.search(r"\(os error (\d+)\)", str(error))) is not None:
-            return int(told[1])
+        if (match := re.search(r"\(os error (\d+)\)", str(error))) is not None:
+            return int(match[1])
         error = error.__cause__ or error.__context__
     return None
 
 
 def _disk(folder: Path) -> Path:
     """Return where the disk of a folder is mounted."""
-    place = folder.absolute()
-    while not place.is_mount() and place != place.parent:
-        place = place.parent
-    return place
+    path = folder.absolute()
+    while not path.is_mount() and path != path.parent:
+        path = path.parent
+    return path
 
 
 @contextmanager
 def whole_files(folder: Path, last: Sequence[str] = ()) -> Iterator[Path]:
     """Give an empty folder to write files into; move them all into `folder` when they are written.
 
-    The files named in `last` are moved after the others, in this order, and those of an earlier save are deleted before
-    the others are moved: a folder that has the very last one has all, and never files of two saves.
+    The files named in `last` are moved after the others, in this order. Those of an earlier save are deleted before the
+    others are moved: a folder that contains the last one contains all of them, and never files of two saves.
 
     Raises:
-        CannotWrite: the disk does not take them; then `folder` is as it was, unless the moving itself failed.
+        CannotWrite: the disk refuses them. Then `folder` is unchanged, unless the move itself failed.
     """
     part = folder / PART
     with writing(folder):
@@ -108,7 +108,7 @@ def whole_files(folder: Path, last: Sequence[str] = ()) -> Iterator[Path]:
 
 
 def remove_parts(folder: Path) -> None:
-    """Delete what a process that was killed while it wrote left in a folder."""
+    """Delete the parts that a process left in a folder because it was killed while it wrote."""
     with suppress(OSError):
-        (folder / PART).unlink()  # a file: former versions wrote frames into one of this name
+        (folder / PART).unlink()  # a file: earlier versions wrote frames into a file of this name
     shutil.rmtree(folder / PART, ignore_errors=True)

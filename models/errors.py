@@ -1,4 +1,4 @@
-"""What can go wrong in this room, each with one sentence that a visitor can act on."""
+"""The refusals of this package, each with one sentence that a visitor can act on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ class HeadlightError(Exception):
 
 
 class UnknownModel(HeadlightError):
-    """The name is neither bundled, nor a folder, nor a hub id that exists."""
+    """The name is not a bundled name, a folder, or a hub id that exists."""
 
 
 class ModelUnreachable(HeadlightError):
@@ -16,15 +16,15 @@ class ModelUnreachable(HeadlightError):
 
 
 class UnsafeWeights(HeadlightError):
-    """The weights are not in the safetensors format, or a file lies outside the model's folder or is no plain file."""
+    """The weights are not in the safetensors format, or a file is outside the model's folder or is not a plain file."""
 
 
 class ForeignFormat(HeadlightError):
-    """What the folder holds is for another library: quantised weights, an adapter, GGUF, ONNX."""
+    """The folder contains files for another library: quantised weights, an adapter, GGUF, ONNX."""
 
 
 class RemoteCode(HeadlightError):
-    """The model brings Python code of its own, which Headlight never runs."""
+    """The model needs Python code from its folder, which Headlight never runs."""
 
 
 class NoTokenizer(HeadlightError):
@@ -36,19 +36,19 @@ class NoAttention(HeadlightError):
 
 
 class NotEnoughMemory(HeadlightError):
-    """The estimated bytes exceed what is free."""
+    """The estimated bytes exceed the free memory or the budget."""
 
 
 class TooLong(HeadlightError):
-    """The estimated time exceeds what the operator allows."""
+    """The estimated time exceeds the budget of the server."""
 
 
 class BrokenModel(HeadlightError):
-    """The checkpoint exists but does not load, or what was loaded cannot run as it is."""
+    """The checkpoint exists but does not load, or the loaded model cannot run."""
 
 
 class NoText(HeadlightError):
-    """There is nothing to inspect in the text."""
+    """There is nothing to inspect in the input, or the model does not read this kind of input."""
 
 
 class BadSelection(HeadlightError, LookupError):
@@ -56,19 +56,19 @@ class BadSelection(HeadlightError, LookupError):
 
 
 class BadSettings(HeadlightError, ValueError):
-    """Settings of a training that make no network, or one too large."""
+    """Settings of a training from which no network can be built, or only one that is too large."""
 
 
 class BadTraining(HeadlightError):
-    """A folder in which a training cannot start or go on."""
+    """A training that cannot start or continue."""
 
 
 class CannotWrite(HeadlightError):
-    """The disk does not take a file: it is full, read-only, or the folder was deleted."""
+    """A file cannot be written: the disk is full or read-only, or the folder was deleted."""
 
 
 class BadMatrix(HeadlightError):
-    """A matrix that attention cannot be computed with: a number that is none, or a shape that does not fit."""
+    """A matrix that attention cannot be computed with: a value that is not finite, or a shape that does not fit."""
 
 
 def is_panic(error: BaseException) -> bool:
@@ -79,10 +79,10 @@ def is_panic(error: BaseException) -> bool:
 def short_message(error: BaseException) -> str:
     """Return the first line of an error, short enough to quote in a sentence, without a path of this machine.
 
-    A first line that announces what follows (`Class validation error for ...:`) is left for the one after it.
+    A first line that only introduces the next one (`Class validation error for ...:`) is skipped.
     """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = next((line for line in lines if not line.endswith(":")), "".join(lines[:1]))
-    return (telling or type(error).__name__)[:160]
+    message = next((line for line in lines if not line.endswith(":")), "".join(lines[:1]))
+    return (message or type(error).__name__)[:160]

@@ -1,4 +1,4 @@
-"""A picture to patches: what a vision encoder reads, through the processor that it was trained with."""
+"""A picture to patches, the input of a vision encoder, through the processor that it was trained with."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.checkpoints.limits import LARGEST_SIDE
 from models.errors import BrokenModel, NoText
 from models.tokens import Token
 
-MOST_PIXELS = 64_000_000
+MAX_PIXELS = 64_000_000
 
 
 @dataclass(frozen=True)
 class PatchSequence:
-    """A picture as the model sees it: pixel values, the picture itself, and how many patches it has down and across."""
+    """A picture as the model sees it: pixel values, the picture itself, and its rows and columns of patches."""
 
     inputs: dict[str, Tensor]
     seen: UInt8[np.ndarray, "row column 3"]
@@ -37,15 +37,15 @@ class ImageReader:
         self._patch = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
 
     def read(self, image: Image.Image) -> PatchSequence:
-        """Return the pixel values `[1, 3, row, column]` that the model's own processor makes of a picture.
+        """Return the pixel values `[1, 3, row, column]` that the model's own processor makes from a picture.
 
         Raises:
             NoText: the picture is empty, too large or too narrow, or its file is damaged.
-            BrokenModel: the processor gives no one picture in three colours.
+            BrokenModel: the processor does not return one picture in three colours.
         """
-        if min(image.size) < 1 or image.size[0] * image.size[1] > MOST_PIXELS:
+        if min(image.size) < 1 or image.size[0] * image.size[1] > MAX_PIXELS:
             raise NoText(
-                f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, the most is {MOST_PIXELS:,} in all: "
+                f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, the maximum is {MAX_PIXELS:,} in all: "
                 "make it smaller."
             )
         self._refuse_narrow(image)
@@ -57,14 +57,14 @@ class ImageReader:
         pixels = given.get("pixel_values")
         if not isinstance(pixels, Tensor) or pixels.dim() != 4 or pixels.shape[:2] != (1, 3):
             raise BrokenModel(
-                f"{type(self.processor).__name__} gives no one picture in three colours, but "
+                f"{type(self.processor).__name__} does not return one picture in three colours, but the shape "
                 f"{list(getattr(pixels, 'shape', ()))}: choose a model that reads pictures whole."
             )
         rows, columns = pixels.shape[2] // self._patch[0], pixels.shape[3] // self._patch[1]
-        return PatchSequence({"pixel_values": pixels}, self._seen(pixels[0]), (rows, columns))
+        return PatchSequence({"pixel_values": pixels}, self._undo_normalisation(pixels[0]), (rows, columns))
 
     def _refuse_narrow(self, image: Image.Image) -> None:
-        """Let a picture through that stays small where the processor gives its shorter side a fixed length."""
+        """Let a picture through that stays small if the processor gives its shorter side a fixed length."""
         size = getattr(self.processor, "size", None)
         edge, bound = (
             size.get(name) if isinstance(size, dict) else getattr(size, name, None)
@@ -77,8 +77,8 @@ class ImageReader:
                 f"{edge:,} pixels long, the longer one {int(edge * share):,}: crop it."
             )
 
-    def _seen(self, pixels: Tensor) -> UInt8[np.ndarray, "row column 3"]:
-        """Return the picture after the processor's resizing and cropping, its normalisation undone."""
+    def _undo_normalisation(self, pixels: Tensor) -> UInt8[np.ndarray, "row column 3"]:
+        """Return the picture after the processor's resizing and cropping, without its normalisation."""
         pixels = pixels.float()
         if getattr(self.processor, "do_normalize", False):
             mean, spread = (
@@ -94,7 +94,7 @@ class ImageReader:
 
 
 def patch_tokens(grid: tuple[int, int], n_tokens: int) -> tuple[Token, ...]:
-    """Return a token for each position: those that the model adds in front, then the patches, row by row.
+    """Return a token for each position: first the tokens that the model adds, then the patches, row by row.
 
     Raises:
         BrokenModel: there are fewer positions than patches.
@@ -103,8 +103,9 @@ def patch_tokens(grid: tuple[int, int], n_tokens: int) -> tuple[Token, ...]:
     n_added = n_tokens - rows * columns
     if n_added < 0:
         raise BrokenModel(
-            f"The model joins patches on its way ({rows} x {columns} patches, {n_tokens} positions), so that weights "
-            "belong to no patch: choose a vision transformer of one resolution (ViT, DeiT, BEiT, DINOv2, CLIP)."
+            f"The model merges patches between its layers ({rows} x {columns} patches, {n_tokens} positions), so its "
+            "weights do not belong to patches: choose a vision transformer of one resolution (ViT, DeiT, BEiT, DINOv2, "
+            "CLIP)."
         )
     names = ["[CLS]", *(f"[added {number}]" for number in range(1, n_added))][:n_added]
     added = [Token(name, number, None, None, True, name) for number, name in enumerate(names)]
@@ -117,7 +118,7 @@ def patch_tokens(grid: tuple[int, int], n_tokens: int) -> tuple[Token, ...]:
 
 
 def probe_picture() -> Image.Image:
-    """Return a picture with something different in every place: what the proof at loading looks at."""
+    """Return a picture with a different colour at every position, which the verification at loading reads."""
     down, across = np.mgrid[0:96, 0:128]
     colours = [(2 * across + down) % 256, (5 * down) % 256, (down * across // 16) % 256]
     return Image.fromarray(np.stack(colours, axis=-1).astype(np.uint8))

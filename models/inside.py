@@ -1,5 +1,5 @@
-"""The documented address of `inside`, which opens one head: it stands in models/capture/head_internals.py."""
+"""The address `models.inside.inside` of `models.head_internals`, which the README documented first."""
 
-from models.capture.head_internals import HeadInside, inside
+from models.capture.head_internals import head_internals as inside
 
-__all__ = ["HeadInside", "inside"]
+__all__ = ["inside"]

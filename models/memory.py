@@ -1,4 +1,4 @@
-"""Estimates of bytes, so that work too large is refused before it starts and not by the operating system."""
+"""Estimates of bytes, so that work that is too large is refused before it starts, not by the operating system."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHARE_OF_FREE = 0.8
 
 
 def readable(n_bytes: int | float) -> str:
-    """Return bytes as a person reads them: `512 MB`, `1.5 GB`."""
+    """Return bytes in readable units: `512 MB`, `1.5 GB`."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if n_bytes < 1000 or unit == "TB":
             break
@@ -19,7 +19,7 @@ def readable(n_bytes: int | float) -> str:
 
 
 def free_bytes() -> int:
-    """Return the memory that can be taken without swapping."""
+    """Return the memory that can be allocated without swapping, in bytes."""
     return int(psutil.virtual_memory().available)
 
 

@@ -23,9 +23,9 @@ from models.capture.forward import (
     materialised_batch,
     model_inputs,
     replayed_batch,
-    trimmed,
+    trim,
 )
-from models.capture.generation import GENERATED_TOKENS, check_asked, fewer, shifted, written
+from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
 from models.capture.interface import OnLayerOutput
 from models.capture.turns import Turns, announce_layers, calling_between_layers
 from models.card import Card, Reading
@@ -85,7 +85,7 @@ class Model:
         sequence = self._read(text, text_pair, target).sequence
         n_tokens = len(sequence.tokens) + max(0, min(generate, MOST_GENERATED, self._room(sequence)))
         if target is not None:
-            n_tokens += len(self._text_reader().read(target, as_target=True).tokens)
+            n_tokens += len(self._text_reader().tokenize(target, as_target=True).tokens)
         elif self.module.config.is_encoder_decoder:
             n_tokens += self._most_written()
         return self.costs.estimate(n_tokens)
@@ -100,7 +100,7 @@ class Model:
         image: Image.Image | None = None,
         progress: Progress | None = None,
         budget: Budget | None = None,
-        keep: OnLayerOutput | None = None,
+        on_layer_output: OnLayerOutput | None = None,
     ) -> AttentionTrace:
         """Return the attention of one forward pass over a text, or over a picture.
 
@@ -108,7 +108,7 @@ class Model:
         decoder reads; without it the decoder reads its own short greedy generation. `generate` lets a decoder
         continue the text by so many tokens first, and traces both. `progress(done, total)` is called in this thread
         after each layer's attention, and with 0 while tokens are generated. What it raises ends the pass. `budget`
-        refuses what would cost more. `keep` is shown what a text's replayed layers compute besides weights
+        refuses what would cost more. `on_layer_output` receives the values and the output of each replayed layer
         (models/capture/head_internals.py).
 
         Raises:
@@ -130,7 +130,7 @@ class Model:
         with self._one_pass(reading.n_tokens, progress) as give_way:
             reading = self._continued(self._with_decoder(reading), generate)
             self._admit([reading], budget)
-            return self._run([reading], give_way, progress, keep)[0]
+            return self._run([reading], give_way, progress, on_layer_output)[0]
 
     def trace_batch(
         self, texts: Sequence[str], *, targets: Sequence[str] | None = None, budget: Budget | None = None
@@ -178,7 +178,7 @@ class Model:
         return min(GENERATED_TOKENS, (self.card.max_tokens or GENERATED_TOKENS + 1) - 1)
 
     def _read(self, text: str, text_pair: str | None, target: str | None) -> Reading:
-        sequence = self._text_reader().read(text, text_pair)
+        sequence = self._text_reader().tokenize(text, text_pair)
         self._check_ids(sequence.tokens)
         return Reading(self._source(text, text_pair, target), sequence, sequence.notices)
 
@@ -205,16 +205,16 @@ class Model:
             return reading
         target = reading.source.target
         if target is not None:
-            ids, tokens, notices = shifted(self.module, self._text_reader(), target, self.card.name)
+            ids, tokens, notices = shift_right(self.module, self._text_reader(), target, self.card.name)
             self._check_ids(tokens)
         else:
             inputs = model_inputs(self.module, reading.sequence.inputs)
-            ids = written(self.module, inputs, self._most_written(), self.card.name)
+            ids = generate_ids(self.module, inputs, self._most_written(), self.card.name)
             ids = ids[:-1] if len(ids) > 2 else ids
             start, *more = self._text_reader().from_ids(ids)
             tokens = (start, *(replace(token, generated=True) for token in more))
             notices = (READS_ITS_OWN,)
-            reading = replace(reading, source=replace(reading.source, generated=self._text_reader().decoded(ids[1:])))
+            reading = replace(reading, source=replace(reading.source, generated=self._text_reader().decode(ids[1:])))
         return replace(reading, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*reading.notices, *notices))
 
     def _continued(self, reading: Reading, n_tokens: int) -> Reading:
@@ -227,7 +227,7 @@ class Model:
         if most < 1:
             notice = "There is no room for a continuation: the text alone is the most the model can read at once."
             return replace(reading, notices=(*reading.notices, notice))
-        ids = written(self.module, model_inputs(self.module, sequence.inputs), most, self.card.name)
+        ids = generate_ids(self.module, model_inputs(self.module, sequence.inputs), most, self.card.name)
         written_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it goes on with the last text
         new = [replace(one, generated=True, segment=segment) for one in self._text_reader().from_ids(written_ids)]
         # Token types, where a decoder has them, go on as the last one, as they did while it wrote.
@@ -235,9 +235,9 @@ class Model:
         inputs["input_ids"] = ids
         notices = [f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."]
         if len(new) < n_tokens:
-            notices.insert(0, fewer(len(new), n_tokens, MOST_GENERATED, room))
+            notices.insert(0, shortfall_notice(len(new), n_tokens, MOST_GENERATED, room))
         sequence = replace(sequence, tokens=(*sequence.tokens, *new), inputs=inputs)
-        own = self._text_reader().decoded([token.id for token in new])
+        own = self._text_reader().decode([token.id for token in new])
         source = replace(reading.source, generate=len(new), generated=own)
         return replace(reading, source=source, sequence=sequence, notices=(*reading.notices, *notices))
 
@@ -263,7 +263,7 @@ class Model:
         readings: Sequence[Reading],
         give_way: GiveWay,
         progress: Progress | None = None,
-        keep: OnLayerOutput | None = None,
+        on_layer_output: OnLayerOutput | None = None,
     ) -> list[AttentionTrace]:
         pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
         inputs = model_inputs(self.module, *(reading.sequence.inputs for reading in readings), pad_id=pad_id or 0)
@@ -272,7 +272,7 @@ class Model:
             rows = [[*one.decoder_ids, *[pad_id or 0] * (longest - len(one.decoder_ids))] for one in readings]
             inputs["decoder_input_ids"] = torch.tensor(rows, device=self.module.device)
         n_tokens = max(reading.n_tokens for reading in readings)
-        batch = self._captured(inputs, n_tokens, give_way, progress, keep)
+        batch = self._captured(inputs, n_tokens, give_way, progress, on_layer_output)
         return [self._trace_of(reading, layers) for reading, layers in zip(readings, batch, strict=True)]
 
     def _captured(
@@ -281,7 +281,7 @@ class Model:
         n_tokens: int,
         give_way: GiveWay,
         progress: Progress | None,
-        keep: OnLayerOutput | None = None,
+        on_layer_output: OnLayerOutput | None = None,
     ) -> list[Layers]:
         total, begun = self.costs.n_layers, 0
         start = perf_counter()
@@ -296,7 +296,7 @@ class Model:
         if self.card.capture == "replayed":
             on_call = None if progress is None else lambda done: progress(min(done, total), total)
             with calling_between_layers(give_way):
-                batch = replayed_batch(body(self.module), inputs, on_call=on_call, keep=keep)
+                batch = replayed_batch(body(self.module), inputs, on_call=on_call, on_layer_output=on_layer_output)
         else:
             with calling_between_layers(between):
                 batch = materialised_batch(body(self.module), inputs)
@@ -308,7 +308,7 @@ class Model:
     def _trace_of(self, reading: Reading, layers: Layers) -> AttentionTrace:
         tokens, decoder = reading.sequence.tokens, reading.decoder_tokens
         sides = {"encoder": (tokens, tokens), "decoder": (decoder or tokens,) * 2, "cross": (decoder, tokens)}
-        found = in_order(trimmed(layers, len(tokens), len(decoder)))
+        found = in_order(trim(layers, len(tokens), len(decoder)))
         annotations = {"task": self.card.task} if self.card.task else None
         attentions = {
             kind: Attention(kind, of_kind, *sides[kind], reading.source, annotations=annotations)

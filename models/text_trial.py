@@ -1,7 +1,8 @@
-"""Texts are read in a process that can be ended first, where a tokenizer may take for ever or all memory to do so.
+"""A trial of a text in a child process, before the server's tokenizer reads it: it may take too long or all memory.
 
-A tokenizer.json may hold regular expressions, which search back and forth for hours on a text made for it, and
-replacements that make a text longer. Rust code cannot be ended inside the server.
+A tokenizer.json may contain regular expressions that backtrack for hours on a text made for this purpose, and
+replacements that make a text longer. Rust code cannot be interrupted inside the server, but a child process can be
+killed.
 """
 
 from __future__ import annotations
@@ -21,16 +22,20 @@ from models.errors import NoText
 log = logging.getLogger("headlight.models")
 
 _CHILD = Path(__file__).with_name("text_trial_child.py")
-# For any text, and for each character of one of megabytes: more than twice what Llama's expression takes.
-SECONDS, SECONDS_PER_CHARACTER = 1.5, 3e-6
-# The process starts, and reads the tokenizer, within a tenth of a second; on a busy machine it takes longer.
-START_SECONDS = 20.0
-# A word for each text, so that nothing but reading is tried.
+# The timeout is the larger one of these: for short texts, and for each character of long ones. More than twice the time
+# of Llama's expression.
+TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_CHARACTER = 1.5, 3e-6
+# The process starts and reads the tokenizer within a tenth of a second. On a busy machine it takes longer.
+START_TIMEOUT_SECONDS = 20.0
+# One word for every text, so that only the normalizer and the pre-tokenizer are tried.
 _NO_VOCABULARY = {"type": "WordLevel", "vocab": {"[UNK]": 0}, "unk_token": "[UNK]"}
 
 
-class ReadingCheck:
-    """Tries texts with one tokenizer before the server reads them; starts its process with the first text."""
+class TextTrial:
+    """Tries texts with one tokenizer in a child process, which starts with the first text.
+
+    `description` is the content of the tokenizer.json.
+    """
 
     def __init__(self, description: dict[str, Any]) -> None:
         parts = {name: description.get(name) for name in ("normalizer", "pre_tokenizer")}
@@ -42,19 +47,19 @@ class ReadingCheck:
         self._one_at_a_time = threading.Lock()
 
     def check(self, text: str) -> None:
-        """Let a text through that can be read in time.
+        """Let a text through that the tokenizer can read in time.
 
         Raises:
-            NoText: reading it takes too long, or more memory than there should be, or fails.
+            NoText: the tokenizer takes too long or too much memory, or it fails.
         """
         if not self.needed:
             return
         with self._one_at_a_time:
-            seconds = max(SECONDS, SECONDS_PER_CHARACTER * len(text))
+            seconds = max(TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_CHARACTER * len(text))
             if self._process is None or self._process.poll() is not None:
                 self._process = self._start()
-                self._answer("", START_SECONDS)  # what goes wrong here goes wrong with the text as well
-            problem = self._answer(text, seconds)
+                self._try("", START_TIMEOUT_SECONDS)  # a problem at the start is also a problem with the text
+            problem = self._try(text, seconds)
         if problem is None:
             raise NoText(
                 f"This model's tokenizer does not read the text within {seconds:.1f} s: shorten the text, or choose "
@@ -73,43 +78,43 @@ class ReadingCheck:
             encoding="ascii",
             env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
         )
-        # It ends with its input: with the reader that it belongs to, and with this program, however that ends.
+        # The process ends when its input ends: with this object, or with this program, also if that is killed.
         weakref.finalize(self, process.kill)
         assert process.stdin is not None
         process.stdin.write(self._tokenizer + "\n")
         return process
 
-    def _answer(self, text: str, seconds: float) -> str | None:
-        """Return why a text cannot be read, "" if it can; None where that is not known after so many seconds."""
+    def _try(self, text: str, seconds: float) -> str | None:
+        """Return why the tokenizer cannot read a text, "" if it can; None if there is no answer after `seconds`."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        ended = threading.Event()
+        timed_out = threading.Event()
 
-        def end() -> None:
-            ended.set()
+        def kill() -> None:
+            timed_out.set()
             process.kill()
 
-        timer = threading.Timer(seconds, end)
+        timer = threading.Timer(seconds, kill)
         timer.start()
         try:
             process.stdin.write(json.dumps(text) + "\n")
             process.stdin.flush()
             answer = process.stdout.readline()
-        except OSError:  # it died before it read everything
+        except OSError:  # the process died before it read everything
             answer = ""
         finally:
             timer.cancel()
         if not answer:
             process.kill()
             process.wait()
-            return None if ended.is_set() else "the process that tries texts died"
+            return None if timed_out.is_set() else "the process that tries texts died"
         return answer.strip()
 
 
 def _is_dangerous(part: Any) -> bool:
-    """Return whether a part of a tokenizer.json searches with an expression of its own, or lengthens a text."""
+    """Return whether a part of a tokenizer.json has a regular expression, or a replacement that lengthens a text."""
     if isinstance(part, list):
         return any(map(_is_dangerous, part))
     if not isinstance(part, dict):

@@ -1,7 +1,8 @@
-"""Reads texts in a process of its own, which can be ended: a program, run by models/text_trial.py, not a module.
+"""The child process of models/text_trial.py: a program that tries texts with a tokenizer, not a module to import.
 
-The first line of its input is a tokenizer.json without its vocabulary; then each line is a text in JSON. It answers
-each with a line: nothing if the text can be read, else why not. It imports nothing of this project, to start at once.
+The first line of its input is a tokenizer.json without its vocabulary; each later line is a text in JSON. It answers
+each text with a line: empty if the tokenizer can read it, else the problem. It imports nothing of this project, so that
+it starts fast.
 """
 
 import json
@@ -10,17 +11,17 @@ from contextlib import suppress
 
 from tokenizers import Tokenizer
 
-# A text that a normalizer makes longer than any memory ends here and not in the server. What Python and the library
-# take themselves is about a fifth of it.
-MOST_BYTES = 1_000_000_000
+# A text that a normalizer makes longer than any memory ends this process and not the server. Python and the library
+# themselves take about a fifth of this.
+MAX_BYTES = 1_000_000_000
 
 
 def limit_memory() -> None:
-    """Let the system refuse what exceeds the limit, where it can (not on Windows)."""
+    """Let the system refuse memory above the limit, if it can (not on Windows)."""
     with suppress(ImportError, ValueError, OSError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_BYTES, MAX_BYTES))
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
         try:
             tokenizer.encode_batch([json.loads(line)], add_special_tokens=False)
             problem = ""
-        except BaseException as error:  # a panic of the library's Rust code is no Exception
+        except BaseException as error:  # a panic of the library's Rust code is not an Exception
             problem = " ".join(str(error).split())[:160] or type(error).__name__
         print(problem, flush=True)
 

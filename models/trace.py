@@ -19,7 +19,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn.functional import pad
 
-from models.capture.replay import ALL, Layer, Positions, Replay
+from models.capture.masks import Positions
+from models.capture.replay import ALL, Layer, Replay
 from models.errors import BadSelection
 from models.tokens import Token
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from models import load_model
+from models.checkpoints.bundled import scratch_folder, scratch_names
 from models.checkpoints.verify import TOLERANCE
-from models.scratch.trained import folder, names
 from models.train import main as train
 from tests.helpers.paths import ROOT
 from tests.zoo import table
@@ -71,7 +71,7 @@ def test_the_trainer(command, tmp_path, monkeypatch):
 
 
 def test_what_is_told_of_the_whole_training():
-    record = json.loads((folder("scratch:previous") / "training.json").read_text())
+    record = json.loads((scratch_folder("scratch:previous") / "training.json").read_text())
     (told,) = re.findall(r"half a minute, ([\d,]+) steps", PROSE)
     assert record["steps_taken"] == int(told.replace(",", ""))
     short = re.search(r"models.train previous --steps (\d+)", README)
@@ -87,9 +87,9 @@ def test_no_line_is_too_long():
 
 def test_what_is_shipped_is_told():
     """Every model trained here has a row, with the accuracy that its own record has."""
-    for name in names():
+    for name in scratch_names():
         task = name.removeprefix("scratch:")
-        right = json.loads((folder(name) / "training.json").read_text())["unseen_samples_right"]
+        right = json.loads((scratch_folder(name) / "training.json").read_text())["unseen_samples_right"]
         row = re.search(rf"^\| `{task}` \|.*$", README, re.MULTILINE)
         assert row, task
         assert f"| {100 * right:.3g}%" in row[0], row[0]

@@ -7,7 +7,7 @@ import unicodedata
 
 from analysis.selection import Region
 from models import Attention, Token
-from models.tokens import JOINER
+from models.display import JOINER
 from viz.style import HEAD
 
 LABEL_LENGTH = 24

@@ -1,1 +1,1 @@
-"""One forward pass to its layers: queries and keys recorded below the model, weights computed from them."""
+"""One forward pass to its layers: queries and keys are recorded below the model, weights are computed from them."""

@@ -1,4 +1,4 @@
-"""What a trace will cost, in bytes and seconds, before it starts; and what the operator or the machine allows."""
+"""The cost of a trace in bytes and seconds, estimated before it starts, and the budget that admits or refuses it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from models.memory import readable
 log = logging.getLogger("headlight.models")
 
 REMEDY = "shorten the text or choose a smaller model"
-# Shorter passes are mostly overhead and tell little of the speed of long ones; so does a first one over a sentence,
-# which may take half a second and would make 512 tokens look like minutes.
-TELLING_SECONDS, TELLING_TOKENS = 0.3, 64
-# What a softmax takes for each pair of a head, in multiplications, and what share of a matrix product's speed a forward
+# Shorter passes are mostly overhead, so their speed says little of long passes. The first pass over a sentence may take
+# half a second, and would give minutes as the estimate of 512 tokens.
+MIN_LEARNED_SECONDS, MIN_LEARNED_TOKENS = 0.3, 64
+# The multiplications of a softmax for each pair of a head, and the share of a matrix product's speed that a forward
 # pass reaches. Measured on two cores with widths of 64 to 768 and 512 to 6,000 tokens: within two fifths of the time.
 SOFTMAX, SHARE_OF_SPEED = 80, 0.7
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What tracing will take: tokens in all, bytes on top of the loaded model, seconds of the forward pass."""
+    """The cost of a trace: tokens in all, bytes in addition to the loaded model, seconds of the forward pass."""
 
     n_tokens: int
     n_bytes: int
@@ -45,7 +45,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Budget:
-    """The most that one trace may take; None: bytes up to a share of the free memory, seconds without limit."""
+    """The largest cost of one trace; None: bytes up to a share of the free memory, seconds without limit."""
 
     n_bytes: int | None = None
     seconds: float | None = None
@@ -65,18 +65,18 @@ class Budget:
             )
         if self.n_bytes is not None and estimate.n_bytes > self.n_bytes:
             raise NotEnoughMemory(
-                f"{what} needs about {readable(estimate.n_bytes)}, and this server gives {readable(self.n_bytes)} "
+                f"{what} needs about {readable(estimate.n_bytes)}, and this server allows {readable(self.n_bytes)} "
                 f"to one text: {REMEDY}."
             )
         if self.seconds is not None and estimate.seconds > self.seconds:
             raise TooLong(
-                f"{what} would take about {readable_seconds(estimate.seconds)}, and this server gives "
+                f"{what} would take about {readable_seconds(estimate.seconds)}, and this server allows "
                 f"{readable_seconds(self.seconds)} to one text: {REMEDY}."
             )
 
 
 class Costs:
-    """How a model's costs grow with the number of tokens; learns its speed from the passes that it is told of."""
+    """How a model's costs grow with the number of tokens. `learn` adjusts the speed to measured passes."""
 
     def __init__(self, module: PreTrainedModel, layers: dict[str, list[Layer]]) -> None:
         self._width = _width(module.config.get_text_config())
@@ -94,27 +94,27 @@ class Costs:
         self._lock = threading.Lock()
 
     def estimate(self, n_tokens: int) -> Estimate:
-        """Return what a pass over so many tokens takes; measures the machine's speed the first time."""
+        """Return the cost of a pass over `n_tokens` tokens; measures the machine's speed the first time."""
         n_bytes = 4 * n_tokens * self._width * (2 * self.n_layers + 50) + n_tokens**2 * self.bytes_per_pair
         with self._lock:
             speed = self._speed or _speed(*self._kind)
         return Estimate(n_tokens, n_bytes, self._operations(n_tokens) / speed)
 
     def learn(self, n_tokens: int, seconds: float) -> None:
-        """Take a pass that was long enough into account."""
-        if seconds >= TELLING_SECONDS and n_tokens >= TELLING_TOKENS:
+        """Adjust the speed to a measured pass, if it was long enough."""
+        if seconds >= MIN_LEARNED_SECONDS and n_tokens >= MIN_LEARNED_TOKENS:
             speed = self._operations(n_tokens) / seconds
             with self._lock:
                 self._speed = speed if self._speed is None else (self._speed * speed) ** 0.5
 
     def _operations(self, n_tokens: int) -> float:
-        """Floating-point operations: two for each weight and token, four for each pair and dimension, and a softmax."""
+        """Return the floating-point operations: two a weight and token, four a pair and dimension, and a softmax."""
         pairs = sum(n_tokens * min(n_tokens, reach or n_tokens) for reach in self._reaches)
         return 2.0 * self._n_multiplied * n_tokens + (4.0 * self._width + SOFTMAX * self._n_heads) * pairs
 
 
 def sliding_windows(module: nn.Module) -> list[int]:
-    """Return the reach of each attention module that sees a window, in positions to one side."""
+    """Return the reach of each attention module with a sliding window, in positions to one side."""
     reaches = (getattr(part, "sliding_window", None) for part in module.modules() if "Attention" in type(part).__name__)
     return [reach for reach in reaches if isinstance(reach, int)]
 
@@ -143,22 +143,23 @@ def _speed(device: str, dtype: torch.dtype) -> float:
 def bytes_per_pair(layers: dict[str, list[Layer]]) -> int:
     """Return about how many bytes each pair of positions costs while a text is traced, from one short trace.
 
-    Next to nothing (a mask) where weights are replayed, but relative position biases (T5) are `[head, query, key]`,
-    with integer distances and copies on the way, and held weights are one such array per layer.
+    A mask is nearly the only cost if weights are replayed. Relative position biases (T5) are `[head, query, key]`, with
+    integer distances and intermediate copies, and materialised weights are one such array for each layer.
     """
     every = [layer for found in layers.values() for layer in found]
-    n_held = sum(layer.shape[0] for layer in every if isinstance(layer, MaterialisedLayer))
+    n_materialised = sum(layer.shape[0] for layer in every if isinstance(layer, MaterialisedLayer))
     biases = {
         layer.bias.data_ptr(): layer.bias for layer in every if isinstance(layer, Replay) and layer.bias is not None
     }
     n_biased = sum(bias.shape[0] for bias in biases.values())
-    held_bytes = 4 * (n_held + 3 * max(layer.shape[0] for layer in every)) if n_held else 0
-    return 2 + held_bytes + (40 + 16 * n_biased if n_biased else 0)
+    n_largest = max(layer.shape[0] for layer in every)
+    materialised_bytes = 4 * (n_materialised + 3 * n_largest) if n_materialised else 0
+    return 2 + materialised_bytes + (40 + 16 * n_biased if n_biased else 0)
 
 
 @contextmanager
 def memory_refusal(n_tokens: int) -> Iterator[None]:
-    """Turn an allocation that failed in spite of the estimate into a refusal.
+    """Turn an allocation that failed although the estimate was admitted into a refusal.
 
     Raises:
         NotEnoughMemory: torch or Python could not allocate.
@@ -174,7 +175,7 @@ def memory_refusal(n_tokens: int) -> Iterator[None]:
 
 
 def readable_seconds(seconds: float) -> str:
-    """Return seconds as a person reads them: `0.4 s`, `50 s`, `4 minutes`, `3 hours`."""
+    """Return seconds in readable units: `0.4 s`, `50 s`, `4 minutes`, `3 hours`."""
     if seconds < 90:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"

@@ -1,4 +1,4 @@
-"""What a decoder reads: a target text, or what the model itself writes, greedily."""
+"""What a decoder reads: a target text, or a text that the model itself generates, greedily."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from models.tokens import Token, TokenReader
 
 log = logging.getLogger("headlight.models")
 
-# How many tokens an encoder-decoder writes for its own decoder to read.
+# How many tokens an encoder-decoder generates for its own decoder to read.
 GENERATED_TOKENS = 24
 
 
 def check_asked(name: str, is_encoder_decoder: bool, writes: bool, target: str | None, generate: int) -> None:
-    """Let through what the decoder of a model can read or write: nothing that was asked for is left out in silence.
+    """Let a request through if the decoder of the model can read the target or generate the continuation.
 
     `writes` says whether the model can continue a text.
 
     Raises:
-        NoText: a target that nothing reads, a continuation of an encoder-decoder, both at once, or less than none.
+        NoText: a target for a model without a decoder for it, a continuation of an encoder-decoder, both at once, or
+            a negative number of tokens.
         BrokenModel: a continuation of a model without a language-model head.
     """
     if generate < 0:
         raise NoText(f"A continuation has 0 tokens or more, not {generate}: give another number.")
     if generate and target is not None:
-        raise NoText("A decoder reads a target or continues by itself: leave out the target or the continuation.")
+        raise NoText("A decoder reads a target or generates a text: leave out the target or the continuation.")
     if target is not None and not is_encoder_decoder:
-        raise NoText(f"{name} is no encoder-decoder, so nothing in it reads a target: leave the target out.")
+        raise NoText(f"{name} is not an encoder-decoder, so no part of it reads a target: leave the target out.")
     if generate and is_encoder_decoder:
         raise NoText(
-            f"{name} is an encoder-decoder: without a target its decoder reads what it writes itself, at most "
+            f"{name} is an encoder-decoder: without a target its decoder reads the text that it generates, at most "
             f"{GENERATED_TOKENS} tokens, so leave the continuation out."
         )
     if generate and not writes:
@@ -47,25 +48,25 @@ def check_asked(name: str, is_encoder_decoder: bool, writes: bool, target: str |
         )
 
 
-def fewer(n_new: int, n_asked: int, most: int, room: int) -> str:
-    """Return why a continuation has fewer tokens than were asked for."""
-    if n_new < min(most, room, n_asked):
+def shortfall_notice(n_new: int, n_asked: int, maximum: int, room: int) -> str:
+    """Return the sentence on why a continuation has fewer tokens than were asked for."""
+    if n_new < min(maximum, room, n_asked):
         why = "the model ended its text there"
-    elif room < most:
-        why = "there is room for no more in what the model can read at once"
+    elif room < maximum:
+        why = "the model cannot read more at once"
     else:
-        why = f"{most} is the most for a continuation"
-    return f"Of {n_asked:,} tokens that were asked for, {n_new:,} were written: {why}."
+        why = f"{maximum} is the maximum for a continuation"
+    return f"Of {n_asked:,} tokens that were asked for, the model generated {n_new:,}: {why}."
 
 
-def written(module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens: int, name: str) -> list[int]:
-    """Return the ids `[token]` that a model writes at most, greedily: a decoder's after its input.
+def generate_ids(module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens: int, name: str) -> list[int]:
+    """Return the ids `[token]` that a model generates greedily, at most `n_tokens`; a decoder's follow its input.
 
     Raises:
         BrokenModel: the model cannot generate.
     """
-    # No cache in encoder-decoders: it saves little on so few tokens, and T5's is too short where the decoder is
-    # deeper (5.23).
+    # No cache in encoder-decoders: it saves little on a few tokens, and T5's cache is too short if the decoder is
+    # deeper than the encoder (5.23).
     options = {"use_cache": False} if module.config.is_encoder_decoder else {}
     try:
         generate: Any = module.generate
@@ -82,27 +83,27 @@ def written(module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens: int
     return generated[0].tolist()
 
 
-def shifted(
+def shift_right(
     module: PreTrainedModel, reader: TokenReader, target: str, name: str
 ) -> tuple[list[int], tuple[Token, ...], tuple[str, ...]]:
-    """Return what the decoder reads of a target: ids and tokens shifted right behind its start, and notices.
+    """Return what the decoder reads for a target: the start token and the target without its end, and notices.
 
     Raises:
         NoText: nothing in the target that the model can read.
         BrokenModel: the model does not say which token its decoder starts with.
     """
-    sequence = reader.read(target, as_target=True)
+    sequence = reader.tokenize(target, as_target=True)
     labels = torch.tensor([sequence.inputs["input_ids"]], device=module.device)
     shift = getattr(module, "prepare_decoder_input_ids_from_labels", None)
     if shift is not None and module.config.decoder_start_token_id is not None:
         ids = shift(labels=labels)
     else:
         ids = torch.cat([torch.full_like(labels[:, :1], _start_id(module, name)), labels[:, :-1]], dim=1)
-    plain = reader.from_ids(ids[0].tolist())
-    # Shifted right by one, a token keeps the place in the target text that it had before.
+    shifted = reader.from_ids(ids[0].tolist())
+    # A token that moved one position to the right keeps its characters in the target text.
     tokens = tuple(
         previous if previous.id == token.id else token
-        for token, previous in zip(plain, (plain[0], *sequence.tokens), strict=False)
+        for token, previous in zip(shifted, (shifted[0], *sequence.tokens), strict=False)
     )
     return ids[0].tolist(), tokens, tuple(f"Target: {notice}" for notice in sequence.notices)
 

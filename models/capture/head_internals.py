@@ -1,8 +1,8 @@
-"""One head from the inside: q, k and v of a text, and every step from them to what the head gives to its layer.
+"""The internals of one head: q, k and v of a text, and every step from them to the head's output.
 
-A trace keeps queries and keys. The values are wanted only by who looks inside a head, so the pass is run again and
-the values of that one layer are kept (`models.capture.interface.OnLayerOutput`). The steps are those of equation 1 of
-Vaswani et al. 2017 (arXiv:1706.03762), with the terms that some families add to it named one by one.
+A trace keeps queries and keys, but no values. So the pass runs again, and the values of one layer are kept
+(`models.capture.interface.OnLayerOutput`). The steps are those of equation 1 of Vaswani et al. 2017
+(arXiv:1706.03762), with a field for each term that some families add to it.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ from models.capture.replay import ALL
 from models.errors import BadSelection, NoAttention
 from models.model import Model, body
 from models.tokens import Token
+from models.trace import Attention
 
-# What a pair of positions takes here beside the trace: scores, scaled, bias, logits, weights and mask.
+# The bytes of a pair of positions in addition to the trace: scores, scaled, bias, logits, weights and mask.
 BYTES_PER_PAIR = 32
 
 
 @dataclass(frozen=True)
-class HeadInside:
+class HeadInternals:
     """The steps of one head in float32, read-only, in the order of the computation.
 
-    `scores` = q k^T; `scaled` = scaling * scores; with `softcap` c, c tanh(scaled / c) follows; `bias` is added where
-    the family has one (relative positions); `mask` is True where the query may look; `logits` is what the softmax is
-    taken of, minus infinity where masked; `sink` is one more logit of each row, whose share goes to no key;
-    `weights`, whose rows sum to 1 but for the sink; `output` = weights v, before the layer's W_o. `kv_head` is the
-    head that k and v come from, which several heads share in some families. `q` and `k` are as the attention
-    function receives them: after rotary embedding and normalisation. `exact` is the worst difference between `output`
-    and what the model itself computed in this pass.
+    `scores` = q k^T; `scaled` = scaling * scores; with `softcap` c, c tanh(scaled / c) follows; `bias` is added if
+    the family has one (relative positions); `mask` is True where the query may attend; `logits` is the argument of the
+    softmax, minus infinity where masked; `sink` is one more logit of each row, whose share goes to no key; `weights`,
+    whose rows sum to 1 less the sink's share; `output` = weights v, before the layer's W_o. `kv_head` is the head of k
+    and v, which several heads share in some families. `q` and `k` are as the attention function receives them, after
+    rotary embedding and normalisation. `exact` is the largest difference between `output` and the model's own output
+    in this pass.
     """
 
     kind: str
@@ -67,7 +68,7 @@ class HeadInside:
                 value.flags.writeable = False
 
 
-def inside(
+def head_internals(
     model: Model,
     text: str,
     layer: int,
@@ -76,33 +77,48 @@ def inside(
     kind: str | None = None,
     target: str | None = None,
     budget: Budget | None = None,
-) -> HeadInside:
-    """Run a text through the model again and return one head from the inside; `kind` is the first one if not given.
+) -> HeadInternals:
+    """Run a text through the model again and return the internals of one head of a layer.
+
+    `kind` is the model's first kind if not given.
 
     Raises:
-        NoAttention: the model gives only weights, so q, k and v are not known.
+        NoAttention: the model returns only weights, so q, k and v are not known.
         BadSelection: no such kind, layer or head.
         HeadlightError: as `Model.trace`.
     """
+    kind = _check_kind(model, kind)
+    budget = budget or Budget()
+    cost = model.estimate(text, target=target)
+    budget.admit(Estimate(cost.n_tokens, cost.n_bytes + BYTES_PER_PAIR * cost.n_tokens**2, cost.seconds))
+    outputs = _LayerOutputs(model, kind, layer)
+    trace = model.trace(text, target=target, budget=budget, on_layer_output=outputs)
+    att = trace[kind]
+    weights = att.weights(layer, head)  # refuses a layer or a head that does not exist
+    value, own = outputs.of_head(head, att.heads_in(layer))
+    return _compute_steps(att, layer, head, torch.from_numpy(weights.copy()), value, own, trace.notices)
+
+
+def _check_kind(model: Model, kind: str | None) -> str:
+    """Return the kind of attention to read, the model's first one if `kind` is None."""
     card = model.card
     if card.capture != "replayed":
         raise NoAttention(
-            f"{card.name} gives its weights but not what it made them of ({card.architecture} is not on transformers' "
-            "attention interface), so its heads cannot be seen from the inside: choose another model, such as minilm."
+            f"{card.name} returns its weights but not its queries and keys ({card.architecture} is not on "
+            "transformers' attention interface), so the steps of its heads are not known: choose another model, such "
+            "as minilm."
         )
     kind = kind or card.kinds[0]
     if kind not in card.kinds:
         raise BadSelection(f"There is no {kind!r} attention here: this model has {' and '.join(card.kinds)}.")
-    budget = budget or Budget()
-    cost = model.estimate(text, target=target)
-    budget.admit(Estimate(cost.n_tokens, cost.n_bytes + BYTES_PER_PAIR * cost.n_tokens**2, cost.seconds))
-    kept = _Kept(model, kind, layer)
-    trace = model.trace(text, target=target, budget=budget, keep=kept)
-    att = trace[kind]
-    weights = torch.from_numpy(att.weights(layer, head).copy())
-    replay = att.replay(layer)
-    value, own = kept.of(head, replay.shape[0])
-    one = slice(head, head + 1)
+    return kind
+
+
+def _compute_steps(
+    att: Attention, layer: int, head: int, weights: Tensor, value: Tensor, own: Tensor, notices: tuple[str, ...]
+) -> HeadInternals:
+    """Return the steps of a head from its weights, its values, and the output `own` that the model computed."""
+    replay, one = att.replay(layer), slice(head, head + 1)
     kv_head = head // (replay.shape[0] // replay.key.shape[0])
     q, k = replay.query[head].float(), replay.key[kv_head].float()
     scores, allowed = q @ k.T, replay.allowed(one, ALL)
@@ -110,8 +126,8 @@ def inside(
     logits = replay.scores(one, ALL)[0].masked_fill(~mask, -torch.inf)
     bias = replay.added(one, ALL)
     output = weights @ value
-    return HeadInside(
-        kind=kind,
+    return HeadInternals(
+        kind=att.kind,
         layer=layer,
         head=head,
         kv_head=kv_head,
@@ -131,17 +147,17 @@ def inside(
         weights=_array(weights),
         output=_array(output),
         exact=float((output - own).abs().max()),
-        notices=trace.notices,
+        notices=notices,
     )
 
 
 def _array(values: Tensor) -> np.ndarray:
-    """Return a copy: what a model or a trace holds must not be reachable from here."""
+    """Return a copy, because a caller must not reach the tensors of a model or of a trace."""
     return values.detach().numpy().copy()
 
 
-class _Kept:
-    """Keeps the values and the output of one layer of one kind while the pass runs."""
+class _LayerOutputs:
+    """Keeps the values and the output of one layer of one kind while the pass runs (an `OnLayerOutput`)."""
 
     def __init__(self, model: Model, kind: str, layer: int) -> None:
         self._module = body(model.module)
@@ -155,8 +171,8 @@ class _Kept:
                 self._found = (value[0].float().cpu(), output[0].float().cpu())
             self._calls_before -= 1
 
-    def of(self, head: int, n_heads: int) -> tuple[Float[Tensor, "key d_value"], Float[Tensor, "query d_value"]]:
-        """Return the values that a head mixes and what it gave, in float32."""
-        assert self._found is not None  # the layer was checked by `Attention.weights`
+    def of_head(self, head: int, n_heads: int) -> tuple[Float[Tensor, "key d_value"], Float[Tensor, "query d_value"]]:
+        """Return the values and the output of a head in float32."""
+        assert self._found is not None  # `Attention.weights` refuses a layer that does not exist
         value, output = self._found
         return value[head // (n_heads // value.shape[0])], output[:, head]

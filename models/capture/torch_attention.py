@@ -1,9 +1,9 @@
 """Capture below torch's own attention: every call of `multi_head_attention_forward`, with what its weights depend on.
 
-A `TorchFunctionMode` belongs to the thread that enters it and stands between torch and its callers, so nothing on the
-module changes and no hook stays behind. torch looks for one before it takes a fast path
-(`_native_multi_head_attention`, `_transformer_encoder_layer_fwd`, nested tensors) and steps aside, so that every
-`nn.MultiheadAttention` ends here.
+A `TorchFunctionMode` belongs to the thread that enters it and intercepts calls of torch's functions, so nothing on the
+module changes and no hook stays on it. torch takes no fast path (`_native_multi_head_attention`,
+`_transformer_encoder_layer_fwd`, nested tensors) while there is such a mode, so every `nn.MultiheadAttention` calls the
+function.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from models.capture.replay import Replay, Spans, compact
+from models.capture.masks import Spans, compact
+from models.capture.replay import Replay
 from models.errors import BadSelection
 
 _SIGNATURE = inspect.signature(functional.multi_head_attention_forward)
-# More than one, because any may be computed anew for each call (a parametrization) and then tells no module.
+# More than one, because a parametrization computes a projection again for each call, and then it identifies no module.
 PROJECTIONS = ("in_proj_weight", "q_proj_weight", "out_proj_weight")
-# Attention that is computed another way: nothing tells its heads' queries and keys reliably, so it is only counted.
+# Attention that is computed another way. Its heads' queries and keys cannot be read reliably, so it is only counted.
 _OTHERS = (
     functional.scaled_dot_product_attention,
     torch._native_multi_head_attention,
@@ -34,9 +35,9 @@ _OTHERS = (
 
 @dataclass(frozen=True)
 class TorchCall:
-    """One call, with what one row of its batch computed.
+    """One call, with a replay of one row of its batch.
 
-    `weights` are the `id`s of its projections' weights, by which the module is found; `extra` names the keys after the
+    `weights` are the `id`s of its projections' weights, which identify the module; `extra` names the keys after the
     last position.
     """
 
@@ -47,9 +48,9 @@ class TorchCall:
 
 
 class TorchAttention(TorchFunctionMode):
-    """While it is entered, collects the calls of this thread for row `item` of the batch.
+    """Inside this context, collects the calls of this thread for row `item` of the batch.
 
-    With `as_nested`, padded outputs of an encoder become 0, as they are where it runs on nested tensors.
+    With `as_nested`, padded outputs of an encoder become 0, as they are if it runs on nested tensors.
     """
 
     def __init__(self, item: int, *, as_nested: bool, encoders: Iterable[nn.TransformerEncoder] = ()) -> None:
@@ -64,12 +65,12 @@ class TorchAttention(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Note the call if it is attention, and let torch compute it."""
+        """Record the call if it is attention, and let torch compute it."""
         kwargs = kwargs or {}
         if func is functional.multi_head_attention_forward:
             bound = _SIGNATURE.bind(*args, **kwargs)
             bound.apply_defaults()
-            self._note(bound.arguments)
+            self._record(bound.arguments)
         elif func in _OTHERS:
             self.n_others += 1
         output = func(*args, **kwargs)
@@ -77,12 +78,12 @@ class TorchAttention(TorchFunctionMode):
             return output.masked_fill(self._padding.pop(id(kwargs["weight"]))[..., None], 0.0)
         return output
 
-    def _note(self, given: dict[str, Any]) -> None:
+    def _record(self, given: dict[str, Any]) -> None:
         query, key = given["query"], given["key"]
         n_rows, n_heads = (query.shape[1] if query.dim() == 3 else 1), given["num_heads"]
         if not 0 <= self._item < n_rows:
             raise BadSelection(f"There is no item {self._item}: the batch has items 0 to {n_rows - 1}.")
-        queries, keys = _projected(given)
+        queries, keys = _project(given)
         d_head = queries.shape[-1] // n_heads
         # [position, d_model] to [head, position, d_head].
         queries, keys = (
@@ -98,7 +99,7 @@ class TorchAttention(TorchFunctionMode):
         if given["add_zero_attn"]:
             extra += ("[zero]",)
             keys = functional.pad(keys, (0, 0, 0, 1))
-        # torch heeds the hint only here; elsewhere it reads the mask.
+        # torch uses the hint only in this case. In any other case it reads the mask.
         causal = given["is_causal"] and given["key_padding_mask"] is None and not given["need_weights"]
         mask = None if causal else self._mask(given, queries.shape[1], len(extra))
         replay = Replay(queries, keys, d_head**-0.5, mask=mask, causal=causal)
@@ -107,16 +108,16 @@ class TorchAttention(TorchFunctionMode):
         self._expect_nested(given)
 
     def _mask(self, given: dict[str, Any], n_query: int, n_extra: int) -> Tensor | Spans | None:
-        """Return what the queries of the row may see, looked at once for all the layers that share the masks."""
+        """Return the mask of the row in compact form, computed once for all the layers that share the masks."""
         masks = [given["attn_mask"], given["key_padding_mask"]]
         name = (given["num_heads"], n_query, n_extra, *(None if mask is None else _identity(mask) for mask in masks))
         if name not in self._masks:
-            # The masks are kept as well, so that no other comes to lie at their address meanwhile.
-            self._masks[name] = (masks, _merged(masks, self._item, given["num_heads"], n_query, n_extra))
+            # The masks are kept too, so that no other tensor can take their addresses during the pass.
+            self._masks[name] = (masks, _merge(masks, self._item, given["num_heads"], n_query, n_extra))
         return self._masks[name][1]
 
     def _expect_nested(self, given: dict[str, Any]) -> None:
-        """Note the padding of an encoder that would run on nested tensors if nobody looked, at its last layer."""
+        """Keep the padding of an encoder that would run on nested tensors without this mode, at its last layer."""
         encoder, padding = self._nested.get(id(given["out_proj_weight"])), given["key_padding_mask"]
         if encoder is None or padding is None or padding.dim() != 2 or given["attn_mask"] is not None:
             return
@@ -127,7 +128,7 @@ class TorchAttention(TorchFunctionMode):
             self._padding[id(encoder.layers[-1].norm2.weight)] = padded
 
 
-def _projected(given: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def _project(given: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """Return the queries and keys of all heads side by side, `[position, d_model]` or `[position, row, d_model]`."""
     if given["use_separate_proj_weight"]:
         weights = given["q_proj_weight"], given["k_proj_weight"]
@@ -145,7 +146,7 @@ def _row(tensor: Tensor, item: int) -> Tensor:
 
 
 def _same(query: Tensor, key: Tensor) -> bool:
-    """Return whether a sequence attends to itself, also where it was normalised or transposed twice on the way."""
+    """Return whether a sequence attends to itself, also if it was normalised or transposed twice before."""
     return query is key or (query.shape == key.shape and torch.equal(query, key))
 
 
@@ -154,26 +155,29 @@ def _identity(mask: Tensor) -> tuple:
     return mask.data_ptr(), mask.shape, mask.stride(), mask.dtype, version
 
 
-def _additive(mask: Tensor) -> Tensor:
-    """Return a mask of torch's as what is added to the scores: in a boolean one, True is not allowed to attend."""
+def _make_additive(mask: Tensor) -> Tensor:
+    """Return a mask of torch in additive form. In torch's boolean masks, True means: may not attend."""
     if mask.dtype != torch.bool:
         return mask
     return torch.zeros(mask.shape, device=mask.device).masked_fill(mask, -torch.inf)
 
 
-def _merged(
+def _merge(
     masks: Sequence[Tensor | None], item: int, n_heads: int, n_query: int, n_extra: int
 ) -> Tensor | Spans | None:
-    """Return the mask and the padding as one `[1 or head, query, key]`, compact; every query sees the extra keys."""
+    """Return the mask and the padding as one `[1 or head, query, key]`, compact.
+
+    Every query may attend to the extra keys.
+    """
     (mask, padding), parts = masks, []
     if mask is not None:
-        parts.append(_additive(mask[item * n_heads : (item + 1) * n_heads] if mask.dim() == 3 else mask[None]))
+        parts.append(_make_additive(mask[item * n_heads : (item + 1) * n_heads] if mask.dim() == 3 else mask[None]))
     if padding is not None:
-        parts.append(_additive(padding[item] if padding.dim() == 2 else padding)[None, None])
+        parts.append(_make_additive(padding[item] if padding.dim() == 2 else padding)[None, None])
     if not parts:
         return None
     merged = parts[0] if len(parts) == 1 else parts[0] + parts[1]
     if merged.shape[0] > 1 and torch.equal(merged, merged[:1].expand_as(merged)):
         merged = merged[:1]
-    # Padding copies, also by 0: a mask of the caller's may change after the trace was made.
+    # `pad` copies, also if it adds nothing: the caller may change the mask after the trace was made.
     return compact(functional.pad(merged.expand(-1, n_query, -1), (0, n_extra)))

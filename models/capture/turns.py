@@ -1,7 +1,7 @@
-"""Forward passes take turns: one computes at a time, and between two layers it lets a shorter one go first.
+"""Forward passes take turns: one pass computes at a time, and between two layers a shorter pass may run first.
 
 Two passes at once on a small machine only slow each other down. A visitor with a short text waits for one layer of
-another's long text, not for all of them.
+another visitor's long text, not for all of its layers.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 
 from torch import nn
 
-# A pass that has waited so long since its last layer goes first, however long it is: none waits for ever.
-PATIENCE_SECONDS = 2.0
+# A pass that has waited this long since its last layer runs next, whatever its length, so that no pass waits forever.
+MAX_WAIT_SECONDS = 2.0
 
 _between: ContextVar[Callable[[], None] | None] = ContextVar("headlight_between_layers", default=None)
 
 
 @contextmanager
 def calling_between_layers(act: Callable[[], None]) -> Iterator[None]:
-    """Call `act` before each layer that this context (thread or task) computes; what it raises ends the pass."""
+    """Call `act` before each layer that this context (thread or task) computes. An exception of `act` ends the pass."""
     token = _between.set(act)
     try:
         yield
@@ -33,25 +33,25 @@ def calling_between_layers(act: Callable[[], None]) -> Iterator[None]:
 
 
 def between_layers() -> None:
-    """Do what the running pass does between layers; to be called where a layer begins."""
+    """Call the running pass's function for `calling_between_layers`. A layer calls this when it begins."""
     act = _between.get()
     if act is not None:
         act()
 
 
 def announce_layers(module: nn.Module) -> None:
-    """Let each layer of a model call `between_layers`, for models that do not call our attention function."""
+    """Let each layer of a model call `between_layers`, for models that do not call Headlight's attention function."""
     announced: set[str] = set()
     for name, part in module.named_modules():
-        # Lists within a layer (experts) are no layers.
+        # Lists inside a layer (experts) are not layers.
         if isinstance(part, nn.ModuleList) and not any(name.startswith(f"{outer}.") for outer in announced):
             announced.add(name)
             for layer in part:
                 layer.register_forward_pre_hook(_announce)
 
 
-def _announce(module: nn.Module, given: Any) -> None:
-    del module, given
+def _announce(module: nn.Module, inputs: Any) -> None:
+    del module, inputs
     between_layers()
 
 
@@ -62,7 +62,7 @@ class _Pass:
 
 
 class Turns:
-    """Who computes: the shortest of those who wait, and first of all who has waited for `PATIENCE_SECONDS`."""
+    """The order of passes: first those that have waited for `MAX_WAIT_SECONDS`, then the shortest one."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -71,7 +71,7 @@ class Turns:
 
     @contextmanager
     def turn(self, seconds: float) -> Iterator[Callable[[], None]]:
-        """Wait for a turn of about so many seconds; give a function that lets shorter passes go first."""
+        """Wait for a turn of about `seconds`; give a function that lets shorter passes run first."""
         mine = _Pass(seconds, monotonic())
         with self._changed:
             self._take(mine)
@@ -95,7 +95,7 @@ class Turns:
         self._waiting.append(mine)
         try:
             self._changed.wait_for(lambda: self._running is mine)
-        except BaseException:  # an interrupt of the program, while this pass waits or has just been given its turn
+        except BaseException:  # an interrupt of the program, while this pass waits or has just got its turn
             if self._running is mine:
                 self._hand_over()
             else:
@@ -103,10 +103,10 @@ class Turns:
             raise
 
     def _hand_over(self) -> None:
-        """Give the turn to one who waits. It is decided here: who looked for itself could see another as the first."""
+        """Give the turn to a waiting pass. The pass that ends decides, because waiting passes could disagree."""
         now = monotonic()
         self._running = min(
-            self._waiting, key=lambda one: (now - one.since < PATIENCE_SECONDS, one.seconds), default=None
+            self._waiting, key=lambda one: (now - one.since < MAX_WAIT_SECONDS, one.seconds), default=None
         )
         if self._running is not None:
             self._waiting.remove(self._running)

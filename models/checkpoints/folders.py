@@ -1,4 +1,4 @@
-"""What a folder holds that is not a model for Headlight, said by name, and where the model in it lies."""
+"""What a folder contains that is not a model for Headlight, refused by name, and where the model in it is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.checkpoints.limits import read_settings
 from models.errors import BrokenModel, ForeignFormat, UnknownModel, UnsafeWeights
 from models.memory import readable
 
-# Only these are looked for, at the top and one folder down; what a name stands for.
+# The formats of other libraries, by file names at the top of a folder and one folder down.
 _FORMATS = {
     "*.gguf": "GGUF",
     "*.onnx": "ONNX",
@@ -26,18 +26,18 @@ _FORMATS = {
     "*.mlpackage": "Core ML",
     "*.engine": "TensorRT",
 }
-_MOST_NAMED = 5
-# What is read first; a folder with none of these is never read.
+_MAX_NAMED = 5
+# The files that are read first. A folder with none of these is never read.
 _FIRST = ("config.json", "modules.json", "adapter_config.json")
-# What transformers reads whole, and the most that it may hold; the first pattern that fits counts. The largest
-# published tokenizers have 40 MB, settings 2 MB, indices 14 MB.
+# The files that transformers reads whole, and their largest sizes in bytes. The first pattern that matches counts. The
+# largest published tokenizers have 40 MB, settings 2 MB, indices 14 MB.
 _READ_WHOLE = (
     (("*.index.json",), 40_000_000),
     (("*config.json", "modules.json", "*tokens*.json", "*.jinja"), 10_000_000),
     (("*.json", "*.txt", "*.model", "*.tiktoken", "tokenizer*", "vocab*", "merges*"), 60_000_000),
 )
-# Looked at in a folder, one by one.
-_MOST_FILES = 10_000
+# How many files of a folder are checked, one by one.
+_MAX_FILES = 10_000
 _TEMPLATES = "additional_chat_templates"
 _NOT_PLAIN = {
     stat.S_IFIFO: "a named pipe",
@@ -47,11 +47,11 @@ _NOT_PLAIN = {
 }
 
 
-def refuse_unsafe_files(folder: Path, name: str, inside: Path | None = None) -> None:
-    """Let a model's folder through whose files are plain ones that lie in `inside`, the folder itself unless said.
+def refuse_unsafe_files(folder: Path, name: str, root: Path | None = None) -> None:
+    """Let a model's folder through if its files are plain files inside `root`, by default the folder itself.
 
-    To be called before anything in it is read: which files a tokenizer reads depends on its class, so all are looked
-    at, but hidden ones.
+    Call this before anything in the folder is read. The files that a tokenizer reads depend on its class, so all files
+    are checked except hidden ones.
 
     Raises:
         UnsafeWeights: a file is a link out of the folder, or a named pipe, a socket or a device.
@@ -59,41 +59,41 @@ def refuse_unsafe_files(folder: Path, name: str, inside: Path | None = None) -> 
     """
     if not any(os.path.lexists(folder / first) for first in _FIRST):
         return
-    within = (inside or folder).resolve()
+    root = (root or folder).resolve()
     templates = folder / _TEMPLATES
     if os.path.lexists(templates):
-        refuse_unsafe_file(templates, name, within)
-    paths = list(islice(chain(folder.iterdir(), templates.glob("*")), _MOST_FILES + 1))
-    if len(paths) > _MOST_FILES:
+        refuse_unsafe_file(templates, name, root)
+    paths = list(islice(chain(folder.iterdir(), templates.glob("*")), _MAX_FILES + 1))
+    if len(paths) > _MAX_FILES:
         raise BrokenModel(
-            f"The folder of {name} has more than {_MOST_FILES:,} files, expected a model's own: move the model into a "
-            "folder of its own."
+            f"The folder of {name} has more than {_MAX_FILES:,} files, expected only those of a model: move the model "
+            "into a separate folder."
         )
     for path in sorted(paths):
         if not path.name.startswith(".") and not path.is_dir():
-            refuse_unsafe_file(path, name, within)
+            refuse_unsafe_file(path, name, root)
             n_bytes = path.stat().st_size if path.exists() else 0
-            most = _most_bytes(path.name)
-            if n_bytes > most:
+            maximum = _max_bytes(path.name)
+            if n_bytes > maximum:
                 raise BrokenModel(
-                    f"{path.name[:80]} of {name} has {readable(n_bytes)}, expected {readable(most)} at most: "
+                    f"{path.name[:80]} of {name} has {readable(n_bytes)}, expected {readable(maximum)} at most: "
                     "save or fetch the model again."
                 )
 
 
-def _most_bytes(name: str) -> int:
-    fitting = (most for patterns, most in _READ_WHOLE if any(fnmatch(name, pattern) for pattern in patterns))
-    return next(fitting, sys.maxsize)
+def _max_bytes(name: str) -> int:
+    matching = (maximum for patterns, maximum in _READ_WHOLE if any(fnmatch(name, pattern) for pattern in patterns))
+    return next(matching, sys.maxsize)
 
 
-def refuse_unsafe_file(path: Path, name: str, within: Path) -> None:
-    """Let a file through that is a plain one in the folder `within`, or missing.
+def refuse_unsafe_file(path: Path, name: str, root: Path) -> None:
+    """Let a file through if it is a plain file inside the folder `root`, or missing.
 
     Raises:
-        UnsafeWeights: it lies elsewhere, or is a named pipe, a socket or a device.
+        UnsafeWeights: it is elsewhere, or is a named pipe, a socket or a device.
     """
     try:
-        outside = not path.resolve().is_relative_to(within)
+        outside = not path.resolve().is_relative_to(root)
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
         kind = stat.S_IFREG
@@ -110,9 +110,9 @@ def refuse_unsafe_file(path: Path, name: str, within: Path) -> None:
 
 
 def transformer_folder(folder: Path) -> Path:
-    """Return the folder of the transformer within one of sentence-transformers, any other folder as it is.
+    """Return the transformer's folder inside a folder of sentence-transformers, any other folder unchanged.
 
-    Older ones keep it in `0_Transformer`, as their modules.json says.
+    Older models keep it in `0_Transformer`, which their modules.json names.
     """
     if (folder / "config.json").exists():
         return folder
@@ -122,30 +122,30 @@ def transformer_folder(folder: Path) -> Path:
                 inner = (folder / str(module.get("path"))).resolve()
                 if inner.is_relative_to(folder.resolve()) and (inner / "config.json").is_file():
                     return inner
-            except (OSError, ValueError):  # too long, or no path at all
+            except (OSError, ValueError):  # too long, or not a path
                 continue
     return folder
 
 
-def refuse_what_is_no_model(folder: Path, name: str) -> None:
+def refuse_other_contents(folder: Path, name: str) -> None:
     """Let a folder through that may be a whole model.
 
     Raises:
-        ForeignFormat: it holds an adapter, or weights of another library.
-        UnknownModel: it holds folders with models in them.
+        ForeignFormat: it contains an adapter, or weights of another library.
+        UnknownModel: it contains folders with models in them.
     """
     adapter = folder / "adapter_config.json"
-    if adapter.exists():  # with PEFT beside it, transformers would open the base that it names, wherever that lies
+    if adapter.exists():  # with PEFT installed, transformers would open the base that it names, wherever that is
         base = _json(adapter, {}).get("base_model_name_or_path")
         of = f" for {str(base)[:80]}" if base else ""
         raise ForeignFormat(
-            f"{name} is an adapter{of} and no whole model (adapter_config.json): merge it into its base model "
+            f"{name} is an adapter{of}, not a whole model (adapter_config.json): merge it into its base model "
             "(merge_and_unload) and save that with save_pretrained."
         )
     if (folder / "config.json").exists():
         return
     refuse_foreign_weights(folder, name)
-    inner = models_within(folder)
+    inner = list_inner_models(folder)
     if inner:
         raise UnknownModel(f"{name} has no config.json, but folders in it do: give one of them ({inner}).")
 
@@ -156,9 +156,9 @@ def refuse_foreign_weights(folder: Path, name: str) -> None:
     Raises:
         ForeignFormat: the weights are another library's.
     """
-    looked_at = _within(folder)
+    paths = _list_paths(folder)
     for pattern, library in _FORMATS.items():
-        found = sorted(path for path in looked_at if fnmatch(path.name, pattern))
+        found = sorted(path for path in paths if fnmatch(path.name, pattern))
         if found:
             path = str(found[0].relative_to(folder))[:80]
             raise ForeignFormat(
@@ -167,30 +167,30 @@ def refuse_foreign_weights(folder: Path, name: str) -> None:
             )
 
 
-def models_within(folder: Path) -> str:
-    """Return the names of the folders in this one that hold a model, as one reads a list; empty if there are none."""
+def list_inner_models(folder: Path) -> str:
+    """Return the names of the folders in this one that contain a model, separated by commas, "" if there are none."""
     # checkpoint-1000 comes after checkpoint-500.
-    found = (path.parent.name for path in _within(folder) if path.name == "config.json" and path.parent != folder)
+    found = (path.parent.name for path in _list_paths(folder) if path.name == "config.json" and path.parent != folder)
     names = sorted(found, key=lambda name: (len(name), name))
-    shown = [name[:60] for name in names[-_MOST_NAMED:]]
-    return ", ".join([*(["…"] if len(names) > _MOST_NAMED else []), *shown])
+    shown = [name[:60] for name in names[-_MAX_NAMED:]]
+    return ", ".join([*(["…"] if len(names) > _MAX_NAMED else []), *shown])
 
 
-def _within(folder: Path) -> list[Path]:
-    """Return what lies in a folder and in the folders in it, as far as a model's own files would reach."""
+def _list_paths(folder: Path) -> list[Path]:
+    """Return the paths in a folder and in the folders in it, at most `_MAX_FILES`."""
     found: list[Path] = []
     with suppress(OSError):
-        found += islice(folder.iterdir(), _MOST_FILES)
+        found += islice(folder.iterdir(), _MAX_FILES)
     for inner in list(found):
-        if len(found) >= _MOST_FILES:
+        if len(found) >= _MAX_FILES:
             break
         with suppress(OSError):
-            found += islice(inner.iterdir(), _MOST_FILES - len(found))
+            found += islice(inner.iterdir(), _MAX_FILES - len(found))
     return found
 
 
 def _json(path: Path, default: Any) -> Any:
-    """Return what a file holds, the default where it is not of its kind."""
+    """Return the content of a JSON file, the default if it is not of the default's type."""
     try:
         found = read_settings(path)
     except (OSError, ValueError):

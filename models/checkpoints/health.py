@@ -1,4 +1,4 @@
-"""Weights that are no numbers, and attention that says nothing: found at load and told by name, never repaired."""
+"""Weights that are not finite and attention that carries no information: named at load, never repaired."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from models.capture.replay import Layer
 
-_MOST_NAMED = 4
-# A row that sums to less is not whole; bfloat16 rounds each weight by 0.4% at most.
-_WHOLE = 0.99
+_MAX_NAMED = 4
+# A row with a smaller sum has a sink. bfloat16 rounds each weight by 0.4% at most.
+_FULL_SUM = 0.99
 
 
 def weight_notices(module: nn.Module) -> Iterator[str]:
-    """Yield a sentence about weights that are NaN or infinite, and one about matrices that hold one value only."""
+    """Yield a sentence about weights that are NaN or infinite, and one about matrices whose values are all equal."""
     bad, constant = [], []
     matrices = _matrices(module)
     for name, tensor in _tensors(module):
@@ -28,19 +28,19 @@ def weight_notices(module: nn.Module) -> Iterator[str]:
             constant.append(f"{name} (all {float(tensor.flatten()[0]):g})")
     if bad:
         yield (
-            f"{_counted(len(bad), 'weight tensor is', 'weight tensors are')} damaged: {_listed(bad)}; pictures show "
-            "what the model computes with them, values that are no numbers as such: fetch or save the model again."
+            f"{_count(len(bad), 'weight tensor is', 'weight tensors are')} damaged: {_list(bad)}. Pictures show what "
+            "the model computes with them, and mark values that are not numbers. Fetch or save the model again."
         )
     if constant:
         yield (
-            f"{_counted(len(constant), 'weight matrix holds', 'weight matrices hold')} one value only: "
-            f"{_listed(constant)}; they tell no token from another, so attention that depends on them is uniform or "
+            f"{_count(len(constant), 'weight matrix contains', 'weight matrices contain')} one value only: "
+            f"{_list(constant)}. They cannot distinguish tokens, so attention that depends on them is uniform or "
             "the same everywhere."
         )
 
 
 def attention_notices(layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
-    """Yield a sentence each for heads that attend to all keys alike on the short text, are NaN, or have a sink.
+    """Yield one sentence each on heads that are uniform on the short text, on heads with NaN, on heads with a sink.
 
     `layers` are those of each role ("self", or "encoder", "decoder", "cross").
     """
@@ -54,47 +54,47 @@ def attention_notices(layers: Mapping[str, Sequence[Layer]]) -> Iterator[str]:
             highest = weights.masked_fill(masked, 0).amax(-1)
             lowest = weights.masked_fill(masked, 1).amin(-1)
             flat = ((highest == lowest) | (masked.sum(-1) >= weights.shape[-1] - 1)).all(-1)
-            numbers = torch.isfinite(weights).flatten(1).all(-1)
+            finite = torch.isfinite(weights).flatten(1).all(-1)
             uniform += [f"{where}layer {number} head {head}" for head in heads if flat[head] and weights.shape[-1] > 1]
-            bad += [f"{where}layer {number} head {head}" for head in heads if not numbers[head]]
-            share = weights.sum(-1)
-            short += [f"{where}layer {number} head {head}" for head in heads if (share[head] < _WHOLE).any()]
+            bad += [f"{where}layer {number} head {head}" for head in heads if not finite[head]]
+            sums = weights.sum(-1)
+            short += [f"{where}layer {number} head {head}" for head in heads if (sums[head] < _FULL_SUM).any()]
     if uniform:
         yield (
-            f"{_counted(len(uniform), 'head attends', 'heads attend')} to every token alike on a short text "
-            f"({_listed(uniform)}): no query or key tells tokens apart there."
+            f"{_count(len(uniform), 'head attends', 'heads attend')} to every token equally on a short text "
+            f"({_list(uniform)}): the queries and keys there do not distinguish tokens."
         )
     if bad:
         yield (
-            f"{_counted(len(bad), 'head is', 'heads are')} not a number on a short text ({_listed(bad)}): "
+            f"{_count(len(bad), 'head is', 'heads are')} not a number on a short text ({_list(bad)}): "
             "the weights are damaged or too large for this dtype."
         )
     if short:
         yield (
-            f"{_counted(len(short), 'head sends', 'heads send')} part of the attention to no token but to a sink "
-            f"({_listed(short)}): their rows sum to less than 1, and what is missing is the sink's share."
+            f"{_count(len(short), 'head sends', 'heads send')} part of the attention to a sink, which is not a token "
+            f"({_list(short)}): their rows sum to less than 1, and the rest is the sink's share."
         )
 
 
 @contextmanager
 def finite_weights(module: nn.Module) -> Iterator[bool]:
-    """Put zeros in place of bad values for a while; gives whether there were any.
+    """Replace bad values by zeros inside this context; gives whether there were any.
 
-    Whether what is captured is what the model computes does not depend on values, but NaN equals nothing, and with
+    The proof that the captured weights are the model's own does not depend on values. NaN is equal to nothing, so with
     NaN nothing could be proven.
     """
-    spoilt = [(tensor, tensor.data) for _, tensor in _tensors(module) if not _is_finite(tensor)]
+    damaged = [(tensor, tensor.data) for _, tensor in _tensors(module) if not _is_finite(tensor)]
     try:
-        for tensor, values in spoilt:
+        for tensor, values in damaged:
             tensor.data = torch.nan_to_num(values, 0.0, 0.0, 0.0)
-        yield bool(spoilt)
+        yield bool(damaged)
     finally:
-        for tensor, values in spoilt:
+        for tensor, values in damaged:
             tensor.data = values
 
 
 def _is_finite(tensor: Tensor) -> bool:
-    # A sum with a bad value is bad, and takes a tenth of the time of a look at each.
+    # A sum with a bad value is bad, and takes a tenth of the time of a check of each value.
     return bool(torch.isfinite(tensor.sum())) or bool(torch.isfinite(tensor).all())
 
 
@@ -112,17 +112,17 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def _matrices(module: nn.Module) -> set[str]:
     """Return the names of weights that map one width to another.
 
-    Tables (a table of one kind of token may be zero) and single vectors (DINOv2's mask token is) are none.
+    Tables (a table of one kind of token may be zero) and single vectors (such as DINOv2's mask token) are not included.
     """
     tables = {f"{name}.weight" for name, part in module.named_modules() if isinstance(part, nn.Embedding)}
     named = {name for name, tensor in module.named_parameters() if sum(size > 1 for size in tensor.shape) >= 2}
     return {name for name in named - tables if name.endswith("weight")}
 
 
-def _counted(number: int, one: str, many: str) -> str:
+def _count(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def _listed(parts: Sequence[str]) -> str:
-    more = len(parts) - _MOST_NAMED
-    return ", ".join(parts[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+def _list(parts: Sequence[str]) -> str:
+    more = len(parts) - _MAX_NAMED
+    return ", ".join(parts[:_MAX_NAMED]) + (f" and {more:,} more" if more > 0 else "")

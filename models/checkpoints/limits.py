@@ -1,4 +1,4 @@
-"""What the JSON files of a folder may say: limits far above any published model's, checked before anything is built."""
+"""Limits of a folder's JSON files, far above any published model's, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from typing import Any
 from models.errors import BrokenModel
 
 # The largest published configurations name 22,000 classes twice, in 2 MB, and nest 5 deep.
-_MOST_VALUES, _MOST_DEPTH = 500_000, 32
-# The processors of models that read pictures whole ask for 1,024 pixels a side at most.
+_MAX_VALUES, _MAX_DEPTH = 500_000, 32
+# Image processors ask for 1,024 pixels a side at most.
 LARGEST_SIDE = 4_096
-# A table of positions has a row for each, and attention a number for each pair: 4,096 pixels a side in patches of 8.
-MOST_PATCHES = 262_144
-MOST_LAYERS = 4_096
-# Experts of all layers together: the largest published models have 384 in 61 layers, 23,424.
-MOST_EXPERTS = 65_536
+# A table of positions has a row for each patch, and attention a number for each pair: 4,096 pixels a side in patches of
+# 8.
+MAX_PATCHES = 262_144
+MAX_LAYERS = 4_096
+# Experts of all layers together. The largest published models have 384 in 61 layers, 23,424.
+MAX_EXPERTS = 65_536
 # Families whose experts are rows of a table: Doge has 16,384.
 _EXPERTS_ARE_ROWS = {"doge"}
 _PROCESSOR = "processor_config.json"
 _PICTURE_FILES = ("preprocessor_config.json", _PROCESSOR)
-# The parts of a name that say that a setting is a size in pixels, and the one that says that it is their product.
+# Parts of the name of a setting: a size in pixels, and a product of two such sizes.
 _SIDE, _PIXELS = re.compile(r"size|edge|height|width|side|crop|pad"), re.compile(r"pixels")
 
 
 def read_settings(path: Path) -> Any:
-    """Return what a JSON file of settings says.
+    """Return the content of a JSON file of settings.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no JSON, or has more values or nests deeper than any model's.
+        ValueError: it is not JSON, or has more values or nests deeper than any model's.
     """
     raw = path.read_bytes()
     n_values = raw.count(b",") + raw.count(b"{") + raw.count(b"[")  # before Python makes an object of each
-    if n_values > _MOST_VALUES:
-        raise ValueError(f"it has {n_values:,} values, expected {_MOST_VALUES:,} at most")
+    if n_values > _MAX_VALUES:
+        raise ValueError(f"it has {n_values:,} values, expected {_MAX_VALUES:,} at most")
     try:
         found = json.loads(raw.decode("utf-8"))
     except RecursionError as error:
-        raise ValueError(f"it nests deeper than {_MOST_DEPTH} levels") from error
+        raise ValueError(f"it nests deeper than {_MAX_DEPTH} levels") from error
     level, depth = [found], 0
     while level:
         depth += 1
@@ -53,8 +54,8 @@ def read_settings(path: Path) -> Any:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
             if isinstance(inner, (dict, list))
         ]
-        if depth > _MOST_DEPTH:
-            raise ValueError(f"it nests deeper than {_MOST_DEPTH} levels")
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"it nests deeper than {_MAX_DEPTH} levels")
     return found
 
 
@@ -67,24 +68,24 @@ def refuse_absurd_products(described: dict[str, Any], name: str) -> None:
     for part in parts(described):
         layers = _largest(part, r"layers?|depths?|blocks")
         experts = _largest(part, r"experts")
-        if layers[1] * experts[1] > MOST_EXPERTS and part.get("model_type") not in _EXPERTS_ARE_ROWS:
+        if layers[1] * experts[1] > MAX_EXPERTS and part.get("model_type") not in _EXPERTS_ARE_ROWS:
             raise BrokenModel(
                 f"The config.json of {name} says {layers[0]} is {layers[1]:,} and {experts[0]} is "
-                f"{experts[1]:,}, expected {MOST_EXPERTS:,} experts in all layers at most: save or fetch the model "
+                f"{experts[1]:,}, expected {MAX_EXPERTS:,} experts in all layers at most: save or fetch the model "
                 "again."
             )
         n_named = _expanded(part.get("attention_types"))
-        if n_named > MOST_LAYERS:
+        if n_named > MAX_LAYERS:
             raise BrokenModel(
                 f"The config.json of {name} says attention_types has {n_named:,} layers, expected "
-                f"{MOST_LAYERS:,} at most: save or fetch the model again."
+                f"{MAX_LAYERS:,} at most: save or fetch the model again."
             )
         side, patch = _numbers(part.get("image_size")), _numbers(part.get("patch_size"))
         n_patches = (max(side, default=0) // max(1, min(patch, default=1))) ** 2 if patch else 0
-        if n_patches > MOST_PATCHES:
+        if n_patches > MAX_PATCHES:
             raise BrokenModel(
                 f"The config.json of {name} says image_size is {max(side):,} and patch_size is {min(patch):,}, "
-                f"expected {MOST_PATCHES:,} patches at most: save or fetch the model again."
+                f"expected {MAX_PATCHES:,} patches at most: save or fetch the model again."
             )
 
 
@@ -92,7 +93,7 @@ def refuse_absurd_pictures(folder: Path, name: str) -> None:
     """Let a folder through whose image processor makes pictures of a usual size.
 
     Raises:
-        BrokenModel: it asks for pictures that are larger than any model reads, or a size is no size.
+        BrokenModel: it asks for pictures that are larger than any model reads, or a size is not a number.
     """
     for file in _PICTURE_FILES:
         path = folder / file
@@ -100,7 +101,7 @@ def refuse_absurd_pictures(folder: Path, name: str) -> None:
             continue
         try:
             described = read_settings(path)
-            if file == _PROCESSOR:  # of which transformers takes this part, and other parts know no pixels
+            if file == _PROCESSOR:  # transformers takes this part of it, and the other parts have no sizes in pixels
                 described = described.get("image_processor") if isinstance(described, dict) else None
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)[:160]
@@ -110,24 +111,24 @@ def refuse_absurd_pictures(folder: Path, name: str) -> None:
 
 
 def _refuse_absurd_side(whose: str, setting: str, value: Any) -> None:
-    most = LARGEST_SIDE**2 if _PIXELS.search(setting) else LARGEST_SIDE
+    maximum = LARGEST_SIDE**2 if _PIXELS.search(setting) else LARGEST_SIDE
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     is_side = bool(_SIDE.search(setting) or _PIXELS.search(setting)) and not setting.startswith(("do_", "_"))
     if number:
-        # No other number of a processor's is as large either, but means may be negative.
-        wrong = not math.isfinite(value) or value > most or value < (0 if is_side else -most)
+        # The other numbers of a processor are not larger either, but means may be negative.
+        wrong = not math.isfinite(value) or value > maximum or value < (0 if is_side else -maximum)
     else:
-        # What says how to pad or crop is a word; a size that is one would fail later, with another sentence.
+        # A way to pad or to crop is a word. A size that is a word would fail later, with another sentence.
         wrong = isinstance(value, str) and re.search(r"(size|edge|height|width|pixels)(\.|$)", setting) is not None
     if wrong:
         came = f"{value:,}" if number else repr(value)[:40]
         raise BrokenModel(
-            f"{whose} says {setting[:80]} is {came}, expected a number from 0 to {most:,}: save or fetch it again."
+            f"{whose} says {setting[:80]} is {came}, expected a number from 0 to {maximum:,}: save or fetch it again."
         )
 
 
 def _leaves(described: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every value that is no object or list, by the names on the way to it: `size.height`."""
+    """Yield every value that is not an object or list, with the names on the path to it: `size.height`."""
     waiting = [("", described)]
     while waiting:
         name, value = waiting.pop()

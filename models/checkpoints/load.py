@@ -1,4 +1,4 @@
-"""A name to a `Model`: find its folder, refuse what is unsafe, load it, prove it."""
+"""A name to a `Model`: find its folder, refuse what is unsafe, load it, verify it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ import threading
 
 import torch
 from torch import nn
-from transformers import MODEL_MAPPING, AutoImageProcessor, PreTrainedConfig
+from transformers import PreTrainedModel
 
+from models.checkpoints.build import build_model
 from models.checkpoints.config import read_config
+from models.checkpoints.files import refuse_unsafe_weights
 from models.checkpoints.health import weight_notices
-from models.checkpoints.limits import refuse_absurd_pictures
-from models.checkpoints.locate import ModelFolder, locate, refuse_unsafe_weights
-from models.checkpoints.tokenizer import load_tokenizer, tokenizer_notices
-from models.checkpoints.verify import TOLERANCE, InputProcessors, proven
+from models.checkpoints.locate import ModelFolder, locate
+from models.checkpoints.processors import load_processors
+from models.checkpoints.tokenizer import tokenizer_notices
+from models.checkpoints.verify import TOLERANCE, verify_capture
 from models.checkpoints.weights import admit_checkpoint, load_module
-from models.errors import BrokenModel, NotEnoughMemory, NoTokenizer
+from models.errors import BrokenModel, NotEnoughMemory
 from models.model import Model
 
 log = logging.getLogger("headlight.models")
-# Two models that are loaded at once take the memory of both at their peak, after each was admitted alone. A thread
-# that loads a model while it loads another would wait for itself with a plain lock.
+# Two models that are loaded at once take the memory of both at their peak, although each was admitted alone. With a
+# plain lock, a thread that loads a model while it loads another would wait for itself.
 _one_at_a_time = threading.RLock()
 
 
@@ -36,55 +38,42 @@ def load_model(
     """Load a model by bundled name ("minilm"), local `save_pretrained` folder, or Hugging Face hub id.
 
     `device` is "auto" (cuda, then mps, then cpu), a torch device or the number of a GPU; `dtype` a torch dtype or its
-    name. Loading ends with a proof: replayed weights are compared with the model's own eager ones on a short text, and
-    a family for which they differ is captured from `output_attentions` instead (`model.card.proof` has the worst
-    difference). One model is loaded at a time; those that are loaded do not wait.
+    name. Loading ends with a proof: replayed weights are compared with the model's own eager ones on a short text. A
+    family for which they differ is captured from `output_attentions` instead. `model.card.proof` is the largest
+    difference. One model is loaded at a time; traces of loaded models do not wait.
 
     Raises:
-        HeadlightError: one of its kinds, each with a sentence that says what to do.
+        HeadlightError: one of its kinds, each with a sentence that gives the remedy.
     """
-    place = locate(name, revision)
+    folder = locate(name, revision)
     with _one_at_a_time:
-        return _loaded(place, _dtype(dtype), _device(device))
+        return _load(folder, _find_dtype(dtype), _find_device(device))
 
 
-def _loaded(place: ModelFolder, torch_dtype: torch.dtype, torch_device: torch.device) -> Model:
-    config = read_config(place)
-    refuse_unsafe_weights(place)
-    admit_checkpoint(place, config, torch_dtype)
-    senses = _load_senses(place, config)
-    module, notices = load_module(place, config, torch_dtype)
+def _load(folder: ModelFolder, dtype: torch.dtype, device: torch.device) -> Model:
+    config = read_config(folder)
+    refuse_unsafe_weights(folder)
+    admit_checkpoint(folder, config, dtype)
+    processors = load_processors(folder, config)
+    module, notices = load_module(folder, config, dtype)
+    _move(module, device, folder.name)
+    notices = (*notices, *weight_notices(module))
+    if processors.tokenizer is not None:
+        notices = (*notices, *tokenizer_notices(processors.tokenizer, module))
+    verified = verify_capture(module, processors, folder)
+    return build_model(module, processors, folder, verified, notices)
+
+
+def _move(module: PreTrainedModel, device: torch.device, name: str) -> None:
     try:
-        nn.Module.to(module, torch_device)
+        nn.Module.to(module, device)
         module.eval().requires_grad_(False)
     except RuntimeError as error:
-        log.exception("moving %s to %s", place.name, torch_device)
-        raise NotEnoughMemory(f"{place.name} does not fit on {torch_device}: load it with device='cpu'.") from error
-    notices = (*notices, *weight_notices(module))
-    if senses.tokenizer is not None:
-        notices = (*notices, *tokenizer_notices(senses.tokenizer, module))
-    return proven(module, senses, place, notices)
+        log.exception("moving %s to %s", name, device)
+        raise NotEnoughMemory(f"{name} does not fit on {device}: load it with device='cpu'.") from error
 
 
-def _load_senses(place: ModelFolder, config: PreTrainedConfig) -> InputProcessors:
-    """Return the processor of a model that reads pictures, else the tokenizer."""
-    kind = MODEL_MAPPING.get(type(config), None)
-    if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
-        return InputProcessors(load_tokenizer(place, config))
-    refuse_absurd_pictures(place.folder, place.name)
-    try:
-        return InputProcessors(
-            images=AutoImageProcessor.from_pretrained(place.folder, config=config, local_files_only=True)
-        )
-    except Exception as error:
-        log.exception("image processor of %s", place.name)
-        raise NoTokenizer(
-            f"{place.name} reads pictures and has no image processor that loads: save the one it was trained with "
-            "into the same folder (processor.save_pretrained)."
-        ) from error
-
-
-def _device(device: str | int | torch.device) -> torch.device:
+def _find_device(device: str | int | torch.device) -> torch.device:
     n_devices = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if device == "auto":
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if n_devices[name]))
@@ -98,7 +87,7 @@ def _device(device: str | int | torch.device) -> torch.device:
     return wanted
 
 
-def _dtype(dtype: str | torch.dtype) -> torch.dtype:
+def _find_dtype(dtype: str | torch.dtype) -> torch.dtype:
     found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
     if not isinstance(found, torch.dtype) or found not in TOLERANCE:
         names = ", ".join(str(known).removeprefix("torch.") for known in TOLERANCE)

@@ -1,4 +1,4 @@
-"""A folder's tokenizer, and whether it belongs to the model beside it."""
+"""A folder's tokenizer, and whether it belongs to the model in the same folder."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from models.errors import NoTokenizer, is_panic, short_message
 
 log = logging.getLogger("headlight.models")
 
-# Embeddings are padded to round numbers, by a few in a hundred at most among published models; another model's
-# vocabulary is either longer, which a text may tell, or much shorter.
-_LEAST_SHARE = 0.5
-# Far above any published vocabulary: to write a tokenizer down, the library counts up to the largest id, through every
-# gap, and no other thread runs meanwhile.
+# Embeddings are padded to round numbers, by a few percent at most among published models. Another model's vocabulary
+# is either longer, which a text may show, or much shorter.
+_MIN_SHARE = 0.5
+# Far above any published vocabulary. To save a tokenizer, the library counts up to the largest id, through every gap,
+# and stops every other thread meanwhile.
 _LARGEST_ID = 10_000_000
 _FILES = ("tokenizer.json", "vocab*", "*.model", "merges.txt", "*.tiktoken", "tekken.json")
-# What a configuration calls a special token, and what a tokenizer may: BERT's [CLS] is RoBERTa's <s>.
+# The role of a special token in a configuration, and its roles in a tokenizer: BERT's [CLS] is RoBERTa's <s>.
 _ROLES = {"bos": ("bos", "cls"), "eos": ("eos", "sep"), "pad": ("pad",), "cls": ("cls",), "sep": ("sep",)}
 
 
-def load_tokenizer(place: ModelFolder, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
+def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
     """Return the tokenizer of a folder, whose class may depend on the model's configuration.
 
     Raises:
         NoTokenizer: there is none, it does not load, or it is far larger than any published one.
     """
     refusal, remedy = (
-        f"{place.name} has no tokenizer that loads",
+        f"{folder.name} has no tokenizer that loads",
         "save the one it was trained with into the same folder",
     )
     nothing = f"{refusal} (no vocabulary in the folder): {remedy} (tokenizer.save_pretrained)."
-    if not any(any(place.folder.glob(pattern)) for pattern in _FILES):
+    if not any(any(folder.path.glob(pattern)) for pattern in _FILES):
         raise NoTokenizer(nothing)
-    refuse_endless_vocabulary(place.folder, place.name)
+    refuse_endless_vocabulary(folder.path, folder.name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            place.folder, config=config, local_files_only=True, trust_remote_code=False
+            folder.path, config=config, local_files_only=True, trust_remote_code=False
         )
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
             raise
-        log.exception("tokenizer of %s", place.name)
+        log.exception("tokenizer of %s", folder.name)
         raise NoTokenizer(f"{refusal} ({short_message(error)}): {remedy} (tokenizer.save_pretrained).") from error
     if type(tokenizer.model_max_length) is not int or tokenizer.model_max_length < 1:
-        # As it stands in the file, and compared with lengths wherever a text is read.
+        # The file may contain any value here, and the tokenizer compares it with the length of every text.
         tokenizer.model_max_length = VERY_LARGE_INTEGER
-    # transformers builds an empty tokenizer where the vocabulary of its class is not there.
+    # transformers builds an empty tokenizer if the vocabulary of its class is missing.
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
-    if not any((place.folder / name).exists() for name in names if isinstance(name, str)):
+    if not any((folder.path / name).exists() for name in names if isinstance(name, str)):
         raise NoTokenizer(nothing)
     highest = max(tokenizer.get_vocab().values(), default=0)
     if highest > _LARGEST_ID:
@@ -74,24 +74,26 @@ def tokenizer_notices(tokenizer: PreTrainedTokenizerBase, module: PreTrainedMode
         more = f" and {len(beyond) - 1:,} more" if len(beyond) > 1 else ""
         yield (
             f"The tokenizer knows tokens that the model has no embedding for ({token[:40]!r}, id {number:,}{more}; "
-            f"there are {n_embeddings:,} embeddings): a text that holds one is refused."
+            f"there are {n_embeddings:,} embeddings): a text with such a token is refused."
         )
-    elif n_embeddings and len(vocabulary) < _LEAST_SHARE * n_embeddings:
+    elif n_embeddings and len(vocabulary) < _MIN_SHARE * n_embeddings:
         yield (
             f"The tokenizer has {len(vocabulary):,} tokens for the model's {n_embeddings:,} embeddings: "
-            "it may be another model's, and then every picture is of a text that the model reads as something else."
+            "it may belong to another model, and then the model reads another text than the picture shows."
         )
-    stated = dict(_stated(tokenizer, module))
+    stated = dict(_compare_special_tokens(tokenizer, module))
     if len(stated) > 1 and all(theirs not in ours for theirs, ours in stated.values()):
         differences = ", ".join(f"{role} {theirs}, expected {ours[0]}" for role, (theirs, ours) in stated.items())
         yield (
             f"The tokenizer gives special tokens other ids than config.json ({differences}): "
-            "it may be another model's, and then every picture is of a text that the model reads as something else."
+            "it may belong to another model, and then the model reads another text than the picture shows."
         )
 
 
-def _stated(tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel) -> Iterator[tuple[str, tuple[int, list[int]]]]:
-    """Yield the special tokens that tokenizer and configuration both give an id: the one's, and the other's."""
+def _compare_special_tokens(
+    tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel
+) -> Iterator[tuple[str, tuple[int, list[int]]]]:
+    """Yield the role of each special token that both define, with the tokenizer's id and the configuration's ids."""
     config = module.config.get_text_config()
     for role, names in _ROLES.items():
         ours = getattr(config, f"{role}_token_id", None)

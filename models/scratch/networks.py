@@ -83,6 +83,12 @@ class Network(PreTrainedModel):
     config_class: type[PreTrainedConfig] = ScratchEncoderConfig
     config: Any
     base_model_prefix = ""
+
+    @property
+    def task(self) -> str:
+        """The name of the task that the model was trained on, "" if config.json gives none."""
+        return self.config.task if isinstance(self.config.task, str) else ""
+
     _supports_sdpa = True
     _supports_attention_backend = True
 

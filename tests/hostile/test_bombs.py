@@ -104,7 +104,7 @@ def test_experts_that_are_modules_are_built_no_further_than_the_files_allow(fold
 
 
 def test_the_names_of_a_checkpoint_allow_no_more_than_any_model_has(folder, monkeypatch):
-    monkeypatch.setattr("models.checkpoints.skeleton._MOST_MADE", 20)
+    monkeypatch.setattr("models.checkpoints.skeleton._MAX_MADE", 20)
     refused(errors.BrokenModel, f"{NOT_ITS_OWN}more than 20 tensors, its files hold 39; save or fetch both", folder)
 
 
@@ -168,15 +168,15 @@ def test_an_image_processor_that_is_no_json(eye):
 
 
 TOKENIZERS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "tokens": ("_MOST_ENTRIES", {"model": {"vocab": {str(n): n for n in range(102)}}}, "102 tokens"),
-    "merges": ("_MOST_ENTRIES", {"model": {"merges": [["a", "b"]] * 103}}, "103 merges"),
-    "added tokens": ("_MOST_ADDED", {"added_tokens": [{"content": "a"}] * 104}, "104 added tokens"),
+    "tokens": ("_MAX_ENTRIES", {"model": {"vocab": {str(n): n for n in range(102)}}}, "102 tokens"),
+    "merges": ("_MAX_ENTRIES", {"model": {"merges": [["a", "b"]] * 103}}, "103 merges"),
+    "added tokens": ("_MAX_ADDED", {"added_tokens": [{"content": "a"}] * 104}, "104 added tokens"),
     "long added tokens": (
-        "_MOST_ADDED_LETTERS",
+        "_MAX_ADDED_LETTERS",
         {"added_tokens": [{"content": "a" * 60}] * 2},
         "120 letters in added tokens",
     ),
-    "long pieces": ("_MOST_TREE_LETTERS", {"model": {"vocab": [["ab" * 25, -1.0]] * 3}}, "150 letters in its pieces"),
+    "long pieces": ("_MAX_TREE_LETTERS", {"model": {"vocab": [["ab" * 25, -1.0]] * 3}}, "150 letters in its pieces"),
 }
 
 
@@ -195,13 +195,13 @@ def test_a_tokenizer_that_would_never_be_built(why, folder, monkeypatch):
 
 
 def test_a_tokenizer_of_many_values_is_never_parsed(folder, monkeypatch):
-    monkeypatch.setattr("models.checkpoints.tokenizer_limits._parsed", lambda raw: pytest.fail("parsed"))
+    monkeypatch.setattr("models.checkpoints.tokenizer_limits._parse", lambda raw: pytest.fail("parsed"))
     (folder / "tokenizer.json").write_text("[" + "[]," * 1_700_000 + "[]]")
     refused(errors.NoTokenizer, "tokenizer.json of spoilt has 3,400,002 values, expected 3,200,000 at most:", folder)
 
 
 def test_a_tokenizer_of_many_names_is_never_parsed(folder, monkeypatch):
-    monkeypatch.setattr("models.checkpoints.tokenizer_limits._parsed", lambda raw: pytest.fail("parsed"))
+    monkeypatch.setattr("models.checkpoints.tokenizer_limits._parse", lambda raw: pytest.fail("parsed"))
     (folder / "tokenizer.json").write_text("{" + '"a":1,' * 1_200_001 + "}")
     refused(errors.NoTokenizer, "tokenizer.json of spoilt has 1,200,001 names, expected 1,200,000 at most:", folder)
 
@@ -241,7 +241,7 @@ def test_a_sentencepiece_file_of_long_or_many_pieces(folder, monkeypatch):
         b"\x0a\x03abc" * 30 + b"\x12\x81\x08" + bytes(1025) + b"\x0a\xe8\x07" + bytes(1000)
     )
     refused(errors.NoTokenizer, "spiece.model of spoilt has 1,000 bytes in one piece, expected 512 at most:", folder)
-    monkeypatch.setattr("models.checkpoints.tokenizer_limits._MOST_ENTRIES", 20)
+    monkeypatch.setattr("models.checkpoints.tokenizer_limits._MAX_ENTRIES", 20)
     refused(errors.NoTokenizer, "spiece.model of spoilt has 31 pieces, expected 20 at most: save", folder)
 
 
@@ -260,7 +260,7 @@ def test_a_narrow_picture_is_not_stretched_without_end(eye):
 def test_a_picture_of_too_many_patches_is_refused_before_the_proof_runs(eye, monkeypatch):
     monkeypatch.setattr("models.checkpoints.verify.materialised_layers", lambda *given: pytest.fail("run"))
     monkeypatch.setattr("models.checkpoints.verify.replayed_layers", lambda *given, **options: pytest.fail("run"))
-    monkeypatch.setattr("models.checkpoints.verify.ImageReader.read", many_patches)
+    monkeypatch.setattr("models.images.ImageReader.read", many_patches)
     refused(
         errors.NotEnoughMemory,
         "Loading spoilt needs about 103 GB, and ",
@@ -274,7 +274,7 @@ def many_patches(self: Any, image: Image.Image) -> PatchSequence:
 
 def test_one_model_is_loaded_at_a_time(folder, monkeypatch):
     inside, most, go_on = [], [], threading.Event()
-    load = loading._loaded
+    load = loading._load
 
     def slowly(*given: Any) -> models.Model:
         inside.append(given)
@@ -285,7 +285,7 @@ def test_one_model_is_loaded_at_a_time(folder, monkeypatch):
         return model
 
     loaded_before = load_model(str(folder))
-    monkeypatch.setattr(loading, "_loaded", slowly)
+    monkeypatch.setattr(loading, "_load", slowly)
     threads = [threading.Thread(target=load_model, args=(str(folder),)) for _ in range(3)]
     for thread in threads:
         thread.start()

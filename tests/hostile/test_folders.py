@@ -154,7 +154,7 @@ def test_the_tokenizer_config_may_not_name_files_elsewhere(folder, tmp_path):
 
 
 def test_a_folder_of_thousands_of_files_is_not_looked_through(folder, monkeypatch):
-    monkeypatch.setattr("models.checkpoints.folders._MOST_FILES", 20)
+    monkeypatch.setattr("models.checkpoints.folders._MAX_FILES", 20)
     for number in range(20):
         (folder / f"{number}.log").touch()
     refused(

@@ -85,7 +85,7 @@ def test_a_full_disk_is_one_sentence_wherever_it_is_met(what, error, tmp_path, m
     said = str(caught.value)
     assert said.startswith("The disk at /")
     assert said.endswith(
-        " is full: free space on it and go on, or train on another disk (a server's TMPDIR, a command's --out)."
+        " is full: free space on it and resume, or train on another disk (a server's TMPDIR, a command's --out)."
     )
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
     write(tmp_path)
@@ -95,10 +95,10 @@ def test_a_full_disk_is_one_sentence_wherever_it_is_met(what, error, tmp_path, m
 @pytest.mark.parametrize(
     ("number", "why"),
     [
-        (errno.EDQUOT, "has no space left for this user (quota): free space on it and go on"),
-        (errno.EROFS, "can only be read: make it writable and go on"),
-        (errno.EACCES, "does not let this user write: change its permissions and go on"),
-        (errno.EFBIG, "cannot be written (File too large): go on when it can"),
+        (errno.EDQUOT, "has no space left for this user (quota): free space on it and resume"),
+        (errno.EROFS, "can only be read: make it writable and resume"),
+        (errno.EACCES, "does not let this user write: change its permissions and resume"),
+        (errno.EFBIG, "cannot be written (File too large): make it writable and resume"),
     ],
 )
 def test_other_refusals_of_the_disk_have_their_own_words(number, why, tmp_path, monkeypatch):
@@ -126,7 +126,7 @@ def test_the_commands_say_it_and_go_on_afterwards(command, tmp_path, monkeypatch
             patched.setattr(writer, raising(FULL[1]))
             assert command.main(options) == 2
         said = capsys.readouterr().err.splitlines()[-1]
-        assert " is full: free space on it and go on" in said
+        assert " is full: free space on it and resume" in said
         assert not (tmp_path / "full" / "config.json").exists()
     assert Training.resumed(tmp_path / "full").step == 20
     assert command.main(options) == 0

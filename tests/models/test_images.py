@@ -161,7 +161,7 @@ def test_pictures_of_odd_sizes_are_read(size, seeing):
 
 
 def test_pictures_that_cannot_be_read_are_refused(seeing, tmp_path, minilm):
-    with pytest.raises(errors.NoText, match=r"^The picture has 8,001 x 8,001 pixels, the most is 64,000,000 in all"):
+    with pytest.raises(errors.NoText, match=r"^The picture has 8,001 x 8,001 pixels, the maximum is 64,000,000 in all"):
         seeing["vit"].trace(image=Image.new("1", (8001, 8001)))
     photograph().save(tmp_path / "whole.png")
     data = (tmp_path / "whole.png").read_bytes()
@@ -186,7 +186,7 @@ def test_a_model_that_joins_patches_is_refused(tmp_path):
     AutoModel.from_config(config).save_pretrained(tmp_path / "swin")
     ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "swin")
     with pytest.raises(
-        errors.BrokenModel, match=r"^The model joins patches on its way \(8 x 8 patches, 16 positions\)"
+        errors.BrokenModel, match=r"^The model merges patches between its layers \(8 x 8 patches, 16 positions\)"
     ):
         load_model(str(tmp_path / "swin"))
 

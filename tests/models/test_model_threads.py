@@ -48,9 +48,9 @@ def test_the_tokenizer_is_read_by_one_thread_at_a_time(loaded):
     """A fast tokenizer keeps the cut as a state: unguarded, a thread finds another's or `Already borrowed`."""
     reader = loaded("bert")._reader
     texts = TEXTS * 7
-    serial = [reader.read(text).inputs["input_ids"] for text in texts]
+    serial = [reader.tokenize(text).inputs["input_ids"] for text in texts]
     with ThreadPoolExecutor(8) as pool:
-        together = [sequence.inputs["input_ids"] for sequence in pool.map(reader.read, texts)]
+        together = [sequence.inputs["input_ids"] for sequence in pool.map(reader.tokenize, texts)]
     assert together == serial
 
 

@@ -7,8 +7,8 @@ import pytest
 from tokenizers import Regex, normalizers
 
 from models import errors, load_model
-from models.text_trial import ReadingCheck
-from models.tokens import panics_refused
+from models.text_trial import TextTrial
+from models.tokens import refuse_panics
 from tests.helpers.small_models import SENTENCE
 
 BACKTRACKS = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
@@ -58,7 +58,7 @@ def test_a_target_and_a_second_text_are_tried_as_well(spoilt):
 
 
 def test_a_text_that_would_fill_the_memory_is_refused():
-    check = ReadingCheck({"normalizer": {"type": "Sequence", "normalizers": [GROWS] * 7}})
+    check = TextTrial({"normalizer": {"type": "Sequence", "normalizers": [GROWS] * 7}})
     with pytest.raises(errors.NoText, match=r"This model's tokenizer (fails on|does not read) the text"):
         check.check("a" * 2_000)  # 20 GB
     check.check("hello")
@@ -77,7 +77,7 @@ def test_a_text_that_would_fill_the_memory_is_refused():
     ],
 )
 def test_only_a_tokenizer_that_may_be_slow_is_tried(parts, needed):
-    assert ReadingCheck(parts).needed is needed
+    assert TextTrial(parts).needed is needed
 
 
 def test_an_ordinary_tokenizer_starts_no_process(loaded, monkeypatch):
@@ -93,7 +93,7 @@ def test_what_is_tried_is_read_as_ever(spoilt):
 
 
 def test_a_process_that_was_killed_is_started_again():
-    check = ReadingCheck({"pre_tokenizer": BACKTRACKS})
+    check = TextTrial({"pre_tokenizer": BACKTRACKS})
     check.check("hello")
     check._process.kill()
     check._process.wait()
@@ -101,7 +101,7 @@ def test_a_process_that_was_killed_is_started_again():
 
 
 def test_the_process_ends_with_the_reader():
-    check = ReadingCheck({"pre_tokenizer": BACKTRACKS})
+    check = TextTrial({"pre_tokenizer": BACKTRACKS})
     check.check("hello")
     process = check._process
     del check
@@ -112,7 +112,7 @@ def test_the_process_ends_with_the_reader():
 def test_a_panic_elsewhere_in_the_library_is_a_refusal():
     """Whatever panics inside: here a normalizer that gives up."""
     normalizer = normalizers.Replace(Regex("(a+)+$"), "")
-    with pytest.raises(errors.NoText, match=FAILS), panics_refused():
+    with pytest.raises(errors.NoText, match=FAILS), refuse_panics():
         normalizer.normalize_str("a" * 40 + "!")
-    with pytest.raises(KeyboardInterrupt), panics_refused():
+    with pytest.raises(KeyboardInterrupt), refuse_panics():
         raise KeyboardInterrupt

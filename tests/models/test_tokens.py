@@ -1,4 +1,4 @@
-"""Tokens as the model reads them and as a person reads them: pieces, places, losses, cuts."""
+"""Tokens as the model reads them: characters in the text, losses, cuts, pairs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from models.errors import NoText
-from models.tokens import JOINER, TokenReader, checked, visible
+from models.tokens import TokenReader, clean_text
 from tests.helpers import small_models as small
 
 TOKENIZERS = {
@@ -25,78 +25,10 @@ def reader(name: str, max_tokens: int | None = None) -> TokenReader:
     )
 
 
-@pytest.mark.parametrize(
-    ("tokenizer", "piece", "shown"),
-    [
-        ("wordpiece", "cat", "cat"),
-        ("wordpiece", "##ing", f"{JOINER}ing"),
-        ("wordpiece", "##", "##"),  # a piece of its own, no continuation of anything
-        ("wordpiece", "#", "#"),
-        ("bytes", "Ġcat", " cat"),
-        ("bytes", "cat", "cat"),
-        ("bytes", "Ġ", "␣"),
-        ("bytes", "ĠĠ", "␣␣"),
-        ("bytes", "Ċ", "⏎"),
-        ("bytes", "ĉ", "⇥"),
-        ("bytes", "čĊ", "␍⏎"),
-        ("bytes", "ä¸Ń", "中"),
-        ("bytes", "ä¸", "⟨E4 B8⟩"),  # two of the three bytes of 中
-        ("bytes", "Ń", "⟨AD⟩"),
-        ("bytes", "##ing", "##ing"),  # only WordPiece gives ## a meaning
-        ("bytes", "Ġ▁", None),  # ▁ is no byte sign: shown as it stands, see below
-        ("unigram", "▁cat", " cat"),
-        ("unigram", "▁", "␣"),
-        ("unigram", "▁▁", "␣␣"),
-        ("unigram", "##ing", "##ing"),
-        ("unigram", "Ġcat", "Ġcat"),
-        ("fallback", "<0xE4>", "⟨E4⟩"),
-        ("fallback", "<0x41>", "A"),
-        ("fallback", "<0x0A>", "⏎"),
-        ("fallback", "<0x00>", "␀"),
-    ],
-)
-def test_a_piece_is_shown_as_a_person_reads_it(tokenizer, piece, shown):
-    assert reader(tokenizer).display(piece) == ("Ġ " if shown is None else shown)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("", ""),
-        (" ", "␣"),
-        ("\u00a0\u3000", "␣␣"),
-        ("\u2003", "⟨U+2003⟩"),
-        ("a\nb\tc", "a⏎b⇥c"),
-        ("a\x00b\x07", "a␀b␇"),
-        ("\x7f", "␡"),
-        ("a\x85b", "a⟨U+0085⟩b"),
-        ("a\u2028b", "a⟨U+2028⟩b"),
-        ("abc\u202edef", "abc⟨U+202E⟩def"),  # would turn the rest of the label around
-        ("\u2066x\u2069", "⟨U+2066⟩x⟨U+2069⟩"),
-        ("a\u061cb", "a⟨U+061C⟩b"),
-        ("pass\u00adword", "pass⟨U+00AD⟩word"),
-        ("a\u200bb\ufeff", "a⟨U+200B⟩b⟨U+FEFF⟩"),
-        ("\u3164", "⟨U+3164⟩"),  # Hangul filler: a letter by category, blank by design
-        ("\u200d", "⟨U+200D⟩"),
-        ("\u200d\u200c", "⟨U+200D⟩⟨U+200C⟩"),
-        ("\u0301", "⟨U+0301⟩"),  # an accent with nothing below it
-        ("\u0646\u200c\u0647", "\u0646\u200c\u0647"),  # Persian needs its non-joiner
-        ("👩\u200d👩\u200d👧", "👩\u200d👩\u200d👧"),
-        ("👍🏽", "👍🏽"),
-        ("❤\ufe0f", "❤\ufe0f"),
-        ("e\u0301", "e\u0301"),
-        ("שלום", "שלום"),
-        ("<b>x</b> $y$ _z_ &amp;", "<b>x</b> $y$ _z_ &amp;"),  # no markup here: escaping is the renderer's work
-    ],
-)
-def test_nothing_shown_is_invisible_or_reorders(text, shown):
-    assert visible(text) == shown
-
-
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @pytest.mark.parametrize("text", [small.SENTENCE, "  two  blanks, a\nnew line", "naïve 中文 👩\u200d👧 cat"])
 def test_places_point_into_the_text(tokenizer, text):
-    sequence = reader(tokenizer).read(text)
+    sequence = reader(tokenizer).tokenize(text)
     assert [token.id for token in sequence.tokens] == sequence.inputs["input_ids"]
     covered: set[int] = set()
     for token in sequence.tokens:
@@ -115,7 +47,7 @@ def test_places_point_into_the_text(tokenizer, text):
 
 
 def test_what_the_tokenizer_added_is_special_and_stands_for_no_text():
-    tokens = reader("wordpiece").read("the cat [SEP] sat").tokens
+    tokens = reader("wordpiece").tokenize("the cat [SEP] sat").tokens
     assert [token.text for token in tokens if token.special] == ["[CLS]", "[SEP]"]
     assert [(token.start, token.end) for token in tokens if token.special] == [(None, None)] * 2
     # One that the visitor typed is text: it has its place.
@@ -135,13 +67,16 @@ def test_what_the_tokenizer_added_is_special_and_stands_for_no_text():
     ],
 )
 def test_words_that_the_vocabulary_lacks_are_counted(text, sentence):
-    many, one = "so it cannot tell those words apart", "so it cannot tell that word from others that it lacks"
-    notices = reader("wordpiece").read(text).notices
+    many, one = (
+        "so it cannot distinguish those words from each other",
+        "so it cannot distinguish that word from other unknown words",
+    )
+    notices = reader("wordpiece").tokenize(text).notices
     assert notices == ((sentence.format(many=many, one=one),) if sentence else ())
 
 
 def test_byte_level_vocabularies_lack_nothing():
-    sequence = reader("bytes").read("中文 👍")
+    sequence = reader("bytes").tokenize("中文 👍")
     assert (sequence.n_unknown, sequence.notices) == (0, ())
 
 
@@ -153,12 +88,12 @@ def test_the_real_model_says_what_it_cannot_read(minilm):
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_a_long_text_is_cut_to_what_the_model_reads(tokenizer):
     text = "the quick cat " * 50
-    whole, cut = reader(tokenizer).read(text), reader(tokenizer, max_tokens=17).read(text)
+    whole, cut = reader(tokenizer).tokenize(text), reader(tokenizer, max_tokens=17).tokenize(text)
     assert len(cut.tokens) == 17
     assert cut.n_total == len(whole.tokens)
     assert whole.notices == ()
     assert cut.notices == (
-        f"The first 17 of {cut.n_total} tokens are shown: this is the most the model can read at once.",
+        f"The first 17 of {cut.n_total} tokens are shown: this is the maximum that the model reads at once.",
     )
     n_special = sum(token.special for token in whole.tokens)
     assert sum(token.special for token in cut.tokens) == n_special  # the end mark is kept, the text is cut
@@ -170,17 +105,17 @@ def test_a_tokenizer_that_would_cut_the_beginning_cuts_the_end():
     one = reader("wordpiece")
     one.tokenizer.truncation_side = "left"
     again = TokenReader(one.tokenizer, max_tokens=5)
-    assert [token.text for token in again.read("cat dog fox the mat was").tokens][1:3] == ["cat", "dog"]
+    assert [token.text for token in again.tokenize("cat dog fox the mat was").tokens][1:3] == ["cat", "dog"]
 
 
 def test_exactly_as_many_as_the_model_reads_are_not_cut():
-    n_tokens = len(reader("wordpiece").read(small.SENTENCE).tokens)
-    assert reader("wordpiece", max_tokens=n_tokens).read(small.SENTENCE).notices == ()
-    assert len(reader("wordpiece", max_tokens=n_tokens - 1).read(small.SENTENCE).notices) == 1
+    n_tokens = len(reader("wordpiece").tokenize(small.SENTENCE).tokens)
+    assert reader("wordpiece", max_tokens=n_tokens).tokenize(small.SENTENCE).notices == ()
+    assert len(reader("wordpiece", max_tokens=n_tokens - 1).tokenize(small.SENTENCE).notices) == 1
 
 
 def test_a_pair_has_two_segments():
-    sequence = reader("wordpiece").read("the cat", "the lazy dog")
+    sequence = reader("wordpiece").tokenize("the cat", "the lazy dog")
     assert [token.text for token in sequence.tokens if token.special] == ["[CLS]", "[SEP]", "[SEP]"]
     types = sequence.inputs["token_type_ids"]
     assert types == sorted(types)
@@ -191,7 +126,7 @@ def test_a_pair_has_two_segments():
 
 
 def test_a_long_pair_keeps_some_of_both():
-    sequence = reader("wordpiece", max_tokens=19).read("cat " * 60, "dog " * 60)
+    sequence = reader("wordpiece", max_tokens=19).tokenize("cat " * 60, "dog " * 60)
     types = sequence.inputs["token_type_ids"]
     assert len(sequence.tokens) == 19
     assert min(types.count(0), types.count(1)) >= 8
@@ -202,27 +137,27 @@ def test_a_long_pair_keeps_some_of_both():
 )
 def test_a_cut_pair_says_how_much_of_each_text_is_kept(n_first, n_second, kept):
     """The longer text is cut first, so the tokens that are kept are not the first ones of both."""
-    sequence = reader("wordpiece", max_tokens=19).read("cat " * n_first, "dog " * n_second)
+    sequence = reader("wordpiece", max_tokens=19).tokenize("cat " * n_first, "dog " * n_second)
     texts = [token.text for token in sequence.tokens]
     assert (texts.count("cat"), texts.count("dog")) == kept
     assert sequence.notices == (
         f"19 of {n_first + n_second + 3:,} tokens are shown, {kept[0]} of them from the first text and {kept[1]} from "
-        "the second: this is the most the model can read at once.",
+        "the second: this is the maximum that the model reads at once.",
     )
 
 
 def test_a_pair_without_a_separator_is_said_to_be_read_as_one_text():
     plain = TokenReader(PreTrainedTokenizerFast(tokenizer_object=small.byte_level()), None)
-    assert plain.read("the cat", "a lazy dog").notices == (
-        "The two texts are read as one, with nothing between them: the model's tokenizer has no separator for pairs, "
-        "so the model cannot tell where the second text begins.",
+    assert plain.tokenize("the cat", "a lazy dog").notices == (
+        "The model reads the two texts as one: its tokenizer has no separator for pairs, so the model cannot know "
+        "where the second text begins.",
     )
-    assert plain.read("the cat").notices == ()
+    assert plain.tokenize("the cat").notices == ()
 
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 def test_a_pair_with_a_separator_needs_no_word(tokenizer):
-    assert reader(tokenizer).read("the cat", "a lazy dog").notices == ()
+    assert reader(tokenizer).tokenize("the cat", "a lazy dog").notices == ()
 
 
 def test_generated_ids_have_no_place_in_a_text():
@@ -240,35 +175,37 @@ def test_an_id_without_a_piece_is_shown_as_its_number_and_not_as_a_word():
         ("⟨id 157⟩", "⟨id 157⟩", 157),
         ("⟨id 1009⟩", "⟨id 1009⟩", 1009),
     ]
-    assert one.decoded([85, 157]) == known.text
+    assert one.decode([85, 157]) == known.text
 
 
 def test_lone_surrogates_are_replaced_and_said():
-    assert checked("a\ud800b\udfffc") == ("a\ufffdb\ufffdc", 2)
-    assert reader("bytes").read("a\ud800b").notices == ("1 invalid character (lone surrogates) became \ufffd.",)
-    assert reader("bytes").read("\ud800b\udfff").notices == ("2 invalid characters (lone surrogates) became \ufffd.",)
+    assert clean_text("a\ud800b\udfffc") == ("a\ufffdb\ufffdc", 2)
+    assert reader("bytes").tokenize("a\ud800b").notices == ("1 invalid character (lone surrogates) became \ufffd.",)
+    assert reader("bytes").tokenize("\ud800b\udfff").notices == (
+        "2 invalid characters (lone surrogates) became \ufffd.",
+    )
 
 
 @pytest.mark.parametrize("text", ["", " ", " \t\r\n\u00a0\u3000", "\x00\x01", "\u200d\u200d", "\u202e", "\ufeff"])
 def test_nothing_visible_is_refused(text):
     with pytest.raises(NoText, match=r"^There is nothing to inspect: the text is empty or has no visible character;"):
-        reader("bytes").read(text)
+        reader("bytes").tokenize(text)
     with pytest.raises(NoText, match=r"^There is nothing to inspect: the second text is empty"):
-        reader("bytes").read("cat", text)
+        reader("bytes").tokenize("cat", text)
 
 
 def test_visible_text_that_leaves_no_token_is_refused():
     # BERT's normaliser strips an accent that stands alone.
     with pytest.raises(NoText, match=r"^This text has no token that the model can read: type at least one word\.$"):
-        reader("wordpiece").read("\u0301")
+        reader("wordpiece").tokenize("\u0301")
 
 
 def test_far_too_long_is_refused_before_it_is_read():
     with pytest.raises(
         NoText,
-        match=r"^The text has more than 2,000,000 characters, the most that is read: inspect a part at a time\.$",
+        match=r"^The text has more than 2,000,000 characters, the maximum: inspect a part at a time\.$",
     ):
-        reader("wordpiece").read("a" * 2_000_001)
+        reader("wordpiece").tokenize("a" * 2_000_001)
 
 
 def test_an_unknown_token_shows_what_it_stands_for(minilm):
@@ -280,12 +217,6 @@ def test_an_unknown_token_shows_what_it_stands_for(minilm):
     assert {token.text for token in unknown} == {"[UNK]"}
 
 
-def test_characters_that_no_file_may_hold_become_visible():
-    from models.tokens import visible
-
-    assert visible("a\ufffeb\uffffc\U0001fffe") == "a⟨U+FFFE⟩b⟨U+FFFF⟩c⟨U+1FFFE⟩"
-
-
 @pytest.mark.parametrize("tokenizer", TOKENIZERS)
 @pytest.mark.parametrize("max_tokens", [3, 7, 64])
 @pytest.mark.slow
@@ -293,8 +224,8 @@ def test_the_tokens_of_a_cut_text_are_counted_to_the_last(tokenizer, max_tokens)
     """One reading counts and cuts: special tokens, which come with every piece of what is cut off, count once."""
     for n_words in (1, 5, 30, 31, 32, 33, 300):
         text = "cat [SEP] 中文 </s> fox " * n_words
-        whole = reader(tokenizer).read(text)
-        assert reader(tokenizer, max_tokens).read(text).n_total == len(whole.tokens)
+        whole = reader(tokenizer).tokenize(text)
+        assert reader(tokenizer, max_tokens).tokenize(text).n_total == len(whole.tokens)
 
 
 def test_a_long_text_is_read_once(monkeypatch):
@@ -304,17 +235,17 @@ def test_a_long_text_is_read_once(monkeypatch):
         TokenReader, "_encode", lambda self, *texts, cut: asked.append(cut) or encode(self, *texts, cut=cut)
     )
     text = "the quick cat " * 50
-    assert one.read(text) is one.read(text)
+    assert one.tokenize(text) is one.tokenize(text)
     assert asked == [True]
-    assert one.read(text, as_target=True) is not one.read(text)
+    assert one.tokenize(text, as_target=True) is not one.tokenize(text)
     for number in range(9):
-        one.read(f"{number} {text}")
+        one.tokenize(f"{number} {text}")
     assert len(one._recent) == 4
-    assert one.read(text).n_total == 152
+    assert one.tokenize(text).n_total == 152
 
 
 @pytest.mark.slow
 def test_what_is_huge_is_not_kept():
     one = reader("wordpiece")
-    assert len(one.read("cat " * 30_000).tokens) == 30_002
+    assert len(one.tokenize("cat " * 30_000).tokens) == 30_002
     assert not one._recent

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import Attention, AttentionTrace, Source, Token
-from models.capture.replay import MaterialisedLayer, Replay, Spans
+from models.capture.masks import Spans
+from models.capture.replay import MaterialisedLayer, Replay
 from models.errors import BadSelection
 
 SOURCE = Source("small", "sha256:0", "Small", "cpu", "float32", "replayed", "a text")

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Attention, Source, Token
-from models.capture.replay import MaterialisedLayer, Replay, compact
+from models.capture.masks import compact
+from models.capture.replay import MaterialisedLayer, Replay
 
 pytestmark = pytest.mark.slow
 
@@ -224,7 +225,7 @@ def test_a_block_is_masked_if_all_its_pairs_are(case, data):
     found = attention(case.replay, replace(case.held, causal=True))
     size = data.draw(st.integers(1, 29), label="size")
     expected = np.stack([block_maxima(allowed.astype(np.float32), size) > 0 for allowed in case.allowed])
-    with patch("models.capture.replay.MASK_CELLS", data.draw(st.sampled_from([1, 50, 2**26]), label="cells")):
+    with patch("models.capture.masks.MASK_CELLS", data.draw(st.sampled_from([1, 50, 2**26]), label="cells")):
         np.testing.assert_array_equal(found.pooled_mask(0, size), expected)
     # The weights that a model gave hide nothing but what is causal.
     causal = block_maxima(np.tril(np.ones(case.weights.shape[1:])), size) > 0

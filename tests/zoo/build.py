@@ -14,7 +14,7 @@ from transformers.pytorch_utils import Conv1D
 from tests.zoo.needs import CONFIGS, GAINS
 from tests.zoo.sizes import GROUPED, GROUPED_HEADS, HIDDEN, LATENT, SMALL, VOCABULARY
 
-MOST_PARAMETERS = 6_000_000
+MAX_PARAMETERS = 6_000_000
 
 
 def fields_of(default: PreTrainedConfig) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def check_small(config: PreTrainedConfig) -> None:
     with torch.device("meta"), warnings.catch_warnings(action="ignore"):
         hollow = auto_of(config).from_config(config, attn_implementation="eager")
     n_parameters = sum(part.numel() for part in hollow.parameters())
-    if n_parameters > MOST_PARAMETERS:
+    if n_parameters > MAX_PARAMETERS:
         raise ValueError(f"not small: {n_parameters:,} parameters")
 
 

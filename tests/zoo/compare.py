@@ -15,7 +15,7 @@ from models.capture.forward import materialised_layers, replayed_layers
 from models.capture.interface import IMPLEMENTATION, NotReplayed
 from models.capture.replay import Layer, MaterialisedLayer
 from models.checkpoints.verify import check_weights
-from models.checkpoints.weights import _switches
+from models.checkpoints.weights import supports_interface
 from tests.zoo.build import build, config_of
 from tests.zoo.inputs import inputs_of
 from tests.zoo.replace import changed_by_replay, changed_by_softmax
@@ -71,7 +71,7 @@ def pair_of(family: str) -> Pair:
     plain = build(config_of(family), "eager", family)
     try:
         ours = build(config_of(family), IMPLEMENTATION, family)
-        on_interface = _switches(ours)
+        on_interface = supports_interface(ours)
     except (ValueError, ImportError, KeyError):
         on_interface = False
     if not on_interface:

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-import models.scratch.trained
 from analysis.recording import RECORDING, Frame
+from models.checkpoints import bundled
 from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
 from ui.components import training_picture
@@ -25,7 +25,7 @@ from ui.state.watch import RANGES, RATES, WatchChoice
 from viz.wire.training import frames_of, pack_frames, pack_scene
 
 _STYLE = Path(__file__).parents[1] / "style.css"
-SHIPPED = Path(models.scratch.trained.__file__).parent
+SHIPPED = bundled.TRAINED
 # A running training is looked at so often, a resting one to say that its page is still open.
 LOOK_SECONDS, REST_SECONDS = 0.9, 30.0
 _CALLED = {
@@ -205,9 +205,9 @@ def _taking_away(choice: WatchChoice, own: Training | None) -> None:
                 help="Config, safetensors, tokenizer and training.json: unpack the folder and open it in Inspect.",
                 on_click="ignore",
             )
-        name = f"{models.scratch.trained.PREFIX}{choice.task}"
+        name = f"{bundled.SCRATCH_PREFIX}{choice.task}"
         allowed = allowed_models()
-        if name in models.scratch.trained.names() and (allowed is None or name in allowed):
+        if name in bundled.scratch_names() and (allowed is None or name in allowed):
             text = {"text": choice.text} if TASKS[choice.task].has_truth else {}
             st.link_button("Open the trained model in Inspect", f"./?{urlencode({'model': name, **text})}")
 

@@ -8,7 +8,6 @@ from analysis.selection import Region
 from analysis.truth import task_of, truth_of
 from models import Attention, AttentionTrace, Model
 from models.checkpoints import bundled
-from models.scratch import trained
 from models.scratch.tasks import TASKS, Task
 from ui.messages import escape_markdown
 from ui.services.settings import allowed_models
@@ -54,7 +53,7 @@ def model_controls(model: Model, problem: str) -> bool:
             st.selectbox("Model", allowed, key="typed model", on_change=_open_typed)
         if problem and popover.open:
             st.error(escape_markdown(problem), icon=":material/error:")
-        _trained_here([name for name in trained.names() if allowed is None or name in allowed])
+        _trained_here([name for name in bundled.scratch_names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
             if card.capture == "replayed"
@@ -75,7 +74,7 @@ def _open_typed() -> None:
     choose(model=name, revision=revision, kind="")
     session[UNPLACED] = True
     _forget_places()
-    if name.startswith(trained.PREFIX) or session.text == first_text(before):
+    if name.startswith(bundled.SCRATCH_PREFIX) or session.text == first_text(before):
         _use(first_text(name))
 
 
@@ -86,7 +85,7 @@ def _trained_here(names: list[str]) -> None:
     st.caption("Trained here, where it is known what the model has to do:")
     with st.container(horizontal=True, gap="small"):
         for name in names:
-            task = TASKS[name.removeprefix(trained.PREFIX)]
+            task = TASKS[name.removeprefix(bundled.SCRATCH_PREFIX)]
             st.button(task.title, key=f"open {name}", on_click=_open, args=(name, task), help=task.rule)
 
 

@@ -8,9 +8,8 @@ import streamlit as st
 import viz.html.head_internals as pictures
 from models import Model
 from models.capture.cost import Budget
-from models.capture.head_internals import HeadInside, inside
+from models.capture.head_internals import HeadInternals, head_internals
 from models.checkpoints import bundled
-from models.scratch import trained
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
 from ui.services.caches import loaded_as
@@ -22,7 +21,7 @@ from viz.html import latex as working
 from viz.html.head_internals import Pair, name_token
 
 # Only a few: a head of a long text takes some bytes for each pair of tokens.
-_HEADS: Shared[HeadInside] = Shared(6)
+_HEADS: Shared[HeadInternals] = Shared(6)
 
 
 def real_head() -> None:
@@ -54,7 +53,7 @@ def _model() -> Model | None:
     with left:
         allowed = allowed_models()
         if allowed is None:
-            names = ", ".join((*bundled.NAMES, *trained.names()))
+            names = ", ".join((*bundled.NAMES, *bundled.scratch_names()))
             known = f"Bundled: {names}. A hub id, or a folder that save_pretrained made."
             st.text_input("Model: bundled name, hub id, or folder", **held("model"), help=known)
         else:
@@ -93,21 +92,21 @@ def _controls(model: Model) -> None:
             st.number_input(name.title(), 0, most.get(name, 9999), **held(name), width=120)
 
 
-def _inside(choice: StepsChoice, model: Model) -> HeadInside:
+def _inside(choice: StepsChoice, model: Model) -> HeadInternals:
     target = choice.target if "cross" in model.card.kinds and choice.target else None
     text, kind, layer, head = choice.text, choice.kind, choice.layer, choice.head
 
-    def compute() -> HeadInside:
+    def compute() -> HeadInternals:
         most = budget()
         seconds = ask_seconds() if most.seconds is None else min(most.seconds, ask_seconds())
         allowed = Budget(most.n_bytes, seconds)
         with st.spinner("Looking inside the head …"):
-            return inside(model, text, layer, head, kind=kind, target=target, budget=allowed)
+            return head_internals(model, text, layer, head, kind=kind, target=target, budget=allowed)
 
     return _HEADS.get((loaded_as(model), text, target, kind, layer, head), compute)
 
 
-def _look(head: HeadInside, choice: StepsChoice) -> Pair:
+def _look(head: HeadInternals, choice: StepsChoice) -> Pair:
     """Let the query token and the key token be chosen."""
     sides = {"query_token": head.query_tokens, "key_token": head.key_tokens}
     for name, tokens in sides.items():
@@ -126,7 +125,7 @@ def _look(head: HeadInside, choice: StepsChoice) -> Pair:
     return Pair(now.query_token, now.key_token)
 
 
-def _score(head: HeadInside, look: Pair) -> None:
+def _score(head: HeadInternals, look: Pair) -> None:
     i, j = look.query, look.key
     query, key = escape_markdown(name_token(head.query_tokens, i)), escape_markdown(name_token(head.key_tokens, j))
     width = head.q.shape[1]
@@ -148,7 +147,7 @@ def _score(head: HeadInside, look: Pair) -> None:
         st.caption(_provenance(head))
 
 
-def _provenance(head: HeadInside) -> str:
+def _provenance(head: HeadInternals) -> str:
     shared = f" Its k and v are those of key-value head {head.kv_head}." if head.kv_head != head.head else ""
     return (
         f"Layer {head.layer}, head {head.head}, {head.kind} attention: q and k as the model itself made them, "
@@ -156,7 +155,7 @@ def _provenance(head: HeadInside) -> str:
     )
 
 
-def _row(head: HeadInside, look: Pair) -> None:
+def _row(head: HeadInternals, look: Pair) -> None:
     i, j = look.query, look.key
     st.markdown(f"## 2. The softmax of the row: {escape_markdown(name_token(head.query_tokens, i))} over all keys")
     with st.container(key="steps_working_row"):
@@ -170,7 +169,7 @@ def _row(head: HeadInside, look: Pair) -> None:
     st.html(pictures.row(head, look))
 
 
-def _output(head: HeadInside, look: Pair) -> None:
+def _output(head: HeadInternals, look: Pair) -> None:
     st.markdown("## 3. What the head passes on: values, mixed by the weights")
     with st.container(key="steps_working_output"):
         st.latex(rf"o_{{{look.query}}} = \sum_j a_{{{look.query},j}} \, v_j")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields, replace
 import streamlit as st
 
 from analysis.selection import Region, Selection, TokenRef
+from models.checkpoints import bundled
 from models.checkpoints.locate import REVISION
 from models.errors import HeadlightError
-from models.scratch import trained
 from models.scratch.tasks import TASKS
 from ui.services.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
 from ui.state.page_state import Address, read_link
@@ -128,7 +128,7 @@ def fits_link(choice: Choice) -> bool:
 
 def first_text(model: str) -> str:
     """Return the text with which a model is shown first: one of its task, where it was trained here for one."""
-    task = TASKS.get(model.removeprefix(trained.PREFIX)) if model.startswith(trained.PREFIX) else None
+    task = TASKS.get(model.removeprefix(bundled.SCRATCH_PREFIX)) if model.startswith(bundled.SCRATCH_PREFIX) else None
     return task.examples[0] if task is not None and task.examples else DEFAULT_TEXT
 
 

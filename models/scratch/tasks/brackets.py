@@ -8,7 +8,7 @@ from models.scratch.tasks.settings import Settings
 from models.scratch.tasks.task import Solution, Task, framed
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
-_MOST_PAIRS = 8
+_MAX_PAIRS = 8
 
 
 class Brackets(Task):
@@ -16,7 +16,7 @@ class Brackets(Task):
 
     def text(self, random: Random) -> str:
         """Return 1 to 8 pairs, nested at random."""
-        n_pairs = random.randint(1, _MOST_PAIRS)
+        n_pairs = random.randint(1, _MAX_PAIRS)
         text: list[str] = []
         open_ones: list[str] = []
         to_open = n_pairs
@@ -41,7 +41,7 @@ class Brackets(Task):
                 partner[partner[place]] = place
             else:
                 return None
-        if waiting or not brackets or len(brackets) > 2 * _MOST_PAIRS:
+        if waiting or not brackets or len(brackets) > 2 * _MAX_PAIRS:
             return None
         return framed([str(place) for place in partner], [frozenset([place]) for place in partner])
 
@@ -53,8 +53,8 @@ BRACKETS = Brackets(
     looks="Each bracket at its partner, an opening one forward, a closing one back.",
     kind="encoder",
     alphabet=(*_PAIRS, *_PAIRS.values()),
-    labels=tuple(str(place) for place in range(2 * _MOST_PAIRS)),
+    labels=tuple(str(place) for place in range(2 * _MAX_PAIRS)),
     examples=("([]{()})", "(((())))", "()[]{}()", "{[(){}][]}()"),
     settings=Settings(n_layers=3, steps=2500),
-    longest=2 * _MOST_PAIRS + 2,
+    longest=2 * _MAX_PAIRS + 2,
 )

@@ -13,7 +13,7 @@ from models.scratch.tasks.settings import Settings
 from models.scratch.tasks.task import Solution, Task, framed
 
 _KEYS, _VALUES = tuple("abcdefghijkl"), tuple("0123456789")
-_MOST_PAIRS = 10
+_MAX_PAIRS = 10
 
 
 class Recall(Task):
@@ -24,14 +24,14 @@ class Recall(Task):
         keys = random.sample(_KEYS, random.randint(2, 6))
         value_of = {key: random.choice(_VALUES) for key in keys}
         while True:
-            chosen = random.choices(keys, k=random.randint(3, _MOST_PAIRS))
+            chosen = random.choices(keys, k=random.randint(3, _MAX_PAIRS))
             if len(set(chosen)) < len(chosen):
                 return " ".join(f"{key} {value_of[key]}" for key in chosen)
 
     def solve(self, text: str) -> Solution | None:
         """Look each key up among the pairs before it."""
         pieces = self.pieces(text)
-        if len(pieces) > 2 * _MOST_PAIRS:
+        if len(pieces) > 2 * _MAX_PAIRS:
             return None
         answers, truth = [""] * len(pieces), [frozenset[int]() for _ in pieces]
         places: dict[str, list[int]] = {}
@@ -58,5 +58,5 @@ RECALL = Recall(
     labels=_VALUES,
     examples=("a 3 b 7 c 1 b 7 a 3", "k 5 d 2 k 5 d 2 k 5", "a 1 b 2 c 3 d 4 e 5 c 3"),
     settings=Settings(n_layers=2, steps=2000),
-    longest=2 * _MOST_PAIRS + 1,
+    longest=2 * _MAX_PAIRS + 1,
 )

@@ -63,7 +63,7 @@ def test_a_continuation_of_a_pair_goes_on_with_the_second_text(writers):
     assert "".join(token.display for token in tokens[:first]) == "the␣cat"
     assert segments == sorted(segments)
     assert any(token.generated for token in tokens)
-    assert trace.notices[0].startswith("The two texts are read as one, with nothing between them: ")
+    assert trace.notices[0].startswith("The model reads the two texts as one: ")
 
 
 def test_what_is_written_after_a_pair_leaves_the_token_types_of_the_pair(tmp_path):

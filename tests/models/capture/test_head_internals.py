@@ -10,7 +10,7 @@ from transformers import AutoModel, AutoModelForSeq2SeqLM
 
 from models import HeadlightError
 from models.capture.cost import Budget
-from models.capture.head_internals import HeadInside, inside
+from models.capture.head_internals import HeadInternals, head_internals
 from models.capture.interface import recording
 from tests.helpers.small_models import SENTENCE, TARGET
 
@@ -31,7 +31,7 @@ def given_to(module: nn.Module, calls: list[torch.Tensor]):
         hook.remove()
 
 
-def logits_of(found: HeadInside) -> np.ndarray:
+def logits_of(found: HeadInternals) -> np.ndarray:
     """The steps again, from the parts that are named."""
     scaled = found.scaling * (found.q @ found.k.T)
     if found.softcap is not None:
@@ -41,7 +41,7 @@ def logits_of(found: HeadInside) -> np.ndarray:
     return np.where(found.mask, scaled, -np.inf)
 
 
-def check_steps(found: HeadInside, *, n_query: int, n_key: int, d_head: int) -> None:
+def check_steps(found: HeadInternals, *, n_query: int, n_key: int, d_head: int) -> None:
     assert found.q.shape == found.output.shape == (n_query, d_head)
     assert found.k.shape == found.v.shape == (n_key, d_head)
     np.testing.assert_allclose(found.scores, found.q @ found.k.T, rtol=0, atol=1e-4)
@@ -58,7 +58,7 @@ def check_steps(found: HeadInside, *, n_query: int, n_key: int, d_head: int) -> 
 
 def test_minilm_computes_the_same_in_its_own_module(minilm):
     """BERT's self-attention gives its heads side by side to `attention.output.dense`."""
-    found = inside(minilm, "The cat sat on the mat because it was tired.", 5, 11)
+    found = head_internals(minilm, "The cat sat on the mat because it was tired.", 5, 11)
     check_steps(found, n_query=13, n_key=13, d_head=32)
     module = AutoModel.from_pretrained(minilm.module.config._name_or_path, attn_implementation="eager").eval()
     calls: list[torch.Tensor] = []
@@ -71,16 +71,16 @@ def test_minilm_computes_the_same_in_its_own_module(minilm):
 
 @pytest.mark.parametrize(("layer", "head"), [(0, 0), (2, 7), (5, 11)])
 def test_the_weights_are_the_traces_own(minilm, layer, head):
-    found = inside(minilm, SENTENCE, layer, head)
+    found = head_internals(minilm, SENTENCE, layer, head)
     np.testing.assert_array_equal(found.weights, minilm.trace(SENTENCE)["encoder"].weights(layer, head))
-    other = inside(minilm, SENTENCE, layer, (head + 1) % 12)
+    other = head_internals(minilm, SENTENCE, layer, (head + 1) % 12)
     assert np.abs(other.output - found.output).max() > 0.01
 
 
 @pytest.mark.parametrize(("family", "head"), [("llama", 0), ("llama", 2), ("llama", 5), ("gemma2", 3), ("gpt_oss", 4)])
 def test_heads_that_share_keys_read_the_right_ones(loaded, folder_of, family, head):
     model = loaded(family)
-    found = inside(model, SENTENCE, 1, head)
+    found = head_internals(model, SENTENCE, 1, head)
     config = model.module.config
     n_heads, n_kv_heads = config.num_attention_heads, config.num_key_value_heads
     assert n_kv_heads < n_heads
@@ -98,7 +98,7 @@ def test_heads_that_share_keys_read_the_right_ones(loaded, folder_of, family, he
 
 def test_a_decoder_that_looks_at_its_encoder(loaded, folder_of):
     model = loaded("bart")
-    found = inside(model, SENTENCE, 2, 5, kind="cross", target=TARGET)
+    found = head_internals(model, SENTENCE, 2, 5, kind="cross", target=TARGET)
     n_query, n_key = len(found.query_tokens), len(found.key_tokens)
     assert n_query != n_key
     check_steps(found, n_query=n_query, n_key=n_key, d_head=6)
@@ -109,7 +109,7 @@ def test_a_decoder_that_looks_at_its_encoder(loaded, folder_of):
         module(input_ids=ids[0], decoder_input_ids=ids[1], use_cache=False)
     np.testing.assert_allclose(found.output, calls[0][0, :, 30:36].numpy(), rtol=0, atol=TOLERANCE)
     for kind in ("encoder", "decoder"):
-        other = inside(model, SENTENCE, 1, 2, kind=kind, target=TARGET)
+        other = head_internals(model, SENTENCE, 1, 2, kind=kind, target=TARGET)
         trace = model.trace(SENTENCE, target=TARGET)
         np.testing.assert_array_equal(other.weights, trace[kind].weights(1, 2))
         assert other.exact < TOLERANCE
@@ -119,7 +119,7 @@ def test_a_decoder_that_looks_at_its_encoder(loaded, folder_of):
     ("family", "named"), [("t5", "bias"), ("gemma2", "softcap"), ("gpt_oss", "sink"), ("modernbert", None)]
 )
 def test_what_a_family_adds_to_the_score_has_a_name(loaded, family, named):
-    found = inside(loaded(family), SENTENCE, 1, 1)
+    found = head_internals(loaded(family), SENTENCE, 1, 1)
     for term in ("bias", "softcap", "sink"):
         assert (getattr(found, term) is not None) == (term == named), term
     n_tokens, d_head = len(found.query_tokens), found.q.shape[1]
@@ -132,7 +132,7 @@ def test_what_a_family_adds_to_the_score_has_a_name(loaded, family, named):
 
 def test_a_family_that_gives_only_weights_is_refused(loaded):
     with pytest.raises(HeadlightError, match=r"gives its weights but not what it made them of .*such as minilm"):
-        inside(loaded("bloom"), SENTENCE, 0, 0)
+        head_internals(loaded("bloom"), SENTENCE, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -147,18 +147,18 @@ def test_a_family_that_gives_only_weights_is_refused(loaded):
 )
 def test_what_is_not_there_is_refused(minilm, layer, head, kind, sentence):
     with pytest.raises(HeadlightError, match=sentence):
-        inside(minilm, "A cat.", layer, head, kind=kind)
+        head_internals(minilm, "A cat.", layer, head, kind=kind)
 
 
 def test_the_budget_holds_here_too(minilm):
     cost = minilm.estimate("A cat.")
     with pytest.raises(HeadlightError, match="this server gives"):
-        inside(minilm, "A cat.", 0, 0, budget=Budget(n_bytes=cost.n_bytes))
+        head_internals(minilm, "A cat.", 0, 0, budget=Budget(n_bytes=cost.n_bytes))
 
 
 def test_nothing_can_be_changed_and_nothing_is_left_behind(minilm):
     hooks = [len(part._forward_hooks) + len(part._forward_pre_hooks) for part in minilm.module.modules()]
-    found = inside(minilm, "A cat.", 3, 4)
+    found = head_internals(minilm, "A cat.", 3, 4)
     for name in ("q", "k", "v", "scores", "scaled", "mask", "logits", "weights", "output"):
         array = getattr(found, name)
         assert not array.flags.writeable, name
@@ -171,7 +171,10 @@ def test_values_are_kept_only_for_who_asks(loaded):
     seen = []
     model = loaded("bert")
     ids = torch.tensor([[2, 7, 11, 3]])
-    with recording(keep=lambda module, value, output: seen.append((value.shape, output.shape))), torch.no_grad():
+    with (
+        recording(on_layer_output=lambda module, value, output: seen.append((value.shape, output.shape))),
+        torch.no_grad(),
+    ):
         model.module(input_ids=ids)
     config = model.module.config
     d_head = config.hidden_size // config.num_attention_heads
@@ -184,11 +187,11 @@ def test_values_are_kept_only_for_who_asks(loaded):
 
 def test_changing_the_values_changes_the_output(minilm, monkeypatch):
     """What is shown as v is what the head mixes: twice the values, twice the output, the same weights."""
-    before = inside(minilm, "A cat sat.", 5, 3)
+    before = head_internals(minilm, "A cat sat.", 5, 3)
     projection = minilm.module.encoder.layer[5].attention.self.value
     for parameter in (projection.weight, projection.bias):
         monkeypatch.setattr(parameter, "data", parameter.data * 2)
-    after = inside(minilm, "A cat sat.", 5, 3)
+    after = head_internals(minilm, "A cat sat.", 5, 3)
     np.testing.assert_array_equal(after.weights, before.weights)
     np.testing.assert_allclose(after.v, 2 * before.v, rtol=1e-6)
     np.testing.assert_allclose(after.output, 2 * before.output, rtol=1e-4, atol=1e-6)

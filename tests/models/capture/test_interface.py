@@ -13,7 +13,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from models import load_model
 from models.capture import interface as capture
 from models.capture.forward import replayed_layers
-from models.capture.replay import Replay, Spans, compact
+from models.capture.masks import Spans, compact
+from models.capture.replay import Replay
 from tests.helpers.small_models import ROBERTA_NAMES, byte_level_marked
 
 N_QUERY, N_KEY = 7, 11
@@ -62,7 +63,7 @@ def test_other_masks_stay_as_they_are():
 
 
 def test_a_long_mask_is_looked_at_in_parts(monkeypatch):
-    monkeypatch.setattr("models.capture.replay.MASK_CELLS", 3 * N_KEY)
+    monkeypatch.setattr("models.capture.masks.MASK_CELLS", 3 * N_KEY)
     for mask in MASKS.values():
         assert torch.equal(compact(mask[None]).allowed(slice(None), 0, N_KEY), mask[None])
     for mask in HOLES.values():

@@ -76,7 +76,7 @@ def test_the_shortest_of_those_who_wait_goes_first():
 
 def test_a_long_pass_goes_on_when_it_has_waited_long_enough(monkeypatch):
     """Short passes come without an end: each new one starts before the one before it has ended."""
-    monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(turns, "MAX_WAIT_SECONDS", 0.05)
     passes, went_on, entered = Turns(), threading.Event(), threading.Event()
 
     def long() -> None:

@@ -127,8 +127,8 @@ def test_a_header_above_ten_megabytes_is_never_read(tmp_path):
 
 
 def test_a_header_of_too_many_tensors_is_refused_before_any_is_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.checkpoints.headers.MOST_TENSORS", 500)
-    monkeypatch.setattr("models.checkpoints.headers._described", lambda raw: pytest.fail("parsed"))
+    monkeypatch.setattr("models.checkpoints.headers.MAX_TENSORS", 500)
+    monkeypatch.setattr("models.checkpoints.headers._parse_header", lambda raw: pytest.fail("parsed"))
     described = empty_tensors(0, 502)
     sentence = (
         "x.safetensors of spoilt is no whole safetensors file (its header describes 503 tensors, expected 500 at most"
@@ -137,7 +137,7 @@ def test_a_header_of_too_many_tensors_is_refused_before_any_is_looked_at(tmp_pat
         read_header(written(tmp_path / "x.safetensors", described), "spoilt")
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MOST_TENSORS", 500), ("_MOST_BYTES_IN_ALL", 60_000)])
+@pytest.mark.parametrize(("limit", "value"), [("MAX_TENSORS", 500), ("_MAX_BYTES_IN_ALL", 60_000)])
 def test_the_headers_of_all_files_count_together(limit, value, tmp_path, monkeypatch):
     paths = [written(tmp_path / f"{number}.safetensors", empty_tensors(400 * number, 400)) for number in range(3)]
     assert [len(found) for found in read_headers(paths, "spoilt").values()] == [400, 400, 400]

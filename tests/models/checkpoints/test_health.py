@@ -11,7 +11,7 @@ import torch
 
 from models import load_model
 from models.capture.replay import MaterialisedLayer
-from models.checkpoints.verify import _worst_difference
+from models.checkpoints.verify import _find_largest_difference
 from tests.helpers.small_models import SENTENCE
 from tests.helpers.spoiling import KEY, QUERY, change
 from viz import heatmap
@@ -123,4 +123,4 @@ def test_one_dead_head_of_a_decoder_is_told(folder_of, tmp_path):
 )
 def test_a_difference_that_is_no_number_proves_nothing(ours, theirs, difference):
     layers = [{"self": [MaterialisedLayer(torch.tensor([weights]))]} for weights in (ours, theirs)]
-    assert _worst_difference(*layers) == difference
+    assert _find_largest_difference(*layers) == difference

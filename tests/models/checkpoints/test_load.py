@@ -259,7 +259,7 @@ def test_devices(device, folder):
 
 @pytest.mark.parametrize("device", [None, 1.5, ["cpu"]])
 def test_devices_of_other_types(device):
-    unchecked = inspect.unwrap(loading._device)  # without the check of types that only tests make
+    unchecked = inspect.unwrap(loading._find_device)  # without the check of types that only tests make
     with pytest.raises(errors.BrokenModel, match=re.escape(f"There is no device {str(device)!r} on this machine: ")):
         unchecked(device)
 

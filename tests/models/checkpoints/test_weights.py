@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models import HeadlightError, errors, load_model
-from models.checkpoints.weights import by_layer
+from models.checkpoints.weights import group_by_layer
 from tests.helpers.small_models import SENTENCE
 from tests.helpers.spoiling import KEY, QUERY, WEIGHTS, change, configure, refused
 
@@ -238,5 +238,5 @@ def test_newly_initialised_weights_are_named_by_layer(folder):
 
 def test_names_of_weights_in_few_words():
     names = [f"a.layer.{number}.{part}" for number in (10, 2, 9) for part in ("x", "y")] + ["a.embed"]
-    assert by_layer(names) == "a.embed, a.layer.2 (2), a.layer.9 (2), a.layer.10 (2)"
-    assert by_layer([f"{letter}.w" for letter in "abcdefgh"]) == "a.w, b.w, c.w, d.w, e.w, f.w and 2 more"
+    assert group_by_layer(names) == "a.embed, a.layer.2 (2), a.layer.9 (2), a.layer.10 (2)"
+    assert group_by_layer([f"{letter}.w" for letter in "abcdefgh"]) == "a.w, b.w, c.w, d.w, e.w, f.w and 2 more"

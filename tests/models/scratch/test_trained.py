@@ -17,8 +17,8 @@ from PIL import Image
 
 from analysis.truth import SOLVES, truth_scores
 from models import Model, load_model
+from models.checkpoints import bundled
 from models.errors import UnknownModel
-from models.scratch import trained
 from models.scratch.tasks import TASKS
 from models.scratch.tasks.digits import DIGITS, unseen_answer, unseen_picture
 from tests.helpers.paths import ROOT
@@ -26,7 +26,7 @@ from tests.helpers.paths import ROOT
 pytestmark = pytest.mark.slow
 
 UNSEEN = 500
-MOST_BYTES = 2_000_000
+MAX_BYTES = 2_000_000
 LEAST_RIGHT = 0.99
 # Real handwriting, 360 unseen pictures of 8 x 8 pixels: 352 are right. Signals: 98 to 99.5% of samples of 500, told to
 # within one and a half times their noise, where the mean of the periods seen so far would reach 100%.
@@ -41,7 +41,7 @@ def shipped(task: str) -> Model:
 
 
 def test_every_task_has_a_model():
-    assert set(trained.names()) == {f"scratch:{task}" for task in TASKS}
+    assert set(bundled.scratch_names()) == {f"scratch:{task}" for task in TASKS}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -50,8 +50,8 @@ def test_a_shipped_model_is_small_and_proven(task):
     assert (card.name, card.task, card.capture) == (f"scratch:{task}", task, "replayed")
     assert card.proof <= 2e-6
     assert card.notices == ()
-    folder = trained.folder(f"scratch:{task}")
-    assert (folder / "model.safetensors").stat().st_size < MOST_BYTES
+    folder = bundled.scratch_folder(f"scratch:{task}")
+    assert (folder / "model.safetensors").stat().st_size < MAX_BYTES
     record = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     assert (record["task"], record["steps_taken"]) == (task, record["settings"]["steps"])
 
@@ -84,7 +84,9 @@ def test_names_that_are_not_shipped():
         with pytest.raises(UnknownModel) as caught:
             load_model(name)
         told = str(caught.value)
-        assert told == f"No model is called {name[:80]!r}: the ones trained here are {', '.join(trained.names())}."
+        assert (
+            told == f"No model is called {name[:80]!r}: the ones trained here are {', '.join(bundled.scratch_names())}."
+        )
     with pytest.raises(UnknownModel, match=r"^scratch:brackets has no revisions, only a hub id has"):
         load_model("scratch:brackets", revision="main")
 
@@ -94,16 +96,15 @@ def test_the_command_names_what_is_shipped(tmp_path):
     command += ["--head", "0", "-o", str(tmp_path / "head.png")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        f"headlight: No model is called 'scratch:nothing': the ones trained here are {', '.join(trained.names())}.\n"
-    )
+    names = ", ".join(bundled.scratch_names())
+    assert done.stderr == f"headlight: No model is called 'scratch:nothing': the ones trained here are {names}.\n"
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_folder_of_ones_own(task, tmp_path):
     """What was trained elsewhere opens by its path, the task known; files that are no model do not disturb."""
-    folder = Path(shutil.copytree(trained.folder(f"scratch:{task}"), tmp_path / "mine"))
+    folder = Path(shutil.copytree(bundled.scratch_folder(f"scratch:{task}"), tmp_path / "mine"))
     (folder / "frames").mkdir(exist_ok=True)
     (folder / "frames" / "00000010.npz").write_bytes(b"")
     (folder / "recording.npz").write_bytes(b"")

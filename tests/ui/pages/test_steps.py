@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.steps import Matrices, attention_steps
 from models import load_model
-from models.capture.head_internals import inside
+from models.capture.head_internals import head_internals
 from tests.helpers.paths import APP, golden
 from tests.helpers.shown import address, follow
 from ui.services.jobs import Jobs
@@ -261,7 +261,7 @@ def test_words_and_keys_beyond_the_last_give_way():
 
 def test_a_real_head_is_shown_from_the_inside(minilm):
     app = run(part="head")
-    head = inside(minilm, "The cat sat on the mat because it was tired.", 5, 11)
+    head = head_internals(minilm, "The cat sat on the mat because it was tired.", 5, 11)
     text = re.sub(r"\s+", " ", written(app))
     assert "cat (2) 27.195 4.807 1.0000 0.7118" in text
     assert any(f"at most {head.exact:.1g}" in caption.value for caption in app.caption)

@@ -30,7 +30,7 @@ def shipped(tmp_path, monkeypatch):
     recorder = Recorder(Training(TASKS["previous"], settings), "a b c d")
     (folder / "previous").mkdir(parents=True)
     Recording.of("previous", "a b c d", 3, [recorder.frame()]).save(folder / "previous" / "recording.npz")
-    monkeypatch.setattr("models.scratch.trained.__file__", str(folder / "__init__.py"))
+    monkeypatch.setattr("models.checkpoints.bundled.TRAINED", folder)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield folder
     shutil.rmtree(tmp_path, ignore_errors=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models.scratch import trained
+from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from models.scratch.tasks.brackets import Brackets
 from models.scratch.tasks.digits import Digits
@@ -164,7 +164,7 @@ def test_digits_show_the_picture_and_what_the_model_takes_it_for(monkeypatch):
 def test_the_models_button_opens_a_task_at_the_head_that_solves_it():
     app = run(layer="5", head="11")
     assert {button.key for button in app.button if str(button.key).startswith("open ")} == {
-        f"open {name}" for name in trained.names()
+        f"open {name}" for name in bundled.scratch_names()
     }
     app.button(key="open scratch:brackets").click().run()
     assert not app.exception

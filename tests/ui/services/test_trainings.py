@@ -244,7 +244,7 @@ def test_a_full_disk_is_said_and_resume_goes_on_when_there_is_space(trainings, t
         before = ended(training)
         for _ in range(2):
             assert training.status == FAILED
-            assert re.match(r"The disk at /\S* is full: free space on it and go on, or train on an", training.problem)
+            assert re.match(r"The disk at /\S* is full: free space on it and resume, or train on an", training.problem)
             trainings.resume("ann")
             ended(training)
         full.unlink()
@@ -263,7 +263,7 @@ def test_a_disk_without_room_for_a_folder_is_said(trainings, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "mkdtemp", full)
-        with pytest.raises(HeadlightError, match=r"^The disk at /.* is full: free space on it and go on, or train on"):
+        with pytest.raises(HeadlightError, match=r"^The disk at /.* is full: free space on it and resume, or train on"):
             trainings.start(order(), "ann")
         patched.setattr(tempfile, "gettempdir", full)
         with pytest.raises(HeadlightError, match=r"^No folder for temporary files can be written on this server: "):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.steps import Matrices, Options, attention_steps
-from models.capture.head_internals import inside
+from models.capture.head_internals import head_internals
 from viz.html import head_internals as head_pictures
 from viz.html import steps as pictures
 from viz.html.head_internals import Pair
@@ -222,7 +222,7 @@ def test_bars_are_shares_of_what_fills_one():
 
 
 def test_a_real_heads_pictures_add_up(minilm):
-    head = inside(minilm, "The cat sat on the mat because it was tired.", 5, 11)
+    head = head_internals(minilm, "The cat sat on the mat because it was tired.", 5, 11)
     pair = Pair(8, 2)
     listed = clean(head_pictures.dimensions(head, pair)).text
     assert "dimension 16" in listed
@@ -242,7 +242,7 @@ def test_a_real_heads_pictures_add_up(minilm):
 
 
 def test_a_real_heads_tokens_are_text(minilm):
-    head = inside(minilm, "A cat.", 0, 0)
+    head = head_internals(minilm, "A cat.", 0, 0)
     tokens = tuple(replace(token, display=HOSTILE) for token in head.key_tokens)
     spoilt = replace(head, key_tokens=tokens, query_tokens=tokens)
     for draw in (head_pictures.products, head_pictures.dimensions, head_pictures.row, head_pictures.mixture):
@@ -252,7 +252,7 @@ def test_a_real_heads_tokens_are_text(minilm):
 
 
 def test_long_rows_list_the_strongest_keys_and_the_chosen_one(minilm):
-    head = inside(minilm, "the cat sat on the mat and " * 60, 5, 11)
+    head = head_internals(minilm, "the cat sat on the mat and " * 60, 5, 11)
     weakest = int(head.weights[3].argmin())
     keys = head_pictures.shown_keys(head, Pair(3, weakest))
     assert len(keys) == head_pictures.MAX_KEYS + 1

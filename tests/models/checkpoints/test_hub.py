@@ -18,7 +18,7 @@ from huggingface_hub.errors import (
 )
 
 from models import errors, load_model
-from models.checkpoints import locate as places
+from models.checkpoints import hub
 from tests.helpers.small_models import SENTENCE
 
 pytestmark = pytest.mark.slow
@@ -77,9 +77,9 @@ def test_what_the_hub_says_becomes_a_sentence(asked, kind, refusal, sentence, mo
     if asked == "model_info":  # where the size is asked only these end it, else the cache may still have the model
         if kind not in (RepositoryNotFoundError, GatedRepoError, RevisionNotFoundError, HFValidationError):
             refusal, sentence = errors.ModelUnreachable, UNREACHABLE
-        monkeypatch.setattr(places.HfApi, "model_info", fail)
+        monkeypatch.setattr(hub.HfApi, "model_info", fail)
     else:
-        monkeypatch.setattr(places, "snapshot_download", fail)
+        monkeypatch.setattr(hub, "snapshot_download", fail)
     with pytest.raises(refusal) as caught:
         load_model("org/name", revision="v2")
     assert str(caught.value).startswith(sentence)
@@ -100,7 +100,7 @@ def test_a_hub_that_does_not_answer_is_not_asked_again(answers, local, monkeypat
     asked = []
 
     def info(*given, timeout, **options):
-        assert timeout == places.HUB_SECONDS
+        assert timeout == hub.HUB_TIMEOUT_SECONDS
         if not answers:
             raise TimeoutError
         return SimpleNamespace(siblings=[])
@@ -109,8 +109,8 @@ def test_a_hub_that_does_not_answer_is_not_asked_again(answers, local, monkeypat
         asked.append(local_files_only)
         raise LocalEntryNotFoundError("not cached")
 
-    monkeypatch.setattr(places.HfApi, "model_info", info)
-    monkeypatch.setattr(places, "snapshot_download", fetch)
+    monkeypatch.setattr(hub.HfApi, "model_info", info)
+    monkeypatch.setattr(hub, "snapshot_download", fetch)
     with pytest.raises(errors.ModelUnreachable):
         load_model("org/name")
     assert asked == [local]
@@ -118,7 +118,9 @@ def test_a_hub_that_does_not_answer_is_not_asked_again(answers, local, monkeypat
 
 @pytest.mark.parametrize("revision", ["", "../main", "a b", "x" * 200, "a\0b"])
 def test_a_revision_that_is_none(revision):
-    with pytest.raises(errors.UnknownModel, match=r"is no revision: give a branch, a tag or a commit of org/name\.$"):
+    with pytest.raises(
+        errors.UnknownModel, match=r"is not a revision: give a branch, a tag or a commit of org/name\.$"
+    ):
         load_model("org/name", revision=revision)
 
 
@@ -129,8 +131,8 @@ def test_a_download_that_would_not_fit_is_not_begun(monkeypatch):
         SimpleNamespace(rfilename="onnx/model.safetensors", size=10**15),  # is not fetched
         SimpleNamespace(rfilename="pytorch_model.bin", size=10**15),
     ]
-    monkeypatch.setattr(places.HfApi, "model_info", lambda *given, **options: SimpleNamespace(siblings=files))
-    monkeypatch.setattr(places, "snapshot_download", lambda *given, **options: pytest.fail("fetched"))
+    monkeypatch.setattr(hub.HfApi, "model_info", lambda *given, **options: SimpleNamespace(siblings=files))
+    monkeypatch.setattr(hub, "snapshot_download", lambda *given, **options: pytest.fail("fetched"))
     monkeypatch.setattr("models.memory.free_bytes", lambda: 8 * 10**9)
     with pytest.raises(errors.NotEnoughMemory) as caught:
         load_model("org/name")

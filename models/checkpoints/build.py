@@ -1,0 +1,67 @@
+"""A verified module to a `Model`: its card and its costs."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from transformers import PreTrainedModel
+
+from models.capture.cost import Costs
+from models.capture.forward import ROLES, Layers, in_order
+from models.capture.replay import Layer
+from models.card import Card
+from models.checkpoints.files import revision_of
+from models.checkpoints.health import attention_notices
+from models.checkpoints.locate import ModelFolder
+from models.checkpoints.processors import InputProcessors, count_readable_tokens
+from models.checkpoints.verify import VerifiedCapture
+from models.model import Model
+
+
+def build_model(
+    module: PreTrainedModel,
+    processors: InputProcessors,
+    folder: ModelFolder,
+    verified: VerifiedCapture,
+    notices: tuple[str, ...],
+) -> Model:
+    """Return the model that traces, with a card that describes it; `notices` are what loading found."""
+    tokenizer = processors.tokenizer
+    kinds = _name_kinds(verified.eager)
+    layers_of_kinds = zip(kinds, in_order(verified.eager), strict=True)
+    sizes = {kind: (len(layers), max(layer.shape[0] for layer in layers)) for kind, layers in layers_of_kinds}
+    if not verified.has_bad_weights:  # otherwise the weights are named, and these layers are not the model's own
+        notices = (*notices, *attention_notices(verified.layers))
+    card = Card(
+        name=folder.name,
+        revision=revision_of(folder),
+        architecture=type(module).__name__,
+        n_layers=sizes[kinds[0]][0],
+        n_heads=sizes[kinds[0]][1],
+        n_parameters=sum(parameter.numel() for parameter in module.parameters()),
+        max_tokens=count_readable_tokens(module, tokenizer) if tokenizer is not None else None,
+        device=str(module.device),
+        dtype=str(module.dtype).removeprefix("torch."),
+        kinds=kinds,
+        capture=verified.capture,
+        proof=verified.difference,
+        notices=notices,
+        modality="text" if tokenizer is not None else "image",
+        writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
+        task=getattr(module, "task", ""),
+        sizes=MappingProxyType(sizes),
+    )
+    return Model(module, card, Costs(module, verified.layers), tokenizer=tokenizer, images=processors.images)
+
+
+def _name_kinds(layers: Layers) -> tuple[str, ...]:
+    """Return the kind of each role that has layers: "self" is a decoder if its weights are causal, else an encoder."""
+    return tuple(
+        role if role != "self" else "decoder" if _are_causal(layers[role]) else "encoder"
+        for role in ROLES
+        if layers.get(role)
+    )
+
+
+def _are_causal(layers: list[Layer]) -> bool:
+    return all(layer.allowed(slice(None), slice(None)) is not None for layer in layers)
