@@ -83,9 +83,11 @@ def test_settings_of_many_values_or_levels_are_never_parsed(folder):
 
 def test_a_config_of_far_more_layers_than_the_weights(folder):
     configure(folder, num_hidden_layers=4_096)
-    refused(errors.BrokenModel, f"{NOT_ITS_OWN}more than 1,156 tensors, its files hold 39; save or fetch both", folder)
+    refused(
+        errors.BrokenModel, f"{NOT_ITS_OWN}more than 1,156 tensors, its files contain 39; save or fetch both", folder
+    )
     configure(folder, num_hidden_layers=9)
-    refused(errors.BrokenModel, f"{NOT_ITS_OWN}9 layers, its files hold 2; save or fetch both again.", folder)
+    refused(errors.BrokenModel, f"{NOT_ITS_OWN}9 layers, its files contain 2; save or fetch both again.", folder)
     configure(folder, num_hidden_layers=8)
     assert "96 weights are not in the checkpoint" in load_model(str(folder)).card.notices[0]
 
@@ -105,7 +107,7 @@ def test_experts_that_are_modules_are_built_no_further_than_the_files_allow(fold
 
 def test_the_names_of_a_checkpoint_allow_no_more_than_any_model_has(folder, monkeypatch):
     monkeypatch.setattr("models.checkpoints.skeleton._MAX_MADE", 20)
-    refused(errors.BrokenModel, f"{NOT_ITS_OWN}more than 20 tensors, its files hold 39; save or fetch both", folder)
+    refused(errors.BrokenModel, f"{NOT_ITS_OWN}more than 20 tensors, its files contain 39; save or fetch both", folder)
 
 
 @pytest.fixture(scope="module")

@@ -159,7 +159,8 @@ def test_a_folder_of_thousands_of_files_is_not_looked_through(folder, monkeypatc
         (folder / f"{number}.log").touch()
     refused(
         errors.BrokenModel,
-        "The folder of spoilt has more than 20 files, expected a model's own: move the model into a folder of its own.",
+        "The folder of spoilt has more than 20 files, expected only those of a model: move the model into a "
+        "separate folder.",
         folder,
     )
     (folder / "config.json").unlink()

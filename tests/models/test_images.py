@@ -177,7 +177,7 @@ def test_pictures_that_cannot_be_read_are_refused(seeing, tmp_path, minilm):
 
 
 def test_a_picture_is_admitted_too(seeing):
-    with pytest.raises(errors.NotEnoughMemory, match=r"^Tracing 24 tokens needs about .* this server gives 10 bytes"):
+    with pytest.raises(errors.NotEnoughMemory, match=r"^Tracing 24 tokens needs about .* this server allows 10 bytes"):
         seeing["vit"].trace(image=photograph(), budget=Budget(n_bytes=10))
 
 

@@ -82,7 +82,7 @@ def test_one_string_is_no_batch_of_its_letters(texts, targets, what, loaded):
 
 @pytest.mark.parametrize("family", ["bert", "gpt2"])
 def test_targets_that_nothing_reads_are_refused_as_of_a_single_text(family, loaded):
-    sentence = "is no encoder-decoder, so nothing in it reads a target: leave the target out.$"
+    sentence = "is not an encoder-decoder, so no part of it reads a target: leave the target out.$"
     with pytest.raises(errors.NoText, match=sentence):
         loaded(family).trace_batch(["the cat", "a dog"], targets=["the sea", "a fox"])
 

@@ -17,8 +17,8 @@ from tests.helpers.small_models import FAMILIES, SENTENCE, TARGET
 
 ROWS_SUM_BELOW_ONE = {"gpt_oss"}  # sinks take attention mass without being a key
 SINKS = (
-    "18 heads send part of the attention to no token but to a sink (layer 0 head 0, layer 0 head 1, layer 0 head 2, "
-    "layer 0 head 3 and 14 more): their rows sum to less than 1, and what is missing is the sink's share."
+    "18 heads send part of the attention to a sink, which is not a token (layer 0 head 0, layer 0 head 1, "
+    "layer 0 head 2, layer 0 head 3 and 14 more): their rows sum to less than 1, and the rest is the sink's share."
 )
 # Softcap, sinks, not on the attention interface: for these the plain forward is the eager one.
 NOT_IN_SDPA = {"gemma2", "gpt_oss", "deberta-v2", "bloom", "falcon"}

@@ -105,7 +105,7 @@ def test_windows_that_pose_as_a_batch_are_no_layer_of_attention():
 
 def test_block_sparse_attention_is_computed_in_full_and_the_model_does_not_change(tmp_path):
     model = load("big_bird", tmp_path, attention_type="block_sparse", block_size=2, num_random_blocks=1)
-    assert model.card.notices[0].startswith("This model's block-sparse attention is computed in full: ")
+    assert model.card.notices[0].startswith("This model's block-sparse attention is computed in full. ")
     attention = model.trace(SENTENCE)["encoder"]
     module = AutoModel.from_pretrained(tmp_path, attention_type="original_full", attn_implementation="eager").eval()
     ids = torch.tensor([[token.id for token in attention.query_tokens]])

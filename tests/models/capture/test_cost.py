@@ -88,8 +88,8 @@ REMEDY = "shorten the text or choose a smaller model."
 @pytest.mark.parametrize(
     ("budget", "kind", "sentence"),
     [
-        (Budget(n_bytes=999_999), errors.NotEnoughMemory, "needs about 2.0 MB, and this server gives 1000 kB"),
-        (Budget(seconds=4.5), errors.TooLong, "would take about 5.0 s, and this server gives 4.5 s"),
+        (Budget(n_bytes=999_999), errors.NotEnoughMemory, "needs about 2.0 MB, and this server allows 1000 kB"),
+        (Budget(seconds=4.5), errors.TooLong, "would take about 5.0 s, and this server allows 4.5 s"),
         (Budget(), None, ""),
         (Budget(n_bytes=2_000_000, seconds=5.0), None, ""),
     ],
@@ -110,7 +110,7 @@ def test_the_budget_holds_before_anything_runs(family, loaded, monkeypatch):
     monkeypatch.setattr(model.module, "forward", lambda *given, **options: pytest.fail("ran"))
     with pytest.raises(errors.TooLong, match=r"^Tracing \d+ tokens would take about .* shorten the text"):
         model.trace(SENTENCE, budget=Budget(seconds=0.0))
-    with pytest.raises(errors.NotEnoughMemory, match="this server gives 10 bytes to one text"):
+    with pytest.raises(errors.NotEnoughMemory, match="this server allows 10 bytes to one text"):
         model.trace(SENTENCE, budget=Budget(n_bytes=10))
 
 

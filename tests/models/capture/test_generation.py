@@ -168,10 +168,18 @@ def test_every_token_of_a_pair_knows_its_text(minilm, loaded):
 @pytest.mark.parametrize(
     ("family", "asked", "sentence"),
     [
-        ("bert", {"target": TARGET}, "is no encoder-decoder, so nothing in it reads a target: leave the target out."),
-        ("gpt2", {"target": ""}, "is no encoder-decoder, so nothing in it reads a target: leave the target out."),
+        (
+            "bert",
+            {"target": TARGET},
+            "is not an encoder-decoder, so no part of it reads a target: leave the target out.",
+        ),
+        ("gpt2", {"target": ""}, "is not an encoder-decoder, so no part of it reads a target: leave the target out."),
         ("bart", {"target": TARGET, "generate": 3}, "leave out the target or the continuation."),
-        ("bart", {"generate": 3}, "is an encoder-decoder: without a target its decoder reads what it writes itself"),
+        (
+            "bart",
+            {"generate": 3},
+            "is an encoder-decoder: without a target its decoder reads the text that it generates",
+        ),
         ("gpt2", {"generate": -3}, "A continuation has 0 tokens or more, not -3"),
         ("bart", {"target": ""}, "There is nothing to inspect: the target is empty"),
     ],
@@ -186,16 +194,19 @@ def test_a_continuation_that_is_shorter_than_asked_for_says_why(writers, monkeyp
     room = model.card.max_tokens - len(model.trace(SENTENCE)["decoder"].query_tokens)
     trace = model.trace(SENTENCE, generate=600)
     n_new = trace.source.generate
-    why = "there is room for no more in what the model can read at once"
+    why = "the model cannot read more at once"
     assert (n_new, room < 256) == (room, True), "this model was to write to its end"
-    assert trace.notices[-2] == f"Of 600 tokens that were asked for, {n_new} were written: {why}."
+    assert trace.notices[-2] == f"Of 600 tokens that were asked for, the model generated {n_new}: {why}."
     monkeypatch.setattr("models.model.MOST_GENERATED", 3)
     trace = model.trace(SENTENCE, generate=5)
-    assert trace.notices[-2] == "Of 5 tokens that were asked for, 3 were written: 3 is the most for a continuation."
+    assert (
+        trace.notices[-2]
+        == "Of 5 tokens that were asked for, the model generated 3: 3 is the maximum for a continuation."
+    )
     monkeypatch.setattr(model.module.generation_config, "eos_token_id", trace["decoder"].query_tokens[-2].id)
     trace = model.trace(SENTENCE, generate=3)
     assert "of 3 tokens that were asked for" in trace.notices[-2].lower()
-    assert trace.notices[-2].endswith("were written: the model ended its text there.")
+    assert trace.notices[-2].endswith(": the model ended its text there.")
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_what_a_family_adds_to_the_score_has_a_name(loaded, family, named):
 
 
 def test_a_family_that_gives_only_weights_is_refused(loaded):
-    with pytest.raises(HeadlightError, match=r"gives its weights but not what it made them of .*such as minilm"):
+    with pytest.raises(HeadlightError, match=r"returns its weights but not its queries and keys .*such as minilm"):
         head_internals(loaded("bloom"), SENTENCE, 0, 0)
 
 
@@ -152,7 +152,7 @@ def test_what_is_not_there_is_refused(minilm, layer, head, kind, sentence):
 
 def test_the_budget_holds_here_too(minilm):
     cost = minilm.estimate("A cat.")
-    with pytest.raises(HeadlightError, match="this server gives"):
+    with pytest.raises(HeadlightError, match="this server allows"):
         head_internals(minilm, "A cat.", 0, 0, budget=Budget(n_bytes=cost.n_bytes))
 
 

@@ -141,7 +141,7 @@ def test_a_query_that_may_attend_to_nothing():
         np.testing.assert_allclose(trace["encoder"].weights(0, 3)[4], 1 / N_KEY, rtol=1e-6)
         assert not trace["encoder"].mask(0, 3)[4].any()
         assert trace.notices == (
-            "1 encoder queries may attend to no key, where torch's own weights are NaN: "
+            "1 encoder queries may attend to no key, so torch's own weights are NaN there: "
             "they are shown with equal weights on all keys.",
         )
 
@@ -211,19 +211,19 @@ REFUSALS = {
     "no attention": (
         lambda: trace_module(nn.Linear(20, 4), SQUARE),
         NoAttention,
-        "Linear called no nn.MultiheadAttention, so there is nothing to show: pass a module that is built of it, "
+        "Linear called no nn.MultiheadAttention, so there is nothing to show: pass a module that is built from it, "
         "or open a model of transformers with load_model.",
     ),
     "compiled by torch.jit": (
         lambda: trace_module(torch.jit.script(stack()), SQUARE),
         NoAttention,
-        "RecursiveScriptModule computes its attention past torch.nn.functional.multi_head_attention_forward (compiled, "
-        "or by code of its own), so there is nothing to show: pass the module as it was before it was compiled.",
+        "RecursiveScriptModule computes its attention without torch.nn.functional.multi_head_attention_forward (it "
+        "is compiled, or has its own code), so there is nothing to show: pass the module from before it was compiled.",
     ),
     "nested": (
         lambda: trace_module(stack(), torch.nested.nested_tensor([SQUARE[0], SQUARE[1]])),
         NoAttention,
-        "A nested tensor's attention is computed in one piece that tells no weights: pad the input with "
+        "A nested tensor's attention is computed in one piece, without weights to read: pad the input with "
         "to_padded_tensor(0.0) and give the padding as a mask.",
     ),
 }

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
     ],
 )
 def test_quantised_models(quantised, method, folder):
-    sentence = f"spoilt is quantised ({method}), and its exact weights cannot be read here, which are expected as float"
+    sentence = f"spoilt is quantised ({method}), and Headlight needs exact weights (float32, float16 or"
     configure(folder, quantization_config=quantised)
     refused(errors.ForeignFormat, sentence, folder)
 
@@ -63,7 +63,7 @@ def test_an_adapter(with_config, folder):
         (folder / "config.json").unlink()
     refused(
         errors.ForeignFormat,
-        "spoilt is an adapter for org/base and no whole model (adapter_config.json): merge it into its base model (mer",
+        "spoilt is an adapter for org/base, not a whole model (adapter_config.json): merge it into its base model (mer",
         folder,
     )
 

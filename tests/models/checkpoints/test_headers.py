@@ -79,16 +79,16 @@ def written(path: Path, described: str, n_bytes: int = 0) -> Path:
 @pytest.mark.parametrize(
     ("described", "n_bytes", "why"),
     [
-        ("[]", 0, "its header is no JSON object of tensors and notes"),
-        ('{"a":', 0, "its header is no JSON"),
-        ('{"a":' * 5000, 0, "its header is no JSON"),
-        ('{"__metadata__": {"n": 1}}', 0, "its header is no JSON object of tensors and notes"),
-        ('{"__metadata__": []}', 0, "its header is no JSON object of tensors and notes"),
+        ("[]", 0, "its header is not a JSON object of tensors and notes"),
+        ('{"a":', 0, "its header is not JSON"),
+        ('{"a":' * 5000, 0, "its header is not JSON"),
+        ('{"__metadata__": {"n": 1}}', 0, "its header is not a JSON object of tensors and notes"),
+        ('{"__metadata__": []}', 0, "its header is not a JSON object of tensors and notes"),
         ('{"a": 1}', 0, "a has the type None, which safetensors does not know"),
-        ('{"a": {"dtype": "F32", "shape": [true], "data_offsets": [0, 4]}}', 4, "a has no shape and place that are"),
-        ('{"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}}', 4, "a has no shape and place that are"),
-        ('{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}', 4, "a has no shape and place that are"),
-        ('{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}', 4, "a has no shape and place that are whole"),
+        ('{"a": {"dtype": "F32", "shape": [true], "data_offsets": [0, 4]}}', 4, "a has no shape and offsets that"),
+        ('{"a": {"dtype": "F32", "shape": [1.0], "data_offsets": [0, 4]}}', 4, "a has no shape and offsets that"),
+        ('{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}', 4, "a has no shape and offsets that"),
+        ('{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}', 4, "a has no shape and offsets that are whole"),
         ('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}', 4, "a has 4 bytes, its shape and type need"),
         ('{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}', 8, "a begins at byte 4 of the weights, ex"),
         ('{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}', 9, "its header describes 4 bytes of weigh"),
@@ -98,14 +98,14 @@ def written(path: Path, described: str, n_bytes: int = 0) -> Path:
 def test_what_is_wrong_is_said(described, n_bytes, why, tmp_path):
     path = written(tmp_path / "x.safetensors", described, n_bytes)
     assert theirs(path) is None
-    sentence = f"x.safetensors of spoilt is no whole safetensors file ({why}"
+    sentence = f"x.safetensors of spoilt is not a whole safetensors file ({why}"
     with pytest.raises(errors.BrokenModel, match=f"^{re.escape(sentence)}"):
         read_header(path, "spoilt")
 
 
 def test_a_name_given_twice_is_refused(tmp_path):
     one = '"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}'
-    with pytest.raises(errors.BrokenModel, match=r"\(its header gives a name twice\): fetch it again\.$"):
+    with pytest.raises(errors.BrokenModel, match=r"\(its header contains a name twice\): fetch it again\.$"):
         read_header(written(tmp_path / "x.safetensors", f"{{{one}, {one}}}", 4), "spoilt")
 
 
@@ -119,9 +119,7 @@ def test_a_header_above_ten_megabytes_is_never_read(tmp_path):
     path.write_bytes(struct.pack("<Q", 10_000_001))
     with path.open("r+b") as file:
         file.truncate(10**10)
-    sentence = (
-        "x.safetensors of spoilt is no whole safetensors file (its header would have 10,000,001 bytes, expected 10"
-    )
+    sentence = "x.safetensors of spoilt is not a whole safetensors file (its header has 10,000,001 bytes, expected 10"
     with pytest.raises(errors.BrokenModel, match=f"^{re.escape(sentence)},000,000 at most\\): fetch it again\\.$"):
         read_header(path, "spoilt")
 
@@ -130,9 +128,7 @@ def test_a_header_of_too_many_tensors_is_refused_before_any_is_looked_at(tmp_pat
     monkeypatch.setattr("models.checkpoints.headers.MAX_TENSORS", 500)
     monkeypatch.setattr("models.checkpoints.headers._parse_header", lambda raw: pytest.fail("parsed"))
     described = empty_tensors(0, 502)
-    sentence = (
-        "x.safetensors of spoilt is no whole safetensors file (its header describes 503 tensors, expected 500 at most"
-    )
+    sentence = "x.safetensors of spoilt is not a whole safetensors file (its header describes 503 tensors, expected 500"
     with pytest.raises(errors.BrokenModel, match=f"^{re.escape(sentence)}"):
         read_header(written(tmp_path / "x.safetensors", described), "spoilt")
 
@@ -149,7 +145,7 @@ def test_the_headers_of_all_files_count_together(limit, value, tmp_path, monkeyp
 
 def test_more_dimensions_than_a_tensor_can_have(tmp_path):
     described = json.dumps({"a": {"dtype": "F32", "shape": [1] * 65, "data_offsets": [0, 4]}})
-    with pytest.raises(errors.BrokenModel, match=r"\(a has no shape and place that are whole numbers from 0\)"):
+    with pytest.raises(errors.BrokenModel, match=r"\(a has no shape and offsets that are whole numbers from 0\)"):
         read_header(written(tmp_path / "x.safetensors", described, 4), "spoilt")
 
 

@@ -1,4 +1,4 @@
-"""Weights that are no numbers or tell nothing: named on the card, shown as they are, and the capture still proven."""
+"""Weights that are not finite or all equal: named on the card, shown unchanged, and the capture is still verified."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def test_nan_weights_are_named_and_shown_as_they_are(folder):
     change(folder, lambda weights: weights[f"{KEY}.weight"][3, :5].fill_(torch.nan))
     model = load_model(str(folder))
     assert model.card.notices == (
-        f"1 weight tensor is damaged: {KEY}.weight (5 of 1,764 values NaN); pictures show what the model computes with "
-        "them, values that are no numbers as such: fetch or save the model again.",
+        f"1 weight tensor is damaged: {KEY}.weight (5 of 1,764 values NaN). Pictures show what the model computes with "
+        "them, and mark values that are not numbers. Fetch or save the model again.",
     )
     # The capture was proven with zeros in their place: a number, and the family's own way.
     assert model.card.capture == "replayed"
@@ -86,10 +86,10 @@ def test_dead_queries_are_told_and_uniform(folder):
     change(folder, spoil)
     model = load_model(str(folder))
     assert model.card.notices == (
-        f"1 weight matrix holds one value only: {QUERY}.weight (all 0); they tell no token from another, so attention "
-        "that depends on them is uniform or the same everywhere.",
-        "3 heads attend to every token alike on a short text (layer 0 head 0, layer 0 head 1, layer 0 head 2): "
-        "no query or key tells tokens apart there.",
+        f"1 weight matrix contains one value only: {QUERY}.weight (all 0). They cannot distinguish tokens, so "
+        "attention that depends on them is uniform or the same everywhere.",
+        "3 heads attend to every token equally on a short text (layer 0 head 0, layer 0 head 1, layer 0 head 2): "
+        "the queries and keys there do not distinguish tokens.",
     )
     weights = model.trace("the cat sat")["encoder"].weights(0, 2)
     assert weights.min() == weights.max()
@@ -105,8 +105,8 @@ def test_one_dead_head_of_a_decoder_is_told(folder_of, tmp_path):
     folder = Path(shutil.copytree(folder_of("llama"), tmp_path / "spoilt"))
     change(folder, lambda weights: weights["layers.1.self_attn.q_proj.weight"][20:30].zero_())  # head 2, 10 wide
     assert load_model(str(folder)).card.notices == (
-        "1 head attends to every token alike on a short text (layer 1 head 2): "
-        "no query or key tells tokens apart there.",
+        "1 head attends to every token equally on a short text (layer 1 head 2): "
+        "the queries and keys there do not distinguish tokens.",
     )
 
 

@@ -131,12 +131,12 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = 
         errors.UnknownModel,
         "spoilt has no readable config.json (it nests deeper than 32",
     ),
-    "no type": (config_of("{}"), errors.UnknownModel, "spoilt is of the type 'None', which this version of transform"),
-    "odd type": (config_of('{"model_type": [1]}'), errors.UnknownModel, "spoilt is of the type '[1]', which this "),
+    "no type": (config_of("{}"), errors.UnknownModel, "spoilt has the type 'None', which this version of transform"),
+    "odd type": (config_of('{"model_type": [1]}'), errors.UnknownModel, "spoilt has the type '[1]', which this "),
     "unknown type": (
         lambda folder: configure(folder, model_type="transformer9"),
         errors.UnknownModel,
-        "spoilt is of the type 'transformer9', which this version of transformers does not know: choose another model",
+        "spoilt has the type 'transformer9', which this version of transformers does not know: choose another model",
     ),
     "config of wrong kinds": (
         lambda folder: configure(folder, hidden_size="wide"),
@@ -146,7 +146,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = 
     "heads that do not divide": (
         lambda folder: configure(folder, num_attention_heads=5),
         errors.BrokenModel,
-        "The config.json of spoilt makes no model (The hidden size (42) is not a multiple of the number of attention ",
+        "The config.json of spoilt does not make a model (The hidden size (42) is not a multiple of the number of att",
     ),
     "other shapes": (
         lambda folder: configure(folder, vocab_size=99),
@@ -157,14 +157,14 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = 
     "remote code": (
         remote_code,
         errors.RemoteCode,
-        "spoilt brings Python code of its own, which Headlight never runs: choose a model whose architecture is part",
+        "spoilt needs Python code from its folder, which Headlight never runs: choose a model whose architecture",
     ),
     "no tokenizer": (no_tokenizer, errors.NoTokenizer, "spoilt has no tokenizer that loads (no vocabulary in the "),
     "broken tokenizer": (broken_tokenizer, errors.NoTokenizer, "spoilt has no tokenizer that loads (Expecting value"),
     "foreign tokenizer": (foreign_tokenizer, errors.BrokenModel, "The tokenizer gives 'er' the id 303, but spoilt has"),
     "pickles": (pickled_weights, errors.UnsafeWeights, NOT_SAFE),
     "no weights": (no_weights, errors.UnsafeWeights, "spoilt is refused, it has no safetensors file: load it once"),
-    "half a file": (cut_weights, errors.BrokenModel, "model.safetensors of spoilt is no whole safetensors file ("),
+    "half a file": (cut_weights, errors.BrokenModel, "model.safetensors of spoilt is not a whole safetensors file ("),
     "index above": (
         index_of({"weight_map": {"a": "../../x.safetensors"}}),
         errors.UnsafeWeights,

@@ -15,9 +15,7 @@ from tests.helpers import small_models
 from tests.helpers.small_models import BERT_NAMES
 from tests.helpers.spoiling import refused
 
-FOREIGN_TOKENIZER = (
-    "it may be another model's, and then every picture is of a text that the model reads as something else."
-)
+FOREIGN_TOKENIZER = "it may belong to another model, and then the model reads another text than the picture shows."
 
 
 def save_tokenizer(folder: Path, backend: Any, **special: str) -> None:
@@ -32,7 +30,7 @@ def test_added_tokens_beyond_the_embeddings(folder):
     model = load_model(str(folder))
     assert model.card.notices == (
         "The tokenizer knows tokens that the model has no embedding for ('zebra', id 157 and 1 more; there are 157 "
-        "embeddings): a text that holds one is refused.",
+        "embeddings): a text with such a token is refused.",
     )
     assert model.trace("the cat").kinds == ("encoder",)
     with pytest.raises(errors.BrokenModel, match="The tokenizer gives 'zebra' the id 157, but spoilt has only 157"):

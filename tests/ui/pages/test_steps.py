@@ -308,7 +308,7 @@ def test_a_public_server_forgets_the_revision_with_the_model(monkeypatch):
 
 def test_long_texts_take_what_the_server_gives(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MOST_BYTES", "1000")
-    assert any("this server gives" in message for message in messages(run(part="head", text="A budget too small.")))
+    assert any("this server allows" in message for message in messages(run(part="head", text="A budget too small.")))
 
 
 def test_a_text_too_long_for_a_link_is_told():

@@ -174,8 +174,8 @@ def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("HEADLIGHT_MOST_SECONDS", "0", "and this server gives 0.0 s to one text: shorten the text"),
-        ("HEADLIGHT_MOST_BYTES", "1000", "and this server gives 1.0 kB to one text: shorten the text"),
+        ("HEADLIGHT_MOST_SECONDS", "0", "and this server allows 0.0 s to one text: shorten the text"),
+        ("HEADLIGHT_MOST_BYTES", "1000", "and this server allows 1.0 kB to one text: shorten the text"),
         ("HEADLIGHT_MOST_SECONDS", "soon", "HEADLIGHT_MOST_SECONDS has to be a number from 0, such as 60 or 4e9"),
     ],
 )

@@ -153,7 +153,7 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         ),
         (["table", "--text", CAT, "--token", "key:13"], "head.npz", "There is no key 13 to isolate"),
         (["grid", "--text", CAT, "--token", "key:13"], "head.svg", "There is no key 13 to isolate"),
-        ([*HEATMAP, "--target", "hi"], "head.png", "is no encoder-decoder, so nothing in it reads a target"),
+        ([*HEATMAP, "--target", "hi"], "head.png", "is not an encoder-decoder, so no part of it reads a target"),
         ([*HEATMAP, "--target", "hi", "--generate", "5"], "head.png", "leave out --target or --generate."),
         (["patches", "--text", CAT, *ONE_HEAD], "head.png", "needs a picture, not a text: give --image FILE."),
         (
