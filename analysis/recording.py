@@ -29,7 +29,7 @@ from analysis.truth import mean_score
 from models.disk import remove_parts, whole_files, writing
 from models.errors import BadTraining, HeadlightError
 from models.scratch.tasks import TASKS, Task, task_named
-from models.scratch.training import CHECKPOINT, Training, begun, changed, make_folder
+from models.scratch.training import CHECKPOINT, Training, change_settings, make_folder, start_or_resume
 from models.train import settings_arguments
 
 EVERY = 10
@@ -147,7 +147,7 @@ class Recorder:
         self.training = training
         task = training.task
         self.text = text or (task.examples[0] if task.examples else "")
-        self._watched = task.watched(self.text)
+        self._watched = task.watched_batch(self.text)
         self._samples = task.samples(Random("watched"), WATCHED, held_out=True) if task.has_truth else []
         self._unseen = task.batch(self._samples) if self._samples else task.draw(Random(), 1000, held_out=True)
         self._losses: list[float] = []
@@ -159,9 +159,9 @@ class Recorder:
     def frame(self) -> Frame:
         """Return the training as it stands, and start the next mean of the loss."""
         task = self.training.task
-        with self.training.looked_at() as network:
+        with self.training.evaluating() as network:
             maps = task.attention(network, self._watched)[:, 0]
-            right = task.right(network, self._unseen)
+            right = task.judge(network, self._unseen)
             if self._samples:
                 weights = task.attention(network, self._unseen)
                 scores = mean_score(
@@ -237,7 +237,7 @@ def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop
     Raises:
         HeadlightError: the settings make no network, the folder holds another training, or the disk takes no files.
     """
-    training = begun(task, changed(task.settings, **settings), folder)
+    training = start_or_resume(task, change_settings(task.settings, **settings), folder)
     recorder = Recorder(training, text)
     make_folder(folder)
     remove_parts(folder / FRAMES)
@@ -248,9 +248,9 @@ def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop
         recorder.advance()
         if training.step % every == 0 or training.finished:
             write_frame(folder, recorder.frame())
-            training.keep(folder)
+            training.save_checkpoint(folder)
     if not training.finished:
-        training.keep(folder)
+        training.save_checkpoint(folder)
         return False
     frames = read_frames(folder)
     training.save(folder)

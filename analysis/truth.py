@@ -72,7 +72,7 @@ def truth_of_tokens(task_name: str, query_tokens: Sequence[Token], key_tokens: S
     task = TASKS.get(task_name)
     if task is None or not task.has_truth:
         return None
-    solution = task.solve(task.joined([token.text for token in key_tokens if not token.special]))
+    solution = task.solve(task.join([token.text for token in key_tokens if not token.special]))
     if solution is None or len(solution.truth) != len(query_tokens):
         return None
     if task.kind == "cross" and [token.text for token in query_tokens[1:]] != list(solution.answers[:-1]):
@@ -102,7 +102,7 @@ def truth_scores(model: Model, n_samples: int = SAMPLES) -> TruthScores | None:
             scores = scores + found if scores.size else found
             n_asked += int(truth.any(1).sum())
             by_chance += chance(truth, causal=task.kind == "decoder")
-        n_right += int(task.right(model.module, task.batch(part)).sum())
+        n_right += int(task.judge(model.module, task.batch(part)).sum())
     return TruthScores(scores / n_asked, by_chance / n_asked, n_right / n_samples, n_samples)
 
 

@@ -7,9 +7,8 @@ from models.checkpoints.load import load_model
 from models.errors import HeadlightError
 from models.model import Model
 
-# They register themselves with transformers, so that load_model opens them like any other model.
-from models.scratch import networks as _networks  # noqa: F401
-from models.scratch import vision as _vision  # noqa: F401
+# Importing it registers the networks of models/scratch with transformers, as `load_model` needs.
+from models.scratch import auto_classes as _auto_classes  # noqa: F401
 from models.tokens import Token
 from models.trace import Attention, AttentionTrace, Source
 

@@ -1,4 +1,4 @@
-"""`python -m models.train TASK`: train a small transformer whose right attention is known, and save it as a model."""
+"""`python -m models.train TASK`: train a small transformer with known right answers, and save it as a model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from transformers.utils import logging as transformers_logging
 from models.errors import HeadlightError
 from models.scratch.tasks import TASKS, task_named
 from models.scratch.tasks.settings import POSITIONS
-from models.scratch.training import CHECKPOINT, begun, changed, make_folder
+from models.scratch.training import CHECKPOINT, change_settings, make_folder, start_or_resume
 
-# A killed training loses no more than this.
-KEEP_SECONDS = 5.0
+# A killed training loses at most the steps of this time.
+CHECKPOINT_SECONDS = 5.0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def settings_arguments(command: argparse.ArgumentParser) -> None:
-    """Add the settings of a training; those that are not given are the task's own."""
+    """Add the settings of a training, whose default values are the task's own."""
     command.add_argument("--seed", type=int)
     command.add_argument("--steps", type=int)
     command.add_argument("--batch-size", type=int)
@@ -45,27 +45,27 @@ def settings_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train to the end, going on where an unfinished training in the folder stands; return the exit code."""
+    """Train to the end, resuming an unfinished training in the folder; return the exit code."""
     given = vars(parser().parse_args(arguments))
     name, out = given.pop("task"), given.pop("out")
     transformers_logging.disable_progress_bar()
-    torch.set_num_threads(1)  # as reproducible on two cores as on sixty, and such small matrices gain nothing by more
+    torch.set_num_threads(1)  # reproducible on any number of cores, and small matrices gain nothing from more threads
     try:
         task = task_named(name)
         folder = out or Path("trained") / name
-        training = begun(task, changed(task.settings, **given), folder)
+        training = start_or_resume(task, change_settings(task.settings, **given), folder)
         make_folder(folder)
         if training.step:
-            print(f"Going on from step {training.step:,}.", file=sys.stderr)
-        kept = monotonic()
+            print(f"Resuming at step {training.step:,}.", file=sys.stderr)
+        saved_at = monotonic()
         with tqdm(total=training.settings.steps, initial=training.step, unit="step", desc=name) as bar:
             while not training.finished:
                 loss = training.advance()
                 bar.update()
                 bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                if monotonic() - kept > KEEP_SECONDS:
-                    training.keep(folder)
-                    kept = monotonic()
+                if monotonic() - saved_at > CHECKPOINT_SECONDS:
+                    training.save_checkpoint(folder)
+                    saved_at = monotonic()
         record = training.save(folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     except HeadlightError as error:

@@ -1,8 +1,8 @@
 """The transformer from scratch, in the order in which "Attention Is All You Need" builds it. Read it in one sitting.
 
-Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, whose sections and equations are cited below. Nothing here knows
-the rest of Headlight: plain torch, one class for each part, and every attention returns its weights beside its output.
-tests/models/scratch/test_layers.py holds each part to torch's own module of the same name, forward and gradients.
+Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, whose sections and equations are cited below. This file imports
+nothing of Headlight: plain torch, one class for each part, and every attention returns its output and its weights.
+tests/models/scratch/test_layers.py compares each part with torch's module of the same name, outputs and gradients.
 
 Axes: `batch`; `query` and `key`, positions that attend and are attended to; `head`; `d_model`, the width of the model;
 `d_head` = d_model / n_heads, the paper's d_k and d_v. A mask is boolean, True = may attend, and broadcasts to
@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Weights = Float[Tensor, "batch head query key"]
-# In a decoder, and in the encoder below it, each attends to itself: as many keys as queries.
+# Self-attention has as many keys as queries: in a decoder over the target, in its encoder over the source.
 OverTarget, OverSource = Float[Tensor, "batch head query query"], Float[Tensor, "batch head key key"]
-# (query, key, value, mask, dropout) -> (output, weights): what an attention layer may be given in place of equation 1.
+# (query, key, value, mask, dropout) -> (output, weights): a function that an attention layer may use for equation 1.
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], tuple[Tensor, Tensor | None]]
 
 
@@ -38,8 +38,8 @@ def scaled_dot_product_attention(
 ) -> tuple[Float[Tensor, "*batch query d_value"], Float[Tensor, "*batch query key"]]:
     """Return softmax(Q K^T / sqrt(d_head)) V and the weights, equation 1.
 
-    Without the scaling the products of long vectors are so large that the softmax saturates and its gradient vanishes
-    (footnote 4). A query that may attend to nothing gets equal weights; torch gives NaN there.
+    Without the scaling, the products of long vectors would be so large that the softmax saturates and its gradient
+    vanishes (footnote 4). A query that may attend to no key gets equal weights, where torch gives NaN.
     """
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
     if mask is not None:
@@ -53,7 +53,7 @@ def scaled_dot_product_attention(
 
 
 class MultiHeadAttention(nn.Module):
-    """Several attentions side by side, each in its own `d_head` dimensions: Concat(head_1, ..., head_h) W_o."""
+    """Several attentions in parallel, each in its own `d_head` dimensions: Concat(head_1, ..., head_h) W_o."""
 
     def __init__(
         self, d_model: int, n_heads: int, *, dropout: float = 0.0, rotary: RotaryPositions | None = None
@@ -61,11 +61,11 @@ class MultiHeadAttention(nn.Module):
         """Make the four projections.
 
         Raises:
-            ValueError: the heads do not divide the width.
+            ValueError: `d_model` is not a multiple of `n_heads`.
         """
         super().__init__()
         if n_heads < 1 or d_model % n_heads:
-            raise ValueError(f"{n_heads} heads do not divide a width of {d_model}: choose a divisor of it.")
+            raise ValueError(f"{n_heads} heads do not divide a width of {d_model}: choose a divisor of the width.")
         self.n_heads, self.dropout, self.rotary = n_heads, dropout, rotary
         self.attend: Attend = scaled_dot_product_attention
         self.query_projection = nn.Linear(d_model, d_model)
@@ -90,26 +90,26 @@ class MultiHeadAttention(nn.Module):
         return self.output_projection(self.combine(heads)), weights
 
     def split(self, x: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch head position d_head"]:
-        """Return the width cut into heads: each sees its own slice of the projection."""
+        """Return the width split into heads: each head gets its own slice of the projection."""
         batch, n_positions, d_model = x.shape
         return x.view(batch, n_positions, self.n_heads, d_model // self.n_heads).transpose(1, 2)
 
     def combine(self, x: Float[Tensor, "batch head position d_head"]) -> Float[Tensor, "batch position d_model"]:
-        """Return the heads side by side again: Concat(head_1, ..., head_h)."""
+        """Return the heads concatenated: Concat(head_1, ..., head_h)."""
         batch, n_heads, n_positions, d_head = x.shape
         return x.transpose(1, 2).reshape(batch, n_positions, n_heads * d_head)
 
 
-# --- 3.2.3 Masks: who may attend to whom -----------------------------------------------------------------------------
+# --- 3.2.3 Masks: which keys a query may attend to -------------------------------------------------------------------
 
 
 def padding_mask(lengths: Int[Tensor, " batch"], n_positions: int) -> Bool[Tensor, "batch 1 1 key"]:
-    """Return the mask that hides the padding behind texts shorter than the longest of a batch."""
+    """Return the mask that hides the padding after the shorter texts of a batch."""
     return (torch.arange(n_positions, device=lengths.device) < lengths[:, None])[:, None, None]
 
 
 def causal_mask(n_positions: int, device: torch.device | None = None) -> Bool[Tensor, "query key"]:
-    """Return the mask of a decoder: a position sees itself and what came before it."""
+    """Return the mask of a decoder: a position may attend to itself and to earlier positions."""
     return torch.ones(n_positions, n_positions, dtype=torch.bool, device=device).tril()
 
 
@@ -117,7 +117,7 @@ def causal_mask(n_positions: int, device: torch.device | None = None) -> Bool[Te
 
 
 class FeedForward(nn.Module):
-    """max(0, x W_1 + b_1) W_2 + b_2 at each position alone, equation 2."""
+    """max(0, x W_1 + b_1) W_2 + b_2 at each position separately, equation 2."""
 
     def __init__(self, d_model: int, d_feedforward: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch position d_model"]:
-        """Return the same positions, each mixed within itself."""
+        """Return the output for each position."""
         return self.contract(self.dropout(functional.relu(self.expand(x))))
 
 
@@ -137,32 +137,32 @@ class SinusoidalPositions(nn.Module):
     """PE(position, 2i) = sin(position / 10000^(2i / d_model)), PE(position, 2i + 1) = cos of the same, added."""
 
     def forward(self, x: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch position d_model"]:
-        """Return the embeddings with their places added."""
+        """Return the embeddings with the encodings of their positions added."""
         angles = _angles(x.shape[1], x.shape[2], x.device)
         table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
         return x + table[:, : x.shape[2]].to(x.dtype)
 
 
 class LearnedPositions(nn.Module):
-    """One learned vector for each place, added (Gehring et al. 2017, https://arxiv.org/abs/1705.03122)."""
+    """One learned vector for each position, added (Gehring et al. 2017, https://arxiv.org/abs/1705.03122)."""
 
     def __init__(self, n_positions: int, d_model: int) -> None:
         super().__init__()
         self.position_embeddings = nn.Embedding(n_positions, d_model)
 
     def forward(self, x: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch position d_model"]:
-        """Return the embeddings with their places added."""
+        """Return the embeddings with the vectors of their positions added."""
         return x + self.position_embeddings.weight[: x.shape[1]]
 
 
 class RotaryPositions(nn.Module):
-    """Queries and keys turned by an angle that grows with their place (Su et al. 2021, arXiv:2104.09864, equation 34).
+    """Queries and keys, rotated by an angle that grows with the position (Su et al. 2021, arXiv:2104.09864, equation 34).
 
-    Dimensions 2i and 2i + 1 turn together, so that q . k depends only on how far apart the two are.
+    Dimensions 2i and 2i + 1 rotate together, so that q . k depends only on the distance between query and key.
     """
 
     def forward(self, x: Float[Tensor, "batch head position d_head"]) -> Float[Tensor, "batch head position d_head"]:
-        """Return queries or keys, each turned to its place."""
+        """Return queries or keys, each rotated by the angle of its position."""
         angles = _angles(x.shape[-2], x.shape[-1], x.device).to(x.dtype)
         cos, sin = angles.cos(), angles.sin()
         even, odd = x[..., 0::2], x[..., 1::2]
@@ -179,7 +179,7 @@ def _angles(n_positions: int, width: int, device: torch.device) -> Float[Tensor,
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then feed-forward, each added to what came in (the residual) and normalised.
+    """Self-attention, then feed-forward, each added to its input (the residual) and normalised.
 
     Post-norm is the paper's LayerNorm(x + Sublayer(x)); pre-norm, x + Sublayer(LayerNorm(x)), trains without a warm-up
     (Xiong et al. 2020, https://arxiv.org/abs/2002.04745).
@@ -217,7 +217,7 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A stack of encoder layers; `norm` is the last one that a pre-norm stack needs."""
+    """A stack of encoder layers; `norm` is the final normalisation that a pre-norm stack needs."""
 
     def __init__(self, layers: list[EncoderLayer], norm: nn.LayerNorm | None = None) -> None:
         super().__init__()
@@ -304,7 +304,7 @@ class Decoder(nn.Module):
 
 
 class EncoderDecoder(nn.Module):
-    """The whole of figure 1 between the embeddings and the output layer."""
+    """All of figure 1 between the embeddings and the output layer."""
 
     def __init__(self, encoder: Encoder, decoder: Decoder) -> None:
         super().__init__()
@@ -321,8 +321,7 @@ class EncoderDecoder(nn.Module):
     ]:
         """Return the decoder's output, and the encoder's, decoder's and cross-attention weights of each layer.
 
-        `source_mask` hides padding from the encoder and from cross-attention alike; `target_mask` is causal if not
-        given.
+        `source_mask` hides padding from the encoder and from cross-attention; `target_mask` is causal if not given.
         """
         memory, encoder_weights = self.encoder(source, source_mask)
         mask = causal_mask(target.shape[1], target.device) if target_mask is None else target_mask

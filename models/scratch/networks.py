@@ -1,6 +1,6 @@
-"""The stacks of models/scratch/layers.py with embeddings and an output layer (section 3.4), as models of transformers.
+"""The encoder of models/scratch/layers.py with embeddings and an output layer (section 3.4), a model of transformers.
 
-As such they are saved, loaded, refused, proven and traced like any other model: `load_model` knows no difference.
+So it is saved, loaded, refused, verified and traced like any other model, without special code in `load_model`.
 A configuration names its sizes as transformers does. `task` is the name of the task that the model was trained on.
 """
 
@@ -11,23 +11,14 @@ from typing import Any, no_type_check
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForSeq2SeqLM,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import MaskedLMOutput, Seq2SeqLMOutput
+from transformers.modeling_outputs import MaskedLMOutput
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from models.scratch.layers import (
     Attend,
-    Decoder,
-    DecoderLayer,
     Encoder,
-    EncoderDecoder,
     EncoderLayer,
     LearnedPositions,
     MultiHeadAttention,
@@ -38,15 +29,15 @@ from models.scratch.layers import (
 )
 
 POSITIONS = ("sinusoidal", "learned", "rotary")
-# `no_type_check` below: transformers makes these dataclasses that take more than their fields, which the check of
-# named axes in the tests would refuse.
+# `no_type_check` below: transformers turns these classes into dataclasses that accept more than their fields, which the
+# type checks of the tests would refuse.
 
 
 @no_type_check
 class ScratchEncoderConfig(PreTrainedConfig):
     """Sizes of an encoder over tokens; `is_causal` makes it a decoder-only model.
 
-    `n_values` tokens from `first_value` on stand for the numbers 0 to 1 (a signal's values) and are embedded as such.
+    `n_values` tokens from `first_value` on represent the numbers 0 to 1 (values of a signal), see `ValueEmbedding`.
     """
 
     model_type = "headlight_encoder"
@@ -67,18 +58,8 @@ class ScratchEncoderConfig(PreTrainedConfig):
     n_values: int = 0
 
 
-@no_type_check
-class ScratchEncoderDecoderConfig(ScratchEncoderConfig):
-    """Sizes of an encoder-decoder; both stacks have as many layers."""
-
-    model_type = "headlight_encoder_decoder"
-
-    is_encoder_decoder: bool = True
-    decoder_start_token_id: int | None = None
-
-
 class Network(PreTrainedModel):
-    """What the three have in common: how they start, and that their attention can be looked at."""
+    """The common part of the networks: initial weights, stacks, and attention by transformers' attention interface."""
 
     config_class: type[PreTrainedConfig] = ScratchEncoderConfig
     config: Any
@@ -93,7 +74,7 @@ class Network(PreTrainedModel):
     _supports_attention_backend = True
 
     def _init_weights(self, module: nn.Module) -> None:
-        """Start as torch's own modules start: Glorot and Bengio 2010 for projections."""
+        """Initialise a module as torch does: projections by Glorot and Bengio 2010."""
         if isinstance(module, nn.Linear):
             init.xavier_uniform_(module.weight)
             if module.bias is not None:
@@ -132,16 +113,16 @@ class Network(PreTrainedModel):
             return LearnedPositions(self.config.max_position_embeddings, self.config.hidden_size)
         if self.config.positions == "rotary":
             return nn.Identity()
-        raise ValueError(f"{self.config.positions!r} is no encoding of positions: choose one of {POSITIONS}.")
+        raise ValueError(f"{self.config.positions!r} is not an encoding of positions: choose one of {POSITIONS}.")
 
-    def _put_on_interface(self) -> None:
-        """Let the attention of every layer be computed by the function that the configuration names."""
+    def _use_interface(self) -> None:
+        """Let every layer compute its attention with the function that the configuration names."""
         for part in self.modules():
             if isinstance(part, MultiHeadAttention):
-                part.attend = _by_configuration(self.config, part)
+                part.attend = _attend_by_config(self.config, part)
 
 
-def _by_configuration(config: PreTrainedConfig, module: nn.Module) -> Attend:
+def _attend_by_config(config: PreTrainedConfig, module: nn.Module) -> Attend:
     def attend(
         query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: float
     ) -> tuple[Tensor, Tensor | None]:
@@ -155,7 +136,7 @@ def _by_configuration(config: PreTrainedConfig, module: nn.Module) -> Attend:
 
 
 class ValueEmbedding(nn.Module):
-    """Tokens by their vector, but tokens that are numbers by a direction and how far along it."""
+    """Token embeddings; a token that represents a number is embedded as a point on a line."""
 
     def __init__(self, config: ScratchEncoderConfig) -> None:
         super().__init__()
@@ -168,8 +149,8 @@ class ValueEmbedding(nn.Module):
         """Return the vectors of tokens and numbers."""
         number = ids - self.first
         is_value = (number >= 0) & (number < self.n_values)
-        along = (2.0 * number / max(1, self.n_values - 1) - 1)[..., None].to(self.direction.dtype)
-        return torch.where(is_value[..., None], self.origin + along * self.direction, self.tokens(ids))
+        coordinate = (2.0 * number / max(1, self.n_values - 1) - 1)[..., None].to(self.direction.dtype)
+        return torch.where(is_value[..., None], self.origin + coordinate * self.direction, self.tokens(ids))
 
 
 class ScratchEncoder(Network):
@@ -183,7 +164,7 @@ class ScratchEncoder(Network):
         self.positions = self._positions()
         self.encoder = self._encoder()
         self.output = nn.Linear(config.hidden_size, config.n_outputs)
-        self._put_on_interface()
+        self._use_interface()
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -192,7 +173,7 @@ class ScratchEncoder(Network):
 
     @property
     def continues(self) -> bool:
-        """Whether what it says at the last position is the next value, so that it can go on by itself."""
+        """Whether its output at the last position is the next value, so that it can continue a signal."""
         return bool(self.config.is_causal and self.config.n_values)
 
     @torch.no_grad()
@@ -203,13 +184,13 @@ class ScratchEncoder(Network):
         max_new_tokens: int = 1,
         **options: Any,
     ) -> Int[Tensor, "batch longer"]:
-        """Return a signal with the values that follow, each rounded to the nearest number that there is.
+        """Return a signal with the next values, each rounded to the nearest number that has a token.
 
         Raises:
-            ValueError: the network does not say values.
+            ValueError: the network does not predict values.
         """
         if not self.continues:
-            raise ValueError("this network answers, it does not continue")
+            raise ValueError("this network does not continue a signal")
         largest = self.config.n_values - 1
         for _ in range(max_new_tokens):
             last = self(input_ids).logits[:, -1] * largest
@@ -222,8 +203,8 @@ class ScratchEncoder(Network):
         attention_mask: Int[Tensor, "batch position"] | None = None,
         output_attentions: bool = False,
     ) -> MaskedLMOutput:
-        """Return logits `[batch, position, n_outputs]`, and weights if asked for in eager attention."""
-        mask = _key_mask(attention_mask)
+        """Return logits `[batch, position, n_outputs]`, and with `output_attentions` in eager attention the weights."""
+        mask = key_mask(attention_mask)
         if self.config.is_causal:
             causal = causal_mask(input_ids.shape[1], input_ids.device)[None, None]
             mask = causal if mask is None else causal & mask
@@ -232,76 +213,8 @@ class ScratchEncoder(Network):
         return MaskedLMOutput(logits=self.output(x), attentions=tuple(weights) if output_attentions else None)
 
 
-def _key_mask(attention_mask: Tensor | None) -> Tensor | None:
+def key_mask(attention_mask: Tensor | None) -> Tensor | None:
+    """Return the mask `[batch, 1, 1, key]` of a padded batch, None if nothing is padded."""
     if attention_mask is None or bool((attention_mask != 0).all()):
         return None
     return (attention_mask != 0)[:, None, None]
-
-
-class ScratchEncoderDecoder(Network):
-    """A text in, another out: figure 1 of the paper whole. Source, target and output share one vocabulary."""
-
-    config_class = ScratchEncoderDecoderConfig
-
-    def __init__(self, config: ScratchEncoderDecoderConfig) -> None:
-        super().__init__(config)
-        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.positions = self._positions()
-        decoder_layers = [DecoderLayer(**self._layer_options()) for _ in range(config.num_hidden_layers)]
-        self.stacks = EncoderDecoder(self._encoder(), Decoder(decoder_layers, self._last_norm()))
-        self.output = nn.Linear(config.hidden_size, config.n_outputs)
-        self._put_on_interface()
-        self.post_init()
-
-    def get_input_embeddings(self) -> nn.Module:
-        """Return what maps token ids to vectors."""
-        return self.embedding
-
-    def forward(
-        self,
-        input_ids: Int[Tensor, "batch key"],
-        decoder_input_ids: Int[Tensor, "batch query"],
-        attention_mask: Int[Tensor, "batch key"] | None = None,
-        output_attentions: bool = False,
-    ) -> Seq2SeqLMOutput:
-        """Return logits `[batch, query, n_outputs]` of the token after each that the decoder reads."""
-        source, target = (
-            self.positions(self.embedding(ids) * self.config.hidden_size**0.5) for ids in (input_ids, decoder_input_ids)
-        )
-        mask = causal_mask(target.shape[1], target.device)[None, None]
-        x, encoder, decoder, cross = self.stacks(source, target, _key_mask(attention_mask), mask)
-        return Seq2SeqLMOutput(
-            logits=self.output(x),
-            encoder_attentions=tuple(encoder) if output_attentions else None,
-            decoder_attentions=tuple(decoder) if output_attentions else None,
-            cross_attentions=tuple(cross) if output_attentions else None,
-        )
-
-    @torch.no_grad()
-    def generate(
-        self,
-        input_ids: Int[Tensor, "batch key"],
-        attention_mask: Int[Tensor, "batch key"] | None = None,
-        max_new_tokens: int = 24,
-        **options: Any,
-    ) -> Int[Tensor, "batch query"]:
-        """Return what the model writes, greedily: the start, then the likeliest token again and again.
-
-        A row that has come to its end is filled with the end. Other options of transformers' `generate` are not for
-        this model and are left alone.
-        """
-        start, end = self.config.decoder_start_token_id, self.config.eos_token_id
-        ids = torch.full((len(input_ids), 1), start, device=input_ids.device)
-        for _ in range(min(max_new_tokens, self.config.max_position_embeddings - 1)):
-            last = self(input_ids, ids, attention_mask).logits[:, -1].argmax(-1)
-            last[(ids == end).any(1)] = end
-            ids = torch.cat([ids, last[:, None]], dim=1)
-            if bool((ids == end).any(1).all()):
-                break
-        return ids
-
-
-AutoConfig.register(ScratchEncoderConfig.model_type, ScratchEncoderConfig)
-AutoConfig.register(ScratchEncoderDecoderConfig.model_type, ScratchEncoderDecoderConfig)
-AutoModel.register(ScratchEncoderConfig, ScratchEncoder)
-AutoModelForSeq2SeqLM.register(ScratchEncoderDecoderConfig, ScratchEncoderDecoder)

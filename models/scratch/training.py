@@ -1,7 +1,7 @@
-"""One training, a step at a time: the same seed gives the same weights to the bit, killed and resumed or not.
+"""One training, a step at a time: the same seed gives the same weights to the bit, also if it was killed and resumed.
 
-Everything random in step n follows from the seed and n alone, so a checkpoint is the weights, the optimiser's moments
-and n. Arithmetic is the same only in the same number of threads: `python -m models.train` uses one.
+All random numbers of step n depend only on the seed and n, so a checkpoint is the weights, the optimiser's moments and
+n. Arithmetic is equal only with an equal number of threads: `python -m models.train` uses one.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ log = logging.getLogger("headlight.models")
 
 CHECKPOINT = "checkpoint.safetensors"
 RECORD = "training.json"
-# Without this file no folder is a model, so it is written last.
+# A folder without this file is not a model, so it is written last.
 CONFIG = "config.json"
 WARM_UP = 0.1
 LARGEST_GRADIENT = 1.0
-# Unseen samples that a finished training is judged by.
-JUDGED = 1000
+# The unseen samples from which the accuracy of a finished training is computed.
+N_JUDGED = 1000
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 _generator = threading.RLock()
 
 
 class Training:
-    """A network of a task, on its way: `advance()` takes one step and gives its loss."""
+    """The training of a network for a task: `advance()` takes one step and returns its loss."""
 
     def __init__(self, task: Task, settings: Settings | None = None) -> None:
         self.task = task
@@ -63,7 +63,7 @@ class Training:
         """Take one step and return its loss.
 
         Raises:
-            BadTraining: the loss or its gradient is not a number any more.
+            BadTraining: the loss or its gradient is not finite.
         """
         settings = self.settings
         for group in self._optimiser.param_groups:
@@ -75,7 +75,7 @@ class Training:
         self._check("loss", value)
         self._optimiser.zero_grad()
         loss.backward()
-        # A finite loss may have a gradient that is none, which would spoil every weight without another loss to tell.
+        # A finite loss may have a NaN gradient, which would damage every weight. After the last step no loss shows it.
         self._check("gradient", float(nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)))
         self._optimiser.step()
         self.step += 1
@@ -89,8 +89,8 @@ class Training:
             )
 
     @contextmanager
-    def looked_at(self) -> Iterator[PreTrainedModel]:
-        """Give the network in eval mode without gradients, and put it back to training."""
+    def evaluating(self) -> Iterator[PreTrainedModel]:
+        """Give the network in eval mode without gradients, and set it back to training mode afterwards."""
         self.network.eval()
         try:
             with torch.no_grad():
@@ -98,25 +98,25 @@ class Training:
         finally:
             self.network.train()
 
-    def accuracy(self, n_samples: int = JUDGED) -> float:
-        """Return the share of unseen samples of which every answer is right."""
+    def accuracy(self, n_samples: int = N_JUDGED) -> float:
+        """Return the share of unseen samples in which every answer is right."""
         random, right, counted = Random("unseen"), 0, 0
-        with self.looked_at() as network:
+        with self.evaluating() as network:
             while counted < n_samples:
                 batch = self.task.draw(random, n_samples, held_out=True)
-                found = self.task.right(network, batch)
+                found = self.task.judge(network, batch)
                 right, counted = right + int(found.sum()), counted + len(found)
-                if len(found) < n_samples:  # real data: there are no more
+                if len(found) < n_samples:  # real data have no more samples
                     break
         return right / counted
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def keep(self, folder: Path) -> None:
+    def save_checkpoint(self, folder: Path) -> None:
         """Write a checkpoint, whole or not at all.
 
         Raises:
-            CannotWrite: the disk does not take it; an earlier checkpoint is still there.
+            CannotWrite: the disk refuses it. An earlier checkpoint is still there.
         """
         tensors = {f"network.{name}": tensor for name, tensor in self.network.state_dict().items()}
         for number, state in self._optimiser.state_dict()["state"].items():
@@ -128,11 +128,11 @@ class Training:
             )
 
     @classmethod
-    def resumed(cls, folder: Path) -> Training:
-        """Return the training that a folder's checkpoint holds.
+    def resume(cls, folder: Path) -> Training:
+        """Return the training in a folder's checkpoint.
 
         Raises:
-            BadTraining: there is none, or it is damaged or another version's.
+            BadTraining: there is no checkpoint, or it is damaged or from another version.
         """
         path = folder / CHECKPOINT
         try:
@@ -142,10 +142,10 @@ class Training:
             training = cls(task_named(about["task"]), Settings(**json.loads(about["settings"])))
             training._take(int(about["step"]), tensors)
         except FileNotFoundError as error:
-            raise BadTraining(f"{folder} holds no training to go on with: start one first.") from error
+            raise BadTraining(f"{folder} contains no training to resume: start one first.") from error
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError, UnknownModel) as error:
             log.exception("resuming from %s", path)
-            raise BadTraining(f"{path} is no checkpoint of this version: delete it and train again.") from error
+            raise BadTraining(f"{path} is not a checkpoint of this version: delete it and train again.") from error
         return training
 
     def _take(self, step: int, tensors: dict[str, Tensor]) -> None:
@@ -164,12 +164,13 @@ class Training:
         self.step = step
 
     def save(self, folder: Path) -> dict[str, Any]:
-        """Write the network as a model that `load_model` opens, and return what `training.json` says of it.
+        """Write the network as a model that `load_model` opens, and return the content of its `training.json`.
 
-        Killed meanwhile, the folder holds this model, an earlier one, or none that opens: never files of both.
+        If the process is killed meanwhile, the folder contains this model, an earlier one, or none that opens: never
+        files of both.
 
         Raises:
-            CannotWrite: the disk does not take it.
+            CannotWrite: the disk refuses it.
         """
         record = {
             "task": self.task.name,
@@ -186,44 +187,44 @@ class Training:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a training's folder, so that one that cannot be written is refused before hours and not after.
+    """Make a training's folder, so that a folder that cannot be written is refused before the training, not after it.
 
     Raises:
         BadTraining: the folder cannot be made.
-        CannotWrite: it is there, and nothing can be written into it.
+        CannotWrite: it exists, and nothing can be written into it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadTraining(
-            f"{folder} cannot be made a folder ({error.strerror}): choose another place to train in."
+            f"The folder {folder} cannot be made ({error.strerror}): choose another folder to train in."
         ) from error
-    with whole_files(folder):  # also removes what a kill left
+    with whole_files(folder):  # also removes the parts that a killed process left
         pass
 
 
-def begun(task: Task, settings: Settings, folder: Path) -> Training:
-    """Return the training that a folder holds, a new one where it holds none.
+def start_or_resume(task: Task, settings: Settings, folder: Path) -> Training:
+    """Return the training in a folder, a new one if it contains none.
 
     Raises:
-        BadTraining: the folder holds another task's training or one with other settings.
+        BadTraining: the folder contains another task's training or one with other settings.
     """
     if not (folder / CHECKPOINT).exists():
         return Training(task, settings)
-    training = Training.resumed(folder)
+    training = Training.resume(folder)
     if training.task.name != task.name or training.settings != settings:
         raise BadTraining(
-            f"{folder} holds an unfinished training of {training.task.name!r} with other settings: "
-            "go on with the same ones, or choose another folder."
+            f"{folder} contains an unfinished training of {training.task.name!r} with other settings: "
+            "resume it with the same settings, or choose another folder."
         )
     return training
 
 
-def changed(settings: Settings, **values: Any) -> Settings:
-    """Return settings with some values changed, those that are not None.
+def change_settings(settings: Settings, **values: Any) -> Settings:
+    """Return settings with the given values instead; None leaves a setting unchanged.
 
     Raises:
-        BadSettings: they make no network.
+        BadSettings: no network can be built from them.
     """
     given = {name: value for name, value in values.items() if value is not None}
     unknown = set(given) - set(asdict(settings))
@@ -239,9 +240,9 @@ def learning_rate(progress: float) -> float:
 
 @contextmanager
 def _randomness(seed: int, step: int) -> Iterator[None]:
-    """Let torch's generator depend on seed and step alone, and leave it to others as it was.
+    """Seed torch's generator from `seed` and `step` inside this context, and restore it afterwards.
 
-    It is one for all threads, so that trainings side by side take turns; the devices' generators stay untouched.
+    All threads share this generator, so parallel trainings take turns. The generators of devices do not change.
     """
     with _generator, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(zlib.crc32(f"{seed} {step}".encode()))

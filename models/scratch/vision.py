@@ -7,7 +7,6 @@ from typing import no_type_check
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from models.scratch.layers import LearnedPositions
@@ -26,7 +25,7 @@ class ScratchVisionConfig(ScratchEncoderConfig):
 
 
 class ScratchVisionEncoder(Network):
-    """A picture in patches, a class token before them, the class out (Dosovitskiy et al. 2021, arXiv:2010.11929)."""
+    """Patches of a picture after a class token in, a class out (Dosovitskiy et al. 2021, arXiv:2010.11929)."""
 
     config_class = ScratchVisionConfig
     main_input_name = "pixel_values"
@@ -42,7 +41,7 @@ class ScratchVisionEncoder(Network):
         self.positions = LearnedPositions(n_patches + 1, config.hidden_size)
         self.encoder = self._encoder()
         self.output = nn.Linear(config.hidden_size, config.n_outputs)
-        self._put_on_interface()
+        self._use_interface()
         self.post_init()
 
     def forward(
@@ -55,7 +54,7 @@ class ScratchVisionEncoder(Network):
         """
         size, side = self.config.patch_size, self.config.image_size
         if pixel_values.shape[-2:] != (side, side):
-            raise ValueError(f"Expected pictures of {side} x {side} pixels, {tuple(pixel_values.shape[-2:])} came.")
+            raise ValueError(f"Expected pictures of {side} x {side} pixels, but {tuple(pixel_values.shape[-2:])} came.")
         patches = pixel_values.unfold(2, size, size).unfold(
             3, size, size
         )  # [batch, channel, down, across, row, column]
@@ -65,7 +64,3 @@ class ScratchVisionEncoder(Network):
         return ImageClassifierOutput(
             logits=self.output(x[:, 0]), attentions=tuple(weights) if output_attentions else None
         )
-
-
-AutoConfig.register(ScratchVisionConfig.model_type, ScratchVisionConfig)
-AutoModel.register(ScratchVisionConfig, ScratchVisionEncoder)

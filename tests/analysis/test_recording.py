@@ -240,8 +240,8 @@ def test_a_frame_says_what_the_network_does(task):
     assert np.isnan(first.loss)
     assert frame.loss == pytest.approx(np.mean(losses))
     queries = TASKS[task].watched_queries(recorder.text)
-    with training.looked_at() as network:
-        maps = TASKS[task].attention(network, TASKS[task].watched(recorder.text))[:, 0].numpy()
+    with training.evaluating() as network:
+        maps = TASKS[task].attention(network, TASKS[task].watched_batch(recorder.text))[:, 0].numpy()
     assert frame.maps.shape == (2, 3, len(queries), maps.shape[-1])
     np.testing.assert_allclose(frame.maps / 255, maps[:, :, queries], rtol=0, atol=0.5 / 255 + 1e-6)
     assert not np.array_equal(first.maps, frame.maps)
@@ -252,11 +252,11 @@ def test_a_frame_says_what_the_network_does(task):
     # Over the same unseen texts, one at a time, without a batch's padding.
     samples = TASKS[task].samples(Random("watched"), WATCHED, held_out=True)
     right, asked, answered = np.zeros((2, 3)), 0, 0
-    with training.looked_at() as network:
+    with training.evaluating() as network:
         for sample in samples:
             batch = TASKS[task].batch([sample])
             strongest = TASKS[task].attention(network, batch)[:, 0].argmax(-1).numpy()
-            answered += bool(TASKS[task].right(network, batch)[0])
+            answered += bool(TASKS[task].judge(network, batch)[0])
             for query, keys in enumerate(sample[1].truth):
                 asked += bool(keys)
                 right += np.isin(strongest[:, :, query], list(keys))
@@ -285,7 +285,7 @@ def test_recorded_is_as_not_recorded(tmp_path):
     assert record(TASKS["sorting"], tmp_path / "whole", every=5, stop=Stop(), **OPTIONS)
     for after, step in ((5, 5), (2, 7)):
         assert not record(TASKS["sorting"], tmp_path / "stopped", every=5, stop=Stop(after), **OPTIONS)
-        assert Training.resumed(tmp_path / "stopped").step == step
+        assert Training.resume(tmp_path / "stopped").step == step
         assert not (tmp_path / "stopped" / "recording.npz").exists()
     # A frame of a future that a killed training has not kept is forgotten.
     write_frame(tmp_path / "stopped", frame_at(8))
@@ -305,7 +305,7 @@ def test_recorded_is_as_not_recorded(tmp_path):
 
 
 def test_a_folder_of_another_training(tmp_path):
-    Training(TASKS["sorting"], SMALL).keep(tmp_path)
+    Training(TASKS["sorting"], SMALL).save_checkpoint(tmp_path)
     with pytest.raises(BadTraining, match="with other settings"):
         record(TASKS["sorting"], tmp_path, stop=Stop(), **{**OPTIONS, "seed": 10})
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]

@@ -106,7 +106,7 @@ def test_truth_scores_of_a_model_by_a_slow_loop(name, small):
             by_chance += len(keys) / n_seen
             asked += bool(keys)
         right += slow_hits(np.stack([att.layer(layer) for layer in range(2)]), truth)
-        n_answered += bool(task.right(model.module, task.batch([(text, solution)]))[0])
+        n_answered += bool(task.judge(model.module, task.batch([(text, solution)]))[0])
     assert scores.scores.shape == (2, 3)
     np.testing.assert_allclose(scores.scores, right / asked, rtol=0, atol=2 / asked)  # a tie may fall the other way
     assert scores.chance == pytest.approx(by_chance / asked)

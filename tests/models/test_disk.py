@@ -62,7 +62,7 @@ def raising(error: Exception) -> Callable[..., Any]:
 
 
 WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "checkpoint": ("models.scratch.training.save_file", lambda folder: trained().keep(folder)),
+    "checkpoint": ("models.scratch.training.save_file", lambda folder: trained().save_checkpoint(folder)),
     "weights": ("transformers.PreTrainedModel.save_pretrained", lambda folder: trained().save(folder)),
     "tokenizer": ("models.scratch.tasks.task.Task.save_reader", lambda folder: trained().save(folder)),
     "training.json": ("pathlib.Path.write_text", lambda folder: trained().save(folder)),
@@ -104,14 +104,14 @@ def test_a_full_disk_is_one_sentence_wherever_it_is_met(what, error, tmp_path, m
 def test_other_refusals_of_the_disk_have_their_own_words(number, why, tmp_path, monkeypatch):
     monkeypatch.setattr("models.scratch.training.save_file", raising(OSError(number, os.strerror(number))))
     with pytest.raises(HeadlightError) as caught:
-        trained().keep(tmp_path)
+        trained().save_checkpoint(tmp_path)
     assert why in str(caught.value)
 
 
 def test_an_error_that_is_none_of_the_disk_s_is_left_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr("models.scratch.training.save_file", raising(SafetensorError("a tensor that is no tensor")))
     with pytest.raises(SafetensorError, match="no tensor"):
-        trained().keep(tmp_path)
+        trained().save_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("command", [models.train, analysis.recording], ids=lambda module: module.__name__)
@@ -119,7 +119,7 @@ def test_the_commands_say_it_and_go_on_afterwards(command, tmp_path, monkeypatch
     """Full at the first checkpoint, then at the finished model; the end is as if it had not been."""
     handlers = [(one, signal.getsignal(one)) for one in (signal.SIGTERM, signal.SIGINT)]
     if command is models.train:
-        monkeypatch.setattr(models.train, "KEEP_SECONDS", -1.0)
+        monkeypatch.setattr(models.train, "CHECKPOINT_SECONDS", -1.0)
     options = ["previous", *AS_OPTIONS.split(), "--out", str(tmp_path / "full")]
     for writer in ("models.scratch.training.save_file", "models.scratch.tasks.task.Task.save_reader"):
         with monkeypatch.context() as patched:
@@ -128,7 +128,7 @@ def test_the_commands_say_it_and_go_on_afterwards(command, tmp_path, monkeypatch
         said = capsys.readouterr().err.splitlines()[-1]
         assert " is full: free space on it and resume" in said
         assert not (tmp_path / "full" / "config.json").exists()
-    assert Training.resumed(tmp_path / "full").step == 20
+    assert Training.resume(tmp_path / "full").step == 20
     assert command.main(options) == 0
     assert not (tmp_path / "full" / CHECKPOINT).exists()
     trained(steps=20).save(tmp_path / "whole")
@@ -141,7 +141,7 @@ def test_the_commands_say_it_and_go_on_afterwards(command, tmp_path, monkeypatch
 def test_a_folder_that_was_deleted_is_said(tmp_path):
     folder = tmp_path / "server" / "training"
     with pytest.raises(HeadlightError) as caught:
-        trained().keep(folder)
+        trained().save_checkpoint(folder)
     assert str(caught.value) == f"The folder of this training, {folder}, was deleted: start the training again."
     assert not (tmp_path / "server").exists()
 
@@ -221,7 +221,7 @@ def die(path):
     Path(path).write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 
-models.train.KEEP_SECONDS = -1.0
+models.train.CHECKPOINT_SECONDS = -1.0
 if "{dies}" == "checkpoint":
     models.scratch.training.save_file = lambda tensors, path, **options: die(path)
 elif "{dies}" == "frame":

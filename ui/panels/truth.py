@@ -44,15 +44,15 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     if truth is None:
         st.info(escape_markdown(_why_unknown(task)), icon=":material/help:")
         return
-    text = task.joined([token.text for token in att.key_tokens if not token.special])
-    said = remembered(att, "answers", lambda: task.says(model.module, text))
+    text = task.join([token.text for token in att.key_tokens if not token.special])
+    said = remembered(att, "answers", lambda: task.answer(model.module, text))
     if said is not None:
         st.html(_answers(att, truth, said) if task.labels else _values(truth, said))
 
 
 def _digit(task: Digits, model: Model, picture: np.ndarray) -> str:
     """Return the picture as the model sees it, to the pixel, and what the model takes it for."""
-    said, probabilities = task.named(model.module, picture)
+    said, probabilities = task.classify(model.module, picture)
     sure = f"{probabilities.max():.0%} sure"
     expected = known_answer()
     right = expected in (None, said)

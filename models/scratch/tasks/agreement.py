@@ -9,7 +9,7 @@ from __future__ import annotations
 from random import Random
 
 from models.scratch.tasks.settings import Settings
-from models.scratch.tasks.task import Solution, Task, framed
+from models.scratch.tasks.task import Solution, Task, frame_solution
 
 BLANK = "___"
 _NOUNS = {
@@ -56,7 +56,7 @@ class Agreement(Task):
         answers, truth = [""] * len(words), [frozenset[int]() for _ in words]
         answers[blank] = "are" if words[subject] in _PLURALS else "is"
         truth[blank] = frozenset([subject])
-        return framed(answers, truth)
+        return frame_solution(answers, truth)
 
 
 AGREEMENT = Agreement(

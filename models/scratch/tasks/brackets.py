@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from models.scratch.tasks.settings import Settings
-from models.scratch.tasks.task import Solution, Task, framed
+from models.scratch.tasks.task import Solution, Task, frame_solution
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _MAX_PAIRS = 8
@@ -43,7 +43,7 @@ class Brackets(Task):
                 return None
         if waiting or not brackets or len(brackets) > 2 * _MAX_PAIRS:
             return None
-        return framed([str(place) for place in partner], [frozenset([place]) for place in partner])
+        return frame_solution([str(place) for place in partner], [frozenset([place]) for place in partner])
 
 
 BRACKETS = Brackets(

@@ -6,7 +6,7 @@ from random import Random
 from string import ascii_lowercase
 
 from models.scratch.tasks.settings import Settings
-from models.scratch.tasks.task import Solution, Task, framed
+from models.scratch.tasks.task import Solution, Task, frame_solution
 
 _LETTERS = tuple(ascii_lowercase)
 
@@ -37,7 +37,7 @@ class Previous(_Copying):
         letters = self.letters(text)
         if letters is None:
             return None
-        return framed(["", *letters[:-1]], [frozenset([i - 1] if i else []) for i in range(len(letters))])
+        return frame_solution(["", *letters[:-1]], [frozenset([i - 1] if i else []) for i in range(len(letters))])
 
 
 class Reversal(_Copying):
@@ -52,7 +52,7 @@ class Reversal(_Copying):
         letters = self.letters(text)
         if letters is None:
             return None
-        return framed(letters[::-1], [frozenset([len(letters) - 1 - i]) for i in range(len(letters))])
+        return frame_solution(letters[::-1], [frozenset([len(letters) - 1 - i]) for i in range(len(letters))])
 
 
 class Sorting(_Copying):
@@ -68,7 +68,9 @@ class Sorting(_Copying):
         if letters is None:
             return None
         ordered = sorted(letters)
-        return framed(ordered, [frozenset(i for i, one in enumerate(letters) if one == letter) for letter in ordered])
+        return frame_solution(
+            ordered, [frozenset(i for i, one in enumerate(letters) if one == letter) for letter in ordered]
+        )
 
 
 PREVIOUS = Previous(

@@ -55,10 +55,10 @@ class Digits(Task):
         chosen = of_kind[:n_samples] if held_out else np.array(random.choices(of_kind.tolist(), k=n_samples))
         pixels = pictures[chosen]
         if not held_out:
-            pixels = torch.stack([_moved(one, random.randint(-1, 1), random.randint(-1, 1)) for one in pixels])
+            pixels = torch.stack([_shift(one, random.randint(-1, 1), random.randint(-1, 1)) for one in pixels])
         return {"pixel_values": pixels[:, None].expand(-1, 3, -1, -1), "labels": labels[chosen]}
 
-    def watched(self, text: str) -> Batch:
+    def watched_batch(self, text: str) -> Batch:
         """Return one picture that is not trained on, the one of that number (the first if there is none).
 
         Raises:
@@ -79,11 +79,11 @@ class Digits(Task):
         """Return the mean cross-entropy of the classes in nats."""
         return functional.cross_entropy(self.outputs(network, batch), batch["labels"], label_smoothing=0.05)
 
-    def right(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
+    def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
         """Return which pictures are named rightly."""
         return self.outputs(network, batch).argmax(-1) == batch["labels"]
 
-    def named(
+    def classify(
         self, network: PreTrainedModel, picture: UInt8[np.ndarray, "row column 3"]
     ) -> tuple[str, Float[np.ndarray, " label"]]:
         """Return the digit that a network sees in a picture of 8 x 8 pixels, and the probabilities of all ten."""
@@ -104,7 +104,7 @@ def _data() -> tuple[Float[Tensor, "picture row column"], Tensor]:
     return torch.tensor(2 * levels - 1, dtype=torch.float32), torch.tensor(labels)
 
 
-def _moved(picture: Float[Tensor, "row column"], down: int, right: int) -> Float[Tensor, "row column"]:
+def _shift(picture: Float[Tensor, "row column"], down: int, right: int) -> Float[Tensor, "row column"]:
     around = functional.pad(picture, (1, 1, 1, 1), value=-1.0)
     return around[1 - down : 1 - down + SIDE, 1 - right : 1 - right + SIDE]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from random import Random
 
 from models.scratch.tasks.settings import Settings
-from models.scratch.tasks.task import Solution, Task, framed
+from models.scratch.tasks.task import Solution, Task, frame_solution
 
 _KEYS, _VALUES = tuple("abcdefghijkl"), tuple("0123456789")
 _MAX_PAIRS = 10
@@ -45,7 +45,7 @@ class Recall(Task):
             elif piece in places:
                 answers[i] = pieces[places[piece][0]]
                 truth[i] = frozenset(places[piece])
-        return framed(answers, truth, end=False) if any(answers) else None
+        return frame_solution(answers, truth, end=False) if any(answers) else None
 
 
 RECALL = Recall(

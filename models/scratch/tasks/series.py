@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from models.scratch.networks import ScratchEncoder, ScratchEncoderConfig
 from models.scratch.tasks.settings import Settings
-from models.scratch.tasks.task import SPECIAL, Batch, Solution, Task, framed
+from models.scratch.tasks.task import SPECIAL, Batch, Solution, Task, frame_solution
 
 TOP = 99
 PERIODS = range(5, 13)
@@ -34,9 +34,9 @@ class Series(Task):
 
     def text(self, random: Random) -> str:
         """Return 36 to 48 numbers of a signal."""
-        return self._drawn(random)[0]
+        return self._draw_signal(random)[0]
 
-    def _drawn(self, random: Random) -> tuple[str, list[float], int]:
+    def _draw_signal(self, random: Random) -> tuple[str, list[float], int]:
         """Return a text, the signal without noise and one value further, and its period."""
         period, n_given = random.choice(PERIODS), random.randint(_SHORTEST, _LONGEST)
         waves = [(random.gauss(0, 1) / harmonic, random.uniform(0, math.tau), harmonic) for harmonic in (1, 2, 3)]
@@ -54,7 +54,7 @@ class Series(Task):
     def samples(self, random: Random, n_samples: int, *, held_out: bool = False) -> list[tuple[str, Solution]]:
         """Return texts with the truth that they were made from; none comes twice, so none has to be held out."""
         del held_out
-        drawn = (self._drawn(random) for _ in range(n_samples))
+        drawn = (self._draw_signal(random) for _ in range(n_samples))
         return [(text, _solution(clean, period)) for text, clean, period in drawn]
 
     def solve(self, text: str) -> Solution | None:
@@ -63,7 +63,7 @@ class Series(Task):
         if not set(pieces) <= set(self.alphabet) or not 2 * PERIODS[0] <= len(pieces) < self.longest:
             return None
         values = np.array([float(piece) for piece in pieces])
-        period = estimated_period(values)
+        period = estimate_period(values)
         means = [float(values[phase::period].mean()) for phase in range(period)]
         return _solution([means[place % period] for place in range(len(pieces) + 1)], period)
 
@@ -88,7 +88,7 @@ class Series(Task):
         errors = (self.outputs(network, batch)[..., 0] - batch["labels"])[asked]
         return errors.square().mean() * (TOP / NOISE) ** 2
 
-    def right(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
+    def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
         """Return which signals are told to within one and a half times the noise (root mean square, second half)."""
         labels = batch["labels"]
         asked = ~labels.isnan() & (torch.arange(labels.shape[1]) >= _SHORTEST // 2)
@@ -99,7 +99,7 @@ class Series(Task):
         """Return whether a value is as close to the signal as a measurement mostly is (two standard deviations)."""
         return abs(float(said) - float(answer)) < 2 * NOISE
 
-    def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
+    def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return the value that a network says from each place, empty where nothing can be known yet."""
         solution = self.solve(text)
         if solution is None:
@@ -115,10 +115,10 @@ def _solution(clean: Sequence[float], period: int) -> Solution:
     """Return what is to be said from each place: the next value, once a whole period was seen."""
     places = range(1, len(clean))
     answers = [f"{clean[place]:.2f}" if place >= period else "" for place in places]
-    return framed(answers, [frozenset(range(place % period, place, period)) for place in places], end=False)
+    return frame_solution(answers, [frozenset(range(place % period, place, period)) for place in places], end=False)
 
 
-def estimated_period(values: Float[np.ndarray, " place"]) -> int:
+def estimate_period(values: Float[np.ndarray, " place"]) -> int:
     """Return the period whose phase means describe the values best, by Schwarz's criterion (1978): errors and means."""
     cost = {}
     for period in PERIODS:

@@ -107,7 +107,7 @@ class Task:
             return [word for word in _SPACE.split(text) if word]
         return list(text if self.keeps_spaces else _SPACE.sub("", text))
 
-    def joined(self, pieces: Sequence[str]) -> str:
+    def join(self, pieces: Sequence[str]) -> str:
         """Return the text of these pieces."""
         return ("" if self.keeps_spaces else " ").join(pieces)
 
@@ -153,7 +153,7 @@ class Task:
         """Return a batch of samples at random."""
         return self.batch(self.samples(random, n_samples, held_out=held_out))
 
-    def watched(self, text: str) -> Batch:
+    def watched_batch(self, text: str) -> Batch:
         """Return one text alone, to look at while a network learns.
 
         Raises:
@@ -209,9 +209,9 @@ class Task:
             [number_of[answer] if answer else NOT_ASKED for answer in solution.answers] for _, solution in samples
         ]
         return {
-            "input_ids": padded(ids, vocabulary[PAD]),
-            "attention_mask": padded([[1] * len(row) for row in ids], 0),
-            "labels": padded(labels, NOT_ASKED),
+            "input_ids": pad_rows(ids, vocabulary[PAD]),
+            "attention_mask": pad_rows([[1] * len(row) for row in ids], 0),
+            "labels": pad_rows(labels, NOT_ASKED),
         }
 
     def attention(self, network: PreTrainedModel, batch: Batch) -> Float[Tensor, "layer row head query key"]:
@@ -231,7 +231,7 @@ class Task:
         inputs = {name: values for name, values in batch.items() if name != "labels"}
         return network(**inputs).logits
 
-    def right(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
+    def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
         """Return which samples are right: every answer of theirs."""
         found, labels = self.outputs(network, batch).argmax(-1), batch["labels"]
         return ((found == labels) | (labels == NOT_ASKED)).all(-1)
@@ -244,7 +244,7 @@ class Task:
         """Return whether what a network says at one place is right."""
         return said == answer
 
-    def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
+    def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return what a network answers at each position where something is asked, None if the text is not valid."""
         solution = self.solve(text)
         if solution is None:
@@ -256,13 +256,13 @@ class Task:
         )
 
 
-def padded(rows: Sequence[Sequence[int]], filling: int) -> Int[Tensor, "row position"]:
+def pad_rows(rows: Sequence[Sequence[int]], filling: int) -> Int[Tensor, "row position"]:
     """Return rows of unequal length as one tensor."""
     longest = max(len(row) for row in rows)
     return torch.tensor([[*row, *[filling] * (longest - len(row))] for row in rows])
 
 
-def framed(answers: Sequence[str], truth: Sequence[frozenset[int]], *, end: bool = True) -> Solution:
+def frame_solution(answers: Sequence[str], truth: Sequence[frozenset[int]], *, end: bool = True) -> Solution:
     """Return the solution of a text whose positions count from its first piece, with the special tokens around it.
 
     A text that is read from left to right has no `end`.

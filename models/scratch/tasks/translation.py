@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from models.scratch.networks import ScratchEncoderDecoder, ScratchEncoderDecoderConfig
+from models.scratch.encoder_decoder import ScratchEncoderDecoder, ScratchEncoderDecoderConfig
 from models.scratch.tasks.settings import Settings
-from models.scratch.tasks.task import END, NOT_ASKED, PAD, SPECIAL, START, UNKNOWN, Batch, Solution, Task, padded
+from models.scratch.tasks.task import END, NOT_ASKED, PAD, SPECIAL, START, UNKNOWN, Batch, Solution, Task, pad_rows
 
 
 class TranslationTask(Task):
     """A task in which one text is written for another: the truth is about cross-attention."""
 
-    def says(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
+    def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return what a network writes, letter by letter, None if the text is not valid."""
         solution = self.solve(text)
         if solution is None:
@@ -44,13 +44,13 @@ class TranslationTask(Task):
         ]
         labels = [[vocabulary[answer] for answer in solution.answers] for _, solution in samples]
         return {
-            "input_ids": padded(ids, vocabulary[PAD]),
-            "attention_mask": padded([[1] * len(row) for row in ids], 0),
-            "decoder_input_ids": padded([[vocabulary[START], *row[:-1]] for row in labels], vocabulary[PAD]),
-            "labels": padded(labels, NOT_ASKED),
+            "input_ids": pad_rows(ids, vocabulary[PAD]),
+            "attention_mask": pad_rows([[1] * len(row) for row in ids], 0),
+            "decoder_input_ids": pad_rows([[vocabulary[START], *row[:-1]] for row in labels], vocabulary[PAD]),
+            "labels": pad_rows(labels, NOT_ASKED),
         }
 
-    def right(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
+    def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
         """Return which samples are right when the network reads what it wrote itself."""
         labels = batch["labels"]
         n_tokens = labels.shape[1]

@@ -61,7 +61,7 @@ def test_a_shipped_model_is_right_on_unseen_samples(task):
     """Other samples than those that its own record counts; of the digits there are only the 360 held-out pictures."""
     model, found = shipped(task), TASKS[task]
     with torch.inference_mode():
-        right = found.right(model.module, found.draw(Random("shipped"), UNSEEN, held_out=True))
+        right = found.judge(model.module, found.draw(Random("shipped"), UNSEEN, held_out=True))
     assert len(right) == (360 if task == "digits" else UNSEEN)
     assert float(right.float().mean()) >= LEAST_RIGHT_OF.get(task, LEAST_RIGHT)
 
@@ -120,7 +120,7 @@ def test_a_digit_is_named_as_the_network_sees_it_in_a_batch():
         expected = task.outputs(model.module, batch).softmax(-1).numpy()
     for number in range(7):
         seen = model.trace(image=Image.fromarray(unseen_picture(number)).convert("RGB")).image
-        said, probabilities = task.named(model.module, seen)
+        said, probabilities = task.classify(model.module, seen)
         np.testing.assert_allclose(probabilities, expected[number], rtol=0, atol=1e-5)  # 8 bits a pixel, float32
         assert said == str(expected[number].argmax())
         assert unseen_answer(number) == str(int(batch["labels"][number]))

@@ -28,7 +28,7 @@ from analysis.recording import Recorder, Recording
 from models import load_model
 from models.errors import BadTraining
 from models.scratch.tasks import TASKS, Settings
-from models.scratch.training import CHECKPOINT, Training, begun, changed, learning_rate
+from models.scratch.training import CHECKPOINT, Training, change_settings, learning_rate, start_or_resume
 from models.train import main
 from tests.helpers.paths import ROOT
 
@@ -68,11 +68,11 @@ def sha256(path: Path) -> str:
 @pytest.mark.parametrize("task", TASKS)
 def test_one_seed_one_result(task):
     steps = 2 if task == "digits" else 3
-    settings = changed(SMALL, steps=steps)
+    settings = change_settings(SMALL, steps=steps)
     one = trained(settings, task=task)
     torch.rand(5)  # what others draw meanwhile does not count
     assert same(one, trained(settings, task=task))
-    assert not same(one, trained(changed(settings, seed=4), task=task))
+    assert not same(one, trained(change_settings(settings, seed=4), task=task))
 
 
 def test_the_generators_of_others_are_left_as_they_were():
@@ -87,10 +87,10 @@ def test_the_generators_of_others_are_left_as_they_were():
 
 def test_trainings_in_threads_do_not_disturb_each_other():
     seeds = (3, 4, 5, 6)
-    alone = [trained(changed(SMALL, seed=seed)) for seed in seeds]
+    alone = [trained(change_settings(SMALL, seed=seed)) for seed in seeds]
     state = torch.get_rng_state()
     with ThreadPoolExecutor(len(seeds)) as pool:
-        together = list(pool.map(lambda seed: trained(changed(SMALL, seed=seed)), seeds))
+        together = list(pool.map(lambda seed: trained(change_settings(SMALL, seed=seed)), seeds))
     assert all(same(one, other) for one, other in zip(alone, together, strict=True))
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -120,8 +120,10 @@ def test_the_learning_rate_rises_and_falls():
 
 def test_a_training_learns_the_task():
     """From chance to the right place in 300 steps. Measured: loss 3.6 to 0.02, truth score 0.08 to 1.00 in 4 s."""
-    settings = changed(SMALL, n_heads=1, d_model=32, d_feedforward=32, batch_size=32, steps=300, dropout=0.0, seed=0)
-    training = Training(TASK, changed(settings, learning_rate=1e-2))
+    settings = change_settings(
+        SMALL, n_heads=1, d_model=32, d_feedforward=32, batch_size=32, steps=300, dropout=0.0, seed=0
+    )
+    training = Training(TASK, change_settings(settings, learning_rate=1e-2))
     recorder = Recorder(training)
     first = recorder.frame()
     losses = [training.advance() for _ in range(settings.steps)]
@@ -139,8 +141,8 @@ def test_a_training_learns_the_task():
 def test_resumed_is_as_never_stopped(tmp_path):
     """With the optimiser's moments and the step: without either, the next step would differ."""
     training = trained(steps=7)
-    training.keep(tmp_path)
-    resumed = Training.resumed(tmp_path)
+    training.save_checkpoint(tmp_path)
+    resumed = Training.resume(tmp_path)
     assert (resumed.step, resumed.settings, resumed.task) == (7, SMALL, TASK)
     assert same(training, resumed)
     for _ in range(SMALL.steps - 7):
@@ -150,8 +152,8 @@ def test_resumed_is_as_never_stopped(tmp_path):
 
 
 def test_resumed_before_its_first_step(tmp_path):
-    Training(TASK, SMALL).keep(tmp_path)
-    resumed = begun(TASK, SMALL, tmp_path)
+    Training(TASK, SMALL).save_checkpoint(tmp_path)
+    resumed = start_or_resume(TASK, SMALL, tmp_path)
     while not resumed.finished:
         resumed.advance()
     assert same(resumed, trained())
@@ -167,7 +169,7 @@ def advance(training, real=Training.advance):
         os.kill(os.getpid(), signal.SIGKILL)
     return real(training)
 
-Training.advance, command.KEEP_SECONDS = advance, -1.0
+Training.advance, command.CHECKPOINT_SECONDS = advance, -1.0
 command.main(sys.argv[1:])
 """
 
@@ -201,7 +203,7 @@ def test_killed_and_resumed_ends_with_the_same_file(command, tmp_path, capsys):
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     assert command.main(options("killed")) == 0
     if not every:
-        assert "Going on from step 13." in capsys.readouterr().err
+        assert "Resuming at step 13." in capsys.readouterr().err
     assert command.main(options("whole")) == 0
     trained().save(tmp_path / "here")
     for name in ("model.safetensors", "config.json", "tokenizer.json", "training.json"):
@@ -220,16 +222,16 @@ def test_killed_and_resumed_ends_with_the_same_file(command, tmp_path, capsys):
     "values", [{"seed": 4}, {"steps": 21}, {"learning_rate": 1e-3}, {"n_heads": 1}, {"dropout": 0.2}]
 )
 def test_other_settings_are_not_resumed(values, tmp_path):
-    trained(steps=2).keep(tmp_path)
+    trained(steps=2).save_checkpoint(tmp_path)
     with pytest.raises(BadTraining) as caught:
-        begun(TASK, changed(SMALL, **values), tmp_path)
+        start_or_resume(TASK, change_settings(SMALL, **values), tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} holds an unfinished training of 'previous' with other settings: go on with the same ones, or "
+        f"{tmp_path} contains an unfinished training of 'previous' with other settings: resume it with the same settings, or "
         "choose another folder."
     )
-    with pytest.raises(BadTraining, match=r"holds an unfinished training of 'previous'"):
-        begun(TASKS["sorting"], SMALL, tmp_path)
-    assert begun(TASK, SMALL, tmp_path).step == 2
+    with pytest.raises(BadTraining, match=r"contains an unfinished training of 'previous'"):
+        start_or_resume(TASKS["sorting"], SMALL, tmp_path)
+    assert start_or_resume(TASK, SMALL, tmp_path).step == 2
 
 
 # --- damaged ----------------------------------------------------------------------------------------------------------
@@ -275,33 +277,33 @@ HOSTILE: dict[str, Any] = {
 
 @pytest.mark.parametrize("damage", HOSTILE)
 def test_a_damaged_checkpoint_is_refused(damage, tmp_path, capsys):
-    trained(steps=2).keep(tmp_path)
+    trained(steps=2).save_checkpoint(tmp_path)
     path = tmp_path / CHECKPOINT
     HOSTILE[damage](path)
     before = path.read_bytes()
     with pytest.raises(BadTraining) as caught:
-        begun(TASK, SMALL, tmp_path)
-    assert str(caught.value) == f"{path} is no checkpoint of this version: delete it and train again."
+        start_or_resume(TASK, SMALL, tmp_path)
+    assert str(caught.value) == f"{path} is not a checkpoint of this version: delete it and train again."
     assert main(["previous", "--out", str(tmp_path), "--steps", "20"]) == 2
     assert capsys.readouterr().err == f"{caught.value}\n"
     assert path.read_bytes() == before
 
 
 def test_a_checkpoint_of_no_task(tmp_path):
-    trained(steps=2).keep(tmp_path)
+    trained(steps=2).save_checkpoint(tmp_path)
     rewritten(tmp_path / CHECKPOINT, about={"task": "nothing"})
-    with pytest.raises(BadTraining, match=r"is no checkpoint of this version: delete it and train again\.$"):
-        Training.resumed(tmp_path)
+    with pytest.raises(BadTraining, match=r"is not a checkpoint of this version: delete it and train again\.$"):
+        Training.resume(tmp_path)
 
 
 def test_nothing_to_go_on_with(tmp_path):
     with pytest.raises(BadTraining) as caught:
-        Training.resumed(tmp_path)
-    assert str(caught.value) == f"{tmp_path} holds no training to go on with: start one first."
+        Training.resume(tmp_path)
+    assert str(caught.value) == f"{tmp_path} contains no training to resume: start one first."
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    trained(steps=2).keep(tmp_path)
+    trained(steps=2).save_checkpoint(tmp_path)
     before = sha256(tmp_path / CHECKPOINT)
 
     def dies(_: Any, path: str, **options: Any) -> None:
@@ -311,7 +313,7 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
     monkeypatch.setattr("models.scratch.training.save_file", dies)
     with pytest.raises(OSError, match="no space"):
-        trained(steps=3).keep(tmp_path)
+        trained(steps=3).save_checkpoint(tmp_path)
     assert sha256(tmp_path / CHECKPOINT) == before
 
 
@@ -338,7 +340,9 @@ def test_a_loss_that_is_no_number_is_refused(what, damage):
 
 @pytest.mark.parametrize("task", ["previous", "recall", "dates", "series"])
 def test_what_was_trained_opens_like_any_model(task, tmp_path):
-    settings = changed(SMALL, steps=2, n_layers=2, positions="rotary" if task == "recall" else "learned", d_model=20)
+    settings = change_settings(
+        SMALL, steps=2, n_layers=2, positions="rotary" if task == "recall" else "learned", d_model=20
+    )
     training = trained(settings, task=task)
     record = training.save(tmp_path / task)
     model = load_model(str(tmp_path / task))
@@ -351,8 +355,8 @@ def test_what_was_trained_opens_like_any_model(task, tmp_path):
     for layer in range(2):
         np.testing.assert_allclose(att.layer(layer).sum(-1), 1, rtol=1e-5)
     if training.task.kind != "cross":  # the map of the network's own arithmetic
-        with training.looked_at() as network:
-            expected = training.task.attention(network, training.task.watched(text))[:, 0].numpy()
+        with training.evaluating() as network:
+            expected = training.task.attention(network, training.task.watched_batch(text))[:, 0].numpy()
         found = np.stack([att.layer(layer) for layer in range(2)])
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
     assert model.module.state_dict().keys() == training.network.state_dict().keys()
@@ -369,11 +373,13 @@ def test_what_was_trained_opens_like_any_model(task, tmp_path):
 
 def test_the_accuracy_counts_texts_of_which_every_answer_is_right():
     """By hand: what the network says at each place, compared in plain Python."""
-    settings = changed(SMALL, n_heads=1, d_model=32, d_feedforward=32, batch_size=32, steps=110, learning_rate=1e-2)
-    training = trained(changed(settings, dropout=0.0))
+    settings = change_settings(
+        SMALL, n_heads=1, d_model=32, d_feedforward=32, batch_size=32, steps=110, learning_rate=1e-2
+    )
+    training = trained(change_settings(settings, dropout=0.0))
     samples = TASK.samples(Random("unseen"), 200, held_out=True)
-    with training.looked_at() as network:
-        right = sum(TASK.says(network, text) == solution.answers for text, solution in samples)
+    with training.evaluating() as network:
+        right = sum(TASK.answer(network, text) == solution.answers for text, solution in samples)
     assert 0 < right < 200, "all or nothing tells little"
     assert training.accuracy(200) == right / 200
 

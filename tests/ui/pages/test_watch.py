@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.recording import Recorder, Recording
 from models.scratch.tasks import TASKS
-from models.scratch.training import Training, changed
+from models.scratch.training import Training, change_settings
 from tests.helpers.paths import ROOT
 from tests.helpers.shown import address
 from ui.panels.lessons import LESSONS
@@ -26,7 +26,7 @@ SMALL = {"layers": "1", "heads": "2", "width": "8", "steps": "40", "seed": "5"}
 def shipped(tmp_path, monkeypatch):
     """A recording of one task alone, in the place of those that are shipped; the folders of trainings are deleted."""
     folder = tmp_path / "shipped"
-    settings = changed(TASKS["previous"].settings, n_layers=1, n_heads=3, d_model=12, steps=3)
+    settings = change_settings(TASKS["previous"].settings, n_layers=1, n_heads=3, d_model=12, steps=3)
     recorder = Recorder(Training(TASKS["previous"], settings), "a b c d")
     (folder / "previous").mkdir(parents=True)
     Recording.of("previous", "a b c d", 3, [recorder.frame()]).save(folder / "previous" / "recording.npz")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from models.images import MOST_PIXELS as MOST_OF_THE_LIBRARY
+from models.images import MAX_PIXELS as MOST_OF_THE_LIBRARY
 from ui.panels import picture_input as pictures
 from ui.panels.picture_input import BadPicture, read
 from ui.services.picture_files import MOST_PIECES, MOST_SCANS, reduce_file
@@ -226,4 +226,4 @@ def test_one_picture_is_decoded_at_a_time_and_known_ones_do_not_wait(monkeypatch
 
 
 def test_what_a_visitor_may_give_is_never_more_than_the_library_reads():
-    assert pictures.MOST_PIXELS <= MOST_OF_THE_LIBRARY
+    assert pictures.MAX_PIXELS <= MOST_OF_THE_LIBRARY

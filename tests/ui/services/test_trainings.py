@@ -150,7 +150,7 @@ def test_what_the_training_itself_refuses_is_its_sentence(trainings):
     trainings.resume("ann")
     ended(training)
     assert training.status == FAILED
-    assert "is no checkpoint of this version: delete it and train again." in training.problem
+    assert "is not a checkpoint of this version: delete it and train again." in training.problem
 
 
 def test_an_abandoned_one_is_ended_and_later_deleted(trainings, monkeypatch):

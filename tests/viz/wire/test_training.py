@@ -5,7 +5,7 @@ import pytest
 
 from analysis.recording import Frame, Recorder, Recording
 from models.scratch.tasks import TASKS
-from models.scratch.training import Training, changed
+from models.scratch.training import Training, change_settings
 from tests.helpers.read_back import unpack
 from viz.colours import table
 from viz.wire import training
@@ -25,7 +25,7 @@ def frame(step: int, seed: int = 0) -> Frame:
 def test_a_task_s_maps_fit_its_scene(name):
     task = TASKS[name]
     text = task.examples[-1] if task.examples else "3"
-    maps = Recorder(Training(task, changed(task.settings, **SMALL)), text).frame().maps
+    maps = Recorder(Training(task, change_settings(task.settings, **SMALL)), text).frame().maps
     about = scene(task, text, maps.shape[3])
     assert (len(about["queries"]), len(about["keys"])) == maps.shape[2:]
     assert all(row < maps.shape[2] and key < maps.shape[3] for row, key in about["truth"])

@@ -10,7 +10,7 @@ import pytest
 
 from models.errors import BadSettings
 from models.scratch.tasks import TASKS, Settings
-from models.scratch.training import changed
+from models.scratch.training import change_settings
 from models.train import main
 from tests.helpers.paths import ROOT
 
@@ -67,7 +67,7 @@ def test_settings_that_are_refused(values, sentence):
         Settings(**values)
     assert str(caught.value) == sentence
     with pytest.raises(BadSettings) as caught:
-        changed(TASKS["previous"].settings, **values)
+        change_settings(TASKS["previous"].settings, **values)
     assert str(caught.value) == sentence
 
 
@@ -78,9 +78,11 @@ def test_settings_at_their_ends_are_taken():
 
 def test_changed_takes_what_is_given():
     settings = TASKS["digits"].settings
-    assert changed(settings, steps=None, seed=7, dropout=None) == Settings(n_layers=3, steps=2500, dropout=0.1, seed=7)
+    assert change_settings(settings, steps=None, seed=7, dropout=None) == Settings(
+        n_layers=3, steps=2500, dropout=0.1, seed=7
+    )
     with pytest.raises(BadSettings, match=r"^There is no setting depth, wide\.$"):
-        changed(settings, wide=3, depth=1)
+        change_settings(settings, wide=3, depth=1)
 
 
 FROM_THE_COMMAND = {
@@ -122,7 +124,7 @@ def test_no_such_task_and_no_such_place(tmp_path, capsys):
     for place, why in ((occupied, "File exists"), (occupied / "model", "Not a directory")):
         assert main(["previous", "--steps", "2", "--out", str(place)]) == 2
         error = capsys.readouterr().err
-        assert error == f"{place} cannot be made a folder ({why}): choose another place to train in.\n"
+        assert error == f"The folder {place} cannot be made ({why}): choose another folder to train in.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert occupied.read_text() == "mine"
 

@@ -244,7 +244,7 @@ def test_unseen_pictures_are_never_trained_on():
 @pytest.mark.parametrize("number", ["abc", "-1", "360", "9" * 5000, " "])
 def test_a_picture_that_is_not_there(number):
     with pytest.raises(NoText, match=r"^There is no picture '.*to watch: give a number from 0 to 359\.$"):
-        TASKS["digits"].watched(number)
+        TASKS["digits"].watched_batch(number)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -296,7 +296,7 @@ def test_texts_that_are_none_of_the_task(name):
         assert task.solve(text) is None, text[:50]
         if task.has_truth:
             with pytest.raises(NoText) as caught:
-                task.watched(text)
+                task.watched_batch(text)
             assert str(caught.value) == f"This is no text of the task {task.title!r}: try {task.examples[0]!r}."
 
 
