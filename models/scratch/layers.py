@@ -156,7 +156,7 @@ class LearnedPositions(nn.Module):
 
 
 class RotaryPositions(nn.Module):
-    """Queries and keys, rotated by an angle that grows with the position (Su et al. 2021, arXiv:2104.09864, equation 34).
+    """Queries and keys, rotated by an angle that grows with their position (Su et al. 2021, arXiv:2104.09864, eq. 34).
 
     Dimensions 2i and 2i + 1 rotate together, so that q . k depends only on the distance between query and key.
     """

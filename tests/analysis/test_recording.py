@@ -268,7 +268,7 @@ def test_a_text_to_watch(tmp_path):
     training = Training(TASKS["sorting"], SMALL)
     assert Recorder(training).text == TASKS["sorting"].examples[0]
     assert Recorder(training, "c a b").frame().maps.shape == (2, 3, 5, 5)
-    with pytest.raises(NoText, match=r"^This is no text of the task 'Sorting': try 'h e a d l i g h t'\.$"):
+    with pytest.raises(NoText, match=r"^This is not a text of the task 'Sorting': try 'h e a d l i g h t'\.$"):
         record(TASKS["sorting"], tmp_path / "model", text="1 2", stop=Stop(), **OPTIONS)
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""The tasks whose right attention is known."""
+"""Tasks for which the right attention is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Agreement: a verb takes its number from its subject, whatever stands between the two.
+"""Agreement: a verb takes its number from its subject, whatever words are between the two.
 
 The question of Linzen, Dupoux and Goldberg 2016, "Assessing the Ability of LSTMs to Learn Syntax-Sensitive
 Dependencies", arXiv:1611.01368, in a small grammar: "the keys to the cabinet ___ old".
@@ -27,7 +27,7 @@ class Agreement(Task):
     """Say "is" or "are" at the blank."""
 
     def text(self, random: Random) -> str:
-        """Return a subject with up to two additions that hold other nouns, and sometimes one before it."""
+        """Return a subject with up to two additions that contain other nouns, and sometimes one before it."""
         words = [*self._addition(random, lead=True), ","] if random.random() < 0.3 else []
         words += self._noun(random)
         for _ in range(random.choices((0, 1, 2), (1, 3, 3))[0]):

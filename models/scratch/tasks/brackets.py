@@ -1,4 +1,4 @@
-"""Matching brackets: which place holds the partner of each."""
+"""Matching brackets: the position of the partner of each bracket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MAX_PAIRS = 8
 
 
 class Brackets(Task):
-    """Say at each bracket the place of its partner, counted from 0."""
+    """Answer at each bracket with the position of its partner, counted from 0."""
 
     def text(self, random: Random) -> str:
         """Return 1 to 8 pairs, nested at random."""
@@ -33,27 +33,27 @@ class Brackets(Task):
         """Match with a stack."""
         brackets, waiting = self.pieces(text), []
         partner = [0] * len(brackets)
-        for place, bracket in enumerate(brackets):
+        for position, bracket in enumerate(brackets):
             if bracket in _PAIRS:
-                waiting.append(place)
+                waiting.append(position)
             elif waiting and _PAIRS[brackets[waiting[-1]]] == bracket:
-                partner[place] = waiting.pop()
-                partner[partner[place]] = place
+                partner[position] = waiting.pop()
+                partner[partner[position]] = position
             else:
                 return None
         if waiting or not brackets or len(brackets) > 2 * _MAX_PAIRS:
             return None
-        return frame_solution([str(place) for place in partner], [frozenset([place]) for place in partner])
+        return frame_solution([str(position) for position in partner], [frozenset([position]) for position in partner])
 
 
 BRACKETS = Brackets(
     name="brackets",
     title="Matching brackets",
-    rule="At each bracket, say the place of its partner.",
+    rule="At each bracket, answer with the position of its partner.",
     looks="Each bracket at its partner, an opening one forward, a closing one back.",
     kind="encoder",
     alphabet=(*_PAIRS, *_PAIRS.values()),
-    labels=tuple(str(place) for place in range(2 * _MAX_PAIRS)),
+    labels=tuple(str(position) for position in range(2 * _MAX_PAIRS)),
     examples=("([]{()})", "(((())))", "()[]{}()", "{[(){}][]}()"),
     settings=Settings(n_layers=3, steps=2500),
     longest=2 * _MAX_PAIRS + 2,

@@ -1,4 +1,4 @@
-"""Three tasks in which every letter is copied from one place: the one before, the mirrored one, the next in rank."""
+"""Three tasks that copy each letter from one position: the one before, the mirrored one, the next in rank."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def _letters(random: Random, shortest: int, longest: int) -> str:
 
 
 class _Copying(Task):
-    """What the three have in common: a text is letters, as many as there are places for."""
+    """The common part of the three: a text consists of letters, as many as the model has positions for."""
 
     def letters(self, text: str) -> list[str] | None:
-        """Return the letters of a text, None if it is no valid one."""
+        """Return the letters of a text, None if the text is not valid."""
         letters = self.pieces(text)
         fits = 1 <= len(letters) <= self.longest - 2
         return letters if fits and set(letters) <= set(self.alphabet) else None
@@ -63,7 +63,7 @@ class Sorting(_Copying):
         return _letters(random, 2, 12)
 
     def solve(self, text: str) -> Solution | None:
-        """Position i answers with the letter of rank i, wherever it stands."""
+        """Position i answers with the letter of rank i, at any position of the text."""
         letters = self.letters(text)
         if letters is None:
             return None
@@ -88,8 +88,8 @@ PREVIOUS = Previous(
 REVERSAL = Reversal(
     name="reversal",
     title="Backwards",
-    rule="Say the text backwards: at each place, the letter of the mirrored place.",
-    looks="Each place at its mirror image: the other diagonal.",
+    rule="Say the text backwards: at each position, the letter of the mirrored position.",
+    looks="Each position at its mirror image: the other diagonal.",
     kind="encoder",
     alphabet=_LETTERS,
     labels=_LETTERS,
@@ -101,7 +101,7 @@ SORTING = Sorting(
     name="sorting",
     title="Sorting",
     rule="Say the letters in the order of the alphabet.",
-    looks="The first place at the earliest letter, the second at the next: a permutation.",
+    looks="The first position at the earliest letter, the second at the next: a permutation.",
     kind="encoder",
     alphabet=_LETTERS,
     labels=_LETTERS,

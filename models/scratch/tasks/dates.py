@@ -64,7 +64,7 @@ class Dates(TranslationTask):
         )
 
     def solve(self, text: str) -> Solution | None:
-        """Each digit of the year stands in the text; month and day are read from their words or digits."""
+        """The text contains each digit of the year; month and day are read from their words or digits."""
         text = "".join(self.pieces(text))
         found = next((match for pattern in _PATTERNS if (match := pattern.fullmatch(text))), None)
         if found is None or len(text) >= self.longest:
@@ -74,11 +74,11 @@ class Dates(TranslationTask):
             return None
         iso = f"{numbers['year']:04}-{numbers['month']:02}-{numbers['day']:02}"
         year, month, day = (list(range(*found.span(name))) for name in ("year", "month", "day"))
-        # Two digits of a day are copied one by one; all that says a number in another way is read as a whole.
+        # Two digits of a day are copied one by one. A number in another form is read as a whole.
         days = [{day[0]}, {day[1]}] if len(day) == 2 and found["day"].isascii() else [set(day)] * 2
         months = [{month[0]}, {month[1]}] if len(month) == 2 and found["month"].isdecimal() else [set(month)] * 2
-        places = [*({place} for place in year), set(), *months, set(), *days, set()]
-        return Solution((*iso, END), tuple(frozenset(keys) for keys in places))
+        sources = [*({position} for position in year), set(), *months, set(), *days, set()]
+        return Solution((*iso, END), tuple(frozenset(keys) for keys in sources))
 
 
 def _ordinal(day: int) -> str:
@@ -109,7 +109,7 @@ DATES = Dates(
     name="dates",
     title="Writing dates",
     rule="Write the date as year-month-day.",
-    looks="Each digit that is written at the digit or the word that it comes from.",
+    looks="Each written digit at the digit or the word that it comes from.",
     kind="cross",
     alphabet=_ALPHABET,
     labels=(*SPECIAL, *_ALPHABET),

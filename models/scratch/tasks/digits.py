@@ -1,7 +1,7 @@
 """Handwritten digits: a small vision transformer on real data, the 1,797 pictures that come with scikit-learn.
 
 Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository: 8 x 8 pixels
-of 17 grey levels. No alignment is known to be right here, so there is no truth to hold a head to.
+of 17 grey levels. No attention is known to be right here, so there is no truth to compare a head with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from models.scratch.tasks.task import Batch, Task
 from models.scratch.vision import ScratchVisionConfig, ScratchVisionEncoder
 
 SIDE = 8
-# One picture in so many is never trained on.
+# Every fifth picture is never trained on.
 _HELD_OUT = 5
 _DARKEST = 16
 
@@ -42,27 +42,27 @@ class Digits(Task):
         del text
 
     def save_reader(self, folder: Path) -> None:
-        """Write what makes any picture one that the network reads into its folder."""
+        """Write the image processor, which makes any picture readable for the network, into the network's folder."""
         middle = [0.5, 0.5, 0.5]
         size = {"height": SIDE, "width": SIDE}
         ViTImageProcessorPil(size=size, image_mean=middle, image_std=middle).save_pretrained(folder)
 
     def draw(self, random: Random, n_samples: int, *, held_out: bool = False) -> Batch:
-        """Return pictures `[row, 3, 8, 8]` from -1 to 1; those to train on are moved by up to a pixel."""
+        """Return pictures `[row, 3, 8, 8]` from -1 to 1; training pictures are shifted by up to a pixel."""
         pictures, labels = _data()
-        places = np.arange(len(labels))
-        of_kind = places[(places % _HELD_OUT == 0) == held_out]
-        chosen = of_kind[:n_samples] if held_out else np.array(random.choices(of_kind.tolist(), k=n_samples))
+        numbers = np.arange(len(labels))
+        allowed = numbers[(numbers % _HELD_OUT == 0) == held_out]
+        chosen = allowed[:n_samples] if held_out else np.array(random.choices(allowed.tolist(), k=n_samples))
         pixels = pictures[chosen]
         if not held_out:
             pixels = torch.stack([_shift(one, random.randint(-1, 1), random.randint(-1, 1)) for one in pixels])
         return {"pixel_values": pixels[:, None].expand(-1, 3, -1, -1), "labels": labels[chosen]}
 
     def watched_batch(self, text: str) -> Batch:
-        """Return one picture that is not trained on, the one of that number (the first if there is none).
+        """Return one picture that is never trained on, by its number ("" is the first picture).
 
         Raises:
-            NoText: there is no picture of that number.
+            NoText: there is no picture with this number.
         """
         pictures, labels = _data()
         n_pictures = -(-len(labels) // _HELD_OUT)
@@ -80,7 +80,7 @@ class Digits(Task):
         return functional.cross_entropy(self.outputs(network, batch), batch["labels"], label_smoothing=0.05)
 
     def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
-        """Return which pictures are named rightly."""
+        """Return which pictures are classified correctly."""
         return self.outputs(network, batch).argmax(-1) == batch["labels"]
 
     def classify(
@@ -96,10 +96,10 @@ class Digits(Task):
 
 @cache
 def _data() -> tuple[Float[Tensor, "picture row column"], Tensor]:
-    from sklearn.datasets import load_digits  # here, since it takes a second that only this task needs
+    from sklearn.datasets import load_digits  # not at the top: it takes a second, and only this task needs it
 
     pictures, labels = load_digits(return_X_y=True)
-    # Through 256 levels, as a picture file has them, so that a file gives the network the same numbers.
+    # Rounded to 256 levels as in a picture file, so that a file gives the network the same numbers.
     levels = np.round(pictures.reshape(-1, SIDE, SIDE) * (255 / _DARKEST)) / 255
     return torch.tensor(2 * levels - 1, dtype=torch.float32), torch.tensor(labels)
 
@@ -120,7 +120,7 @@ def unseen_picture(number: int) -> UInt8[np.ndarray, "row column"]:
 
 
 def unseen_answer(number: int) -> str:
-    """Return which digit such a picture shows."""
+    """Return the digit in a picture that is never trained on."""
     return str(int(_data()[1][_HELD_OUT * number]))
 
 
@@ -128,7 +128,7 @@ DIGITS = Digits(
     name="digits",
     title="Handwritten digits",
     rule="Say which digit the picture shows.",
-    looks="At the strokes rather than the paper; no place is known to be the right one.",
+    looks="At the strokes and not at the paper; no position is known to be the right one.",
     kind="encoder",
     alphabet=(),
     labels=tuple("0123456789"),

@@ -1,8 +1,8 @@
 """Associative recall: a key seen before is followed by the value that followed it then (an induction head).
 
 Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits", and Olsson et al. 2022, "In-context Learning
-and Induction Heads", arXiv:2209.11895: one head tells each value which key stands before it, a later one finds, from
-the same key, that value.
+and Induction Heads", arXiv:2209.11895: one head copies to each value the key before it, and a later head finds the
+value from the same key.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ class Recall(Task):
         if len(pieces) > 2 * _MAX_PAIRS:
             return None
         answers, truth = [""] * len(pieces), [frozenset[int]() for _ in pieces]
-        places: dict[str, list[int]] = {}
+        positions: dict[str, list[int]] = {}
         for i, piece in enumerate(pieces):
             if piece not in (_VALUES if i % 2 else _KEYS):
                 return None
             if i % 2:
-                places.setdefault(pieces[i - 1], []).append(i)
-                if pieces[places[pieces[i - 1]][0]] != piece:
+                positions.setdefault(pieces[i - 1], []).append(i)
+                if pieces[positions[pieces[i - 1]][0]] != piece:
                     return None
-            elif piece in places:
-                answers[i] = pieces[places[piece][0]]
-                truth[i] = frozenset(places[piece])
+            elif piece in positions:
+                answers[i] = pieces[positions[piece][0]]
+                truth[i] = frozenset(positions[piece])
         return frame_solution(answers, truth, end=False) if any(answers) else None
 
 
@@ -52,7 +52,7 @@ RECALL = Recall(
     name="recall",
     title="Recalling what came with a key",
     rule="When a letter comes again, say the digit that followed it before.",
-    looks="The letter at the digit that followed its earlier self: an induction head.",
+    looks="The letter at the digit that followed the same letter before: an induction head.",
     kind="decoder",
     alphabet=(*_KEYS, *_VALUES),
     labels=_VALUES,

@@ -1,7 +1,7 @@
 """A noisy periodic signal, continued: the truth is the same phase of the earlier periods.
 
-An encoder under a causal mask: from each place it says the next value as it would be without noise, and so goes on
-from its own values as far as one likes.
+The network is an encoder with a causal mask. From each position it predicts the next value without noise, so it can
+continue the signal from its own values.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ROOM = 16
 
 
 class Series(Task):
-    """Say from each place the next value, without its noise."""
+    """Predict from each position the next value, without its noise."""
 
     def text(self, random: Random) -> str:
         """Return 36 to 48 numbers of a signal."""
@@ -41,18 +41,18 @@ class Series(Task):
         period, n_given = random.choice(PERIODS), random.randint(_SHORTEST, _LONGEST)
         waves = [(random.gauss(0, 1) / harmonic, random.uniform(0, math.tau), harmonic) for harmonic in (1, 2, 3)]
         one = [
-            sum(height * math.sin(math.tau * harmonic * place / period + phase) for height, phase, harmonic in waves)
-            for place in range(period)
+            sum(height * math.sin(math.tau * harmonic * time / period + phase) for height, phase, harmonic in waves)
+            for time in range(period)
         ]
         low, high = min(one), max(one)
         bottom, size = random.uniform(10, 30), random.uniform(40, 60)
         one = [bottom + size * (value - low) / (high - low) for value in one]
-        clean = [one[place % period] for place in range(n_given + 1)]
+        clean = [one[time % period] for time in range(n_given + 1)]
         noisy = [min(TOP, max(0, round(value + random.gauss(0, NOISE)))) for value in clean[:n_given]]
         return " ".join(map(str, noisy)), clean, period
 
     def samples(self, random: Random, n_samples: int, *, held_out: bool = False) -> list[tuple[str, Solution]]:
-        """Return texts with the truth that they were made from; none comes twice, so none has to be held out."""
+        """Return texts with the signals that they were made from; no text repeats, so none has to be held out."""
         del held_out
         drawn = (self._draw_signal(random) for _ in range(n_samples))
         return [(text, _solution(clean, period)) for text, clean, period in drawn]
@@ -65,17 +65,17 @@ class Series(Task):
         values = np.array([float(piece) for piece in pieces])
         period = estimate_period(values)
         means = [float(values[phase::period].mean()) for phase in range(period)]
-        return _solution([means[place % period] for place in range(len(pieces) + 1)], period)
+        return _solution([means[time % period] for time in range(len(pieces) + 1)], period)
 
     # --- numbers instead of labels -----------------------------------------------------------------------------------
 
     def network(self, settings: Settings) -> PreTrainedModel:
-        """Return a new encoder that reads numbers as numbers and says one."""
+        """Return a new encoder that reads numbers as numbers and has one output, the next value."""
         sizes = {**self.sizes(settings), "n_outputs": 1}
         return ScratchEncoder(ScratchEncoderConfig(**sizes, first_value=len(SPECIAL), n_values=TOP + 1, is_causal=True))
 
     def batch(self, samples: Sequence[tuple[str, Solution]]) -> Batch:
-        """Return texts, and the values to be said in units of the whole range, NaN where none is asked."""
+        """Return texts, and the values to predict in units of the whole range, NaN where no value is asked for."""
         batch = super().batch([(text, Solution(("",) * len(one.answers), one.truth)) for text, one in samples])
         values = [[float(answer) if answer else float("nan") for answer in one.answers] for _, one in samples]
         longest = batch["input_ids"].shape[1]
@@ -89,18 +89,18 @@ class Series(Task):
         return errors.square().mean() * (TOP / NOISE) ** 2
 
     def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
-        """Return which signals are told to within one and a half times the noise (root mean square, second half)."""
+        """Return which signals are predicted within 1.5 times the noise (root mean square, second half)."""
         labels = batch["labels"]
         asked = ~labels.isnan() & (torch.arange(labels.shape[1]) >= _SHORTEST // 2)
         errors = torch.where(asked, self.outputs(network, batch)[..., 0] - labels, 0.0)
         return (errors.square().sum(-1) / asked.sum(-1)).sqrt() * TOP < 1.5 * NOISE
 
     def accepts(self, said: str, answer: str) -> bool:
-        """Return whether a value is as close to the signal as a measurement mostly is (two standard deviations)."""
+        """Return whether a value is within two standard deviations of the noise."""
         return abs(float(said) - float(answer)) < 2 * NOISE
 
     def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
-        """Return the value that a network says from each place, empty where nothing can be known yet."""
+        """Return the value that a network predicts from each position, "" where nothing can be known yet."""
         solution = self.solve(text)
         if solution is None:
             return None
@@ -112,13 +112,13 @@ class Series(Task):
 
 
 def _solution(clean: Sequence[float], period: int) -> Solution:
-    """Return what is to be said from each place: the next value, once a whole period was seen."""
-    places = range(1, len(clean))
-    answers = [f"{clean[place]:.2f}" if place >= period else "" for place in places]
-    return frame_solution(answers, [frozenset(range(place % period, place, period)) for place in places], end=False)
+    """Return the answer at each position: the next value, after the first whole period."""
+    times = range(1, len(clean))
+    answers = [f"{clean[time]:.2f}" if time >= period else "" for time in times]
+    return frame_solution(answers, [frozenset(range(time % period, time, period)) for time in times], end=False)
 
 
-def estimate_period(values: Float[np.ndarray, " place"]) -> int:
+def estimate_period(values: Float[np.ndarray, " time"]) -> int:
     """Return the period whose phase means describe the values best, by Schwarz's criterion (1978): errors and means."""
     cost = {}
     for period in PERIODS:
@@ -132,8 +132,8 @@ def estimate_period(values: Float[np.ndarray, " place"]) -> int:
 SERIES = Series(
     name="series",
     title="Continuing a signal",
-    rule="From each place, say the next value of the signal without its noise.",
-    looks="At the places that had the same phase as the next one, one, two and three periods before it.",
+    rule="From each position, predict the next value of the signal without its noise.",
+    looks="At the positions with the phase of the next value, one, two and three periods before it.",
     kind="decoder",
     alphabet=tuple(str(value) for value in range(TOP + 1)),
     labels=(),

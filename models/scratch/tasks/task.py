@@ -1,4 +1,4 @@
-"""A task whose right attention is known: texts at random, the right answer, and where a head has to look for it."""
+"""A task for which the right attention is known: random texts, their answers, and the positions of those answers."""
 
 from __future__ import annotations
 
@@ -29,28 +29,29 @@ from models.scratch.tasks.settings import Settings
 
 PAD, UNKNOWN, START, END = "[PAD]", "[UNK]", "[START]", "[END]"
 SPECIAL = (PAD, UNKNOWN, START, END)
-# No loss where no answer is asked for: torch's own sign for it.
+# The label of a position without an answer, which torch's cross-entropy ignores.
 NOT_ASKED = -100
-# One text in so many is never trained on, whatever the seed.
+# One text in ten is never trained on, with any seed.
 HELD_OUT = 10
 Batch = dict[str, Tensor]
-# White space as the tokenizer knows it (Unicode's White_Space); Python's own split adds four control characters.
+# White space as the tokenizer defines it (Unicode's White_Space). Python's own split adds four control characters.
 _SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The right answer to a text and where it stands, by the positions that the model reads, special tokens included.
+    """The right answers to a text and their positions, as the model reads them, special tokens included.
 
-    `answers[query]` is what to say at each position (in an encoder-decoder: what the decoder writes after it), empty
-    where nothing is asked; `truth[query]` the keys that hold it, any of which is right, none where nothing is known.
+    `answers[query]` is the answer at each position (in an encoder-decoder: the token that the decoder writes after it),
+    "" where there is none. `truth[query]` are the keys with the answer, each of which is right, empty where none is
+    known.
     """
 
     answers: tuple[str, ...]
     truth: tuple[frozenset[int], ...]
 
     def mask(self, n_key: int) -> Bool[np.ndarray, "query key"]:
-        """Return the truth as `[query, key]`, True where a head that solves the task looks."""
+        """Return the truth as `[query, key]`, True where a head that solves the task attends."""
         mask = np.zeros((len(self.truth), n_key), dtype=bool)
         for query, keys in enumerate(self.truth):
             mask[query, list(keys)] = True
@@ -59,14 +60,14 @@ class Solution:
 
 @dataclass(frozen=True)
 class Task:
-    """A task over texts. Each has a file of its own, which says how texts arise (`text`) and are solved (`solve`)."""
+    """A task over texts. Each task has its own file, which defines how texts are made (`text`) and solved (`solve`)."""
 
     name: str
     title: str
     rule: str
     """One sentence: what the model has to do."""
     looks: str
-    """One sentence: where a head that solves it looks."""
+    """One sentence: where a head that solves it attends."""
     kind: str
     """The attention that the truth is about: "encoder", "decoder" or "cross"."""
     alphabet: tuple[str, ...]
@@ -81,11 +82,11 @@ class Task:
     keeps_spaces: bool = False
 
     def text(self, random: Random) -> str:
-        """Return a text at random."""
+        """Return a random text."""
         raise NotImplementedError
 
     def solve(self, text: str) -> Solution | None:
-        """Return the answer to a text, None if the text is no valid one."""
+        """Return the answer to a text, None if the text is not valid."""
         raise NotImplementedError
 
     # --- what the model reads ----------------------------------------------------------------------------------------
@@ -97,11 +98,11 @@ class Task:
 
     @property
     def has_truth(self) -> bool:
-        """Whether it is known where a head has to look."""
+        """Whether it is known where a head has to attend."""
         return bool(self.alphabet)
 
     def pieces(self, text: str) -> list[str]:
-        """Return a text as the tokenizer cuts it: into words, or into characters without the spaces."""
+        """Return a text as the tokenizer splits it: into words, or into characters without the spaces."""
         text = unicodedata.normalize("NFC", text).lower()
         if self.by_word:
             return [word for word in _SPACE.split(text) if word]
@@ -112,7 +113,7 @@ class Task:
         return ("" if self.keeps_spaces else " ").join(pieces)
 
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """Return the tokenizer that is saved beside the weights."""
+        """Return the tokenizer that is saved with the weights."""
         vocabulary = self.vocabulary
         tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
         tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
@@ -138,11 +139,11 @@ class Task:
         )
 
     def samples(self, random: Random, n_samples: int, *, held_out: bool = False) -> list[tuple[str, Solution]]:
-        """Return texts at random with their answers, either of those that are trained on or of those that never are."""
+        """Return random texts with their answers, either from the training texts or from the held-out ones."""
         found: list[tuple[str, Solution]] = []
         while len(found) < n_samples:
             text = self.text(random)
-            # By its letters alone, so that a text is held out in every training and on every machine.
+            # Decided by its letters only, so that a text is held out in every training and on every machine.
             if (zlib.crc32(text.encode()) % HELD_OUT == 0) == held_out:
                 solution = self.solve(text)
                 assert solution is not None, text
@@ -150,22 +151,22 @@ class Task:
         return found
 
     def draw(self, random: Random, n_samples: int, *, held_out: bool = False) -> Batch:
-        """Return a batch of samples at random."""
+        """Return a batch of random samples."""
         return self.batch(self.samples(random, n_samples, held_out=held_out))
 
     def watched_batch(self, text: str) -> Batch:
-        """Return one text alone, to look at while a network learns.
+        """Return one text alone, to watch while a network learns.
 
         Raises:
             NoText: the task cannot answer it.
         """
         solution = self.solve(text)
         if solution is None:
-            raise NoText(f"This is no text of the task {self.title!r}: try {self.examples[0]!r}.")
+            raise NoText(f"This is not a text of the task {self.title!r}: try {self.examples[0]!r}.")
         return self.batch([(text, solution)])
 
     def watched_queries(self, text: str) -> list[int]:
-        """Return the queries of a text that are worth watching: all, unless the task says otherwise."""
+        """Return the queries of a text that are shown while a network learns: all, unless the task chooses some."""
         solution = self.solve(text)
         assert solution is not None, text
         return list(range(len(solution.truth)))
@@ -173,7 +174,7 @@ class Task:
     # --- what is trained ---------------------------------------------------------------------------------------------
 
     def network(self, settings: Settings) -> PreTrainedModel:
-        """Return a new network for this task, its weights at random (torch's generator)."""
+        """Return a new network for this task, with random weights (torch's generator)."""
         return ScratchEncoder(ScratchEncoderConfig(**self.sizes(settings), is_causal=self.kind == "decoder"))
 
     def sizes(self, settings: Settings) -> dict[str, Any]:
@@ -215,7 +216,7 @@ class Task:
         }
 
     def attention(self, network: PreTrainedModel, batch: Batch) -> Float[Tensor, "layer row head query key"]:
-        """Return the weights that the truth is about, all layers, from the network's own arithmetic."""
+        """Return the weights that the truth is about, of all layers, as the network itself computes them."""
         inputs = {name: values for name, values in batch.items() if name != "labels"}
         output = network(**inputs, output_attentions=True)
         return torch.stack(output["cross_attentions" if self.kind == "cross" else "attentions"])
@@ -232,20 +233,20 @@ class Task:
         return network(**inputs).logits
 
     def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
-        """Return which samples are right: every answer of theirs."""
+        """Return which samples are right: those in which every answer is right."""
         found, labels = self.outputs(network, batch).argmax(-1), batch["labels"]
         return ((found == labels) | (labels == NOT_ASKED)).all(-1)
 
     def save_reader(self, folder: Path) -> None:
-        """Write what turns a text into the network's input into its folder."""
+        """Write the tokenizer into the network's folder."""
         self.tokenizer().save_pretrained(folder)
 
     def accepts(self, said: str, answer: str) -> bool:
-        """Return whether what a network says at one place is right."""
+        """Return whether a network's answer at one position is right."""
         return said == answer
 
     def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
-        """Return what a network answers at each position where something is asked, None if the text is not valid."""
+        """Return a network's answer at each position that has one, "" elsewhere; None if the text is not valid."""
         solution = self.solve(text)
         if solution is None:
             return None
@@ -263,7 +264,7 @@ def pad_rows(rows: Sequence[Sequence[int]], filling: int) -> Int[Tensor, "row po
 
 
 def frame_solution(answers: Sequence[str], truth: Sequence[frozenset[int]], *, end: bool = True) -> Solution:
-    """Return the solution of a text whose positions count from its first piece, with the special tokens around it.
+    """Return the solution of a text with its special tokens; `truth` counts positions from the first piece.
 
     A text that is read from left to right has no `end`.
     """

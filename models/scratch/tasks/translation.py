@@ -1,4 +1,4 @@
-"""A task in which one text is written for another: what an encoder-decoder is trained on."""
+"""A task that translates a text into another text, for an encoder-decoder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from models.scratch.tasks.task import END, NOT_ASKED, PAD, SPECIAL, START, UNKNO
 
 
 class TranslationTask(Task):
-    """A task in which one text is written for another: the truth is about cross-attention."""
+    """A task that translates a text into another text: the truth is about cross-attention."""
 
     def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
-        """Return what a network writes, letter by letter, None if the text is not valid."""
+        """Return the text that a network writes, letter by letter; None if the text is not valid."""
         solution = self.solve(text)
         if solution is None:
             return None
@@ -36,7 +36,7 @@ class TranslationTask(Task):
         return ScratchEncoderDecoder(ScratchEncoderDecoderConfig(**self.sizes(settings), decoder_start_token_id=start))
 
     def batch(self, samples: Sequence[tuple[str, Solution]]) -> Batch:
-        """Return source texts, what the decoder reads, and what it is to write after each."""
+        """Return source texts, the decoder's input, and the token to write after each of its positions."""
         vocabulary = self.vocabulary
         unknown = vocabulary[UNKNOWN]
         ids = [
@@ -51,7 +51,7 @@ class TranslationTask(Task):
         }
 
     def judge(self, network: PreTrainedModel, batch: Batch) -> Bool[Tensor, " row"]:
-        """Return which samples are right when the network reads what it wrote itself."""
+        """Return which samples are right if the decoder reads its own output."""
         labels = batch["labels"]
         n_tokens = labels.shape[1]
         written = _generate(network)(batch["input_ids"], batch["attention_mask"], max_new_tokens=n_tokens)[:, 1:]

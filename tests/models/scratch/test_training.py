@@ -226,8 +226,8 @@ def test_other_settings_are_not_resumed(values, tmp_path):
     with pytest.raises(BadTraining) as caught:
         start_or_resume(TASK, change_settings(SMALL, **values), tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path} contains an unfinished training of 'previous' with other settings: resume it with the same settings, or "
-        "choose another folder."
+        f"{tmp_path} contains an unfinished training of 'previous' with other settings: resume it with the same "
+        "settings, or choose another folder."
     )
     with pytest.raises(BadTraining, match=r"contains an unfinished training of 'previous'"):
         start_or_resume(TASKS["sorting"], SMALL, tmp_path)

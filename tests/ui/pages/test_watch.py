@@ -184,7 +184,7 @@ def test_what_is_wrong_in_a_link_is_one_sentence(parameters, sentence):
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"text": "a b 7"}, "This is no text of the task 'The letter before': try 'h e a d l i g h t'."),
+        ({"text": "a b 7"}, "This is not a text of the task 'The letter before': try 'h e a d l i g h t'."),
         ({"heads": "5"}, "5 heads do not divide a width of 64: choose 1, 2, 4, 8, 16 or 32 heads"),
         ({"task": "digits", "text": "360"}, "There is no picture '360' to watch: give a number from 0 to 359."),
     ],

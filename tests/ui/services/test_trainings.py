@@ -183,7 +183,7 @@ def test_it_ends_with_the_server(trainings):
         ({"n_heads": 5}, "a b", BadSettings, "5 heads do not divide a width of 64"),
         ({"learning_rate": -1.0}, "a b", BadSettings, "Choose a learning rate above 0"),
         ({"depth": 2}, "a b", BadSettings, "There is no setting depth"),
-        ({}, "a b 7", NoText, "This is no text of the task 'The letter before': try 'h e a d l i g h t'."),
+        ({}, "a b 7", NoText, "This is not a text of the task 'The letter before': try 'h e a d l i g h t'."),
         ({}, "a " * 300, NoText, "The text has 600 characters: choose one of 400 at most."),
     ],
 )

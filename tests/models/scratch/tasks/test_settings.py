@@ -44,8 +44,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"positions": ["rotary"]}, "Choose positions from sinusoidal, learned, rotary, not ['rotary']."),
     (
         {"positions": "rotary", "d_model": 15, "n_heads": 3},
-        "Rotary positions turn pairs of dimensions, and a head of 5 has none to spare: choose fewer heads or an even "
-        "width for each.",
+        "Rotary positions rotate pairs of dimensions, and a head has 5, an odd number: choose fewer heads or an even "
+        "width for each head.",
     ),
     ({"dropout": 1.0}, "Choose a dropout from 0 to below 1, not 1.0."),
     ({"dropout": NAN}, "Choose a dropout from 0 to below 1, not nan."),

@@ -297,7 +297,7 @@ def test_texts_that_are_none_of_the_task(name):
         if task.has_truth:
             with pytest.raises(NoText) as caught:
                 task.watched_batch(text)
-            assert str(caught.value) == f"This is no text of the task {task.title!r}: try {task.examples[0]!r}."
+            assert str(caught.value) == f"This is not a text of the task {task.title!r}: try {task.examples[0]!r}."
 
 
 @pytest.mark.parametrize("name", WITH_TEXT)
