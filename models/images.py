@@ -12,11 +12,12 @@ from PIL import Image
 from torch import Tensor
 from transformers.image_processing_utils import BaseImageProcessor
 
-from models.checkpoints.limits import LARGEST_SIDE
 from models.errors import BrokenModel, NoText
 from models.tokens import Token
 
 MAX_PIXELS = 64_000_000
+# The image processors of published models ask for 1,024 pixels a side at most.
+MAX_SIDE = 4_096
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ImageReader:
             for name in ("shortest_edge", "longest_edge")
         )
         share = max(image.size) / min(image.size)
-        if isinstance(edge, int) and not bound and edge**2 * share > LARGEST_SIDE**2:
+        if isinstance(edge, int) and not bound and edge**2 * share > MAX_SIDE**2:
             raise NoText(
                 f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, and this model makes its shorter side "
                 f"{edge:,} pixels long, the longer one {int(edge * share):,}: crop it."

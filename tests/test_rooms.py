@@ -1,6 +1,7 @@
-"""Imports go app -> ui -> viz -> analysis -> models and never back; read from the source, without running it.
+"""Imports go app -> ui -> viz -> analysis -> models and never back; the rules are checked in the source, unexecuted.
 
-What they import from elsewhere is listed in requirements.txt.
+Inside a package, some sub-packages must not import each other, and no module has the name of a public function.
+Imported libraries are listed in requirements.txt.
 """
 
 import ast
@@ -19,6 +20,19 @@ ROOMS = ("models", "analysis", "viz", "ui", "app")
 # Library -> the lowest room that may know it.
 LOWEST = {"streamlit": "ui", "plotly": "viz", "matplotlib": "viz"}
 LONGEST_APP = 80
+# The shared types at the root of models/; its `__init__` and the command line `models.train` join the sub-packages.
+SHARED = sorted(path.stem for path in (ROOT / "models").glob("*.py") if path.stem not in ("__init__", "train"))
+# (module or package, what it must not import).
+INNER = (
+    ("models.scratch", "models.capture"),
+    ("models.scratch", "models.checkpoints"),
+    ("models.capture", "models.checkpoints"),
+    ("models.capture", "models.scratch"),
+    ("models.checkpoints", "models.scratch"),
+    *((f"models.{module}", "models.checkpoints") for module in SHARED),
+    *((f"models.{module}", "models.scratch") for module in SHARED),
+    ("viz.figures", "viz.files"),
+)
 
 
 def imported(source: str, package: str = "") -> Iterator[str]:
@@ -27,11 +41,58 @@ def imported(source: str, package: str = "") -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            yield ".".join([*base, *([node.module] if node.module else [])])
+            yield base_of(node, package)
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("__import__", "importlib.import_module"):
             first = node.args[0] if node.args else None
             yield first.value if isinstance(first, ast.Constant) else "<computed>"
+
+
+def base_of(node: ast.ImportFrom, package: str) -> str:
+    """The module after `from`; relative ones from `package`."""
+    base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def imported_names(source: str, package: str) -> Iterator[str]:
+    """The names after `from ... import`, each with its module: `from models import scratch` is `models.scratch`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{base_of(node, package)}.{alias.name}" for alias in node.names)
+
+
+def inner_violations(module: str, source: str, package: str) -> list[str]:
+    """What a module imports against the rules inside its package."""
+    names = {*imported(source, package), *imported_names(source, package)}
+    return [
+        f"{module} imports {forbidden}"
+        for owner, forbidden in INNER
+        if belongs(module, owner) and any(belongs(name, forbidden) for name in names)
+    ]
+
+
+def belongs(module: str, package: str) -> bool:
+    """Whether a module is a package or in it."""
+    return module == package or module.startswith(f"{package}.")
+
+
+def shadowed(package: str, source: str, modules: set[str]) -> set[str]:
+    """The modules of a package with the name of something else that its `__init__`, the source, makes public."""
+    public: set[str] = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ImportFrom):
+            names = (alias.asname or alias.name for alias in node.names)
+            public |= {name for name in names if base_of(node, package) != package}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            public.add(node.name)
+        elif isinstance(node, ast.Assign) and "__all__" in map(ast.unparse, node.targets):
+            public |= set(ast.literal_eval(node.value))
+    return public & modules
+
+
+def dotted(path: Path) -> str:
+    """The name under which a source file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def violations(room: str, source: str, package: str = "") -> list[str]:
@@ -60,6 +121,24 @@ def files() -> list[tuple[str, Path]]:
 def test_a_module_imports_only_rooms_below_its_own(room: str, path: Path) -> None:
     package = ".".join(path.relative_to(ROOT).parent.parts)
     assert violations(room, path.read_text(encoding="utf-8"), package) == []
+
+
+@pytest.mark.parametrize("path", [path for _, path in files()], ids=dotted)
+def test_a_module_keeps_the_rules_inside_its_package(path: Path) -> None:
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    assert inner_violations(dotted(path), path.read_text(encoding="utf-8"), package) == []
+
+
+@pytest.mark.parametrize("path", [path for _, path in files() if path.name == "__init__.py"], ids=dotted)
+def test_no_module_has_the_name_of_a_public_function_of_its_package(path: Path) -> None:
+    modules = {inner.stem for inner in path.parent.iterdir() if inner.suffix == ".py" or inner.is_dir()}
+    assert not shadowed(dotted(path), path.read_text(encoding="utf-8"), modules)
+
+
+def test_every_inner_rule_is_about_modules_that_exist() -> None:
+    modules = [dotted(path) for _, path in files()]
+    for rule in INNER:
+        assert all(any(belongs(module, package) for module in modules) for package in rule), rule
 
 
 def test_every_library_that_is_imported_is_listed_at_the_installed_version() -> None:
@@ -118,7 +197,7 @@ def test_the_checker_sees_a_violation(room: str, source: str) -> None:
     [
         ("models", "import torch, modelsmith\nfrom models.trace import Attention\nfrom . import errors"),
         ("analysis", "from models import Attention"),
-        ("viz", "import plotly\nfrom matplotlib.figure import Figure\nfrom analysis import measures\nimport models"),
+        ("viz", "import plotly\nfrom matplotlib.figure import Figure\nfrom analysis import heads\nimport models"),
         ("ui", "import streamlit\nimport viz, analysis, models"),
         ("app", "import streamlit\nfrom ui import state"),
         # A word in a text is no import.
@@ -127,6 +206,53 @@ def test_the_checker_sees_a_violation(room: str, source: str) -> None:
 )
 def test_the_checker_lets_pass_what_is_right(room: str, source: str) -> None:
     assert violations(room, source) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("models.scratch.layers", "from models.capture.replay import Replay"),
+        ("models.scratch.tasks.task", "from models import checkpoints"),
+        ("models.capture.cost", "import models.checkpoints.load"),
+        ("models.capture.forward", "def late():\n    from ..scratch import layers"),
+        ("models.checkpoints.load", "from models.scratch.networks import ScratchEncoder"),
+        ("models.trace", "from models.scratch.tasks import TASKS"),
+        ("models.images", "from .checkpoints import limits"),
+        ("viz.figures.heatmap", "from viz.files.export import save"),
+        ("viz.figures", "from viz import files"),
+    ],
+)
+def test_the_checker_sees_a_violation_inside_a_package(module: str, source: str) -> None:
+    package = module if module == "viz.figures" else module.rpartition(".")[0]
+    assert len(inner_violations(module, source, package)) == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("models.train", "from models.scratch.tasks import TASKS"),
+        ("models", "from models.scratch import auto_classes\nfrom models.checkpoints.load import load_model"),
+        ("models.checkpoints.load", "from models.capture.replay import Layer"),
+        ("models.scratch.tasks.task", "from models.scratch.networks import ScratchEncoder"),
+        ("viz.files.export", "from viz.figures.heatmap import heatmap"),
+    ],
+)
+def test_the_checker_lets_pass_what_is_right_inside_a_package(module: str, source: str) -> None:
+    assert inner_violations(module, source, module.rpartition(".")[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("from viz.figures.grid import draw as grid", {"grid"}),
+        ("def grid():\n    pass", {"grid"}),
+        ('__all__ = ["grid"]', {"grid"}),
+        ("from viz import grid", set()),  # the module itself
+        ("from viz.figures.grid import draw", set()),
+    ],
+)
+def test_the_checker_sees_a_module_with_the_name_of_a_function(source: str, found: set[str]) -> None:
+    assert shadowed("viz", source, {"grid", "heatmap"}) == found
 
 
 def test_relative_imports_are_followed() -> None:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import BrokenModel
+from models.images import MAX_SIDE
 
 # The largest published configurations name 22,000 classes twice, in 2 MB, and nest 5 deep.
 _MAX_VALUES, _MAX_DEPTH = 500_000, 32
-# Image processors ask for 1,024 pixels a side at most.
-LARGEST_SIDE = 4_096
 # A table of positions has a row for each patch, and attention a number for each pair: 4,096 pixels a side in patches of
 # 8.
 MAX_PATCHES = 262_144
@@ -111,7 +110,7 @@ def refuse_absurd_pictures(folder: Path, name: str) -> None:
 
 
 def _refuse_absurd_side(whose: str, setting: str, value: Any) -> None:
-    maximum = LARGEST_SIDE**2 if _PIXELS.search(setting) else LARGEST_SIDE
+    maximum = MAX_SIDE**2 if _PIXELS.search(setting) else MAX_SIDE
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     is_side = bool(_SIDE.search(setting) or _PIXELS.search(setting)) and not setting.startswith(("do_", "_"))
     if number:

@@ -59,7 +59,9 @@ def heads(app: AppTest) -> dict[str, tuple[float, str]]:
 def test_a_task_its_answers_and_its_heads():
     app = run("brackets", text="([]{()})")
     said = [element.value for element in app.markdown]
-    assert any("**Matching brackets.** At each bracket, answer with the position of its partner." in text for text in said)
+    assert any(
+        "**Matching brackets.** At each bracket, answer with the position of its partner." in text for text in said
+    )
     assert answers(app) == "The model answers (8 of 8 right): ( → 7 [ → 2 ] → 1 { → 6 ( → 5 ) → 4 } → 3 ) → 0"
     assert messages(app) == []
     table = heads(app)
