@@ -1,9 +1,8 @@
-"""The captured attention of one text: immutable, computed when somebody looks.
+"""The captured attention of one text: immutable, computed on demand.
 
-`attn[layer, head, query, key]` is never held as a whole where the queries and keys that made it are known: a trace of
-a 12 x 12 model at 512 tokens holds 19 MB of q and k instead of 151 MB of weights, and computes a head in a fraction
-of a millisecond. Where only the weights can be had (families that are not on the attention interface), they are held
-behind the same class (models/capture/replay.py has both).
+`attn[layer, head, query, key]` never exists as a whole if its queries and keys are known: a trace of a 12 x 12 model at
+512 tokens keeps 19 MB of q and k instead of 151 MB of weights, and computes a head in a fraction of a millisecond. For
+families that are not on the attention interface, the trace keeps the weights (models/capture/replay.py has both).
 """
 
 from __future__ import annotations
@@ -17,26 +16,20 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
-from torch.nn.functional import pad
 
+from models.capture.blocks import compute_block, pool
 from models.capture.masks import Positions
 from models.capture.replay import ALL, Layer, Replay
 from models.errors import BadSelection
 from models.tokens import Token
 
-# How much is computed at once where a head is looked at in strips: 64 MB of weights. For pooled maps so few rows that a
-# sliding window's band stays narrow, and 8 MB, since memory of that size is used again without asking the system.
-STRIP_WEIGHTS = 2**24
-POOL_ROWS = 256
-POOL_WEIGHTS = 2**21
-
 
 @dataclass(frozen=True)
 class Source:
-    """Where a trace comes from: enough to make it again.
+    """Where a trace comes from: everything needed to make it again.
 
-    `generate` is how many tokens the model was let write after the text; `generated` what it wrote: after the text, or
-    for its own decoder to read where there is no target. `image` is the hash of the picture that it saw.
+    `generate` is the number of tokens that the model generated after the text; `generated` the text that it generated,
+    after the text or for its own decoder if there is no target. `image` is the hash of the picture that it read.
     """
 
     model: str
@@ -54,9 +47,9 @@ class Source:
 
 
 class Attention:
-    """`attn[layer, head, query, key]` of one kind. Every array handed out is read-only float32.
+    """`attn[layer, head, query, key]` of one kind. Every returned array is read-only, weights are float32.
 
-    Rows sum to 1, but for heads with a sink, which takes a share and is no key: there to 1 less that share.
+    Rows sum to 1. In heads with a sink, which is not a key, they sum to 1 less the sink's share.
     """
 
     def __init__(
@@ -80,7 +73,7 @@ class Attention:
         self.query_tokens = query_tokens
         self.key_tokens = key_tokens
         self.source = source
-        # Where keys are patches of a picture: how many down and across; they are the last positions, row by row.
+        # The rows and columns of patches if the keys are a picture. Patches are the last positions, row by row.
         self.key_grid = key_grid
         self._annotations = dict(annotations or {})
         self._layers = tuple(layers)
@@ -126,7 +119,8 @@ class Attention:
             BadSelection: no such layer, head or position.
         """
         self._check(layer, head)
-        return self._block(layer, slice(head, head + 1), queries, keys)[0]
+        rows, columns = self._positions("query", queries), self._positions("key", keys)
+        return compute_block(self._layers[layer], slice(head, head + 1), rows, columns)[0]
 
     def layer(self, layer: int, queries: Positions = ALL, keys: Positions = ALL) -> Float[np.ndarray, "head query key"]:
         """Return the weights of all heads of a layer, `[head, query, key]`.
@@ -134,37 +128,19 @@ class Attention:
         Raises:
             BadSelection: no such layer or position.
         """
-        self._layer(layer)
-        return self._block(layer, ALL, queries, keys)
-
-    def _block(
-        self, layer: int, heads: slice, queries: Positions, keys: Positions
-    ) -> Float[np.ndarray, "head query key"]:
-        """Return a block, computed a strip of rows at a time: the softmax needs all keys of a row, but not all rows."""
-        held = self._layers[layer]
-        rows, columns = self._positions("query", queries), self._positions("key", keys)
-        n_heads = len(range(held.shape[0])[heads])
-        places = np.arange(self.n_query)[rows]
-        block = np.empty((n_heads, len(places), len(np.arange(self.n_key)[columns])), dtype=np.float32)
-        n_rows = max(1, STRIP_WEIGHTS // (n_heads * self.n_key))
-        for start in range(0, len(places), n_rows):
-            part = places[start : start + n_rows]
-            run = isinstance(rows, slice) and rows.step in (None, 1)
-            strip = slice(int(part[0]), int(part[-1]) + 1) if run else part  # a run of rows is looked at without a copy
-            block[:, start : start + n_rows] = held.rows(heads, strip)[:, :, columns].numpy()
-        block.flags.writeable = False
-        return block
+        found = self._layer(layer)
+        return compute_block(found, ALL, self._positions("query", queries), self._positions("key", keys))
 
     def replay(self, layer: int) -> Replay:
-        """Return what a layer's weights are replayed from; shared, so not to be changed.
+        """Return the queries and keys that a layer's weights are replayed from; shared, so do not change them.
 
         Raises:
-            BadSelection: no such layer, or its weights are held as the model gave them.
+            BadSelection: no such layer, or a materialised one, of which only the weights are known.
         """
-        held = self._layer(layer)
-        if not isinstance(held, Replay):
-            raise BadSelection(f"Layer {layer} is held as weights: its queries and keys are not known.")
-        return held
+        found = self._layer(layer)
+        if not isinstance(found, Replay):
+            raise BadSelection(f"Layer {layer} is materialised: its weights are known, but not its queries and keys.")
+        return found
 
     def mask(
         self, layer: int, head: int, queries: Positions = ALL, keys: Positions = ALL
@@ -187,11 +163,11 @@ class Attention:
     ) -> Float[np.ndarray, "query_block key_block"]:
         """Return block maxima of one head, at most `size` x `size`, computed a strip of rows at a time.
 
-        `queries` and `keys` are runs of positions, all of them if not given. Blocks are `ceil(n / size)` positions
-        wide, the last one possibly less.
+        `queries` and `keys` are runs of positions, by default all. Blocks are `ceil(n / size)` positions wide, the last
+        one possibly less.
 
         Raises:
-            BadSelection: no such layer or head, a size below 1, or positions that are no run.
+            BadSelection: no such layer or head, a size below 1, or positions that are not a run.
         """
         self._check(layer, head)
         return self._pooled(layer, slice(head, head + 1), size, queries, keys)[0]
@@ -208,23 +184,23 @@ class Attention:
     def pooled_mask(self, layer: int, size: int = 64) -> Bool[np.ndarray, "head query_block key_block"]:
         """Return True for the blocks of `pooled_layer` in which any query may attend to any key.
 
-        A run of keys a query costs no pairs, so a mask of 8,192 positions takes no longer than its queries.
+        A mask of runs is pooled without a value for each pair, in time proportional to the queries.
 
         Raises:
             BadSelection: no such layer, or a size below 1.
         """
-        held = self._layer(layer)
+        found = self._layer(layer)
         if size < 1:
             raise BadSelection(f"A pooled map needs a size of at least 1, not {size}.")
         high, wide = max(1, -(-self.n_query // size)), max(1, -(-self.n_key // size))
-        shape = (held.shape[0], -(-self.n_query // high), -(-self.n_key // wide))
-        blocks = held.allowed_blocks(high, wide)
+        shape = (found.shape[0], -(-self.n_query // high), -(-self.n_key // wide))
+        blocks = found.allowed_blocks(high, wide)
         if blocks is None:
             blocks = torch.ones((), dtype=torch.bool, device="cpu")
         return _readonly(blocks.cpu().expand(shape))
 
     def pooled_layers(self, size: int = 64) -> Iterator[Float[np.ndarray, "head query_block key_block"]]:
-        """Yield the block maxima of each layer, computed when asked for: whoever stops asking stops the work.
+        """Yield the block maxima of each layer, each computed on demand.
 
         Raises:
             BadSelection: a size below 1.
@@ -237,49 +213,27 @@ class Attention:
     ) -> Float[np.ndarray, "head query_block key_block"]:
         if size < 1:
             raise BadSelection(f"A pooled map needs a size of at least 1, not {size}.")
-        held = self._layers[layer]
-        first_query, n_query = self._run("query", queries)
-        first_key, n_key = self._run("key", keys)
-        query_block, key_block = max(1, -(-n_query // size)), max(1, -(-n_key // size))
-        numbers = range(held.shape[0])[heads]
-        n_rows = max(1, min(POOL_ROWS, POOL_WEIGHTS // self.n_key) // query_block) * query_block
-        shape = (len(numbers), -(-n_query // query_block), -(-n_key // key_block))
-        pool = torch.zeros(shape, dtype=torch.float32, device="cpu")  # whatever torch's defaults are set to
-        for start in range(0, n_query, n_rows):
-            rows = slice(first_query + start, first_query + min(start + n_rows, n_query))
-            row, together = start // query_block, max(1, POOL_WEIGHTS // (n_rows * held.reach(rows)))
-            for first in range(0, len(numbers), together):
-                some = numbers[first : first + together]
-                band, low = held.band(slice(some.start, some.stop), rows)
-                # The part of the band that lies in the wanted keys, from the edge of a block on.
-                band = band[:, :, max(0, first_key - low) : max(0, first_key + n_key - low)]
-                low = max(0, low - first_key)
-                if not band.shape[2]:
-                    continue
-                block, before = divmod(low, key_block)
-                # Queries first: along keys, which lie in memory one after the other; little is left for the second.
-                maxima = _block_maxima(_block_maxima(pad(band, (before, 0)), -2, query_block), -1, key_block)
-                place = pool[first : first + together, row : row + maxima.shape[1], block : block + maxima.shape[2]]
-                place.copy_(maxima)
-        return _readonly(pool)
+        return _readonly(pool(self._layers[layer], heads, size, self._run("query", queries), self._run("key", keys)))
 
     def _run(self, side: str, positions: slice) -> tuple[int, int]:
-        """Return the first position of a run and how many there are."""
+        """Return the first position of a run and the number of its positions."""
         start, stop, step = positions.indices(self.n_query if side == "query" else self.n_key)
         if step != 1:
             raise BadSelection(f"A pooled map needs a run of {side} positions, not steps of {step}.")
         return start, max(0, stop - start)
 
     def _positions(self, side: str, positions: Positions) -> Positions:
-        """Return what torch can index with: a plain slice, or the numbers that NumPy would select."""
+        """Return positions in a form that torch accepts: a plain slice, or the numbers that NumPy would select."""
         if isinstance(positions, slice) and (positions.step or 1) > 0:
             return positions
         n_positions = self.n_query if side == "query" else self.n_key
         wanted = positions if isinstance(positions, (slice, np.ndarray)) else np.array(positions, dtype=np.int64)
         try:
-            return np.arange(n_positions)[wanted].copy()  # torch reads no negative strides
+            return np.arange(n_positions)[wanted].copy()  # torch does not accept negative strides
         except IndexError as error:
-            raise BadSelection(f"A {side} position is wrong ({error}): there are 0 to {n_positions - 1}.") from error
+            raise BadSelection(
+                f"A {side} position is wrong ({error}): the positions are 0 to {n_positions - 1}."
+            ) from error
 
     def _layer(self, layer: int) -> Layer:
         if not 0 <= layer < self.n_layers:
@@ -294,30 +248,19 @@ class Attention:
             raise BadSelection(f"There is no head {head}: layer {layer} has heads 0 to {n_heads - 1}.")
 
 
-def _block_maxima(values: Tensor, axis: int, block: int) -> Tensor:
-    if block == 1:
-        return values
-    parts = values.split(block, dim=axis)
-    return torch.stack([part.amax(axis) for part in parts], dim=axis)
-
-
 def _readonly(values: Tensor) -> np.ndarray:
-    return _readonly_array(values.contiguous().numpy())
-
-
-def _readonly_array(values: np.ndarray) -> np.ndarray:
-    # A copy, never a view: held tensors must not be reachable through `.base`.
-    values = np.array(values, copy=True)
-    values.flags.writeable = False
-    return values
+    # A copy, not a view: a caller must not reach the layer's tensors through `.base`.
+    array = np.array(values.contiguous().numpy(), copy=True)
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionTrace:
     """All attention of one forward pass: `trace["encoder"]` is an `Attention`; `notices` say what was cut or lost.
 
-    It can be pickled and copied, and is equal to itself alone, as its attentions and its picture cannot be compared.
-    `image` is the picture that the model saw, after its processor's resizing and cropping, where it read one.
+    A trace can be pickled and copied. It is equal only to itself, because attentions and pictures cannot be compared.
+    `image` is the picture that the model read, after its processor's resizing and cropping, or None.
     """
 
     attentions: Mapping[str, Attention]
@@ -331,7 +274,7 @@ class AttentionTrace:
             self.image.flags.writeable = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Made anew from what it was made of: no mapping proxy can be pickled, and an array comes back writeable.
+        # Made again from its parts: a mapping proxy cannot be pickled, and an unpickled array is writeable.
         return type(self), (dict(self.attentions), self.notices, self.source, self.image)
 
     @property

@@ -114,7 +114,7 @@ def _array(positions):
 @pytest.mark.parametrize("queries", [slice(None), slice(1, 7), slice(0, 7, 2), [6, 0, 3, 3], slice(None, None, -1)])
 def test_a_block_of_more_rows_than_a_strip_holds(cross, queries, monkeypatch):
     at_once = [(cross.weights(layer, 1, queries), cross.layer(layer, queries)) for layer in range(3)]
-    monkeypatch.setattr("models.trace.STRIP_WEIGHTS", 2 * 11)
+    monkeypatch.setattr("models.capture.blocks.STRIP_WEIGHTS", 2 * 11)
     for layer, (head, heads) in enumerate(at_once):
         np.testing.assert_allclose(cross.weights(layer, 1, queries), head, atol=2e-7)
         np.testing.assert_allclose(cross.layer(layer, queries), heads, atol=2e-7)
@@ -186,7 +186,7 @@ def test_pooled_parts_of_a_window_equal_the_maxima_of_blocks(reach, rows, size, 
     assert torch.equal(spans.allowed(slice(None), 0, 53)[0], (key - query).abs() <= reach)
     found = attention(replay(2, 47, 53, 3, mask=spans))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.trace.POOL_ROWS", rows)
+        patch.setattr("models.capture.blocks.POOL_ROWS", rows)
         pooled = found.pooled(0, 1, size, queries=slice(*queries), keys=slice(*keys))
         whole = found.weights(0, 1)
         part = whole[slice(*queries), slice(*keys)]
@@ -204,7 +204,7 @@ def test_a_pooled_map_is_of_a_run_of_positions(cross):
 
 
 def test_pooling_more_rows_than_a_strip_holds(monkeypatch):
-    monkeypatch.setattr("models.trace.POOL_ROWS", 5)
+    monkeypatch.setattr("models.capture.blocks.POOL_ROWS", 5)
     found = attention(replay(1, 101, 13))
     whole = found.weights(0, 0)
     # 101 rows in blocks of 15, 13 keys in blocks of 2; a strip is never less than one block.
@@ -226,10 +226,10 @@ def test_pooling_more_rows_than_a_strip_holds(monkeypatch):
         (lambda a: a.mask(1, -1), "There is no head -1: layer 1 has heads 0 to 2."),
         (lambda a: a.pooled(0, 7), "There is no head 7: layer 0 has heads 0 to 2."),
         (lambda a: a.pooled(0, 0, size=0), "A pooled map needs a size of at least 1, not 0."),
-        (lambda a: a.weights(0, 0, queries=[7]), r"A query position is wrong \(.*\): there are 0 to 6."),
-        (lambda a: a.weights(0, 0, keys=[0, 11]), r"A key position is wrong \(.*\): there are 0 to 10."),
-        (lambda a: a.layer(0, keys=np.array([-12])), r"A key position is wrong \(.*\): there are 0 to 10."),
-        (lambda a: a.mask(0, 0, queries=[99]), r"A query position is wrong \(.*\): there are 0 to 6."),
+        (lambda a: a.weights(0, 0, queries=[7]), r"A query position is wrong \(.*\): the positions are 0 to 6."),
+        (lambda a: a.weights(0, 0, keys=[0, 11]), r"A key position is wrong \(.*\): the positions are 0 to 10."),
+        (lambda a: a.layer(0, keys=np.array([-12])), r"A key position is wrong \(.*\): the positions are 0 to 10."),
+        (lambda a: a.mask(0, 0, queries=[99]), r"A query position is wrong \(.*\): the positions are 0 to 6."),
     ],
 )
 def test_what_is_not_there_is_refused_with_what_is(cross, look, sentence):

@@ -182,7 +182,7 @@ def test_any_block_equals_that_part_of_the_whole(case, data):
     queries = data.draw(selections(found.n_query), label="queries")
     keys = data.draw(selections(found.n_key), label="keys")
     head = data.draw(st.integers(0, found.n_heads - 1), label="head")
-    with patch("models.trace.STRIP_WEIGHTS", data.draw(st.sampled_from([1, 50, 2**24]), label="strip")):
+    with patch("models.capture.blocks.STRIP_WEIGHTS", data.draw(st.sampled_from([1, 50, 2**24]), label="strip")):
         rows, columns = chosen(found.n_query, queries), chosen(found.n_key, keys)
         for layer, tolerance in ((0, BLOCK_TOLERANCE), (1, 0)):
             whole = found.layer(layer)[:, rows][:, :, columns]
@@ -211,7 +211,7 @@ def test_pooled_maps_equal_the_maxima_of_blocks(case, data):
         "POOL_ROWS": data.draw(st.sampled_from([1, 5, 256]), label="rows"),
         "STRIP_WEIGHTS": data.draw(st.sampled_from([1, 50, 2**24]), label="strip"),
     }
-    with patch.multiple("models.trace", **strips):
+    with patch.multiple("models.capture.blocks", **strips):
         for layer, tolerance in ((0, TOLERANCE), (1, 0)):
             expected = np.stack([block_maxima(weights, size) for weights in case.weights])
             assert max(expected.shape[1:]) <= size
@@ -238,7 +238,7 @@ def test_a_pooled_part_equals_the_maxima_of_that_part(case, data):
     first_query, first_key = (data.draw(st.integers(0, n - 1)) for n in (found.n_query, found.n_key))
     queries = slice(first_query, data.draw(st.integers(first_query + 1, found.n_query)))
     keys = slice(first_key, data.draw(st.integers(first_key + 1, found.n_key)))
-    with patch("models.trace.POOL_ROWS", data.draw(st.sampled_from([1, 5, 256]), label="rows")):
+    with patch("models.capture.blocks.POOL_ROWS", data.draw(st.sampled_from([1, 5, 256]), label="rows")):
         pooled = found.pooled(0, 0, size, queries=queries, keys=keys)
     np.testing.assert_allclose(pooled, block_maxima(case.weights[0][queries, keys], size), rtol=0, atol=TOLERANCE)
 

@@ -46,7 +46,7 @@ def test_infinite_weights_are_named_with_nan_ones(folder):
     told = load_model(str(folder)).card.notices[0]
     assert told.startswith(
         "2 weight tensors are damaged: embeddings.LayerNorm.bias (1 of 42 values infinite), "
-        f"{KEY}.weight (5 of 1,764 values NaN); "
+        f"{KEY}.weight (5 of 1,764 values NaN). "
     )
 
 
@@ -75,7 +75,7 @@ def test_numbers_too_large_for_the_dtype_are_told_by_name(folder):
     change(folder, lambda weights: weights[f"{KEY}.weight"][0, 0].fill_(1e5))
     assert load_model(str(folder)).card.notices == ()
     told = load_model(str(folder), dtype="float16").card.notices[0]
-    assert told.startswith(f"1 weight tensor is damaged: {KEY}.weight (1 of 1,764 values infinite); ")
+    assert told.startswith(f"1 weight tensor is damaged: {KEY}.weight (1 of 1,764 values infinite). ")
 
 
 def test_dead_queries_are_told_and_uniform(folder):
