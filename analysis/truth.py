@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from models import Attention, Model, Token
-from models.model import MOST_IN_BATCH
+from models.model import MAX_BATCH
 from models.scratch.tasks import TASKS, Solution, Task
 
 SAMPLES = 128
@@ -90,8 +90,8 @@ def truth_scores(model: Model, n_samples: int = SAMPLES) -> TruthScores | None:
     samples = task.samples(Random("truth"), n_samples, held_out=True)
     scores = np.zeros((0, 0))
     n_asked, by_chance, n_right = 0, 0.0, 0
-    for start in range(0, n_samples, MOST_IN_BATCH):
-        part = samples[start : start + MOST_IN_BATCH]
+    for start in range(0, n_samples, MAX_BATCH):
+        part = samples[start : start + MAX_BATCH]
         targets = [target(solution) for _, solution in part] if task.kind == "cross" else None
         for trace, (_, solution) in zip(
             model.trace_batch([text for text, _ in part], targets=targets), part, strict=True

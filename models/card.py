@@ -1,4 +1,4 @@
-"""What is known of a loaded model, and of a text as it reads it."""
+"""What is known of a loaded model."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from models.tokens import Token, TokenSequence
-from models.trace import Source
-
 
 @dataclass(frozen=True)
 class Card:
-    """What a visitor wants to know of a model before trusting its pictures.
+    """What a visitor needs to know of a model before trusting its pictures.
 
-    `modality` is "text" or "image", what the model reads; `writes` says whether it can continue a text; `task` names
-    the task with a known truth that it was trained on (models/scratch/tasks), if it was. `sizes` says for each kind how
-    many layers it has, and how many heads (the most of any layer, where layers differ: `Attention.heads_in`);
-    `n_layers` and `n_heads` are those of the first kind.
+    `modality` is the input that the model reads, "text" or "image"; `writes` says whether it can continue a text;
+    `task` is the name of the task with known answers that it was trained on (models/scratch/tasks), or "". `sizes` has
+    for each kind the number of layers and of heads (the largest one if layers differ, see `Attention.heads_in`);
+    `n_layers` and `n_heads` are those of the first kind. `proof` is the largest difference between the captured
+    weights and the model's own ones at loading.
     """
 
     name: str
@@ -37,19 +35,3 @@ class Card:
     writes: bool = False
     task: str = ""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One text as the model reads it: tokens and ids, and those of its decoder."""
-
-    source: Source
-    sequence: TokenSequence
-    notices: tuple[str, ...] = ()
-    decoder_ids: tuple[int, ...] = ()
-    decoder_tokens: tuple[Token, ...] = ()
-
-    @property
-    def n_tokens(self) -> int:
-        """How many positions there are, the decoder's included."""
-        return len(self.sequence.tokens) + len(self.decoder_tokens)

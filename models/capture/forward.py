@@ -11,6 +11,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -20,6 +21,7 @@ from transformers import PreTrainedModel
 from models.capture.interface import NotReplayed, OnLayerOutput, recording
 from models.capture.replay import Layer, MaterialisedLayer
 from models.errors import BrokenModel, NoAttention
+from models.images import PatchSequence
 
 Layers = dict[str, list[Layer]]
 ROLES = ("self", "encoder", "decoder", "cross")
@@ -47,6 +49,17 @@ def model_inputs(module: nn.Module, *encoded: Mapping[str, Sequence[int]], pad_i
         rows = [[position < len(row["input_ids"]) for position in range(longest)] for row in encoded]
         inputs["attention_mask"] = torch.tensor(rows, dtype=torch.long, device=device)
     return inputs
+
+
+def image_inputs(module: PreTrainedModel, patches: PatchSequence) -> dict[str, Tensor]:
+    """Return a picture's pixel values on the model's device, in its dtype."""
+    return {name: values.to(module.device, module.dtype) for name, values in patches.inputs.items()}
+
+
+def body(module: PreTrainedModel) -> PreTrainedModel:
+    """Return the part of a model with the attention, without the head that computes a logit for every word."""
+    writes = not module.config.is_encoder_decoder and module.can_generate()
+    return cast(PreTrainedModel, module.base_model) if writes else module
 
 
 def _parameters(module: nn.Module) -> frozenset[str]:

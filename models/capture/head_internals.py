@@ -15,10 +15,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from models.capture.cost import Budget, Estimate
-from models.capture.forward import role_of
+from models.capture.forward import body, role_of
 from models.capture.replay import ALL
 from models.errors import BadSelection, NoAttention
-from models.model import Model, body
+from models.model import Model
 from models.tokens import Token
 from models.trace import Attention
 

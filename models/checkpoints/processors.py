@@ -17,7 +17,7 @@ from models.checkpoints.locate import ModelFolder
 from models.checkpoints.tokenizer import load_tokenizer
 from models.errors import NoTokenizer
 from models.images import ImageReader
-from models.model import check_ids
+from models.model_input import check_ids
 from models.tokens import TokenReader
 
 log = logging.getLogger("headlight.models")

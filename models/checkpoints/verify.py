@@ -11,8 +11,10 @@ from transformers import PreTrainedConfig, PreTrainedModel
 
 from models.capture.forward import (
     Layers,
+    body,
     explain_no_attention,
     explain_windows,
+    image_inputs,
     materialised_layers,
     replayed_layers,
 )
@@ -23,7 +25,6 @@ from models.checkpoints.processors import InputProcessors, probe_inputs
 from models.errors import BrokenModel, NoAttention, NotEnoughMemory, short_message
 from models.images import patch_tokens, probe_picture
 from models.memory import admit
-from models.model import body, image_inputs
 
 log = logging.getLogger("headlight.models")
 

@@ -12,7 +12,7 @@ import torch
 import models
 from models import errors
 from models.capture import interface as capture
-from models.model import model_inputs
+from models.capture.forward import model_inputs
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +46,7 @@ def test_sixteen_threads_see_what_one_sees(family, loaded, minilm):
 
 def test_the_tokenizer_is_read_by_one_thread_at_a_time(loaded):
     """A fast tokenizer keeps the cut as a state: unguarded, a thread finds another's or `Already borrowed`."""
-    reader = loaded("bert")._reader
+    reader = loaded("bert")._inputs.reader
     texts = TEXTS * 7
     serial = [reader.tokenize(text).inputs["input_ids"] for text in texts]
     with ThreadPoolExecutor(8) as pool:

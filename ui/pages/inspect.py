@@ -11,7 +11,7 @@ import streamlit as st
 from analysis.selection import Selection, nearest_head
 from analysis.truth import truth_of
 from models import Attention, AttentionTrace, Model
-from models.model import READS_ITS_OWN
+from models.model_input import OWN_TEXT_NOTICE
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request as runs
 from ui.panels.controls import head_controls, model_controls, text_controls
@@ -49,7 +49,7 @@ def page() -> None:
     if trace is not None:
         # Where the right answer is known, the task's panel says what the model wrote.
         known = any(truth_of(trace[kind]) is not None for kind in trace.kinds)
-        notices += [notice for notice in trace.notices if not (known and notice == READS_ITS_OWN)]
+        notices += [notice for notice in trace.notices if not (known and notice == OWN_TEXT_NOTICE)]
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
     if trace is None:

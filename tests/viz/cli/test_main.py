@@ -307,7 +307,7 @@ def test_what_an_encoder_decoder_read_is_in_the_file(tmp_path: Path, capfd: pyte
     path = tmp_path / "cross.npz"
     dates = ["--model", "scratch:dates", "--text", "3. März 1998", "--kind", "cross"]
     assert main(["table", *dates, "-o", str(path)]) == 0
-    assert "The decoder reads what the model itself generates" in capfd.readouterr().err
+    assert "The decoder reads the text that the model itself generates" in capfd.readouterr().err
     with np.load(path, allow_pickle=False) as file:
         source = json.loads(str(file["provenance"]))["source"]
         pieces = list(file["query_tokens"][1:])

@@ -1,0 +1,162 @@
+"""Texts as the input of a model: their tokens, what its decoder reads, and the continuation that it generates first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from transformers import PreTrainedModel
+
+from models.capture.forward import model_inputs
+from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
+from models.card import Card
+from models.errors import BrokenModel, NoText
+from models.tokens import Token, TokenReader, TokenSequence
+from models.trace import Source
+
+MAX_CONTINUATION = 256
+OWN_TEXT_NOTICE = (
+    "The decoder reads the text that the model itself generates, greedily; give a target text to choose it."
+)
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One text as the model reads it: its tokens, and the ids and tokens that its decoder reads."""
+
+    source: Source
+    sequence: TokenSequence
+    notices: tuple[str, ...] = ()
+    decoder_ids: tuple[int, ...] = ()
+    decoder_tokens: tuple[Token, ...] = ()
+
+    @property
+    def n_tokens(self) -> int:
+        """The number of positions, including the decoder's."""
+        return len(self.sequence.tokens) + len(self.decoder_tokens)
+
+
+class InputBuilder:
+    """Builds the inputs of one model; `reader` is None for a model that reads pictures."""
+
+    def __init__(self, module: PreTrainedModel, card: Card, reader: TokenReader | None) -> None:
+        self._module = module
+        self._card = card
+        self._reader = reader
+
+    @property
+    def reader(self) -> TokenReader:
+        """The reader of texts.
+
+        Raises:
+            NoText: the model reads pictures.
+        """
+        if self._reader is None:
+            raise NoText(f"{self._card.name} reads pictures, not texts: give an image.")
+        return self._reader
+
+    def check_asked(self, target: str | None, generate: int = 0) -> None:
+        """Let a request through if the model's decoder can read the target or generate the continuation.
+
+        Raises:
+            HeadlightError: as `models.capture.generation.check_asked`.
+        """
+        is_encoder_decoder = self._module.config.is_encoder_decoder
+        check_asked(self._card.name, is_encoder_decoder, self._card.writes, target, generate)
+
+    def tokenize(self, text: str, text_pair: str | None, target: str | None) -> ModelInput:
+        """Return the tokens of a text or of a pair, still without what the decoder reads."""
+        sequence = self.reader.tokenize(text, text_pair)
+        check_ids(self._module, sequence.tokens, self._card.name)
+        return ModelInput(self.make_source(text, text_pair, target), sequence, sequence.notices)
+
+    def make_source(self, text: str, text_pair: str | None = None, target: str | None = None) -> Source:
+        """Return where a trace comes from."""
+        card = self._card
+        # Read now: the caller may have moved the module, or changed its dtype, since it was loaded.
+        device, dtype = str(self._module.device), str(self._module.dtype).removeprefix("torch.")
+        model = (card.name, card.revision, card.architecture, device, dtype, card.capture)
+        return Source(*model, text, text_pair, target)
+
+    def count_tokens(self, text: str, text_pair: str | None, target: str | None, generate: int) -> int:
+        """Return the largest number of positions of a request: the model may end its own text sooner."""
+        sequence = self.tokenize(text, text_pair, target).sequence
+        n_tokens = len(sequence.tokens) + max(0, min(generate, MAX_CONTINUATION, self._room(sequence)))
+        if target is not None:
+            n_tokens += len(self.reader.tokenize(target, as_target=True).tokens)
+        elif self._module.config.is_encoder_decoder:
+            n_tokens += self._max_own_tokens()
+        return n_tokens
+
+    def add_decoder_text(self, given: ModelInput) -> ModelInput:
+        """Return the input with what an encoder-decoder's decoder reads: the target, or a text that it generates."""
+        if not self._module.config.is_encoder_decoder:
+            return given
+        target = given.source.target
+        if target is not None:
+            ids, tokens, notices = shift_right(self._module, self.reader, target, self._card.name)
+            check_ids(self._module, tokens, self._card.name)
+        else:
+            inputs = model_inputs(self._module, given.sequence.inputs)
+            ids = generate_ids(self._module, inputs, self._max_own_tokens(), self._card.name)
+            ids = ids[:-1] if len(ids) > 2 else ids
+            start, *more = self.reader.from_ids(ids)
+            tokens = (start, *(replace(token, generated=True) for token in more))
+            notices = (OWN_TEXT_NOTICE,)
+            given = replace(given, source=replace(given.source, generated=self.reader.decode(ids[1:])))
+        return replace(given, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*given.notices, *notices))
+
+    def add_continuation(self, given: ModelInput, n_tokens: int) -> ModelInput:
+        """Return the input with the tokens that a decoder generates after the text, at most `n_tokens`."""
+        if not n_tokens or self._module.config.is_encoder_decoder:
+            return given
+        sequence = given.sequence
+        room = self._room(sequence)
+        maximum = min(n_tokens, MAX_CONTINUATION, room)
+        if maximum < 1:
+            notice = "There is no room for a continuation: the text alone is the maximum that the model reads at once."
+            return replace(given, notices=(*given.notices, notice))
+        ids = generate_ids(self._module, model_inputs(self._module, sequence.inputs), maximum, self._card.name)
+        new_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it continues the last text
+        new = [replace(one, generated=True, segment=segment) for one in self.reader.from_ids(new_ids)]
+        # Other inputs of a decoder (token types) repeat their last value, as they did during the generation.
+        inputs = {name: [*values, *[values[-1]] * len(new)] for name, values in sequence.inputs.items()}
+        inputs["input_ids"] = ids
+        notices = [f"The last {len(new)} of {len(ids)} tokens are the model's own continuation, greedily chosen."]
+        if len(new) < n_tokens:
+            notices.insert(0, shortfall_notice(len(new), n_tokens, MAX_CONTINUATION, room))
+        sequence = replace(sequence, tokens=(*sequence.tokens, *new), inputs=inputs)
+        own = self.reader.decode([token.id for token in new])
+        source = replace(given.source, generate=len(new), generated=own)
+        return replace(given, source=source, sequence=sequence, notices=(*given.notices, *notices))
+
+    def stack(self, given: list[ModelInput], pad_id: int) -> dict[str, torch.Tensor]:
+        """Return the inputs as tensors `[row, token]`, padded on the right to the longest one."""
+        inputs = model_inputs(self._module, *(one.sequence.inputs for one in given), pad_id=pad_id)
+        if self._module.config.is_encoder_decoder:
+            longest = max(len(one.decoder_ids) for one in given)
+            rows = [[*one.decoder_ids, *[pad_id] * (longest - len(one.decoder_ids))] for one in given]
+            inputs["decoder_input_ids"] = torch.tensor(rows, device=self._module.device)
+        return inputs
+
+    def _room(self, sequence: TokenSequence) -> int:
+        return (self._card.max_tokens or 10**9) - len(sequence.tokens)
+
+    def _max_own_tokens(self) -> int:
+        """Return how many tokens an encoder-decoder generates for its own decoder, in addition to the start token."""
+        return min(GENERATED_TOKENS, (self._card.max_tokens or GENERATED_TOKENS + 1) - 1)
+
+
+def check_ids(module: PreTrainedModel, tokens: tuple[Token, ...], name: str) -> None:
+    """Let tokens through that the model has embeddings for.
+
+    Raises:
+        BrokenModel: the tokenizer gives a larger id.
+    """
+    n_embeddings = getattr(module.get_input_embeddings(), "num_embeddings", None)
+    largest = max(tokens, key=lambda token: token.id)
+    if n_embeddings is not None and largest.id >= n_embeddings:
+        raise BrokenModel(
+            f"The tokenizer gives {largest.display!r} the id {largest.id:,}, but {name} has only "
+            f"{n_embeddings:,} embeddings: save the tokenizer it was trained with into its folder."
+        )
