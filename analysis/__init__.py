@@ -1,6 +1,6 @@
 """Attention to numbers: what one head does, as tables. Knows nothing of plots or pages."""
 
-from analysis.heads import MEASURES, head_measures, measures
+from analysis.attention_measures import MEASURES, head_measures, measures
 from analysis.pairs import kept_mass, strongest_pairs, visible_pairs
 
 __all__ = ["MEASURES", "head_measures", "kept_mass", "measures", "strongest_pairs", "visible_pairs"]

@@ -8,7 +8,7 @@ import math
 import streamlit as st
 
 from analysis import head_measures, strongest_pairs
-from analysis.heads import MEASURES
+from analysis.attention_measures import MEASURES
 from analysis.selection import Selection
 from models import Attention, Token
 from ui.services.caches import remembered
