@@ -1,4 +1,4 @@
-"""Attention to numbers: what one head does, as tables. Knows nothing of plots or pages."""
+"""Attention to numbers: what one head does, as tables. Imports nothing of plots or pages."""
 
 from analysis.attention_measures import MEASURES, head_measures, measures
 from analysis.pairs import kept_mass, strongest_pairs, visible_pairs

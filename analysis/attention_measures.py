@@ -1,8 +1,8 @@
-"""A head's figures: how spread its attention is, how far it looks, and on which positions it rests.
+"""Measures of a head: how its attention is spread, over what distance, and on which positions.
 
 The measures are those of Clark et al. (2019), "What Does BERT Look At?", sections 3.1 to 3.3: means over queries of
-one head's weights. Shares of mass that a pair of positions cannot have (previous, next, self and the distance where
-queries and keys are different texts) are NaN, never 0.
+one head's weights. A measure that is not defined is NaN, never 0: previous, next, self and the distance need queries
+and keys of the same text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from analysis.strips import ROWS, head_strips, layer_strips
 from models import Attention
 
-# Column, what a person calls it, what it means.
+# Column, its name for readers, its meaning.
 MEASURES: dict[str, tuple[str, str]] = {
     "entropy": ("Entropy", "mean entropy of the rows in bits; 0 = one key takes all"),
     "distance": ("Mean distance", "mean distance from query to key in tokens, weighted by attention"),
@@ -30,32 +30,28 @@ MEASURES: dict[str, tuple[str, str]] = {
 
 
 def measures(att: Attention) -> pd.DataFrame:
-    """Return one row a head, indexed by `layer, head`, with the columns of `MEASURES`."""
-    tables = [_layer_measures(att, layer) for layer in range(att.n_layers)]
+    """Return one row for each head, indexed by `layer, head`, with the columns of `MEASURES`."""
+    tables = [_average_strips(att, layer_strips(att, layer)) for layer in range(att.n_layers)]
     return pd.concat(tables, keys=range(att.n_layers), names=["layer", "head"])
 
 
 def head_measures(att: Attention, layer: int, head: int, *, rows: int = ROWS) -> dict[str, float]:
-    """Return the figures of one head by the names of `MEASURES`, read `rows` queries at a time.
+    """Return the measures of one head by the names of `MEASURES`; the weights are read `rows` queries at a time.
 
     Raises:
         BadSelection: no such layer or head.
     """
     strips = ((start, weights[None]) for start, weights in head_strips(att, layer, head, rows=rows))
-    return {str(name): float(value) for name, value in _of_strips(att, strips).iloc[0].items()}
+    return {str(name): float(value) for name, value in _average_strips(att, strips).iloc[0].items()}
 
 
-def _layer_measures(att: Attention, layer: int) -> pd.DataFrame:
-    return _of_strips(att, layer_strips(att, layer))
-
-
-def _of_strips(att: Attention, strips: Iterator[tuple[int, np.ndarray]]) -> pd.DataFrame:
-    """Return one row of figures a head from strips `[head, query, key]` of its weights and their first queries."""
+def _average_strips(att: Attention, strips: Iterator[tuple[int, np.ndarray]]) -> pd.DataFrame:
+    """Return one row of measures for each head; a strip is its first query and its weights `[head, query, key]`."""
     separators = [position for position, token in enumerate(att.key_tokens) if token.special and position > 0]
     sums = reduce(
-        pd.DataFrame.add, (_sums(weights, start, separators, att.kind != "cross") for start, weights in strips)
+        pd.DataFrame.add, (_sum_strip(weights, start, separators, att.kind != "cross") for start, weights in strips)
     )
-    # The first query has no position before it, the last none after it: they do not count there.
+    # The first query has no previous position and the last query no next one, so these means leave them out.
     most = att.n_query
     counts = {"previous": min(most, att.n_key + 1) - 1, "next": min(most, att.n_key - 1)}
     with np.errstate(invalid="ignore"):
@@ -63,10 +59,10 @@ def _of_strips(att: Attention, strips: Iterator[tuple[int, np.ndarray]]) -> pd.D
     return pd.DataFrame(means)
 
 
-def _sums(
+def _sum_strip(
     weights: Float[np.ndarray, "head query key"], start: int, separators: list[int], self_attention: bool
 ) -> pd.DataFrame:
-    """Return the sums over the queries of a strip, NaN where a head has no such figure."""
+    """Return the sums over the queries of a strip, one row for each head; NaN where a measure is not defined."""
     n_heads, n_query, n_key = weights.shape
     exact = weights.astype(np.float64)
     logarithm = np.log2(exact, where=exact > 0, out=np.zeros_like(exact))

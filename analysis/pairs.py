@@ -22,9 +22,9 @@ def strongest_pairs(
     keys: range | None = None,
     rows: int = ROWS,
 ) -> pd.DataFrame:
-    """Return the pairs with the largest weights, strongest first; ties in the order of query, then key.
+    """Return the pairs with the largest weights, strongest first; equal weights in the order of query, then key.
 
-    `queries` and `keys` choose a window of the head, which is read `rows` queries at a time.
+    `queries` and `keys` choose a window of the head. Its weights are read `rows` queries at a time.
 
     Raises:
         BadSelection: no such layer or head.
@@ -32,21 +32,21 @@ def strongest_pairs(
     keys = keys or range(att.n_key)
     query, key, weight = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     for start, weights in head_strips(att, layer, head, queries, keys, rows=rows):
-        ranks = np.nan_to_num(weights, nan=-1)  # what is no number ranks last
-        # A pair further down must beat the last of those found, not equal it.
+        ranks = np.nan_to_num(weights, nan=-1)  # NaN ranks last
+        # A later pair replaces the last pair found only if its weight is larger: equal weights keep their order.
         enough = 0 < n_pairs == len(weight)
         found = np.flatnonzero(ranks > np.nan_to_num(weight[-1], nan=-1) if enough else ranks >= -1)
-        row, column = np.unravel_index(_largest(ranks.ravel(), found, n_pairs), weights.shape)
+        row, column = np.unravel_index(_find_largest(ranks.ravel(), found, n_pairs), weights.shape)
         query = np.concatenate([query, row + start])
         key = np.concatenate([key, column + keys.start])
         weight = np.concatenate([weight, weights[row, column]])
         order = np.argsort(-weight, kind="stable")[:n_pairs]
         query, key, weight = query[order], key[order], weight[order]
-    return _table(att, layer, head, query, key, weight)
+    return _make_table(att, layer, head, query, key, weight)
 
 
-def _largest(ranks: np.ndarray, found: np.ndarray, most: int) -> np.ndarray:
-    """Return those of the places `found` that may be among the `most` largest, in their order."""
+def _find_largest(ranks: np.ndarray, found: np.ndarray, most: int) -> np.ndarray:
+    """Return those of the indices `found` that may be among the `most` largest ranks, in ascending order."""
     if not most or len(found) <= most:
         return found[:most]
     values = ranks[found]
@@ -58,9 +58,9 @@ def _largest(ranks: np.ndarray, found: np.ndarray, most: int) -> np.ndarray:
 def visible_pairs(
     weights: Float[np.ndarray, "query key"], threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the queries, keys and weights of the pairs at or above a threshold, weakest first (drawn below).
+    """Return the queries, keys and weights of the pairs at or above a threshold, weakest first, as they are drawn.
 
-    NaN weights count as visible: a bad value is never hidden.
+    NaN weights are included: a bad value is never hidden.
     """
     query, key = np.nonzero(~(weights < max(threshold, np.finfo(np.float32).tiny)))
     order = np.argsort(weights[query, key], kind="stable")
@@ -68,12 +68,12 @@ def visible_pairs(
 
 
 def kept_mass(weights: Float[np.ndarray, "query key"], threshold: float) -> float:
-    """Return the share of the head's attention mass, 0 to 1, on pairs at or above a threshold."""
+    """Return the share of all weights, 0 to 1, that is on pairs at or above a threshold; NaN if all weights are 0."""
     total = float(weights.sum(dtype=np.float64))
     return float(weights[weights >= threshold].sum(dtype=np.float64)) / total if total else float("nan")
 
 
-def _table(
+def _make_table(
     att: Attention, layer: int, head: int, query: np.ndarray, key: np.ndarray, weight: np.ndarray
 ) -> pd.DataFrame:
     query_text = np.array([token.text for token in att.query_tokens], dtype=object)

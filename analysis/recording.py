@@ -1,8 +1,8 @@
-"""A training as it went: the maps, the truth scores, loss and accuracy every few steps, live or from a file.
+"""Recordings of trainings: maps, truth scores, loss and accuracy every few steps, live or from a file.
 
-`python -m analysis.recording TASK --out FOLDER` trains and writes a frame every few steps, which a page reads as they
-come; stopped (SIGTERM, or a closed standard input) it leaves a checkpoint, and the same command goes on from there.
-At the end the folder holds the model that `python -m models.train` would have made, and `recording.npz`.
+`python -m analysis.recording TASK --out FOLDER` trains and writes a frame every few steps. The server reads the frames
+while the training runs. SIGTERM or a closed standard input stops the training: it writes a checkpoint, from which the
+same command resumes. At the end the folder contains the model that `python -m models.train` makes, and `recording.npz`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from transformers.utils import logging as transformers_logging
 
-from analysis.truth import mean_score
+from analysis.truth import average_scores
 from models.disk import remove_parts, whole_files, writing
 from models.errors import BadTraining, HeadlightError
 from models.scratch.tasks import TASKS, Task, task_named
@@ -33,23 +33,24 @@ from models.scratch.training import CHECKPOINT, Training, change_settings, make_
 from models.train import settings_arguments
 
 EVERY = 10
-# Unseen samples that a frame's accuracy and truth scores are taken over.
+# Number of unseen samples from which a frame's accuracy and truth scores are computed.
 WATCHED = 64
-# What a shipped recording is thinned to: as many frames as a slider has useful places.
+# Frames of a shipped recording: a slider has no use for more positions.
 MOST_SHIPPED = 80
 RECORDING = "recording.npz"
 FRAMES = "frames"
 LEVELS = 255
-# Bytes of the largest recording that is read, unpacked: far above 80 frames of any task.
+# Bytes of the largest recording that is read, after decompression: far more than 80 frames of any task.
 LARGEST = 2**28
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One moment: after `step` steps, with the mean loss since the frame before.
+    """The state of a training after `step` steps.
 
-    `accuracy` is the share of unseen samples that are right; `scores[layer, head]` the truth scores over them (NaN
-    without a truth); `maps[layer, head, query, key]` the attention over the watched text, 0 to 255 for 0 to 1.
+    `loss` is the mean since the previous frame. `accuracy` is the share of unseen samples that the model answers
+    correctly, and `scores[layer, head]` are the truth scores over them (NaN if no truth is known).
+    `maps[layer, head, query, key]` is the attention over the watched text, 0 to 255 for weights from 0 to 1.
     """
 
     step: int
@@ -61,7 +62,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Recording:
-    """All frames of a training of `task` over `text`, oldest first; `steps_in_all` is where it ends."""
+    """All frames of a training of `task`, oldest first; `text` is the watched text, `steps_in_all` the last step."""
 
     task: str
     text: str
@@ -74,7 +75,7 @@ class Recording:
 
     @classmethod
     def of(cls, task: str, text: str, steps_in_all: int, frames: Sequence[Frame]) -> Recording:
-        """Return frames together; at least one."""
+        """Return a recording of frames, at least one."""
         return cls(
             task,
             text,
@@ -86,30 +87,30 @@ class Recording:
             np.stack([frame.maps for frame in frames]),
         )
 
-    def thinned(self, most: int = MOST_SHIPPED) -> Recording:
-        """Return at most so many frames, close together at the start where most happens, with the first and last."""
+    def thin(self, most: int = MOST_SHIPPED) -> Recording:
+        """Return at most `most` frames, the first and the last among them, denser at the start, where most happens."""
         n_frames = len(self.step)
         if n_frames <= most:
             return self
-        places = np.unique(np.round((n_frames - 1) * np.linspace(0, 1, most) ** 1.5).astype(int))
-        arrays = {name: getattr(self, name)[places] for name in ("step", "loss", "accuracy", "scores", "maps")}
+        chosen = np.unique(np.round((n_frames - 1) * np.linspace(0, 1, most) ** 1.5).astype(int))
+        arrays = {name: getattr(self, name)[chosen] for name in ("step", "loss", "accuracy", "scores", "maps")}
         return Recording(self.task, self.text, self.steps_in_all, **arrays)
 
     def save(self, path: Path) -> None:
         """Write a compressed `.npz`, whole or not at all.
 
         Raises:
-            CannotWrite: the disk does not take it.
+            CannotWrite: the disk refuses the file.
         """
         with whole_files(path.parent) as part, (part / path.name).open("wb") as file:
             np.savez_compressed(file, **vars(self))
 
     @classmethod
     def load(cls, path: Path) -> Recording:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises:
-            BadTraining: the file is no recording.
+            BadTraining: the file is not a recording.
         """
         try:
             with zipfile.ZipFile(path) as archive:
@@ -117,19 +118,19 @@ class Recording:
                     raise ValueError("it unpacks to more than any recording")
             with np.load(path, allow_pickle=False) as file:
                 found = {name: file[name] for name in cls.__dataclass_fields__}
-            arrays = {name: _fitting(name, found, axes) for name, axes in _AXES.items()}
+            arrays = {name: _check_array(name, found, axes) for name, axes in _AXES.items()}
             return cls(str(found["task"][()]), str(found["text"][()]), int(found["steps_in_all"][()]), **arrays)
-        # zipfile, numpy and the decompressors pass on what they stumble over; numpy reads a header as Python's own.
+        # A damaged file raises anything: zipfile and numpy let errors of the decompressors and of Python's parser pass.
         except Exception as error:
-            raise BadTraining(f"{path.name} is no recording of a training: record it again.") from error
+            raise BadTraining(f"{path.name} is not a recording of a training: record it again.") from error
 
 
-# The kinds of numbers and the axes of a recording's arrays; axes of one letter are as long wherever they stand.
+# The kind of number and the axes of each array of a recording. Axes with the same letter have the same length.
 _AXES = {"step": "i f", "loss": "f f", "accuracy": "f f", "scores": "f f l h", "maps": "u f l h q k"}
 
 
-def _fitting(name: str, found: dict[str, np.ndarray], axes: str) -> np.ndarray:
-    """Return an array of a file if it is what its name promises beside the others, of one frame or more."""
+def _check_array(name: str, found: dict[str, np.ndarray], axes: str) -> np.ndarray:
+    """Return an array of a file, after a check of its kind and of its shape against the other arrays."""
     kind, *names = axes.split()
     array, n_frames, n_layers, n_heads = found[name], len(found["step"]), *found["maps"].shape[1:3]
     sizes = {"f": n_frames, "l": n_layers, "h": n_heads}
@@ -141,7 +142,7 @@ def _fitting(name: str, found: dict[str, np.ndarray], axes: str) -> np.ndarray:
 
 
 class Recorder:
-    """Watches one training with one text; `frame()` looks at it as it stands."""
+    """Makes frames of one training over one text."""
 
     def __init__(self, training: Training, text: str = "") -> None:
         self.training = training
@@ -157,14 +158,14 @@ class Recorder:
         self._losses.append(self.training.advance())
 
     def frame(self) -> Frame:
-        """Return the training as it stands, and start the next mean of the loss."""
+        """Return a frame of the present state, and start a new mean of the loss."""
         task = self.training.task
         with self.training.evaluating() as network:
             maps = task.attention(network, self._watched)[:, 0]
             right = task.judge(network, self._unseen)
             if self._samples:
                 weights = task.attention(network, self._unseen)
-                scores = mean_score(
+                scores = average_scores(
                     [
                         (weights[:, row, :, : len(solution.truth)].numpy(), solution)
                         for row, (_, solution) in enumerate(self._samples)
@@ -178,14 +179,14 @@ class Recorder:
         return Frame(self.training.step, loss, float(right.float().mean()), scores, levels)
 
 
-# --- a folder that another process fills ------------------------------------------------------------------------------
+# --- a folder that the training's process writes and the server reads -------------------------------------------------
 
 
 def write_frame(folder: Path, frame: Frame) -> None:
-    """Write a frame so that a reader finds it whole or not at all.
+    """Write a frame, so that a reader finds a complete file or none.
 
     Raises:
-        CannotWrite: the disk does not take it.
+        CannotWrite: the disk refuses the file.
     """
     with writing(folder):
         folder.mkdir(exist_ok=True)
@@ -194,26 +195,26 @@ def write_frame(folder: Path, frame: Frame) -> None:
 
 
 def read_frames(folder: Path, after: int = -1) -> list[Frame]:
-    """Return the frames of a folder that are later than a step, oldest first."""
+    """Return the frames of a folder after the step `after`, oldest first."""
     found = []
     for path in sorted((folder / FRAMES).glob("*.npz")):
         if int(path.stem) > after:
-            with suppress(FileNotFoundError), np.load(path, allow_pickle=False) as file:  # forgotten meanwhile
+            with suppress(FileNotFoundError), np.load(path, allow_pickle=False) as file:  # deleted meanwhile
                 found.append(
                     Frame(int(file["step"]), float(file["loss"]), float(file["accuracy"]), file["scores"], file["maps"])
                 )
     return found
 
 
-def _forget_after(folder: Path, step: int) -> None:
-    """Delete frames of a future that a killed training has to go through again."""
+def _delete_frames_after(folder: Path, step: int) -> None:
+    """Delete the frames after the checkpoint: a training that was killed repeats their steps."""
     for path in (folder / FRAMES).glob("*.npz"):
         if int(path.stem) > step:
             path.unlink()
 
 
 class _Stop:
-    """Whether somebody asked this process to end: by a signal, or by closing its standard input."""
+    """Whether this process was asked to end, by a signal or by a closed standard input."""
 
     def __init__(self, *, with_input: bool) -> None:
         self.asked = threading.Event()
@@ -232,16 +233,16 @@ class _Stop:
 
 
 def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop: _Stop, **settings: Any) -> bool:
-    """Train in a folder, from its checkpoint if it has one, and write frames; return whether it came to its end.
+    """Train in a folder, from its checkpoint if it has one, and write frames; return whether the training finished.
 
     Raises:
-        HeadlightError: the settings make no network, the folder holds another training, or the disk takes no files.
+        HeadlightError: the settings make no network, the folder contains another training, or the disk refuses a file.
     """
     training = start_or_resume(task, change_settings(task.settings, **settings), folder)
     recorder = Recorder(training, text)
     make_folder(folder)
     remove_parts(folder / FRAMES)
-    _forget_after(folder, training.step)
+    _delete_frames_after(folder, training.step)
     if not training.step:
         write_frame(folder, recorder.frame())
     while not training.finished and not stop.asked.is_set():
@@ -254,8 +255,8 @@ def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop
         return False
     frames = read_frames(folder)
     training.save(folder)
-    # Last, since it says to a reader of the folder that the training came to its end.
-    Recording.of(task.name, recorder.text, training.settings.steps, frames).thinned().save(folder / RECORDING)
+    # Last, because the server takes a folder with a recording for a finished training.
+    Recording.of(task.name, recorder.text, training.settings.steps, frames).thin().save(folder / RECORDING)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     return True
 
@@ -271,7 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings_arguments(command)
     given = vars(command.parse_args(arguments))
     transformers_logging.disable_progress_bar()
-    torch.set_num_threads(1)  # as models.train does, so that both make the same weights
+    torch.set_num_threads(1)  # like models.train, so that both make the same weights
     stop = _Stop(with_input=given.pop("while_input_is_open"))
     try:
         task, folder = task_named(given.pop("task")), given.pop("out")

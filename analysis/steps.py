@@ -1,8 +1,8 @@
-"""Attention in its single steps: every intermediate of Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V.
+"""Attention step by step: every intermediate of Attention(Q, K, V) = softmax(Q K^T / sqrt(d_k)) V.
 
-The equation is (1) of Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1 (arXiv:1706.03762); several
-heads are their section 3.2.2. Rows are positions, as in the paper: q = x W_q, where torch's `nn.Linear` holds W_q^T.
-All numbers are float64.
+The equation is (1) of Vaswani et al. 2017, "Attention Is All You Need", section 3.2.1 (arXiv:1706.03762). Section 3.2.2
+describes several heads. Rows are positions, as in the paper: q = x W_q, whereas torch's `nn.Linear` stores W_q^T. All
+numbers are float64.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from jaxtyping import Float
 
 from models.errors import BadMatrix
 
-# Their products stay far below the largest float64, and they can still be read in a cell.
+# Products of such numbers stay far below the largest float64, and the numbers are still readable in a cell.
 LARGEST = 1e6
 
 
 @dataclass(frozen=True)
 class Matrices:
-    """What attention is computed from: the rows of `x` are the positions, `w_o` mixes the heads' outputs."""
+    """The matrices that attention is computed from: the rows of `x` are positions, `w_o` mixes the heads' outputs."""
 
     x: Float[np.ndarray, "position d_model"]
     w_q: Float[np.ndarray, "d_model d_q"]
@@ -44,9 +44,13 @@ class Options:
 class Steps:
     """Every intermediate, in the order of the computation; read-only.
 
-    `scores` = q k^T; `scaled` is divided by sqrt(d_head) if scaling is on; `masked` is minus infinity where a query
-    may not look; `weights` = softmax(masked / temperature); `mixed` = weights v; `joined` has the heads side by
-    side; `output` is `joined` W_o, or `joined` itself where there is no W_o.
+    - `scores` = q k^T
+    - `scaled` = scores / sqrt(d_head) if scaling is on, else the scores
+    - `masked` = scaled, and minus infinity where the query may not attend to the key
+    - `weights` = softmax(masked / temperature)
+    - `mixed` = weights v
+    - `joined` = the mixed values of all heads side by side
+    - `output` = joined W_o, or `joined` if there is no W_o
     """
 
     q: Float[np.ndarray, "head query d_head"]
@@ -66,7 +70,7 @@ class Steps:
 
     @property
     def divisor(self) -> float:
-        """sqrt(d_head), what scaling divides by."""
+        """sqrt(d_head), the number that scaling divides by."""
         return float(self.q.shape[2]) ** 0.5
 
 
@@ -76,7 +80,7 @@ def attention_steps(matrices: Matrices, options: Options | None = None) -> Steps
     Head `h` has columns `h d_head` to `(h + 1) d_head` of q, k and v.
 
     Raises:
-        BadMatrix: a number is none or too large, shapes do not fit, or the heads do not share the columns equally.
+        BadMatrix: a value is NaN or too large, shapes do not fit, or the heads cannot share the columns equally.
     """
     options = options or Options()
     _check(matrices, options)
@@ -100,22 +104,22 @@ def _heads(values: np.ndarray, n_heads: int) -> np.ndarray:
 def softmax(scores: Float[np.ndarray, "*rows key"], temperature: float = 1.0) -> Float[np.ndarray, "*rows key"]:
     """Return softmax(scores / temperature) over the last axis.
 
-    The largest score is subtracted first, which changes nothing but keeps e^x from overflowing. At least one score
-    of a row has to be finite.
+    The largest score of a row is subtracted first. That does not change the result, and e^x cannot overflow. At least
+    one score of each row has to be finite.
     """
-    with np.errstate(over="ignore"):  # a temperature near 0 sends all but the largest to minus infinity: weight 0
+    with np.errstate(over="ignore"):  # near temperature 0, all but the largest become -inf: weight 0
         exponentials = np.exp((scores - scores.max(-1, keepdims=True)) / temperature)
     return exponentials / exponentials.sum(-1, keepdims=True)
 
 
 def entropy_bits(weights: Float[np.ndarray, "*rows key"]) -> Float[np.ndarray, "*rows"]:
-    """Return the entropy of each row in bits: 0 if all weight is on one key, log2(n_key) if it is spread evenly."""
+    """Return the entropy of each row in bits: 0 if one key has all weight, log2(n_key) if all keys have the same."""
     logarithm = np.log2(weights, where=weights > 0, out=np.zeros_like(weights))
-    return np.abs((weights * logarithm).sum(-1))  # abs: minus 0 would be shown as such
+    return np.abs((weights * logarithm).sum(-1))  # abs: the page would show -0 as "-0"
 
 
 def checked(name: str, values: np.ndarray) -> Float[np.ndarray, "row column"]:
-    """Return a matrix as float64 if each of its numbers can be computed with.
+    """Return a matrix as float64, after a check of its numbers.
 
     Raises:
         BadMatrix: a number is missing, not finite or too large, in one sentence that says where.
@@ -160,10 +164,10 @@ def _check(matrices: Matrices, options: Options) -> None:
 def saturation(
     widths: Sequence[int] = (4, 16, 64, 256), *, n_key: int = 8, n_draw: int = 2000, seed: int = 0
 ) -> list[tuple[int, float, float, float, float]]:
-    """Return what scaling is for: how the softmax saturates as vectors get longer.
+    """Return how the softmax saturates as vectors get longer, without and with scaling.
 
-    For each width d: d, then the mean entropy in bits and the mean largest weight without scaling, then both with
-    it. Queries and keys are drawn with variance 1, so that a score has variance d (footnote 4 of the paper).
+    A row for each width d: d, then the mean entropy in bits and the mean largest weight without scaling, then both with
+    scaling. Queries and keys are random with variance 1, so that a score has variance d (footnote 4 of the paper).
     """
     generator = np.random.default_rng(seed)
     rows = []

@@ -1,4 +1,4 @@
-"""One head, or one layer, a strip of rows at a time: at 8,192 tokens a head is 268 MB, a strip of it 8 MB."""
+"""One head or one layer in strips of rows: at 8,192 tokens a head takes 268 MB, and a strip of it 8 MB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROWS = 256
 def head_strips(
     att: Attention, layer: int, head: int, queries: range | None = None, keys: range | None = None, *, rows: int = ROWS
 ) -> Iterator[tuple[int, Float[np.ndarray, "query key"]]]:
-    """Yield (first query, weights `[<= rows, key]`) of one head from top to bottom, or of a window of it.
+    """Yield (first query, weights `[<= rows, key]`) of one head, or of a window of it, from top to bottom.
 
     Raises:
         BadSelection: no such layer or head.

@@ -145,5 +145,5 @@ def _place() -> Path:
 def read_archive(raw: bytes) -> list[str]:
     """Read a recording, and thin it out as a shipped one is."""
     _place().write_bytes(raw)
-    Recording.load(_place()).thinned(2)
+    Recording.load(_place()).thin(2)
     return []

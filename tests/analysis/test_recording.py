@@ -73,18 +73,18 @@ def test_a_recording_comes_back_as_it_was(n_frames, tmp_path):
     assert type(after.text) is str
 
 
-def test_thinned_keeps_the_ends_and_the_start_closest():
+def test_thin_keeps_the_ends_and_the_start_closest():
     whole = recording(301)
-    thin = whole.thinned(17)
+    thin = whole.thin(17)
     assert len(thin.step) <= 17
     assert (thin.step[0], thin.step[-1]) == (0, 3000)
     assert np.all(np.diff(thin.step) > 0)
     assert np.diff(thin.step)[:3].max() < np.diff(thin.step)[-3:].min()
     for name in ("loss", "accuracy", "scores", "maps"):
         np.testing.assert_array_equal(getattr(thin, name), getattr(whole, name)[thin.step // 10])
-    assert whole.thinned(301) is whole
-    assert len(recording(80).thinned().step) == 80
-    assert len(recording(81).thinned().step) <= 80
+    assert whole.thin(301) is whole
+    assert len(recording(80).thin().step) == 80
+    assert len(recording(81).thin().step) <= 80
 
 
 def rewritten(**arrays: Any) -> Callable[[Path], None]:
@@ -184,7 +184,7 @@ def test_a_file_that_is_no_recording(what, tmp_path):
     NO_RECORDING[what](path)
     with pytest.raises(BadTraining) as caught:
         Recording.load(path)
-    assert str(caught.value) == "recording.npz is no recording of a training: record it again."
+    assert str(caught.value) == "recording.npz is not a recording of a training: record it again."
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from analysis.truth import SAMPLES, chance, hits, mean_score, target, task_of, truth_scores
+from analysis.truth import SAMPLES, average_scores, count_chance_hits, count_hits, join_answers, task_of, truth_scores
 from models import Model, load_model
 from models.scratch.tasks import TASKS, Settings, Solution
 from models.scratch.training import Training
@@ -42,25 +42,25 @@ def test_hits_by_a_slow_loop():
     truth[2] = False
     expected = slow_hits(weights, truth)
     assert 0 < np.sum(expected) < 2 * 3 * 5
-    assert hits(weights, truth).tolist() == expected
+    assert count_hits(weights, truth).tolist() == expected
 
 
 def test_hits_by_hand():
     """Query 0 looks at key 1 (true), query 1 at key 0 (false), query 2 has no truth, query 3 one of two."""
     weights = np.array([[[[0.1, 0.7, 0.2], [0.8, 0.1, 0.1], [0.0, 0.0, 1.0], [0.3, 0.3, 0.4]]]], dtype=np.float32)
     truth = np.array([[False, True, False], [False, True, True], [False] * 3, [True, False, True]])
-    assert hits(weights, truth).tolist() == [[2.0]]
-    assert chance(truth, causal=False) == pytest.approx((1 + 2 + 0 + 2) / 3)
+    assert count_hits(weights, truth).tolist() == [[2.0]]
+    assert count_chance_hits(truth, causal=False) == pytest.approx((1 + 2 + 0 + 2) / 3)
 
 
 def test_chance_of_a_causal_head_counts_what_it_sees():
     """Query 3 of four sees four keys, two of them true; query 1 sees two, one true."""
     truth = np.array([[False] * 4, [True, False, False, False], [False] * 4, [True, False, True, False]])
-    assert chance(truth, causal=True) == pytest.approx(1 / 2 + 2 / 4)
-    assert chance(truth, causal=False) == pytest.approx(3 / 4)
+    assert count_chance_hits(truth, causal=True) == pytest.approx(1 / 2 + 2 / 4)
+    assert count_chance_hits(truth, causal=False) == pytest.approx(3 / 4)
 
 
-def test_mean_score_over_texts_of_unequal_length():
+def test_average_scores_over_texts_of_unequal_length():
     dice = np.random.default_rng(43)
     pairs, right, asked = [], np.zeros((2, 3)), 0
     for n in (3, 7, 5):
@@ -70,7 +70,7 @@ def test_mean_score_over_texts_of_unequal_length():
         pairs.append((weights, solution))
         right += slow_hits(weights, solution.mask(n))
         asked += sum(bool(keys) for keys in truth)
-    np.testing.assert_allclose(mean_score(pairs), right / asked, rtol=1e-12)
+    np.testing.assert_allclose(average_scores(pairs), right / asked, rtol=1e-12)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_truth_scores_of_a_model_by_a_slow_loop(name, small):
     scores = truth_scores(model, n_samples)
     right, asked, by_chance, n_answered = np.zeros((2, 3)), 0, 0.0, 0
     for text, solution in task.samples(Random("truth"), n_samples, held_out=True):
-        written = target(solution) if task.kind == "cross" else None
+        written = join_answers(solution) if task.kind == "cross" else None
         att = model.trace(text, target=written)[task.kind]
         truth = np.zeros((att.n_query, att.n_key), dtype=bool)
         assert len(solution.truth) == att.n_query
@@ -116,7 +116,7 @@ def test_truth_scores_of_a_model_by_a_slow_loop(name, small):
 
 
 def test_the_target_of_a_date_is_what_is_to_be_written():
-    assert target(TASKS["dates"].solve("3. märz 1998")) == "1998-03-03"
+    assert join_answers(TASKS["dates"].solve("3. märz 1998")) == "1998-03-03"
 
 
 def test_a_model_of_no_task_has_no_truth(minilm):

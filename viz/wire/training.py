@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from analysis.recording import LEVELS, WATCHED, Frame, Recording
-from analysis.truth import SOLVES, chance
+from analysis.truth import SOLVES, count_chance_hits
 from models.scratch.tasks import Task, task_named
 from models.scratch.tasks.digits import SIDE, unseen_picture
 from models.scratch.tasks.task import END, START
@@ -103,7 +103,7 @@ def chance_level(name: str) -> float | None:
     for text, solution in task.samples(Random("watched"), WATCHED, held_out=True):
         n_key = len(task.pieces(text)) + 1 if task.kind == "cross" else len(solution.truth)
         truth = solution.mask(n_key)
-        by_chance += chance(truth, causal=task.kind == "decoder")
+        by_chance += count_chance_hits(truth, causal=task.kind == "decoder")
         n_asked += int(truth.any(1).sum())
     return by_chance / n_asked
 

@@ -105,7 +105,7 @@ def test_a_damaged_recording_is_one_sentence(shipped):
     (shipped / "sorting").mkdir()
     (shipped / "sorting" / "recording.npz").write_bytes(b"no archive")
     app = run(task="sorting")
-    assert messages(app) == ["recording.npz is no recording of a training: record it again."]
+    assert messages(app) == ["recording.npz is not a recording of a training: record it again."]
     assert "Start training" in buttons(app)
 
 
