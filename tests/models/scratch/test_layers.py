@@ -243,7 +243,9 @@ def test_masks_in_small():
 
 @pytest.mark.parametrize("n_heads", [4, 0, -1, 17])
 def test_heads_that_do_not_divide_the_width(n_heads):
-    with pytest.raises(ValueError, match=f"^{n_heads} heads do not divide a width of 15: choose a divisor of it"):
+    with pytest.raises(
+        ValueError, match=f"^{n_heads} heads do not divide a width of 15: choose a divisor of the width"
+    ):
         MultiHeadAttention(15, n_heads)
 
 
