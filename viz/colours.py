@@ -1,7 +1,7 @@
-"""Colours: one table of 256 entries per palette, read by every renderer, for weights from 0 to 1.
+"""Colours: for each palette one table of 256 entries for the weights from 0 to 1, which every renderer uses.
 
-All palettes are perceptually ordered and safe for colour-blind readers. A contrast changes the table, not the
-numbers: the colour bar shows it, and hover, tables and exports keep the weights.
+All palettes are perceptually ordered and safe for colour-blind readers. A contrast changes the table, not the numbers:
+the colour bar shows it, and hover texts, tables and exports contain the weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap,
 
 from viz.style import LINE_OPACITY
 
-# Blues for paper and light pages, its counterpart Night for dark ones.
+# "blues" is for paper and light pages, "night" for dark pages.
 _NIGHT = LinearSegmentedColormap.from_list("night", ["#0e1420", "#14406f", "#2a86b8", "#8fd3e6", "#f6fdff"])
 _SOURCES: dict[str, Colormap] = {
     "blues": colormaps["Blues"],
@@ -24,45 +24,45 @@ _SOURCES: dict[str, Colormap] = {
 }
 PALETTES = tuple(_SOURCES)
 CONTRASTS = {"linear": 1.0, "root": 0.5}
-# What is masked, by name and colour: beside every weight's colour in its palette.
+# The colour of masked pairs, by name and value: in each palette it differs from the colours of all weights.
 _MASKED = {"night": ("grey", "#474d57"), "greys": ("sand", "#dcc08e")}
 NOT_A_NUMBER = "#e7298a"
-# Where the right answer stands: beside blue for every kind of colour blindness.
+# The outline of true pairs: distinct from blue for every kind of colour blindness.
 TRUTH = "#f28e2b"
 
 
 def masked(palette: str) -> tuple[str, str]:
-    """Return what the colour of masked pairs is called, and the colour."""
+    """Return the name and the value of the colour of masked pairs."""
     return _MASKED.get(palette, ("grey", "#b9bec6"))
 
 
 def table(palette: str, contrast: str = "linear", n_colours: int = 256) -> UInt8[np.ndarray, "colour 3"]:
-    """Return red, green and blue for the weights 0, 1/255, ... 1, or as many from 0 to 1 as are asked for."""
+    """Return red, green and blue (0 to 255) for `n_colours` weights from 0 to 1 at equal distances."""
     weights = np.linspace(0, 1, n_colours) ** CONTRASTS[contrast]
     return np.round(_SOURCES[palette](weights)[:, :3] * 255).astype(np.uint8)
 
 
 def plotly_scale(palette: str, contrast: str) -> list[tuple[float, str]]:
-    """Return the table as a Plotly colour scale; denser near 0, where a contrast bends it most."""
+    """Return the table as a Plotly colour scale, with more steps near 0, where a contrast changes it most."""
     colours = table(palette, contrast)
     steps = sorted({*range(0, 16), *range(16, 256, 5), 255})
     return [(step / 255, to_hex(colours[step] / 255)) for step in steps]
 
 
 def matplotlib_map(palette: str, contrast: str) -> Colormap:
-    """Return the table as a matplotlib colour map that shows NaN in `NOT_A_NUMBER`."""
+    """Return the table as a matplotlib colour map, with `NOT_A_NUMBER` as the colour of NaN."""
     colour_map = ListedColormap(table(palette, contrast) / 255, name=f"{palette}-{contrast}")
     return colour_map.with_extremes(bad=NOT_A_NUMBER)
 
 
 def line(palette: str) -> str:
-    """Return the colour of flow lines, which show weight by width and opacity."""
+    """Return the colour of the token graph's lines, whose width and opacity show the weight."""
     return {"blues": "#1f6fb4", "night": "#2a9fd0", "viridis": "#2a788e", "cividis": "#5d6372", "greys": "#555555"}[
         palette
     ]
 
 
 def opacity(weight: np.ndarray | float, contrast: str) -> np.ndarray:
-    """Return the opacity of a flow line, by the same contrast as the colours; 1 for what is not a number."""
+    """Return the opacity of a token graph's line, with the same contrast as the colours; 1 for NaN."""
     least, more = LINE_OPACITY
     return least + more * np.clip(np.nan_to_num(np.asarray(weight, dtype=float), nan=1.0), 0, 1) ** CONTRASTS[contrast]

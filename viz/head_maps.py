@@ -1,4 +1,4 @@
-"""All heads at once as data: maps of block maxima, small enough for a screen of thumbnails."""
+"""The maps of all heads: block maxima, small enough for one screen of thumbnails."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from models import Attention
 
 THUMBNAIL = 48
 SMALLEST_THUMBNAIL = 8
-# What the thumbnails of all heads may take on their way to the browser, a byte a cell.
+# The thumbnails of all heads together have at most this many cells, one byte each on the way to the browser.
 MOST_CELLS = 900_000
 
 
 @dataclass
 class HeadMaps:
-    """Block maxima of all heads, `[layer, head, row, column]`, filled layer by layer; NaN where there is none yet.
+    """Block maxima of all heads, `[layer, head, row, column]`, filled layer by layer; NaN in layers not filled yet.
 
-    A cell is the maximum of `block` queries and keys; `mask` is True where one of its pairs may attend. `n_heads`
-    counts the heads of each layer, `n_done` the layers that are filled.
+    A cell is the maximum over `block[0]` queries and `block[1]` keys. `mask` is True if a pair of the block may attend.
+    `n_heads` counts the heads of each layer, and `n_done` the layers that are filled.
     """
 
     values: Float[np.ndarray, "layer head row column"]
@@ -32,7 +32,7 @@ class HeadMaps:
 
     @classmethod
     def empty(cls, att: Attention) -> HeadMaps:
-        """Return maps that are yet to be filled."""
+        """Return maps without any filled layer."""
         size = thumbnail(att)
         high, wide = -(-att.n_query // size), -(-att.n_key // size)
         sides = (-(-att.n_query // high), -(-att.n_key // wide))
@@ -41,7 +41,7 @@ class HeadMaps:
         return cls(values, mask, (high, wide), tuple(att.heads_in(layer) for layer in range(att.n_layers)))
 
     def fill(self, att: Attention, progress: Callable[[int, int], None] | None = None) -> HeadMaps:
-        """Compute what is missing, a layer at a time; `progress(done, total)` may raise to stop."""
+        """Compute the missing layers, one at a time; an exception from `progress(done, total)` stops the work."""
         for layer in range(self.n_done, att.n_layers):
             self.values[layer, : self.n_heads[layer]] = att.pooled_layer(layer, thumbnail(att))
             self.mask[layer, : self.n_heads[layer]] = att.pooled_mask(layer, thumbnail(att))
@@ -56,7 +56,7 @@ class HeadMaps:
         return self.n_done == len(self.n_heads)
 
     def coarse(self) -> HeadMaps:
-        """Return the same maps at a third of the resolution: what is sent while the rest is computed."""
+        """Return the same maps at a third of the resolution, for the browser to show while the rest is computed."""
         rows, columns = (np.arange(0, n, 3) for n in self.values.shape[2:])
         values = np.maximum.reduceat(np.maximum.reduceat(self.values, rows, axis=2), columns, axis=3)
         mask = np.logical_or.reduceat(np.logical_or.reduceat(self.mask, rows, axis=2), columns, axis=3)
@@ -64,6 +64,6 @@ class HeadMaps:
 
 
 def thumbnail(att: Attention) -> int:
-    """Return how many cells a thumbnail has on a side at most: `THUMBNAIL`, fewer where there are many heads."""
+    """Return the largest number of cells on a side of a thumbnail: `THUMBNAIL`, fewer if there are many heads."""
     largest = int((MOST_CELLS / (att.n_layers * att.n_heads)) ** 0.5)
     return max(SMALLEST_THUMBNAIL, min(THUMBNAIL, largest))

@@ -1,1 +1,1 @@
-"""Pictures made of HTML: matrices as heat tables, sums in LaTeX, the steps of a head."""
+"""Pictures in HTML: matrices as heat tables, sums in LaTeX, the steps of attention, one head in detail."""

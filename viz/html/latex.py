@@ -1,4 +1,4 @@
-"""One score, one softmax and one output worked out in numbers, as LaTeX. Only numbers go in, never a token."""
+"""One score, one softmax and one output computed in numbers, as LaTeX. The input is numbers, never a visitor's text."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from jaxtyping import Float
 
 from viz.html.matrices import number
 
-# Longer sums are written with their first terms and the last one.
+# A longer sum is shortened to its first terms and the last one.
 MOST_TERMS = 6
-# Scores beyond this are written less the largest one, as the softmax is computed, since e^x would not fit a line.
+# Above this, the largest score is subtracted first (as the softmax does), so that e^x fits on a line.
 LARGEST_EXPONENT = 20.0
 
 
 def tex(value: float, decimals: int = 4) -> str:
-    """Return a number as LaTeX: `1.2 \\cdot 10^{-9}` where a cell would have a power."""
+    """Return a number as LaTeX, very large and small ones as a power: `1.2 \\cdot 10^{-9}`."""
     written = number(value, decimals).replace("−", "-").replace("∞", r"\infty")
     digits, power, exponent = written.partition("e")
     if power:
@@ -33,7 +33,7 @@ def _sum(terms: Sequence[str], most: int = MOST_TERMS) -> str:
 def score(
     i: int, j: int, q: Float[np.ndarray, " d_head"], k: Float[np.ndarray, " d_head"], *, most: int = MOST_TERMS
 ) -> str:
-    """Return q_i k_j as a sum of products, element by element, at most so many of them written out."""
+    """Return q_i k_j as the sum of the products of their elements, with at most `most` terms."""
     terms = [f"{_signed(a)} \\cdot {_signed(b)}" for a, b in zip(q, k, strict=True)]
     return rf"s_{{{i},{j}}} = q_{{{i}}} \cdot k_{{{j}}} = {_sum(terms, most)} = {tex(float(q @ k))}"
 
@@ -43,7 +43,10 @@ def _signed(value: float) -> str:
 
 
 def scaled(i: int, j: int, value: float, d_head: int, *, scaling: float | bool = True) -> str:
-    """Return z, the score divided by the root of the width, the score itself without scaling, or times a factor."""
+    """Return z, the scaled score.
+
+    `scaling` True divides by sqrt(d_head), False or 1 changes nothing, and another number is the factor of the score.
+    """
     if scaling is False or (scaling == 1.0 and scaling is not True):
         return rf"z_{{{i},{j}}} = s_{{{i},{j}}} = {tex(value)}"
     if scaling is not True and abs(scaling * d_head**0.5 - 1) > 1e-6:
@@ -58,9 +61,9 @@ def scaled(i: int, j: int, value: float, d_head: int, *, scaling: float | bool =
 def softmax(
     i: int, j: int, row: Float[np.ndarray, " key"], temperature: float = 1.0, *, sink: float | None = None
 ) -> str:
-    """Return the softmax of a row at one key, as a fraction of exponentials in numbers; masked keys are left out.
+    """Return the softmax of a row at one key, as a fraction of exponentials in numbers, without the masked keys.
 
-    `row` is what the softmax is taken of, minus infinity where masked; a `sink` is one more term of the sum.
+    `row` is the input of the softmax, minus infinity at masked keys. A `sink` is an additional term of the sum.
     """
     if np.isneginf(row[j]):
         return rf"a_{{{i},{j}}} = 0 \quad \text{{masked: }} e^{{-\infty}} = 0"

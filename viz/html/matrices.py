@@ -1,8 +1,7 @@
-"""Matrices as small heat tables in HTML: numbers to markup, made to stand side by side like the terms of an equation.
+"""Matrices as small heat tables in HTML, side by side like the terms of an equation.
 
-The markup brings no colours of its own: each cell says how strong it is (`--p`, 0 to 1) and of which sort (class),
-and `viz/browser/matrices.css` colours it over the page's own background, light or dark. Whatever a visitor wrote is
-escaped.
+The markup contains no colours: each cell has a strength (`--p`, 0 to 1) and a class, and `viz/browser/matrices.css`
+colours it over the page's background, light or dark. All text of visitors is escaped.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ _SYMBOL = re.compile(r"([^_^]+)(?:_([^_^]+))?(?:\^([^_^]+))?")
 class Matrix:
     """A matrix and how it is drawn.
 
-    `symbol` such as `W_q` or `K^T`; `axes` what rows and columns are; `scale` is "signed" (symmetric around 0, by the
-    largest number of the matrix), "rows" (the same for each row) or "weights" (0 to 1); `hidden` is True where a
-    number is masked; `row` and `column` are the ones to
-    outline; `digits` leaves the numbers out where False, and `decimals` fixes how many are written.
+    `symbol` is a name such as `W_q` or `K^T`. `rows` and `columns` are the labels, `axes` the names of both axes.
+    `scale` is "signed" (symmetric around 0, up to the largest number of the matrix), "rows" (the same within each row)
+    or "weights" (0 to 1). `row` and `column` are outlined. `digits` False omits the numbers, and `decimals` fixes the
+    number of decimals. `hidden` is True at masked numbers.
     """
 
     symbol: str
@@ -44,7 +43,7 @@ class Matrix:
     hidden: Bool[np.ndarray, "row column"] | None = None
 
     def transposed(self) -> Matrix:
-        """Return the matrix lying on its side."""
+        """Return the transposed matrix, named `symbol^T`."""
         return replace(
             self,
             symbol=f"{self.symbol}^T",
@@ -57,7 +56,7 @@ class Matrix:
         )
 
     def html(self) -> str:
-        """Return the table with its symbol, shape and names."""
+        """Return the table with its symbol, shape and labels."""
         n_rows, n_columns = self.values.shape
         axes = f" {' × '.join(symbol(axis) if '_' in axis else html.escape(axis) for axis in self.axes)}"
         caption = f"{symbol(self.symbol)} <small>{n_rows} × {n_columns}{axes if any(self.axes) else ''}</small>"
@@ -77,7 +76,7 @@ class Matrix:
         )
 
     def _strength(self) -> np.ndarray:
-        """Return how strongly each cell is coloured, 0 to 1."""
+        """Return the strength of each cell's colour, 0 to 1."""
         size = np.where(np.isfinite(self.values), np.abs(self.values), 0.0)
         if self.scale == "weights":
             return np.clip(size, 0, 1)
@@ -102,14 +101,14 @@ class Matrix:
 
 
 def equation(*terms: Matrix | str) -> str:
-    """Return matrices and the signs between them in one line, which breaks before a sign where the page is narrow.
+    """Return matrices and the signs between them in one line, which breaks before a sign on a narrow page.
 
-    A term that is a string is a sign: a symbol or an HTML fragment of this package, never a visitor's text.
+    A string is a sign: a symbol or an HTML fragment of this package, never a visitor's text, because it is not escaped.
     """
     parts, signs = [], ""
     for term in terms:
         if isinstance(term, Matrix):
-            parts.append(f'<span class="term">{signs}{term.html()}</span>')  # a sign stays with what follows it
+            parts.append(f'<span class="term">{signs}{term.html()}</span>')  # the line never breaks after a sign
             signs = ""
         else:
             signs += f'<span class="sign">{term}</span>'
@@ -118,7 +117,7 @@ def equation(*terms: Matrix | str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a `table`: numbers as bars where `bar` is the number that fills one, else as they are."""
+    """A column of a `table`. With `bar`, each number also has a bar, and `bar` is the number of a full one."""
 
     title: str
     values: Sequence[Any] | np.ndarray
@@ -127,7 +126,7 @@ class Column:
 
 
 def table(names: Sequence[str], columns: Sequence[Column], *, corner: str = "", chosen: int | None = None) -> str:
-    """Return numbers by name as a plain table with bars; every name is escaped, every title is ours."""
+    """Return a table with one named row for each value. Names are escaped; titles are not, so they must be ours."""
     head = "".join(f'<th scope="col">{column.title}</th>' for column in columns)
     body = "".join(
         f'<tr class="{"chosen" if row == chosen else ""}"><th scope="row">{_short(name)}</th>'
@@ -164,7 +163,7 @@ def symbol(name: str) -> str:
 
 
 def number(value: float, decimals: int) -> str:
-    """Return a number as it stands in a cell: minus infinity and NaN by name, very large and small ones by power."""
+    """Return a number as text for a cell: infinity and NaN by name, very large and small numbers with a power of 10."""
     if np.isnan(value):
         return "NaN"
     if np.isinf(value):
@@ -175,7 +174,7 @@ def number(value: float, decimals: int) -> str:
 
 
 def decimals_of(values: Float[np.ndarray, "row column"]) -> int:
-    """Return the fewest decimals that write every number of a matrix, `MOST_DECIMALS` where it takes more."""
+    """Return the fewest decimals that show every number of a matrix exactly, at most `MOST_DECIMALS`."""
     finite = values[np.isfinite(values)]
     for decimals in range(MOST_DECIMALS):
         if np.abs(finite - finite.round(decimals)).max(initial=0.0) < 1e-9:

@@ -1,4 +1,4 @@
-"""The steps of attention as lines of matrices, in the order of the equation, the chosen query and key outlined."""
+"""The steps of attention as lines of matrices, in the order of the equation. The chosen query and key are outlined."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMES, EQUALS, ARROW = "×", "=", "→"
 
 @dataclass(frozen=True)
 class Chosen:
-    """The query, the key and the head that are worked out."""
+    """The query, the key and the head whose numbers are written out."""
 
     query: int
     key: int
@@ -23,7 +23,7 @@ class Chosen:
 
 
 def projections(matrices: Matrices, steps: Steps, words: Sequence[str], chosen: Chosen) -> dict[str, str]:
-    """Return x W = Q, K and V by their names; with several heads, columns say which head they belong to."""
+    """Return the lines x W = Q, K and V by their names. With several heads, the column labels name the head."""
     x = Matrix("x", matrices.x, words, _numbers(matrices.x), ("word", "d_model"))
     lines = {}
     for name, weights, projected, row in (
@@ -42,7 +42,7 @@ def projections(matrices: Matrices, steps: Steps, words: Sequence[str], chosen: 
 
 
 def scores(steps: Steps, words: Sequence[str], chosen: Chosen, head: int, options: Options) -> str:
-    """Return Q K^T = S, divided, masked and through the softmax, of one head in one line."""
+    """Return Q K^T = S of one head, then scaled, masked and after the softmax, in one line."""
     axes = ("query", "key")
     row, column = (chosen.query, chosen.key) if head == chosen.head else (None, None)
     several = len(steps.q) > 1
@@ -86,11 +86,11 @@ def product(steps: Steps, words: Sequence[str], chosen: Chosen) -> str:
     """Return q and k of the chosen pair with their products below, element by element."""
     q, k = steps.q[chosen.head, chosen.query], steps.k[chosen.head, chosen.key]
     names = (f"q of {words[chosen.query]}", f"k of {words[chosen.key]}", "q × k")
-    return equation(Matrix("q_i · k_j", np.stack([q, k, q * k]), names, [str(place) for place in range(len(q))]))
+    return equation(Matrix("q_i · k_j", np.stack([q, k, q * k]), names, [str(index) for index in range(len(q))]))
 
 
 def spread(steps: Steps, words: Sequence[str], head: int, chosen: Chosen) -> str:
-    """Return how spread each row of weights is: its entropy in bits and its largest weight."""
+    """Return a table of the spread of each row of weights: its entropy in bits and its largest weight."""
     bits, largest = entropy_bits(steps.weights[head]), steps.weights[head].max(-1)
     most = float(np.log2(len(words))) or 1.0
     columns = [Column("entropy (bits)", bits, bar=most), Column("largest weight", largest, bar=1.0)]
@@ -123,7 +123,7 @@ def _matrix(
     axes: tuple[str, str],
     row: int | None = None,
 ) -> Matrix:
-    columns = [str(place) for place in range(values.shape[1])]
+    columns = [str(index) for index in range(values.shape[1])]
     return Matrix(_named(name, head, several), values, words, columns, axes, row=row)
 
 
@@ -132,21 +132,21 @@ def _named(name: str, head: int, several: bool) -> str:
 
 
 def _numbers(values: np.ndarray) -> list[str]:
-    return [str(place) for place in range(values.shape[1])]
+    return [str(index) for index in range(values.shape[1])]
 
 
 def _of_heads(projected: np.ndarray) -> list[str]:
-    """Return the names of the columns of all heads side by side: `1.0` is head 1, column 0."""
+    """Return the labels of the columns of all heads side by side: `h1 0` is head 1, column 0."""
     n_heads, _, width = projected.shape
     if n_heads == 1:
-        return [str(place) for place in range(width)]
-    return [f"h{head} {place}" for head in range(n_heads) for place in range(width)]
+        return [str(index) for index in range(width)]
+    return [f"h{head} {index}" for head in range(n_heads) for index in range(width)]
 
 
 def legend() -> str:
-    """Return what the colours mean."""
+    """Return the legend of the colours."""
     return (
         '<p class="legend"><i class="more"></i> above 0 <i class="less"></i> below 0 '
         '<i class="chosen"></i> chosen <i class="off"></i> masked: '
-        f"colours go by the largest number of each matrix, in {symbol('A')} from 0 to 1</p>"
+        f"the strongest colour is the largest number of each matrix, and 1 in {symbol('A')}</p>"
     )

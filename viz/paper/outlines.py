@@ -1,11 +1,12 @@
-"""Fonts for PDF: outlines of OpenType fonts (CFF, as in Noto CJK) turned into those of TrueType.
+"""Fonts in PDF files: the CFF outlines of OpenType fonts such as Noto CJK are converted to TrueType outlines.
 
-matplotlib 3.11.2 embeds every font as TrueType (`CIDFontType2` with `FontFile2`), also those whose outlines are CFF,
-which PDF 1.7 table 126 does not allow there: poppler and browsers forgive it with a warning, other readers show dots
-for all Chinese. The curves are approximated within half a thousandth of an em, as by fontTools' `otf2ttf` example.
+matplotlib 3.11.2 embeds every font as TrueType (`CIDFontType2` with `FontFile2`), also a font with CFF outlines. PDF
+1.7 table 126 does not allow that: poppler and browsers accept it with a warning, and other readers show dots for all
+Chinese text. The curves are approximated within half a thousandth of an em, as in fontTools' `otf2ttf` example.
 
-matplotlib also says of every glyph of a cluster that it means the whole cluster, so that a family of emoji that no
-font joins is found seven times in the text of a PDF. Where each glyph is one character, it is told so here.
+matplotlib also maps every glyph of a cluster to the text of the whole cluster. If no font joins the emoji of a family,
+a search in the PDF finds the family seven times. This module maps a glyph to its own character if the cluster has one
+glyph for each character.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from matplotlib.backends import _backend_pdf_ps
 from matplotlib.ft2font import FT2Font, LayoutItem, LoadFlags
 
 MOST_ERROR = 0.0005  # of an em
-# Marks of direction, which a text that is laid out needs no more; with them, a search would miss the token.
+# Direction marks: text that is already laid out does not need them, and a search would not find a token with them.
 DIRECTIONS = "\u200e\u200f"
 _INSTRUCTIONS = (
     "maxTwilightPoints",
@@ -42,7 +43,10 @@ _INSTRUCTIONS = (
 
 @contextmanager
 def truetype_in_pdf() -> Iterator[None]:
-    """Let matplotlib embed only TrueType outlines; global, so the caller is inside `viz.paper.drawing.drawing`."""
+    """Make matplotlib embed only TrueType outlines.
+
+    The change is global, so the caller must be inside `viz.paper.drawing.drawing`, which holds the lock.
+    """
     as_file = _backend_pdf_ps.font_as_file
 
     def truetype_as_file(font: TTFont) -> BytesIO:
@@ -58,7 +62,7 @@ def truetype_in_pdf() -> Iterator[None]:
         for item, character in zip(layout(text, font, **options), characters, strict=True):
             named = {name: getattr(item, name) for name in ("ft_object", "glyph_index", "x", "y", "prev_kern")}
             if after_mark:
-                named["prev_kern"] = 0  # it takes back the width of a blank, which a mark would have in a PDF
+                named["prev_kern"] = 0  # it subtracts the width of a blank for the mark, which is not drawn here
             after_mark = character in DIRECTIONS
             if not after_mark:
                 yield SimpleNamespace(char=character, **named)
@@ -71,7 +75,7 @@ def truetype_in_pdf() -> Iterator[None]:
 
 
 def _own_characters(items: Sequence[LayoutItem]) -> list[str]:
-    """Return what each glyph of a laid out text means: its own character where a cluster has one glyph for each."""
+    """Return the text of each glyph: its own character if its cluster has one glyph for each, else the cluster."""
     meant: list[str] = []
     for cluster, run in groupby(items, key=lambda item: item.char):
         glyphs = list(run)
@@ -82,19 +86,19 @@ def _own_characters(items: Sequence[LayoutItem]) -> list[str]:
 
 
 def _draws(item: LayoutItem, character: str) -> bool:
-    """Return whether a glyph is that of a character; joiners and selectors have none of their own."""
+    """Return whether a glyph draws a character; True for joiners and selectors, which have no glyph."""
     shapeless = unicodedata.category(character) == "Cf" or character in "\ufe0e\ufe0f"
     return shapeless or item.ft_object.get_char_index(ord(character)) == item.glyph_index
 
 
 def to_truetype(font: TTFont) -> None:
-    """Replace a font's CFF outlines by TrueType outlines in place; the order of its glyphs stays."""
-    font.recalcBBoxes = True  # CFF has no bounding boxes that could be kept
+    """Replace a font's CFF outlines by TrueType outlines, in place; the order of its glyphs does not change."""
+    font.recalcBBoxes = True  # CFF has no bounding boxes
     drawn = font.getGlyphSet()
     glyphs = {}
     for name in font.getGlyphOrder():
         pen = TTGlyphPen(None)
-        # TrueType contours run the other way round.
+        # TrueType contours run in the opposite direction.
         drawn[name].draw(Cu2QuPen(pen, MOST_ERROR * font["head"].unitsPerEm, reverse_direction=True))
         glyphs[name] = pen.glyph()
     del font["CFF "]

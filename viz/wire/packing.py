@@ -11,8 +11,8 @@ from plotly.offline import get_plotlyjs_version
 
 _NAMES = {"uint8": "Uint8Array", "uint16": "Uint16Array", "float32": "Float32Array"}
 ALIGNMENT = 4
-# What a chart's own buttons may do, on the page and in a file. Plotly would offer to send the data to its makers, to
-# save a picture without its origin, and an automatic scale that turns the queries upside down.
+# The buttons of a chart, on the page and in a file. Removed are Plotly's offers to send the data to its makers and to
+# save a picture without its origin, and the automatic scale, which reverses the order of the queries.
 _BUTTONS = {
     "displaylogo": False,
     "showSendToCloud": False,
@@ -22,7 +22,7 @@ _BUTTONS = {
 
 
 def pack_chart(figure: go.Figure, alt: str, *, buttons: bool = True) -> bytes:
-    """Return a Plotly figure, with what it shows in words, as viz/browser/chart.js reads it: JSON in UTF-8."""
+    """Return a Plotly figure and its description in words (`alt`) as JSON in UTF-8, for the chart of viz/browser."""
     parts = {
         "alt": alt,
         "plotly": get_plotlyjs_version(),
@@ -34,13 +34,13 @@ def pack_chart(figure: go.Figure, alt: str, *, buttons: bool = True) -> bytes:
 def pack(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     """Return `length of the header (uint32, little-endian) | header | arrays`, every part padded to 4 bytes.
 
-    The header gains `arrays`: name -> [JavaScript type, offset after the header, number of elements].
+    The header also gets `arrays`: name -> [JavaScript type, offset after the header, number of elements].
     """
-    places, body = {}, b""
+    index, body = {}, b""
     for name, array in arrays.items():
-        places[name] = [_NAMES[array.dtype.name], len(body), int(array.size)]
+        index[name] = [_NAMES[array.dtype.name], len(body), int(array.size)]
         body += _padded(array.astype(array.dtype.newbyteorder("<"), order="C").tobytes(), b"\0")
-    text = _padded(json.dumps({**header, "arrays": places}).encode("ascii"), b" ")
+    text = _padded(json.dumps({**header, "arrays": index}).encode("ascii"), b" ")
     return len(text).to_bytes(4, "little") + text + body
 
 

@@ -1,4 +1,4 @@
-"""A training as bytes for viz/browser/training: what stays the same from frame to frame, and frames as they come."""
+"""A training as bytes for viz/browser/training: the scene, which is the same for all frames, and the frames."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from viz import colours, style
 from viz.colours import TRUTH
 from viz.wire.packing import pack
 
-# Bytes of one update while a training runs; what is more is thinned, and scrubbing is a little coarser there.
+# Bytes of the maps in one update of a running training. Above this, frames are left out, so scrubbing is a little
+# coarser there.
 MOST_IN_UPDATE = 120_000
-# Bytes of a whole recording, which is sent once.
+# Bytes of the maps of a whole recording, which is sent once.
 MOST_AT_ONCE = 900_000
-# The weight of the darkest colour where a query looks at many patches at once, each a little.
+# The weight of the darkest colour in a picture, where a query attends to many patches, a little to each.
 _DARKEST_PATCH = 0.5
 
 
 class _Name(NamedTuple):
-    """What a row or a column is called, and whether the model's own reader added it."""
+    """The label of a row or column; `special` tokens were added by the tokenizer."""
 
     text: str
     special: bool
@@ -45,10 +46,10 @@ def frames_of(recording: Recording) -> list[Frame]:
 
 
 def scene(task: Task, text: str, n_key: int) -> dict[str, Any]:
-    """Return what a picture of a task over a text shows beside the maps, which have `n_key` columns.
+    """Return what the picture of a task over a text shows besides the maps, which have `n_key` columns.
 
-    `queries` and `keys` are [name, special], in the order of the maps' rows and columns; `truth` the right cells as
-    [row, key]; `chance` the truth score of a head that looks anywhere, None where no truth is known.
+    `queries` and `keys` are [label, special], in the order of the maps' rows and columns. `truth` lists the true cells
+    as [row, key]. `chance` is the truth score of a head whose strongest key is random, None if no truth is known.
     """
     about = {"title": task.title, "solves": SOLVES, "chance": chance_level(task.name), "darkest": 1.0}
     if not task.has_truth:
@@ -67,20 +68,20 @@ def scene(task: Task, text: str, n_key: int) -> dict[str, Any]:
         "form": "maps",
         "queries": [queries[row] for row in rows],
         "keys": keys,
-        "truth": [[place, key] for place, row in enumerate(rows) for key in sorted(solution.truth[row])],
+        "truth": [[index, key] for index, row in enumerate(rows) for key in sorted(solution.truth[row])],
     }
     if all(piece.text.isdecimal() for piece in pieces):
         values = [None if key.special else float(key.text) for key in keys]
-        # What is said at a place is the value of the next one.
+        # The answer at a position is the value of the next position.
         clean = [None, *(float(answer) if answer else None for answer in solution.answers[:-1])]
         about |= {"form": "signal", "signal": values, "clean": clean}
     return about
 
 
 def _picture(number: int, n_key: int) -> dict[str, Any]:
-    """Return the scene of a picture that is read as patches, by the class token alone."""
+    """Return the scene of a picture that the model reads as patches; the class token is the only query."""
     across = math.isqrt(n_key - 1)
-    patches = [_Name(f"row {place // across}, column {place % across}", False) for place in range(n_key - 1)]
+    patches = [_Name(f"row {patch // across}, column {patch % across}", False) for patch in range(n_key - 1)]
     own = _Name("the class token", True)
     return {
         "form": "picture",
@@ -95,7 +96,7 @@ def _picture(number: int, n_key: int) -> dict[str, Any]:
 
 @cache
 def chance_level(name: str) -> float | None:
-    """Return the truth score that a head reaches which looks anywhere, over the texts that frames are scored on."""
+    """Return the truth score of a head whose strongest key is random, over the texts from which frames are scored."""
     task = task_named(name)
     if not task.has_truth:
         return None
@@ -109,22 +110,24 @@ def chance_level(name: str) -> float | None:
 
 
 def pack_scene(about: dict[str, Any], *, key: str, steps: int) -> bytes:
-    """Return the scene of the training that is called `key` and ends after so many steps, with the colours."""
+    """Return the scene of the training named `key`, which ends after `steps` steps, with the colours, as bytes."""
     header = about | {"key": key, "steps": steps, "outline": TRUTH, "levels": LEVELS, "style": {"head": style.HEAD}}
     return pack(header, {"light": colours.table("blues"), "dark": colours.table("night")})
 
 
 def pack_frames(frames: Sequence[Frame], *, key: str, after: int = -1, live: bool = False) -> bytes:
-    """Return frames later than the step `after` as bytes, at most `MOST_IN_UPDATE` (`MOST_AT_ONCE` from the start).
+    """Return the frames after the step `after` as bytes, with at most `MOST_IN_UPDATE` bytes of maps.
+
+    The limit is `MOST_AT_ONCE` if the browser has no frame yet.
 
     Args:
-        frames: all frames there are, oldest first.
-        key: the training's name; frames of one name come together in the browser.
+        frames: all frames of the training, oldest first.
+        key: the training's name. The browser joins the frames of one name.
         after: the step of the last frame that the browser has, -1 if it has none.
-        live: whether more will come.
+        live: whether more frames will follow.
     """
     new = [frame for frame in frames if frame.step > after]
-    new = thinned(new, MOST_AT_ONCE if after < 0 else MOST_IN_UPDATE)
+    new = thin_frames(new, MOST_AT_ONCE if after < 0 else MOST_IN_UPDATE)
     shape = list(frames[0].maps.shape) if frames else []
     arrays: dict[str, np.ndarray] = {
         "step": np.array([frame.step for frame in new], dtype=np.float32),
@@ -136,8 +139,8 @@ def pack_frames(frames: Sequence[Frame], *, key: str, after: int = -1, live: boo
     return pack({"key": key, "after": after, "live": live, "shape": shape}, arrays)
 
 
-def thinned(frames: Sequence[Frame], most_bytes: int) -> list[Frame]:
-    """Return frames at even distances that have so many bytes of maps at most, with the last one."""
+def thin_frames(frames: Sequence[Frame], most_bytes: int) -> list[Frame]:
+    """Return frames at even distances, the last one among them, with at most `most_bytes` bytes of maps."""
     if not frames:
         return []
     stride = max(1, math.ceil(len(frames) * frames[0].maps.nbytes / most_bytes))
