@@ -1,4 +1,4 @@
-"""One head from the inside as pictures: which dimensions make a score, where a row's weight goes, what is passed on."""
+"""Pictures of the inside of one head: the dimensions that make a score, the softmax of a row, the weighted values."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.capture.head_internals import HeadInternals
+from models.capture.head_internals import HeadInside
 from models.tokens import Token
 from viz.html.matrices import Column, Matrix, equation, number, symbol, table
 from viz.labels import label
 
-# Dimensions and keys that are named one by one; the others are added up.
+# Dimensions and keys that are listed one by one. The others are added up in one row.
 MAX_DIMENSIONS, MAX_MIXED, MAX_KEYS = 6, 5, 256
 
 
@@ -24,12 +24,12 @@ class Pair:
 
 
 def name_token(tokens: tuple[Token, ...], position: int) -> str:
-    """Return what a person calls a token: its text and its position, which tells equal tokens apart."""
+    """Return a token's text and its position, which distinguishes equal tokens."""
     return f"{label(tokens[position])} ({position})"
 
 
-def products(head: HeadInternals, pair: Pair) -> str:
-    """Return q and k of the pair and their products as strips of cells, one cell a dimension."""
+def products(head: HeadInside, pair: Pair) -> str:
+    """Return HTML: q and k of the pair and their products as strips, one cell for each dimension."""
     q, k = head.q[pair.query], head.k[pair.key]
     rows = (f"q of {label(head.query_tokens[pair.query])}", f"k of {label(head.key_tokens[pair.key])}", "q × k")
     columns = [str(dimension) for dimension in range(len(q))]
@@ -37,17 +37,17 @@ def products(head: HeadInternals, pair: Pair) -> str:
     return equation(Matrix("q_i · k_j", strips, rows, columns, ("", "d_k"), "rows", digits=False))
 
 
-def dimensions(head: HeadInternals, pair: Pair) -> str:
-    """Return the dimensions that make the score, the largest products first; the rest as one row, then the sum."""
+def dimensions(head: HeadInside, pair: Pair) -> str:
+    """Return a table: the dimensions with the largest products, the sum of the others as one row, then the score."""
     q, k = (side.astype(np.float64) for side in (head.q[pair.query], head.k[pair.key]))
     product = q * k
     order = np.argsort(-np.abs(product), kind="stable")
     first, rest = order[:MAX_DIMENSIONS], order[MAX_DIMENSIONS:]
-    names = [f"dimension {place}" for place in first]
-    columns: list[list[float | str]] = [[float(values[place]) for place in first] for values in (q, k, product)]
+    names = [f"dimension {index}" for index in first]
+    columns: list[list[float | str]] = [[float(values[index]) for index in first] for values in (q, k, product)]
     for name, total in ((f"{len(rest)} others", product[rest].sum()), ("score", product.sum())):
         names.append(name)
-        # Written, not drawn: a bar for a sum would dwarf the products.
+        # As text, without a bar: the bars of the products would be too short beside that of a sum.
         for column, written in zip(columns, ("", "", number(float(total), 3)), strict=True):
             column.append(written)
     most = float(np.abs(product).max()) or 1.0
@@ -62,8 +62,8 @@ def dimensions(head: HeadInternals, pair: Pair) -> str:
     )
 
 
-def row(head: HeadInternals, pair: Pair) -> str:
-    """Return the softmax of the query's row over all keys, and how long a value each weight is given to."""
+def row(head: HeadInside, pair: Pair) -> str:
+    """Return a table: the softmax of the query's row over the keys, and the length of the value of each key."""
     i, keys = pair.query, shown_keys(head, pair)
     logits = head.logits[i].astype(np.float64)
     top = max(float(logits.max()), -np.inf if head.sink is None else head.sink)
@@ -84,8 +84,8 @@ def row(head: HeadInternals, pair: Pair) -> str:
     return table(names, columns, corner="key", chosen=keys.index(pair.key) if pair.key in keys else None)
 
 
-def shown_keys(head: HeadInternals, pair: Pair) -> list[int]:
-    """Return the keys that are listed: all in their order, or those with the most weight and the key of the pair."""
+def shown_keys(head: HeadInside, pair: Pair) -> list[int]:
+    """Return the keys that are listed, in their order: all, or the `MAX_KEYS` strongest and the key of the pair."""
     n_keys = len(head.key_tokens)
     if n_keys <= MAX_KEYS:
         return list(range(n_keys))
@@ -93,8 +93,8 @@ def shown_keys(head: HeadInternals, pair: Pair) -> list[int]:
     return sorted({*strongest.tolist(), pair.key})
 
 
-def mixture(head: HeadInternals, pair: Pair) -> str:
-    """Return the weighted values and their sum, the head's output, as strips on one scale."""
+def mixture(head: HeadInside, pair: Pair) -> str:
+    """Return HTML: the weighted values and their sum, the head's output, as strips on one scale."""
     weights, v = head.weights[pair.query].astype(np.float64), head.v.astype(np.float64)
     parts = weights[:, None] * v
     order = np.argsort(-np.linalg.norm(parts, axis=-1), kind="stable")
