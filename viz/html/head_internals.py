@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.capture.head_internals import HeadInside
+from models.capture.head_internals import HeadInternals
 from models.tokens import Token
 from viz.html.matrices import Column, Matrix, equation, number, symbol, table
 from viz.labels import label
@@ -28,7 +28,7 @@ def name_token(tokens: tuple[Token, ...], position: int) -> str:
     return f"{label(tokens[position])} ({position})"
 
 
-def products(head: HeadInside, pair: Pair) -> str:
+def products(head: HeadInternals, pair: Pair) -> str:
     """Return HTML: q and k of the pair and their products as strips, one cell for each dimension."""
     q, k = head.q[pair.query], head.k[pair.key]
     rows = (f"q of {label(head.query_tokens[pair.query])}", f"k of {label(head.key_tokens[pair.key])}", "q × k")
@@ -37,7 +37,7 @@ def products(head: HeadInside, pair: Pair) -> str:
     return equation(Matrix("q_i · k_j", strips, rows, columns, ("", "d_k"), "rows", digits=False))
 
 
-def dimensions(head: HeadInside, pair: Pair) -> str:
+def dimensions(head: HeadInternals, pair: Pair) -> str:
     """Return a table: the dimensions with the largest products, the sum of the others as one row, then the score."""
     q, k = (side.astype(np.float64) for side in (head.q[pair.query], head.k[pair.key]))
     product = q * k
@@ -62,7 +62,7 @@ def dimensions(head: HeadInside, pair: Pair) -> str:
     )
 
 
-def row(head: HeadInside, pair: Pair) -> str:
+def row(head: HeadInternals, pair: Pair) -> str:
     """Return a table: the softmax of the query's row over the keys, and the length of the value of each key."""
     i, keys = pair.query, shown_keys(head, pair)
     logits = head.logits[i].astype(np.float64)
@@ -84,7 +84,7 @@ def row(head: HeadInside, pair: Pair) -> str:
     return table(names, columns, corner="key", chosen=keys.index(pair.key) if pair.key in keys else None)
 
 
-def shown_keys(head: HeadInside, pair: Pair) -> list[int]:
+def shown_keys(head: HeadInternals, pair: Pair) -> list[int]:
     """Return the keys that are listed, in their order: all, or the `MAX_KEYS` strongest and the key of the pair."""
     n_keys = len(head.key_tokens)
     if n_keys <= MAX_KEYS:
@@ -93,7 +93,7 @@ def shown_keys(head: HeadInside, pair: Pair) -> list[int]:
     return sorted({*strongest.tolist(), pair.key})
 
 
-def mixture(head: HeadInside, pair: Pair) -> str:
+def mixture(head: HeadInternals, pair: Pair) -> str:
     """Return HTML: the weighted values and their sum, the head's output, as strips on one scale."""
     weights, v = head.weights[pair.query].astype(np.float64), head.v.astype(np.float64)
     parts = weights[:, None] * v
