@@ -1,9 +1,7 @@
 """Links to the three pages: every parameter unknown, repeated, huge, of another type, in other digits."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import fields
 from random import Random
-from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from benchmarks.fuzzing.checks import Failed
@@ -11,15 +9,12 @@ from benchmarks.fuzzing.mutations import NUMBERS, STRINGS
 from benchmarks.fuzzing.texts import piece_of_text
 from models.errors import HeadlightError
 from models.scratch.tasks import TASKS
-from ui.state import inspect as state
-from ui.state import steps as steps_state
-from ui.state import watch as watching
+from ui.state import link
+from ui.state.inspect import Choice
+from ui.state.steps import StepsChoice, matrices_of, words_of
+from ui.state.watch import WatchChoice
 
-_NAMES = {
-    "inspect": state.NAMES,
-    "steps": steps_state.NAMES,
-    "watch": watching.NAMES,
-}
+_NAMES = {"inspect": link.names(Choice), "steps": link.names(StepsChoice), "watch": link.names(WatchChoice)}
 # What is right for some parameter: the edge of right and wrong lies beside it.
 _NEARLY = (
     *(
@@ -130,46 +125,41 @@ def _value(dice: Random) -> str:
     )()
 
 
-def read_link(
-    from_link: Callable[[Mapping[str, str]], tuple[Any, list[str]]],
-    to_link: Callable[[Any], dict[str, str]],
-    query: str,
-) -> list[str]:
-    """Read a link; what the page makes of it is a link that it reads without a word."""
-    choice, sentences = from_link(dict(parse_qsl(query, keep_blank_values=True)))
-    again, told = from_link(to_link(choice))
-    if told:
+def read_link(of: type[link.Choice], query: str) -> tuple[link.Choice, list[str]]:
+    """Return what a page makes of a link; its own link to that is one that it reads without a notice."""
+    choice, notices = link.parse(of, dict(parse_qsl(query, keep_blank_values=True)))
+    own_link = link.format(choice)
+    again, notices_again = link.parse(of, own_link)
+    if notices_again:
         raise Failed(
-            f"the page's own link {quote(urlencode(to_link(choice), errors='replace'))[:200]}: {told[0][:200]}"
+            f"the page's own link {quote(urlencode(own_link, errors='replace'))[:200]}: {notices_again[0][:200]}"
         )
-    for field in fields(choice):
+    for field in fields(of):  # type: ignore[arg-type]
         before, after = getattr(choice, field.name), getattr(again, field.name)
         # A link gives six digits of a number, and leaves out what is too long.
         if before != after and not isinstance(before, float) and len(str(before)) <= 2000:
             raise Failed(f"{field.name} is {before!r}, and {after!r} by the page's own link")
-    return sentences
+    return choice, notices
 
 
 def read_inspect(query: str) -> list[str]:
-    return read_link(state.from_link, state.to_link, query)
+    return read_link(Choice, query)[1]
 
 
 def read_steps(query: str) -> list[str]:
-    sentences = read_link(steps_state.from_link, steps_state.to_link, query)
-    choice, _ = steps_state.from_link(dict(parse_qsl(query, keep_blank_values=True)))
-    steps_state.words_of(choice)
+    choice, notices = read_link(StepsChoice, query)
+    words_of(choice)
     try:
-        steps_state.matrices_of(choice)
+        matrices_of(choice)
     except HeadlightError as error:
-        sentences.append(str(error))
-    return sentences
+        notices.append(str(error))
+    return notices
 
 
 def read_watch(query: str) -> list[str]:
-    sentences = read_link(watching.from_link, watching.to_link, query)
-    choice, _ = watching.from_link(dict(parse_qsl(query, keep_blank_values=True)))
+    choice, notices = read_link(WatchChoice, query)
     try:
         choice.order()
     except HeadlightError as error:
-        sentences.append(str(error))
-    return sentences
+        notices.append(str(error))
+    return notices

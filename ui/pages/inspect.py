@@ -24,7 +24,8 @@ from ui.panels.picture_input import picture_controls
 from ui.panels.regions import region_controls
 from ui.panels.truth import heads_panel, task_panel
 from ui.services.settings import default_model
-from ui.state import inspect as state
+from ui.state import link
+from ui.state.inspect import INSPECT, choose_selection, head_is_chosen, mark_head_chosen
 from viz.figures.base import Subject
 from viz.figures.signal import Signal
 from viz.figures.token_graph import readable_region
@@ -35,10 +36,10 @@ _STYLE = Path(__file__).parents[1] / "style.css"
 def page() -> None:
     """Text to tokens to trace to pictures, top to bottom."""
     st.html(_STYLE)
-    told = state.ADDRESS.restore()
+    told = INSPECT.restore()
     model = _model()
     if model is None:
-        state.ADDRESS.write()
+        INSPECT.publish()
         return
     if model.card.modality == "image":
         picture_controls(model)
@@ -53,7 +54,7 @@ def page() -> None:
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
     if trace is None:
-        state.ADDRESS.write()
+        INSPECT.publish()
     else:
         task_panel(model, trace)
         _heads(model, trace)
@@ -66,12 +67,12 @@ def _model() -> Model | None:
     """
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     left.markdown("# Headlight: what every attention head looks at")
-    choice, session = state.chosen(), st.session_state
+    choice, session = INSPECT.current(), st.session_state
     wanted, problem = (choice.model, choice.revision), session.pop("opening problem", "")
     # A folder may have vanished since its model opened: then the last one does not open either.
     for name, revision in dict.fromkeys((wanted, session.get("opened", wanted), (default_model(), ""))):
         if (name, revision) != wanted:
-            state.choose(model=name, revision=revision)
+            INSPECT.update(model=name, revision=revision)
         try:
             model = open_model(name, revision)
         except BaseException as error:
@@ -86,7 +87,7 @@ def _model() -> Model | None:
         st.error(escape_markdown(problem), icon=":material/error:")
         st.button("Try again", key="try again")
         return None
-    session.opened = (session.model, session.revision)
+    session["opened"] = (name, revision)
     with right:
         told = model_controls(model, problem)
     st.caption(_described(model))
@@ -135,9 +136,9 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
 
     The pictures of the chosen head are sent first, into places that are laid out before: the eye waits for them.
     """
-    state.ADDRESS.now()
+    INSPECT.now()
     att, selection = _fit_selection(trace)
-    choice = state.chosen()
+    choice = INSPECT.current()
     options, subject = choice.draw_options(), Subject(att, trace.image)
     layer, head = selection.of_one_head()
     controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
@@ -166,14 +167,14 @@ def _heads(model: Model, trace: AttentionTrace) -> None:
         heads_panel(model, layer, head)
     if trace.image is not None:
         st.caption("The picture is in no link: the address restores everything but the picture.")
-    elif not state.fits_link(choice):
+    elif not link.fits_link(choice):
         st.caption("The text is too long for a link: the address restores everything but the text.")
-    state.ADDRESS.write()
+    INSPECT.publish()
 
 
 def _fit_selection(trace: AttentionTrace) -> tuple[Attention, Selection]:
     """Return the attention that is shown and the nearest selection that it has, with a sentence for each change."""
-    session, choice = st.session_state, state.chosen()
+    choice = INSPECT.current()
     kind = choice.kind
     if kind not in trace.kinds:
         # Of a task's model, the attention whose right answers are known.
@@ -181,14 +182,14 @@ def _fit_selection(trace: AttentionTrace) -> tuple[Attention, Selection]:
         if choice.kind:
             st.info(f"There is no {choice.kind} attention here: {kind} attention is shown instead.")
     att, selection = trace[kind], choice.selection()
-    if session.get(state.UNPLACED):
+    if not head_is_chosen():
         layer, head = nearest_head(att, choice.layer, choice.head)
         selection = replace(selection, layer=layer, heads=(head,))
-    session[state.UNPLACED] = False
+    mark_head_chosen()
     selection, notices = selection.fit(att)
     for notice in notices:
         st.info(notice)
-    state.choose_selection(selection)
+    choose_selection(selection)
     return att, selection
 
 

@@ -9,7 +9,8 @@ import streamlit as st
 from ui.messages import escape_markdown
 from ui.panels.steps_head import real_head
 from ui.panels.steps_words import three_words
-from ui.state import steps as state
+from ui.state import link
+from ui.state.steps import PARTS, STEPS
 from viz.browser import style
 
 _STYLE = Path(__file__).parents[1] / "style.css"
@@ -29,7 +30,7 @@ def page() -> None:
     """What to look for, then one of the two parts."""
     st.html(_STYLE)
     st.html(f"<style>{style('matrices')}</style>")
-    notices = state.ADDRESS.restore()
+    notices = STEPS.restore()
     st.markdown("# Attention, step by step")
     left, right = st.columns([5, 4], gap="large", vertical_alignment="center")
     left.markdown(_LOOK_FOR)
@@ -37,20 +38,20 @@ def page() -> None:
     right.caption(_SOURCE)
     st.segmented_control(
         "Part",
-        tuple(state.PARTS),
-        **state.held("part"),
-        format_func=state.PARTS.__getitem__,
+        tuple(PARTS),
+        **STEPS.widget_args("part"),
+        format_func=PARTS.__getitem__,
         required=True,
         label_visibility="collapsed",
     )
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
-    if state.chosen().part == "words":
+    if STEPS.current().part == "words":
         three_words()
     else:
         real_head()
-    state.ADDRESS.write()
-    if not state.fits_link(state.chosen()):
+    STEPS.publish()
+    if not link.fits_link(STEPS.current()):
         st.caption("What you wrote is too long for a link: the address restores everything but that.")
 
 

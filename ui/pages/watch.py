@@ -20,8 +20,7 @@ from ui.panels.trace_request import visitor
 from ui.services.recordings import scene_over, shipped_recording
 from ui.services.settings import allowed_models
 from ui.services.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, trainings
-from ui.state import watch as watching
-from ui.state.watch import RANGES, RATES, WatchChoice
+from ui.state.watch import NORMS, RANGES, RATES, WATCH, WatchChoice, choose_task
 from viz.wire.training import frames_of, pack_frames, pack_scene
 
 _STYLE = Path(__file__).parents[1] / "style.css"
@@ -41,17 +40,17 @@ _NORM_NAMES = {"pre": "before each block (pre-norm)", "post": "after each block 
 def page() -> None:
     """Task and lesson, the controls, the picture."""
     st.html(_STYLE)
-    notices = watching.ADDRESS.restore()
+    notices = WATCH.restore()
     st.markdown("# Watch it train: where heads look, from the first step to the last")
     st.pills(
         "Task",
         tuple(TASKS),
-        **watching.held("task"),
+        **WATCH.widget_args("task"),
         format_func=lambda name: TASKS[name].title,
         on_change=_take_task,
         label_visibility="collapsed",
     )
-    choice = watching.ADDRESS.chosen()
+    choice = WATCH.current()
     _lesson(choice.task)
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
@@ -64,7 +63,7 @@ def page() -> None:
     every = None if own is None else LOOK_SECONDS if status in (RUNNING, STOPPING) else REST_SECONDS
     st.fragment(_picture, run_every=every)(choice.task, own, status)
     _taking_away(choice, own)
-    watching.ADDRESS.write()
+    WATCH.publish()
 
 
 def _own() -> Training | None:
@@ -91,11 +90,11 @@ def _controls(choice: WatchChoice, own: Training | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if task.has_truth:
             st.text_input(
-                "Text to watch", **watching.held("text"), help=f"For example {task.examples[-1]!r}.", width=420
+                "Text to watch", **WATCH.widget_args("text"), help=f"For example {task.examples[-1]!r}.", width=420
             )
         else:
             st.text_input(
-                "Picture to watch, 0 to 359", **watching.held("text"), help="None of them is trained on.", width=200
+                "Picture to watch, 0 to 359", **WATCH.widget_args("text"), help="None of them is trained on.", width=200
             )
         status = own.status if own else ""
         if status in (RUNNING, STOPPING):
@@ -129,20 +128,18 @@ def _settings() -> None:
             ("steps", "Steps", 100),
         ):
             low, high = RANGES[name]
-            st.number_input(title, low, high, step=step, **watching.held(name), width=140)
+            st.number_input(title, low, high, step=step, **WATCH.widget_args(name), width=140)
         st.number_input(
             "Learning rate",
             *RATES,
             step=5e-4,
             format="%.5f",
-            **watching.held("rate"),
+            **WATCH.widget_args("rate"),
             width=150,
             help="The highest, reached after a tenth of the steps; then it falls to 0.",
         )
-        st.selectbox("Positions", POSITIONS, **watching.held("positions"), width=150)
-        st.selectbox(
-            "Layer norm", watching.NORMS, **watching.held("norm"), format_func=_NORM_NAMES.__getitem__, width=330
-        )
+        st.selectbox("Positions", POSITIONS, **WATCH.widget_args("positions"), width=150)
+        st.selectbox("Layer norm", NORMS, **WATCH.widget_args("norm"), format_func=_NORM_NAMES.__getitem__, width=330)
 
 
 @guarded
@@ -169,7 +166,7 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         st.error(escape_markdown(describe_error(error, f"replaying {path}")), icon=":material/error:")
         return
     st.markdown(f"## Recorded: {TASKS[task].title}{starting}")
-    if own is None and watching.ADDRESS.chosen().text not in (recording.text, recording.text or "0"):
+    if own is None and WATCH.current().text not in (recording.text, recording.text or "0"):
         st.caption("The recording is over its own text: Start training watches yours.")
     settings = replace(TASKS[task].settings, steps=recording.steps_in_all)
     name = f"{task} {path.stat().st_mtime_ns}"
@@ -217,7 +214,7 @@ def _taking_away(choice: WatchChoice, own: Training | None) -> None:
 
 def _start() -> None:
     def start() -> None:
-        trainings().start(watching.ADDRESS.now().order(), visitor())
+        trainings().start(WATCH.now().order(), visitor())
         st.session_state["watch shown"] = "own"
 
     _tried(start, "starting a training")
@@ -246,17 +243,17 @@ def _back() -> None:
 
 
 def _to_own(task: str) -> None:
-    watching.begin(task)
+    choose_task(task)
     st.session_state["watch shown"] = "own"
 
 
 def _take_task() -> None:
     task = st.session_state["watch task"]
     if task is None:  # a click on the chosen task
-        st.session_state["watch task"] = watching.ADDRESS.kept.task
+        st.session_state["watch task"] = WATCH.last_published.task
         return
     _back()
-    watching.begin(task)
+    choose_task(task)
 
 
 page()

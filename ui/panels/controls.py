@@ -8,10 +8,11 @@ from analysis.selection import Region
 from analysis.truth import task_of, truth_of
 from models import Attention, AttentionTrace, Model
 from models.checkpoints import bundled
+from models.scratch import trained
 from models.scratch.tasks import TASKS, Task
 from ui.messages import escape_markdown
 from ui.services.settings import allowed_models
-from ui.state.inspect import AUTOMATIC, DEFAULT_TEXT, MOST_GENERATED, UNPLACED, choose, first_text, held
+from ui.state.inspect import AUTOMATIC, DEFAULT_TEXT, INSPECT, MOST_GENERATED, first_text, forget_head
 from viz.colours import CONTRASTS, PALETTES
 from viz.labels import label, tokens_in
 
@@ -34,10 +35,10 @@ def model_controls(model: Model, problem: str) -> bool:
     What was typed stands apart from what is open: who mistyped a name corrects it. While the popover is open, it hides
     whatever the page says below.
     """
-    card, session = model.card, st.session_state
+    card, session, choice = model.card, st.session_state, INSPECT.current()
     popover = st.popover("Model", icon=":material/deployed_code:", width="stretch", key="models", on_change="rerun")
-    if session.get("typed for") != (session.model, session.revision) or "typed model" not in session:
-        session["typed model"], session["typed revision"] = session["typed for"] = (session.model, session.revision)
+    if session.get("typed for") != (choice.model, choice.revision) or "typed model" not in session:
+        session["typed model"], session["typed revision"] = session["typed for"] = (choice.model, choice.revision)
     with popover:
         allowed = allowed_models()
         if allowed is None:
@@ -53,7 +54,7 @@ def model_controls(model: Model, problem: str) -> bool:
             st.selectbox("Model", allowed, key="typed model", on_change=_open_typed)
         if problem and popover.open:
             st.error(escape_markdown(problem), icon=":material/error:")
-        _trained_here([name for name in bundled.scratch_names() if allowed is None or name in allowed])
+        _trained_here([name for name in trained.names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
             if card.capture == "replayed"
@@ -66,15 +67,15 @@ def model_controls(model: Model, problem: str) -> bool:
 
 def _open_typed() -> None:
     """Open the model that was named; a text that was there for another model gives way to one that this can read."""
-    session = st.session_state
-    name, before = session["typed model"].strip(), session.model
+    session, before = st.session_state, INSPECT.current()
+    name = session["typed model"].strip()
     # Where the operator lists the models, the list has the revision too, and there is no box for it.
     revision = session.get("typed revision", "").strip() if allowed_models() is None else ""
     # Another model may have other kinds of attention; which one was looked at here says nothing of it.
-    choose(model=name, revision=revision, kind="")
-    session[UNPLACED] = True
+    INSPECT.update(model=name, revision=revision, kind="")
+    forget_head()
     _forget_places()
-    if name.startswith(bundled.SCRATCH_PREFIX) or session.text == first_text(before):
+    if name.startswith(trained.PREFIX) or before.text == first_text(before.model):
         _use(first_text(name))
 
 
@@ -85,14 +86,14 @@ def _trained_here(names: list[str]) -> None:
     st.caption("Trained here, where it is known what the model has to do:")
     with st.container(horizontal=True, gap="small"):
         for name in names:
-            task = TASKS[name.removeprefix(bundled.SCRATCH_PREFIX)]
+            task = TASKS[name.removeprefix(trained.PREFIX)]
             st.button(task.title, key=f"open {name}", on_click=_open, args=(name, task), help=task.rule)
 
 
 def _open(name: str, task: Task) -> None:
     """Open a model that was trained here, with a text that it can read, at the head that solves its task."""
-    choose(model=name, revision="", kind=task.kind)
-    st.session_state[UNPLACED] = True
+    INSPECT.update(model=name, revision="", kind=task.kind)
+    forget_head()
     _use(first_text(name))
 
 
@@ -100,7 +101,7 @@ def text_controls(model: Model) -> None:
     """Let a text be typed or chosen; a second text or a target where the model takes one."""
     st.text_area(
         "Text to inspect",
-        **held("text"),
+        **INSPECT.widget_args("text"),
         on_change=_forget_places,
         height=82,
         placeholder="Type or paste a sentence, then press Ctrl+Enter",
@@ -108,7 +109,9 @@ def text_controls(model: Model) -> None:
     )
     if "cross" in model.card.kinds:
         st.text_input(
-            "Target: what the decoder reads", **held("target"), help="Without it, the decoder reads what it generates."
+            "Target: what the decoder reads",
+            **INSPECT.widget_args("target"),
+            help="Without it, the decoder reads what it generates.",
         )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button("Inspect", type="primary", key="inspect")
@@ -121,18 +124,18 @@ def text_controls(model: Model) -> None:
                 "Continue with tokens",
                 0,
                 MOST_GENERATED,
-                **held("generate"),
+                **INSPECT.widget_args("generate"),
                 on_change=_forget_places,
                 width=170,
                 help="The model goes on writing, greedily; its own tokens are told apart by a line in the pictures.",
             )
-        else:
-            st.session_state.generate = 0
+        elif INSPECT.current().generate:
+            INSPECT.update(generate=0)
         if "encoder" in model.card.kinds and "cross" not in model.card.kinds and task is None:
-            pair = st.session_state.pair
+            pair = INSPECT.current().pair
             name = f"Second text: {escape_markdown(_shortened(pair))}" if pair else "Second text"
             with st.popover(name, key="second text", help="A pair of segments, as BERT was trained on."):
-                st.text_input("Second text", **held("pair"))
+                st.text_input("Second text", **INSPECT.widget_args("pair"))
 
 
 def _shortened(text: str) -> str:
@@ -140,45 +143,45 @@ def _shortened(text: str) -> str:
 
 
 def _use(text: str) -> None:
-    choose(text=text, pair="", target="")
+    INSPECT.update(text=text, pair="", target="")
     _forget_places()
 
 
 def _forget_places() -> None:
-    choose(token="", region="")
+    INSPECT.update(token="", region="")
 
 
 def head_controls(trace: AttentionTrace, att: Attention, shown: Region) -> None:
     """Let kind, layer, head, threshold, colours and the token to isolate be chosen, which is one of those shown."""
     if len(trace.kinds) > 1:
-        st.selectbox("Attention", trace.kinds, **held("kind"), width=130)
-    st.selectbox("Layer", range(att.n_layers), **held("layer"), width=95)
-    st.selectbox("Head", range(att.heads_in(st.session_state.layer)), **held("head"), width=95)
+        st.selectbox("Attention", trace.kinds, **INSPECT.widget_args("kind"), width=130)
+    st.selectbox("Layer", range(att.n_layers), **INSPECT.widget_args("layer"), width=95)
+    st.selectbox("Head", range(att.heads_in(INSPECT.current().layer)), **INSPECT.widget_args("head"), width=95)
     st.slider(
         "Flow threshold",
         0.0,
         1.0,
         step=0.01,
-        **held("threshold"),
+        **INSPECT.widget_args("threshold"),
         width=200,
         help="Lines below this weight are left out; the flow says how much attention stays.",
     )
-    st.selectbox("Colours", (AUTOMATIC, *PALETTES), **held("palette"), width=140)
+    st.selectbox("Colours", (AUTOMATIC, *PALETTES), **INSPECT.widget_args("palette"), width=140)
     st.selectbox(
         "Contrast",
         tuple(CONTRASTS),
-        **held("contrast"),
+        **INSPECT.widget_args("contrast"),
         width=140,
         format_func=_CONTRAST_NAMES.__getitem__,
         help="With square root, colour and opacity follow the root of the weight, which shows weak attention.",
     )
     if truth_of(att) is not None:
-        st.toggle("Truth", **held("truth"), help="Outline where the right answer stands.")
+        st.toggle("Truth", **INSPECT.widget_args("truth"), help="Outline where the right answer stands.")
     names = {"": "all tokens", **tokens_by_name(att, shown)}
     st.selectbox(
         "Isolate",
         tuple(names),
-        **held("token"),
+        **INSPECT.widget_args("token"),
         width=140,
         format_func=lambda name: names.get(name, name),
         help="Shows the flow of one token alone, as a click on it does.",

@@ -11,7 +11,7 @@ from models.errors import BadSelection
 from ui.components import chart, flow_graph
 from ui.panels.measures import PAIRS
 from ui.panels.regions import open_box
-from ui.state.inspect import choose
+from ui.state.inspect import INSPECT
 from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.heatmap import Heatmap
@@ -27,7 +27,7 @@ def _lock(token: str) -> None:
         TokenRef.parse(token)
     except BadSelection:  # none is locked, or a forged message
         token = ""
-    choose(token=token)
+    INSPECT.update(token=token)
 
 
 def show_token_graph(subject: Subject, selection: Selection, options: DrawOptions) -> None:

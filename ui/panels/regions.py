@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.selection import READABLE, Region, TokenRef
 from models import Attention
-from ui.state.inspect import Choice, choose
+from ui.state.inspect import INSPECT, Choice
 
 _SIDES = (("queries", "query"), ("keys", "key"))
 
@@ -72,9 +72,9 @@ def _open(att: Attention, region: Region) -> None:
     A region of another text than the session's is dropped: a visitor may type a text and at once draw in the old
     picture.
     """
-    if att.source.text and att.source.text != st.session_state.text:
+    if att.source.text and att.source.text != INSPECT.current().text:
         return
-    choose(region="" if region == Region.whole(att) else str(region))
-    token = st.session_state.token
+    INSPECT.update(region="" if region == Region.whole(att) else str(region))
+    token = INSPECT.current().token
     if token and TokenRef.parse(token) not in region:
-        choose(token="")
+        INSPECT.update(token="")

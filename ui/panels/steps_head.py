@@ -8,62 +8,64 @@ import streamlit as st
 import viz.html.head_internals as pictures
 from models import Model
 from models.capture.cost import Budget
-from models.capture.head_internals import HeadInternals, head_internals
+from models.capture.head_internals import HeadInside, inside
 from models.checkpoints import bundled
+from models.scratch import trained
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
 from ui.services.caches import loaded_as
 from ui.services.settings import allowed_models, ask_seconds, budget, default_model
 from ui.services.shared import Shared
-from ui.state import steps as state
-from ui.state.steps import StepsChoice, held
+from ui.state.steps import STEPS, StepsChoice
 from viz.html import latex as working
 from viz.html.head_internals import Pair, name_token
 
-# Only a few: a head of a long text takes some bytes for each pair of tokens.
-_HEADS: Shared[HeadInternals] = Shared(6)
+# Few, because a head of a long text takes some bytes for each pair of tokens.
+_HEADS: Shared[HeadInside] = Shared(6)
 
 
 def real_head() -> None:
-    """Text to one head's queries, keys and values, to a score, a row of weights and an output."""
-    model = _model()
+    """Show how one head of a real model computes a score, a row of weights and an output from a sentence."""
+    model = _choose_model()
     if model is None:
         return
     if model.card.modality != "text":
         st.error(escape_markdown(f"{model.card.name} reads no sentences: choose a model of text, such as minilm."))
         return
-    _controls(model)
-    choice = state.chosen()
+    _choose_head(model)
+    choice = STEPS.current()
     try:
-        head = _inside(choice, model)
+        head = _compute_head(choice, model)
     except BaseException as error:
         st.error(escape_markdown(describe_error(error, "looking inside a head")), icon=":material/error:")
         return
     for notice in (*model.card.notices, *head.notices):
         st.warning(escape_markdown(notice), icon=":material/info:")
-    look = _look(head, choice)
-    _score(head, look)
-    _row(head, look)
-    _output(head, look)
+    pair = _choose_pair(head, choice)
+    _show_score(head, pair)
+    _show_row(head, pair)
+    _show_output(head, pair)
 
 
-def _model() -> Model | None:
-    choice = state.chosen()
+def _choose_model() -> Model | None:
+    choice = STEPS.current()
     left, right = st.columns([1, 2], gap="medium")
     with left:
         allowed = allowed_models()
         if allowed is None:
-            names = ", ".join((*bundled.NAMES, *bundled.scratch_names()))
+            names = ", ".join((*bundled.NAMES, *trained.names()))
             known = f"Bundled: {names}. A hub id, or a folder that save_pretrained made."
-            st.text_input("Model: bundled name, hub id, or folder", **held("model"), help=known)
+            st.text_input("Model: bundled name, hub id, or folder", **STEPS.widget_args("model"), help=known)
         else:
             if choice.model not in allowed:
                 st.info(f"This server opens only its own models: {escape_markdown(default_model())} is shown instead.")
-                state.choose(model=default_model(), revision="")
-            st.selectbox("Model", allowed, **held("model"), on_change=state.choose, kwargs={"revision": ""})
+                STEPS.update(model=default_model(), revision="")
+            st.selectbox(
+                "Model", allowed, **STEPS.widget_args("model"), on_change=STEPS.update, kwargs={"revision": ""}
+            )
     with right:
-        st.text_input("Sentence", **held("text"))
-    choice = state.chosen()
+        st.text_input("Sentence", **STEPS.widget_args("text"))
+    choice = STEPS.current()
     try:
         return open_model(choice.model, choice.revision)
     except BaseException as error:
@@ -71,69 +73,69 @@ def _model() -> Model | None:
         return None
 
 
-def _controls(model: Model) -> None:
-    """Let kind, layer and head be chosen; a place that the model does not have gives way to the nearest one."""
-    card, choice = model.card, state.chosen()
+def _choose_head(model: Model) -> None:
+    """Show the controls of kind, layer and head; replace what the model does not have by the nearest that it has."""
+    card, choice = model.card, STEPS.current()
     if choice.kind not in card.kinds:
         if choice.kind:
             st.info(f"There is no {choice.kind} attention here: {card.kinds[0]} attention is shown instead.")
-        state.choose(kind=card.kinds[0])
+        STEPS.update(kind=card.kinds[0])
     # An encoder and its decoder may differ: which layers they have is known when the head is opened.
     most = {"layer": card.n_layers - 1, "head": card.n_heads - 1} if len(card.kinds) == 1 else {}
     for name, last in most.items():
         if getattr(choice, name) > last:
             st.info(f"There is no {name} {getattr(choice, name)} here: {name} {last} is shown instead.")
-            state.choose(**{name: last})
+            STEPS.update(**{name: last})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if len(card.kinds) > 1:
-            st.selectbox("Attention", card.kinds, **held("kind"), width=130)
-            st.text_input("Target: what the decoder reads", **held("target"), width=300)
+            st.selectbox("Attention", card.kinds, **STEPS.widget_args("kind"), width=130)
+            st.text_input("Target: what the decoder reads", **STEPS.widget_args("target"), width=300)
         for name in ("layer", "head"):
-            st.number_input(name.title(), 0, most.get(name, 9999), **held(name), width=120)
+            st.number_input(name.title(), 0, most.get(name, 9999), **STEPS.widget_args(name), width=120)
 
 
-def _inside(choice: StepsChoice, model: Model) -> HeadInternals:
+def _compute_head(choice: StepsChoice, model: Model) -> HeadInside:
     target = choice.target if "cross" in model.card.kinds and choice.target else None
     text, kind, layer, head = choice.text, choice.kind, choice.layer, choice.head
 
-    def compute() -> HeadInternals:
+    def compute() -> HeadInside:
         most = budget()
         seconds = ask_seconds() if most.seconds is None else min(most.seconds, ask_seconds())
         allowed = Budget(most.n_bytes, seconds)
         with st.spinner("Looking inside the head …"):
-            return head_internals(model, text, layer, head, kind=kind, target=target, budget=allowed)
+            return inside(model, text, layer, head, kind=kind, target=target, budget=allowed)
 
     return _HEADS.get((loaded_as(model), text, target, kind, layer, head), compute)
 
 
-def _look(head: HeadInternals, choice: StepsChoice) -> Pair:
-    """Let the query token and the key token be chosen."""
+def _choose_pair(head: HeadInside, choice: StepsChoice) -> Pair:
+    """Show the controls that choose the query token and the key token; return the choice."""
     sides = {"query_token": head.query_tokens, "key_token": head.key_tokens}
     for name, tokens in sides.items():
-        # In every run: another sentence gives the same places other names.
-        state.choose(**{name: min(getattr(choice, name), len(tokens) - 1)})
+        # In every run: another sentence gives the same positions other tokens.
+        STEPS.update(**{name: min(getattr(choice, name), len(tokens) - 1)})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for (name, tokens), title in zip(sides.items(), ("Query: who looks", "Key: who is looked at"), strict=True):
             st.selectbox(
                 title,
                 range(len(tokens)),
-                **held(name),
+                **STEPS.widget_args(name),
                 width=230,
                 format_func=lambda position, tokens=tokens: name_token(tokens, position),
             )
-    now = state.chosen()
-    return Pair(now.query_token, now.key_token)
+    choice = STEPS.current()
+    return Pair(choice.query_token, choice.key_token)
 
 
-def _score(head: HeadInternals, look: Pair) -> None:
-    i, j = look.query, look.key
+def _show_score(head: HeadInside, pair: Pair) -> None:
+    i, j = pair.query, pair.key
     query, key = escape_markdown(name_token(head.query_tokens, i)), escape_markdown(name_token(head.key_tokens, j))
     width = head.q.shape[1]
     st.markdown(f"## 1. The score of {query} with {key}: {width} products, added up")
-    st.html(pictures.products(head, look))
+    st.html(pictures.products(head, pair))
     left, right = st.columns([2, 3], gap="large")
     with left:
-        st.html(pictures.dimensions(head, look))
+        st.html(pictures.dimensions(head, pair))
     with right, st.container(key="steps_working", gap="small"):
         q, k = head.q[i].astype(np.float64), head.k[j].astype(np.float64)
         st.latex(working.score(i, j, q, k, most=3))
@@ -147,7 +149,7 @@ def _score(head: HeadInternals, look: Pair) -> None:
         st.caption(_provenance(head))
 
 
-def _provenance(head: HeadInternals) -> str:
+def _provenance(head: HeadInside) -> str:
     shared = f" Its k and v are those of key-value head {head.kv_head}." if head.kv_head != head.head else ""
     return (
         f"Layer {head.layer}, head {head.head}, {head.kind} attention: q and k as the model itself made them, "
@@ -155,25 +157,25 @@ def _provenance(head: HeadInternals) -> str:
     )
 
 
-def _row(head: HeadInternals, look: Pair) -> None:
-    i, j = look.query, look.key
+def _show_row(head: HeadInside, pair: Pair) -> None:
+    i, j = pair.query, pair.key
     st.markdown(f"## 2. The softmax of the row: {escape_markdown(name_token(head.query_tokens, i))} over all keys")
     with st.container(key="steps_working_row"):
         st.latex(working.softmax(i, j, head.logits[i].astype(np.float64), sink=head.sink))
     if head.sink is not None:
         rest = 1 - float(head.weights[i].sum())
         st.caption(f"This head has a sink of {head.sink:.4f}: a term of the sum that is no key; it takes {rest:.1%}.")
-    n_shown, n_keys = len(pictures.shown_keys(head, look)), len(head.key_tokens)
+    n_shown, n_keys = len(pictures.shown_keys(head, pair)), len(head.key_tokens)
     if n_shown < n_keys:
         st.caption(f"{n_shown} of {n_keys} keys are listed: those with the most weight.")
-    st.html(pictures.row(head, look))
+    st.html(pictures.row(head, pair))
 
 
-def _output(head: HeadInternals, look: Pair) -> None:
+def _show_output(head: HeadInside, pair: Pair) -> None:
     st.markdown("## 3. What the head passes on: values, mixed by the weights")
     with st.container(key="steps_working_output"):
-        st.latex(rf"o_{{{look.query}}} = \sum_j a_{{{look.query},j}} \, v_j")
-    st.html(pictures.mixture(head, look))
+        st.latex(rf"o_{{{pair.query}}} = \sum_j a_{{{pair.query},j}} \, v_j")
+    st.html(pictures.mixture(head, pair))
     st.caption(
         "A strong weight on a short value moves little. The sum differs from what the model itself computed by at "
         f"most {head.exact:.1g}, over all queries of this head. The layer's W_o then mixes it with the other heads."

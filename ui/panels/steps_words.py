@@ -1,4 +1,4 @@
-"""Part A of "Step by step": three words, every matrix to be seen and edited, one pair worked out in numbers."""
+"""Part A of "Step by step": three words, all matrices shown and editable, one pair worked out in numbers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ import streamlit as st
 
 import viz.html.steps as pictures
 from analysis.steps import Options, Steps, attention_steps, checked, saturation
+from analysis.steps_examples import EXAMPLES
 from models.errors import BadMatrix
 from ui.messages import escape_markdown
-from ui.state import steps as state
-from ui.state.steps import EXAMPLES, HEADS, MATRICES, MOST_WORD, TEMPERATURES, StepsChoice, held
+from ui.state.kinds import write_matrix
+from ui.state.steps import HEADS, MATRICES, STEPS, TEMPERATURES, StepsChoice, matrices_of, matrix_of, words_of
 from viz.html import latex as working
 from viz.html.matrices import Column, table
 from viz.html.steps import Chosen
 
-# True of the example as it stands: tests/ui/pages/test_steps.py reads these figures off the page.
+LONGEST_WORD = 24
+# These figures are those of the unedited example: tests/ui/pages/test_steps.py compares them with the page.
 _ONE_TO_TEN = (
     "As the example stands, scores of a row differ by 75 and 200, and e to the 75 is all there is: one key takes "
     "everything, and no small change of a score shows any more. Divided by √5 they still differ by 34 and 89: scaling "
@@ -27,16 +29,16 @@ _ONE_TO_TEN = (
 
 
 def three_words() -> None:
-    """Numbers to steps to pictures, from the projections to the output."""
+    """Show every step from the projections to the output, computed from the numbers that the visitor chose."""
     _controls()
-    problem = _editors()
+    problem = _edit_matrices()
     if problem:
         st.error(escape_markdown(f"{problem} The pictures show the numbers before."), icon=":material/error:")
-    choice = state.chosen()
-    words, matrices = state.words_of(choice), state.matrices_of(choice)
+    choice = STEPS.current()
+    words, matrices = words_of(choice), matrices_of(choice)
     options = Options(choice.heads, choice.scaling, choice.temperature, choice.causal)
     steps = attention_steps(matrices, options)
-    chosen = _pair(choice, words)
+    chosen = _choose_pair(choice, words)
     st.html(pictures.legend())
     st.markdown("## 1. Three projections: what each word asks, offers and carries")
     for line in pictures.projections(matrices, steps, words, chosen).values():
@@ -49,125 +51,130 @@ def three_words() -> None:
         st.html(pictures.mixing(steps, words, chosen, head))
     if choice.heads > 1:
         st.html(pictures.joining(matrices, steps, words, chosen))
-    _worked(steps, words, chosen, options)
-    _scaling(steps, words, chosen)
+    _work_out_pair(steps, words, chosen, options)
+    _explain_scaling(steps, words, chosen)
 
 
 def _controls() -> None:
-    choice = state.chosen()
+    choice = STEPS.current()
     width = len(EXAMPLES[choice.example].matrices["w_q"])
     possible = [heads for heads in HEADS if width % heads == 0]
     if choice.heads not in possible:
         st.info(f"{width} columns cannot be shared by {choice.heads} heads: 1 head is shown instead.")
-        state.choose(heads=1)
+        STEPS.update(heads=1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, example in EXAMPLES.items():
             kind = "primary" if name == choice.example else "secondary"
-            st.button(example.title, key=f"steps example {name}", type=kind, on_click=_use, args=(name,))
+            st.button(example.title, key=f"steps example {name}", type=kind, on_click=_use_example, args=(name,))
         st.button("Reset the numbers", key="steps_reset", type="tertiary", icon=":material/undo:", on_click=_reset)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        st.toggle("Scaling: divide by √d", **held("scaling"))
-        st.toggle("Causal mask", **held("causal"), help="A word may look only at itself and at words before.")
+        st.toggle("Scaling: divide by √d", **STEPS.widget_args("scaling"))
+        st.toggle(
+            "Causal mask", **STEPS.widget_args("causal"), help="A word may look only at itself and at words before."
+        )
         st.segmented_control(
             "Heads",
             possible,
-            **held("heads"),
+            **STEPS.widget_args("heads"),
             required=True,
             help="The columns of Q, K and V are shared by the heads; each has weights of its own.",
         )
         st.select_slider(
             "Temperature",
             TEMPERATURES,
-            **held("temperature"),
+            **STEPS.widget_args("temperature"),
             width=280,
             format_func=lambda value: f"{value:g}",
             help="The scores are divided by it before the softmax: small is sharp, large is even.",
         )
 
 
-def _use(example: str) -> None:
-    state.choose(example=example, scaling=EXAMPLES[example].scaling, temperature=1.0, causal=False, heads=1)
-    state.choose(query=0, key=len(EXAMPLES[example].words) - 1, of_head=0)
+def _use_example(example: str) -> None:
+    STEPS.update(example=example, scaling=EXAMPLES[example].scaling, temperature=1.0, causal=False, heads=1)
+    STEPS.update(query=0, key=len(EXAMPLES[example].words) - 1, of_head=0)
     _reset()
 
 
 def _reset() -> None:
-    state.choose(words="", **dict.fromkeys(MATRICES, ""))
+    STEPS.update(words="", **dict.fromkeys(MATRICES, ""))
     st.session_state.steps_version = st.session_state.get("steps_version", 0) + 1
 
 
-def _editors() -> str | None:
-    """Let the matrices be edited and take what can be computed with; return what is wrong, in one sentence."""
-    choice = state.chosen()
+def _edit_matrices() -> str | None:
+    """Show an editor for each matrix and store what can be computed with; return what is wrong, in one sentence."""
+    choice = STEPS.current()
     shown = [name for name in MATRICES if name != "w_o" or choice.heads > 1]
     problems = []
     with st.expander("Edit the numbers: everything below follows at once", icon=":material/edit:"):
         for name, place in zip(shown, st.columns([4, *[3] * (len(shown) - 1)], gap="small"), strict=True):
             with place:
-                problems.append(_editor(name, choice))
+                problems.append(_edit_matrix(name, choice))
     return next(filter(None, problems), None)
 
 
-def _editor(name: str, choice: StepsChoice) -> str | None:
+def _edit_matrix(name: str, choice: StepsChoice) -> str | None:
     session = st.session_state
     key = f"steps edit {name} {choice.example} {session.get('steps_version', 0)}"
     start = f"start of {name}"
-    # The editor keeps what is edited; what it started from has to stay the same while it is on the page.
+    # The editor keeps the edits; the table that it started from has to stay the same while it is on the page.
     if key not in session or start not in session:
-        session[start] = _frame(name, choice)
+        session[start] = _table_to_edit(name, choice)
     numbers = {column: st.column_config.NumberColumn(column, width=55) for column in session[start] if column != "word"}
-    word = {"word": st.column_config.TextColumn("word", max_chars=MOST_WORD, width=75)} if name == "x" else {}
+    word = {"word": st.column_config.TextColumn("word", max_chars=LONGEST_WORD, width=75)} if name == "x" else {}
     st.markdown(f"${MATRICES[name]}$ {len(session[start])} × {len(numbers)}")
     edited = st.data_editor(
         session[start], key=key, hide_index=True, column_config={**word, **numbers}, num_rows="fixed", width="content"
     )
-    return _taken(name, edited, choice)
+    return _store_edits(name, edited, choice)
 
 
-def _frame(name: str, choice: StepsChoice) -> pd.DataFrame:
-    standard = EXAMPLES[choice.example].matrices[name]
-    written = getattr(choice, name)
-    values = state.matrix_of(name, written, standard.shape) if written else standard
-    frame = pd.DataFrame(values, columns=[str(place) for place in range(values.shape[1])])
+def _table_to_edit(name: str, choice: StepsChoice) -> pd.DataFrame:
+    values = matrix_of(choice, name)
+    table_to_edit = pd.DataFrame(values, columns=[str(column) for column in range(values.shape[1])])
     if name == "x":
-        frame.insert(0, "word", list(state.words_of(choice)))
-    return frame
+        table_to_edit.insert(0, "word", list(words_of(choice)))
+    return table_to_edit
 
 
-def _taken(name: str, edited: pd.DataFrame, choice: StepsChoice) -> str | None:
+def _store_edits(name: str, edited: pd.DataFrame, choice: StepsChoice) -> str | None:
+    """Make an edited matrix the chosen one if it can be computed with; return why not, in one sentence."""
     standard = EXAMPLES[choice.example]
     if name == "x":
         words = tuple("" if pd.isna(word) else str(word) for word in edited["word"])
         words = tuple(word.replace("|", "/").strip() or "·" for word in words)
-        state.choose(words="" if words == standard.words else "|".join(words))
+        STEPS.update(words="" if words == standard.words else "|".join(words))
         edited = edited.drop(columns="word")
     try:
         values = checked(MATRICES[name], edited.to_numpy(dtype=np.float64))
     except BadMatrix as error:
         return str(error)
     same = np.array_equal(values, standard.matrices[name])
-    state.choose(**{name: "" if same else state.write_matrix(values)})
+    STEPS.update(**{name: "" if same else write_matrix(values)})
     return None
 
 
-def _pair(choice: StepsChoice, words: tuple[str, ...]) -> Chosen:
-    """Let the query, the key and the head be chosen that are worked out."""
+def _choose_pair(choice: StepsChoice, words: tuple[str, ...]) -> Chosen:
+    """Show the controls that choose the query, the key and the head to work out; return the choice."""
     limits = {"query": len(words), "key": len(words), "of_head": choice.heads}
     for name, limit in limits.items():
-        # In every run: another example gives the same places other names.
-        state.choose(**{name: min(getattr(choice, name), limit - 1)})
+        # In every run: another example gives the same positions other words.
+        STEPS.update(**{name: min(getattr(choice, name), limit - 1)})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, title in (("query", "Query: who looks"), ("key", "Key: who is looked at")):
             st.segmented_control(
-                title, range(len(words)), **held(name), required=True, format_func=lambda n: escape_markdown(words[n])
+                title,
+                range(len(words)),
+                **STEPS.widget_args(name),
+                required=True,
+                format_func=lambda n: escape_markdown(words[n]),
             )
         if choice.heads > 1:
-            st.segmented_control("Head worked out", range(choice.heads), **held("of_head"), required=True)
-    now = state.chosen()
-    return Chosen(now.query, now.key, now.of_head)
+            st.segmented_control("Head worked out", range(choice.heads), **STEPS.widget_args("of_head"), required=True)
+    choice = STEPS.current()
+    return Chosen(choice.query, choice.key, choice.of_head)
 
 
-def _worked(steps: Steps, words: tuple[str, ...], chosen: Chosen, options: Options) -> None:
+def _work_out_pair(steps: Steps, words: tuple[str, ...], chosen: Chosen, options: Options) -> None:
     i, j, head = chosen.query, chosen.key, chosen.head
     of_head = f", head {head}" if options.n_heads > 1 else ""
     st.markdown(f"## 4. One pair in numbers: {escape_markdown(words[i])} looks at {escape_markdown(words[j])}{of_head}")
@@ -179,7 +186,7 @@ def _worked(steps: Steps, words: tuple[str, ...], chosen: Chosen, options: Optio
         st.latex(working.output(i, steps.weights[head, i], steps.v[head]))
 
 
-def _scaling(steps: Steps, words: tuple[str, ...], chosen: Chosen) -> None:
+def _explain_scaling(steps: Steps, words: tuple[str, ...], chosen: Chosen) -> None:
     st.markdown("## 5. What the scaling is for")
     left, right = st.columns(2, gap="large")
     with left:
@@ -188,7 +195,7 @@ def _scaling(steps: Steps, words: tuple[str, ...], chosen: Chosen) -> None:
             if len(steps.q) > 1:
                 st.caption(f"Head {head}")
             st.html(pictures.spread(steps, words, head, chosen))
-        if state.chosen().example == "rows":
+        if STEPS.current().example == "rows":
             st.caption(_ONE_TO_TEN)
     with right:
         st.markdown("The same for random vectors of growing width, 8 keys, mean of 2,000 draws:")

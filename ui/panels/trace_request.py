@@ -12,7 +12,7 @@ from ui.panels.picture_input import chosen_picture
 from ui.services.caches import Request, loaded_as, readings, traces
 from ui.services.jobs import Job
 from ui.services.settings import ask_seconds
-from ui.state import inspect as state
+from ui.state.inspect import INSPECT
 
 # Between two looks at a job: quicker would only move the bar in smaller steps.
 LOOK_SECONDS = 0.6
@@ -34,7 +34,7 @@ def request(model: Model) -> Request:
     Raises:
         BadPicture: the visitor's picture cannot be read, in one sentence.
     """
-    choice = state.chosen()
+    choice = INSPECT.current()
     if model.card.modality == "image":
         image, name = chosen_picture(model)
         return Request(loaded_as(model), picture=name, image=image)

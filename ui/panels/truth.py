@@ -16,7 +16,7 @@ from ui.messages import escape_markdown
 from ui.panels.picture_input import known_answer
 from ui.services.caches import loaded_as, remembered
 from ui.services.shared import Shared
-from ui.state.inspect import UNPLACED, choose
+from ui.state.inspect import INSPECT, head_is_chosen
 from viz.figures.patches import data_address
 from viz.labels import label
 
@@ -32,7 +32,7 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     task = task_of(model)
     if task is None:
         return
-    if st.session_state.get(UNPLACED):
+    if not head_is_chosen():
         _choose_head(model)
     st.markdown(f"**{task.title}.** {task.rule} Where a head has to look: {task.looks[0].lower()}{task.looks[1:]}")
     if isinstance(task, Digits) and trace.image is not None:
@@ -65,11 +65,11 @@ def _digit(task: Digits, model: Model, picture: np.ndarray) -> str:
 
 
 def _choose_head(model: Model) -> None:
-    """Select the head with the highest truth score: who opens a task wants to see it solved."""
+    """Choose the head with the highest truth score: a visitor who opens a task wants to see it solved."""
     scores = _scores_of(model)
     if scores is not None:
         layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
-        choose(layer=int(layer), head=int(head))
+        INSPECT.update(layer=int(layer), head=int(head))
 
 
 def _why_unknown(task: Task) -> str:

@@ -1,49 +1,61 @@
-"""What a visitor has chosen: one dataclass, restored from the address and written back to it."""
+"""What a visitor chose on the Inspect page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from analysis.selection import Region, Selection, TokenRef
-from models.checkpoints import bundled
-from models.checkpoints.locate import REVISION
-from models.errors import HeadlightError
+from analysis.selection import Selection
+from models.scratch import trained
 from models.scratch.tasks import TASKS
-from ui.services.settings import DEFAULT_MODEL, MOST_CHARACTERS_IN_LINK, default_model
-from ui.state.page_state import Address, read_link
+from ui.services.settings import DEFAULT_MODEL, default_model
+from ui.state import link
+from ui.state.kinds import number, on_off, one_of, region, revision, string, token, whole_number
+from ui.state.link import param
+from ui.state.page_state import PageState
 from viz import DrawOptions
 from viz.colours import CONTRASTS, PALETTES
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
-# The session's key of whether nobody has asked for a certain layer or head yet.
-UNPLACED = "unplaced"
 MOST_GENERATED = 64
-MOST_PLACES = 9999
+LONGEST_MODEL = 300
+# The session's key of whether neither the link nor the visitor has chosen a layer and a head.
+_HEAD_NOT_CHOSEN = "head not chosen"
 
 
-@dataclass(frozen=True)
+def first_text(model: str) -> str:
+    """Return the text with which a model opens: an example of its task, if it was trained here for one."""
+    task = TASKS.get(model.removeprefix(trained.PREFIX)) if model.startswith(trained.PREFIX) else None
+    return task.examples[0] if task is not None and task.examples else DEFAULT_TEXT
+
+
+def _first_text(earlier: Any) -> str:
+    return first_text(earlier.model)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The state of the Inspect page. Every field is a URL parameter of the same name, and a widget's key."""
+    """The choices of the page. Layer and head are in every link, so that a reader of the link sees what it shows."""
 
-    model: str = DEFAULT_MODEL
-    revision: str = ""
-    text: str = DEFAULT_TEXT
-    pair: str = ""
-    target: str = ""
-    generate: int = 0
-    kind: str = ""
-    layer: int = 5
-    head: int = 11
-    threshold: float = 0.05
-    palette: str = AUTOMATIC
-    contrast: str = "linear"
-    token: str = ""
-    region: str = ""
-    truth: bool = True
+    model: str = param(DEFAULT_MODEL, string(LONGEST_MODEL), free=True, adds_history=True)
+    revision: str = param("", revision(), free=True, adds_history=True)
+    text: str = param(_first_text, string(), free=True, adds_history=True)
+    pair: str = param("", string(), free=True, adds_history=True)
+    target: str = param("", string(), free=True, adds_history=True)
+    generate: int = param(0, whole_number(0, MOST_GENERATED, "number of tokens"))
+    kind: str = param("", one_of("", "encoder", "decoder", "cross"))
+    layer: int = param(5, whole_number(0, 9999), always_in_link=True)
+    head: int = param(11, whole_number(0, 9999), always_in_link=True)
+    threshold: float = param(0.05, number(0, 1, "weight"))
+    palette: str = param(AUTOMATIC, one_of(AUTOMATIC, *PALETTES))
+    contrast: str = param("linear", one_of(*CONTRASTS))
+    token: str = param("", token())
+    region: str = param("", region())
+    truth: bool = param(True, on_off("True", "False"))
 
     def selection(self) -> Selection:
         """Return what is shown; it may name more than the text has (`Selection.fit`)."""
@@ -57,105 +69,35 @@ class Choice:
         return DrawOptions(self.threshold, palette, self.contrast, self.truth)
 
 
-NAMES = tuple(field.name for field in fields(Choice))
-_CHOICES = {
-    "palette": (AUTOMATIC, *PALETTES),
-    "contrast": tuple(CONTRASTS),
-    "kind": ("", "encoder", "decoder", "cross"),
-    "truth": ("True", "False"),
-}
-_LONGEST = {"model": 300, "revision": 130}
+def parse(query: Mapping[str, str]) -> tuple[Choice, list[str]]:
+    """Return what a link describes, with this server's own model where the link names none.
 
-
-def from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
-    """Return the choice that a link describes, and one sentence for each parameter that is ignored."""
-    return read_link(Choice(), parameters, _parsed)
-
-
-def _parsed(name: str, value: str, _: Choice) -> str | int | float | bool:
-    if name in ("layer", "head"):
-        if not value.isascii() or not value.isdigit() or len(value) > 9 or int(value) > MOST_PLACES:
-            raise ValueError(f"{value[:40]!r} is no number from 0 to {MOST_PLACES}")
-        return int(value)
-    if name == "generate":
-        if value not in map(str, range(MOST_GENERATED + 1)):
-            raise ValueError(f"{value[:40]!r} is no number of tokens from 0 to {MOST_GENERATED}")
-        return int(value)
-    if name == "threshold":
-        number = float(value) if len(value) < 20 else float("nan")
-        if not 0 <= number <= 1:
-            raise ValueError(f"{value[:40]!r} is no weight from 0 to 1")
-        return number
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise ValueError(f"{value[:40]!r} is none of {', '.join(filter(None, _CHOICES[name]))}")
-    if name == "truth":
-        return value == "True"
-    for kind, parse, example in (
-        ("token", TokenRef.parse, "query:8 or key:2"),
-        ("region", Region.parse, "0-63:128-191"),
-    ):
-        if name == kind and value:
-            try:
-                parse(value)
-            except HeadlightError:
-                raise ValueError(f"{value[:40]!r} is no {kind} such as {example}") from None
-    if name == "revision" and not REVISION.fullmatch(value or "main"):
-        raise ValueError(f"{value[:40]!r} is no branch, tag or commit")
-    if len(value) > _LONGEST.get(name, MOST_CHARACTERS_IN_LINK):
-        raise ValueError(f"it has {len(value):,} characters, too many for a link")
-    return value
-
-
-def to_link(choice: Choice) -> dict[str, str]:
-    """Return the parameters of a link that restores a choice: what differs from the defaults.
-
-    A text that is too long for a link is left out; the page says so (`fits_link`).
+    The page knows which head to show first when the model is open (`head_is_chosen`).
     """
-    standard = Choice(text=first_text(choice.model))
-    parameters = {}
-    for name in NAMES:
-        value = getattr(choice, name)
-        # Layer and head stand in every link: what a link shows should be readable from it.
-        if value != getattr(standard, name) or name in ("layer", "head"):
-            parameters[name] = f"{value:g}" if isinstance(value, float) else str(value)
-    return {name: value for name, value in parameters.items() if len(value) <= MOST_CHARACTERS_IN_LINK}
+    st.session_state[_HEAD_NOT_CHOSEN] = not {"layer", "head"} & set(query)
+    return link.parse(Choice, query, model=default_model())
 
 
-def fits_link(choice: Choice) -> bool:
-    """Return whether a link restores the whole choice."""
-    return all(len(text) <= MOST_CHARACTERS_IN_LINK for text in (choice.text, choice.pair, choice.target))
+def head_is_chosen() -> bool:
+    """Return whether the link or the visitor has chosen the present layer and head."""
+    return not st.session_state.get(_HEAD_NOT_CHOSEN)
 
 
-def first_text(model: str) -> str:
-    """Return the text with which a model is shown first: one of its task, where it was trained here for one."""
-    task = TASKS.get(model.removeprefix(bundled.SCRATCH_PREFIX)) if model.startswith(bundled.SCRATCH_PREFIX) else None
-    return task.examples[0] if task is not None and task.examples else DEFAULT_TEXT
+def forget_head() -> None:
+    """Let the page choose the head to show first, for another model."""
+    st.session_state[_HEAD_NOT_CHOSEN] = True
 
 
-def _from_link(parameters: Mapping[str, str]) -> tuple[Choice, list[str]]:
-    """Return what `from_link` does; what a link leaves open is this server's own model, and a text for the model."""
-    choice, notices = from_link(parameters)
-    if "model" not in parameters:
-        choice = replace(choice, model=default_model())
-    if "text" not in parameters:
-        choice = replace(choice, text=first_text(choice.model))
-    # Which head is shown first is known when the model is open (ui/pages/inspect.py).
-    st.session_state[UNPLACED] = not {"layer", "head"} & set(parameters)
-    return choice, notices
+def mark_head_chosen() -> None:
+    """Keep the present layer and head from now on."""
+    st.session_state[_HEAD_NOT_CHOSEN] = False
 
 
-def _step(choice: Choice) -> tuple[str, ...]:
-    return choice.model, choice.revision, choice.text, choice.pair, choice.target
-
-
-ADDRESS = Address(
-    "inspect", "", Choice, ("model", "revision", "text", "pair", "target"), _parsed, _from_link, to_link, _step
-)
-chosen, choose, held = ADDRESS.chosen, ADDRESS.choose, ADDRESS.held
+INSPECT = PageState("inspect", "", Choice, parse)
 
 
 def choose_selection(selection: Selection) -> None:
-    """Make a fitted selection the session's, where it differs."""
+    """Make a fitted selection the present one."""
     fitted = {
         "kind": selection.kind,
         "layer": selection.layer,
@@ -163,9 +105,9 @@ def choose_selection(selection: Selection) -> None:
         "token": str(selection.token or ""),
         "region": str(selection.region or ""),
     }
-    now = chosen()
-    changed = {name: value for name, value in fitted.items() if getattr(now, name) != value}
+    choice = INSPECT.current()
+    changed = {name: value for name, value in fitted.items() if getattr(choice, name) != value}
     if changed:
-        choose(**changed)
+        INSPECT.update(**changed)
     # In every run: another model gives the same token another name.
-    st.session_state.token = st.session_state.token
+    INSPECT.resend("token")

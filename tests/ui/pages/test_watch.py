@@ -14,7 +14,8 @@ from tests.helpers.paths import ROOT
 from tests.helpers.shown import address
 from ui.panels.lessons import LESSONS
 from ui.services import trainings
-from ui.state import watch as watching
+from ui.state import link
+from ui.state.watch import RANGES, WatchChoice
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
@@ -87,10 +88,10 @@ def test_opens_on_a_recording_with_the_lesson():
 def test_every_task_has_a_lesson_and_settings_that_the_page_can_show():
     assert set(LESSONS) == set(TASKS)
     for task in TASKS:
-        choice = watching.standard(task)
+        choice = link.standard(WatchChoice, task=task)
         assert choice.order().settings == TASKS[task].settings
-        assert watching.from_link(watching.to_link(choice)) == (choice, [])
-        for name, (low, high) in watching.RANGES.items():
+        assert link.parse(WatchChoice, link.format(choice)) == (choice, [])
+        for name, (low, high) in RANGES.items():
             assert low <= getattr(choice, name) <= high
 
 
@@ -172,7 +173,10 @@ def test_all_places_taken_is_one_sentence(monkeypatch):
         ({"rate": "nan"}, "The link's rate is ignored: 'nan' is no learning rate from 1e-05 to 0.1."),
         ({"positions": "<b>"}, "The link's positions is ignored: '<b>' is none of sinusoidal, learned, rotary."),
         ({"norm": "none"}, "The link's norm is ignored: 'none' is none of pre, post."),
-        ({"text": "a " * 300}, "The link's text is ignored: it has 600 characters, and 400 are the most."),
+        (
+            {"text": "a " * 300},
+            "The link's text is ignored: it has 600 characters, too many for a link: the limit is 400.",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_link_is_one_sentence(parameters, sentence):

@@ -187,7 +187,7 @@ def test_above_the_budget_it_is_refused_with_the_remedy(monkeypatch, name, value
 
 
 def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
     attention = type(load_model("minilm").trace("a")["encoder"])
     pooled_layer, free = attention.pooled_layer, threading.Semaphore(0)
 
@@ -215,7 +215,7 @@ def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
 
 
 def test_all_heads_go_on_while_what_was_stopped_still_dies(monkeypatch):
-    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
     attention = type(load_model("minilm").trace("a")["encoder"])
     pooled_layer, free, inside = attention.pooled_layer, threading.Semaphore(0), threading.Event()
     at_work, most_at_work, wait = [], [], Job.wait

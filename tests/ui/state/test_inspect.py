@@ -1,13 +1,14 @@
-"""A link restores the view; what it cannot be is ignored with a sentence."""
+"""The choices of Inspect: what its links say, and the sentences for what cannot be read."""
 
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ui.state.inspect import NAMES, Choice, fits_link, from_link, to_link
+from models.scratch.tasks import TASKS
+from ui.state import link
+from ui.state.inspect import DEFAULT_TEXT, Choice
 
+# Every value differs from its default.
 CHOICE = Choice(
     text="Birds sing & dance = 100% #1?",
     pair="second",
@@ -28,26 +29,20 @@ CHOICE = Choice(
 
 
 def test_a_link_restores_every_choice():
-    assert from_link(to_link(CHOICE)) == (CHOICE, [])
-    assert set(to_link(CHOICE)) == set(NAMES)
+    assert link.parse(Choice, link.format(CHOICE)) == (CHOICE, [])
+    assert set(link.format(CHOICE)) == set(link.names(Choice))
 
 
 def test_the_default_link_is_short_but_says_what_it_shows():
-    assert to_link(Choice()) == {"layer": "5", "head": "11"}
+    assert link.format(link.standard(Choice)) == {"layer": "5", "head": "11"}
 
 
-@given(
-    st.builds(
-        Choice,
-        text=st.text(max_size=300),
-        layer=st.integers(0, 9999),
-        head=st.integers(0, 9999),
-        threshold=st.integers(0, 100).map(lambda hundredths: hundredths / 100),
-        palette=st.sampled_from(["automatic", "blues", "night"]),
-    )
-)
-def test_any_choice_survives_its_link(choice):
-    assert from_link(to_link(choice))[0] == choice
+def test_a_model_of_a_task_opens_with_a_text_of_the_task():
+    assert link.standard(Choice).text == DEFAULT_TEXT
+    assert link.standard(Choice, model="scratch:brackets").text == TASKS["brackets"].examples[0]
+    assert link.parse(Choice, {"model": "scratch:brackets"})[0].text == TASKS["brackets"].examples[0]
+    brackets = link.standard(Choice, model="scratch:brackets")
+    assert link.format(brackets) == {"model": "scratch:brackets", "layer": "5", "head": "11"}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +57,7 @@ def test_any_choice_survives_its_link(choice):
         ("head", "9" * 5000, "is no number from 0"),
         ("threshold", "nan", "is no weight from 0 to 1"),
         ("threshold", "1.5", "is no weight from 0 to 1"),
-        ("threshold", "x", "ignored"),
+        ("threshold", "x", "is no weight from 0 to 1"),
         ("palette", "<script>", "is none of automatic, blues"),
         ("contrast", "", "is none of linear, root"),
         ("kind", "self", "is none of encoder, decoder, cross"),
@@ -77,23 +72,16 @@ def test_any_choice_survives_its_link(choice):
     ],
 )
 def test_a_bad_parameter_is_named_and_ignored(name, value, why):
-    choice, notices = from_link({name: value, "contrast": "root"} if name != "contrast" else {name: value})
-    assert getattr(choice, name) == getattr(Choice(), name)
+    choice, notices = link.parse(Choice, {name: value})
+    assert choice == link.standard(Choice)
     assert len(notices) == 1
     assert notices[0].startswith(f"The link's {name} is ignored: ")
     assert why in notices[0]
 
 
-@given(st.dictionaries(st.sampled_from([*NAMES, "embed", "x"]), st.text(max_size=60)))
-def test_no_link_raises(parameters):
-    choice, notices = from_link(parameters)
-    assert isinstance(choice, Choice)
-    assert all("\n" not in notice for notice in notices)
-
-
 def test_a_text_too_long_for_a_link_is_left_out_and_told():
     long = replace(CHOICE, text="t" * 2001)
-    assert not fits_link(long)
-    assert fits_link(CHOICE)
-    assert "text" not in to_link(long)
-    assert to_link(long)["layer"] == "3"
+    assert not link.fits_link(long)
+    assert link.fits_link(CHOICE)
+    assert "text" not in link.format(long)
+    assert link.format(long)["layer"] == "3"
