@@ -1,8 +1,12 @@
-"""What the page "Watch it train" says of a task: what to look for, its loss, and the paper that it comes from."""
+"""The lesson of each task on the page "Watch it train": what to look for, the loss, and the paper of the task."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+import streamlit as st
+
+from models.scratch.tasks import TASKS
 
 _CROSS_ENTROPY = r"\mathcal{L} = -\frac{1}{n}\sum_{i=1}^{n} \log \mathrm{softmax}(z_i)_{y_i}"
 _SMOOTHED = (
@@ -58,3 +62,16 @@ LESSONS = {
         letters="x is the next value without noise, x̂ what is said, σ the noise; 1 is as good as a measurement",
     ),
 }
+
+
+def show_lesson(task: str) -> None:
+    """Show what the task asks, what training shows, and the loss."""
+    lesson = LESSONS[task]
+    left, right = st.columns([6, 5], gap="medium", vertical_alignment="center")
+    left.markdown(
+        f"**The task.** {TASKS[task].rule}  \n**Where a head has to look.** {TASKS[task].looks}  \n"
+        f"**What training shows.** {lesson.watch}"
+    )
+    with right.container(gap="xxsmall"):
+        st.latex(lesson.loss)
+        st.caption(f"The loss: {lesson.letters}. [{lesson.paper}]({lesson.link})", text_alignment="center")
