@@ -61,7 +61,7 @@ class PageState(Generic[Choice]):
             session.update(self._texts_from_browser())
         choice = self.now()
         opened, notices = session[self._key("notices")]
-        return notices if opened == self._history_entry(choice) else []
+        return list(notices) if opened == self._history_entry(choice) else []
 
     def now(self) -> Choice:
         """Return the choice as it is at this moment; to be called first in a run, and in callbacks, which precede it.

@@ -13,7 +13,7 @@ from models.scratch.tasks.brackets import Brackets
 from models.scratch.tasks.digits import Digits
 from tests.helpers.paths import APP
 from tests.helpers.shown import address, charts
-from ui.panels.controls import LONGEST_NAME
+from ui.panels.text_input import LONGEST_NAME
 
 pytestmark = pytest.mark.slow
 SECONDS = 90

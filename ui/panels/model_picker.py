@@ -1,0 +1,148 @@
+"""The model of the Inspect page: which one is open, and the controls that open another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from models import Model
+from models.checkpoints import bundled
+from models.scratch import trained
+from models.scratch.tasks import TASKS, Task
+from ui.messages import describe_error, escape_markdown
+from ui.panels.model_loading import open_model
+from ui.panels.text_input import forget_positions, use_text
+from ui.services.settings import allowed_models, default_model
+from ui.state.inspect import INSPECT, first_text, forget_head
+
+
+def choose_model() -> Model | None:
+    """Show the page's title and the model picker; return the chosen model.
+
+    If it does not open, the last one that opened is returned, or else the server's own, and one sentence says why.
+    None is returned while a model loads, or if none of them opens.
+    """
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left.markdown("# Headlight: what every attention head looks at")
+    choice, session = INSPECT.current(), st.session_state
+    wanted, problem = (choice.model, choice.revision), session.pop("opening problem", "")
+    # A folder may have vanished since its model opened: then the last one does not open either.
+    for name, revision in dict.fromkeys((wanted, session.get("opened", wanted), (default_model(), ""))):
+        if (name, revision) != wanted:
+            INSPECT.update(model=name, revision=revision)
+        try:
+            model = open_model(name, revision)
+        except BaseException as error:
+            reason = describe_error(error, f"opening {name!r}")
+            problem = problem or reason
+            continue
+        if model is None:
+            session["opening problem"] = problem
+            return None
+        break
+    else:
+        st.error(escape_markdown(problem), icon=":material/error:")
+        st.button("Try again", key="try again")
+        return None
+    session["opened"] = (name, revision)
+    with right:
+        problem_is_shown = _model_picker(model, problem)
+    st.caption(_describe(model))
+    if problem and not problem_is_shown:
+        st.error(escape_markdown(problem), icon=":material/error:")
+    return model
+
+
+def _describe(model: Model) -> str:
+    card = model.card
+    parts = [
+        f"**{escape_markdown(card.name)}**",
+        ", ".join(_describe_sizes(card.sizes)),
+        _count_parameters(card.n_parameters),
+        f"revision {escape_markdown(card.revision[:19])}",
+        f"{escape_markdown(card.device)}, {card.dtype}",
+    ]
+    return " · ".join(parts)
+
+
+def _describe_sizes(sizes: Mapping[str, tuple[int, int]]) -> list[str]:
+    """Return the numbers of layers and heads, for each kind if they differ."""
+    described = {
+        kind: f"{layers} layer{'' if layers == 1 else 's'} × {heads} heads" for kind, (layers, heads) in sizes.items()
+    }
+    if len({*sizes.values()}) == 1:
+        return [described.popitem()[1]]
+    return [f"{kind} {size}" for kind, size in described.items()]
+
+
+def _count_parameters(parameters: int) -> str:
+    return f"{parameters / 1e6:.1f} M parameters" if parameters >= 1e5 else f"{parameters:,} parameters"
+
+
+def _model_picker(model: Model, problem: str) -> bool:
+    """Show which model is open and the controls that open another; return whether the problem is shown here.
+
+    The typed name is kept apart from the name of the open model, so that a visitor can correct a mistyped name. The
+    problem is shown in the popover while it is open, because the popover hides what is below it.
+    """
+    card, session, choice = model.card, st.session_state, INSPECT.current()
+    popover = st.popover("Model", icon=":material/deployed_code:", width="stretch", key="models", on_change="rerun")
+    if session.get("typed for") != (choice.model, choice.revision) or "typed model" not in session:
+        session["typed model"], session["typed revision"] = session["typed for"] = (choice.model, choice.revision)
+    with popover:
+        allowed = allowed_models()
+        if allowed is None:
+            st.text_input(
+                "Model: bundled name, hub id, or folder",
+                key="typed model",
+                on_change=_open_typed,
+                help=f"Bundled: {', '.join(bundled.NAMES)}. A hub id such as google-bert/bert-base-uncased is fetched "
+                "once. A folder is one that save_pretrained made, with its tokenizer.",
+            )
+            st.text_input("Revision (branch, tag or commit of a hub id)", key="typed revision", on_change=_open_typed)
+        else:
+            st.selectbox("Model", allowed, key="typed model", on_change=_open_typed)
+        if problem and popover.open:
+            st.error(escape_markdown(problem), icon=":material/error:")
+        _offer_trained_models([name for name in trained.names() if allowed is None or name in allowed])
+        proof = (
+            f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
+            if card.capture == "replayed"
+            else "given by the model itself (output_attentions), since its family has no attention interface"
+        )
+        longest = "no limit" if card.max_tokens is None else f"{card.max_tokens:,} tokens at once"
+        st.caption(f"{card.architecture}, {' and '.join(card.kinds)} attention, {longest}. Weights: {proof}.")
+    return popover.open
+
+
+def _open_typed() -> None:
+    """Open the model that the visitor named; replace the first text of another model by one that this one can read."""
+    session, before = st.session_state, INSPECT.current()
+    name = session["typed model"].strip()
+    # If the operator lists the models, the list has the revisions too, and there is no box for them.
+    revision = session.get("typed revision", "").strip() if allowed_models() is None else ""
+    # Another model may have other kinds of attention.
+    INSPECT.update(model=name, revision=revision, kind="")
+    forget_head()
+    forget_positions()
+    if name.startswith(trained.PREFIX) or before.text == first_text(before.model):
+        use_text(first_text(name))
+
+
+def _offer_trained_models(names: list[str]) -> None:
+    """Show a button for each model that was trained here; it opens with a text of its task."""
+    if not names:
+        return
+    st.caption("Trained here, where it is known what the model has to do:")
+    with st.container(horizontal=True, gap="small"):
+        for name in names:
+            task = TASKS[name.removeprefix(trained.PREFIX)]
+            st.button(task.title, key=f"open {name}", on_click=_open_trained, args=(name, task), help=task.rule)
+
+
+def _open_trained(name: str, task: Task) -> None:
+    """Open a model that was trained here, with a text of its task, at the head that solves the task."""
+    INSPECT.update(model=name, revision="", kind=task.kind)
+    forget_head()
+    use_text(first_text(name))
