@@ -113,7 +113,7 @@ def _model_picker(model: Model, problem: str) -> bool:
         )
         longest = "no limit" if card.max_tokens is None else f"{card.max_tokens:,} tokens at once"
         st.caption(f"{card.architecture}, {' and '.join(card.kinds)} attention, {longest}. Weights: {proof}.")
-    return popover.open
+    return bool(popover.open)
 
 
 def _open_typed() -> None:

@@ -1,8 +1,9 @@
-"""Which part of a long head is open: chosen by a box in the heatmap, or by numbers and keys alone."""
+"""The region of a long head that is shown: chosen by a box in the heatmap, or by numbers."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import streamlit as st
 
@@ -29,7 +30,7 @@ def region_controls(att: Attention, choice: Choice) -> None:
             last = (att.n_query if side == "queries" else att.n_key) - 1
             first, second = st.columns(2)
             # A key of its own for every region: a box drawn in the heatmap renews the numbers.
-            options = {"min_value": 0, "max_value": last, "step": 1}
+            options: dict[str, Any] = {"min_value": 0, "max_value": last, "step": 1}
             first.number_input(f"First {singular}", value=span.start, key=_key(choice, side, "first"), **options)
             second.number_input(f"Last {singular}", value=span.stop - 1, key=_key(choice, side, "last"), **options)
         st.form_submit_button("Open region", on_click=_open_numbers, args=(att, choice))

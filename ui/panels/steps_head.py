@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -121,7 +123,7 @@ def _choose_pair(head: HeadInside, choice: StepsChoice) -> Pair:
                 range(len(tokens)),
                 **STEPS.widget_args(name),
                 width=230,
-                format_func=lambda position, tokens=tokens: name_token(tokens, position),
+                format_func=partial(name_token, tokens),
             )
     choice = STEPS.current()
     return Pair(choice.query_token, choice.key_token)

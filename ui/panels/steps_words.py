@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def _controls() -> None:
         STEPS.update(heads=1)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, example in EXAMPLES.items():
-            kind = "primary" if name == choice.example else "secondary"
+            kind: Literal["primary", "secondary"] = "primary" if name == choice.example else "secondary"
             st.button(example.title, key=f"steps example {name}", type=kind, on_click=_use_example, args=(name,))
         st.button("Reset the numbers", key="steps_reset", type="tertiary", icon=":material/undo:", on_click=_reset)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):

@@ -51,7 +51,7 @@ def text_input(model: Model) -> None:
                 **INSPECT.widget_args("generate"),
                 on_change=forget_positions,
                 width=170,
-                help="The model goes on writing, greedily; its own tokens are told apart by a line in the pictures.",
+                help="The model continues the text greedily. A line in the pictures separates its tokens from yours.",
             )
         elif INSPECT.current().generate:
             INSPECT.update(generate=0)

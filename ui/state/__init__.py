@@ -1,1 +1,1 @@
-"""What a visitor chose on each page: restored from the link, kept in the session, written back to the link."""
+"""The choices of each page: declared as fields, read from the link, stored in the session, published in the URL."""

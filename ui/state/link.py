@@ -31,7 +31,7 @@ def write_plain(value: Any) -> str:
 class Kind:
     """Which values a field may have, and how a link writes them; ui/state/kinds.py has the kinds.
 
-    `read(written, earlier)` returns the value; `earlier` has the fields that stand before this one as attributes. It
+    `read(written, earlier)` returns the value; `earlier` has the fields before this one as attributes. It
     raises a ValueError whose message is a clause that says why the text cannot be read. `longest` is the number of
     characters from which on a value is left out of links.
     """

@@ -90,7 +90,7 @@ def test_the_outline_follows_the_toggle():
 def test_a_text_of_no_task_is_one_sentence():
     app = run("brackets", text="([)]")
     assert messages(app) == [
-        "What is right is not known for this text: it is none of this task. Try '([]{()})'.",
+        "The right answer is not known for this text: it is not a text of this task. Try '([]{()})'.",
     ]
     assert written(app, "answers") == []
     assert "truth" not in [toggle.key for toggle in app.toggle]
@@ -219,7 +219,7 @@ def test_a_public_server_without_trained_models_offers_none(monkeypatch):
 @pytest.mark.parametrize("task", ["brackets", "agreement", "dates", "series"])
 def test_hostile_text_stays_text(task):
     app = run(task, text="<img src=x onerror=alert(1)> ![x](http://127.0.0.1:9/a.png) ___ $x$")
-    assert any("What is right is not known for this text" in message for message in messages(app))
+    assert any("The right answer is not known for this text" in message for message in messages(app))
     for element in app.get("html"):
         assert "<img src=x" not in element.proto.body
     for message in (*app.info, *app.warning, *app.error):
