@@ -9,8 +9,6 @@ from models.checkpoints.locate import HUB_ID, REVISION
 from models.errors import HeadlightError
 
 DEFAULT_MODEL = "minilm"
-# Longer texts stay out of the address: servers and chat programs cut links that long.
-MOST_CHARACTERS_IN_LINK = 2000
 MODELS_IN_MEMORY = 2
 TRACES_IN_MEMORY = 24
 

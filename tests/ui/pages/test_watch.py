@@ -1,4 +1,4 @@
-"""The page "Watch it train" without a browser: recorded, started, stopped, gone on with, and told what is wrong."""
+"""The page "Watch it train" without a browser: recordings, own trainings, and the sentences for mistakes."""
 
 import shutil
 import tempfile
