@@ -8,7 +8,6 @@ import streamlit as st
 
 from models import Model
 from models.checkpoints import bundled
-from models.scratch import trained
 from models.scratch.tasks import TASKS, Task
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
@@ -105,7 +104,7 @@ def _model_picker(model: Model, problem: str) -> bool:
             st.selectbox("Model", allowed, key="typed model", on_change=_open_typed)
         if problem and popover.open:
             st.error(escape_markdown(problem), icon=":material/error:")
-        _offer_trained_models([name for name in trained.names() if allowed is None or name in allowed])
+        _offer_trained_models([name for name in bundled.scratch_names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
             if card.capture == "replayed"
@@ -126,7 +125,7 @@ def _open_typed() -> None:
     INSPECT.update(model=name, revision=revision, kind="")
     forget_head()
     forget_positions()
-    if name.startswith(trained.PREFIX) or before.text == first_text(before.model):
+    if name.startswith(bundled.SCRATCH_PREFIX) or before.text == first_text(before.model):
         use_text(first_text(name))
 
 
@@ -137,7 +136,7 @@ def _offer_trained_models(names: list[str]) -> None:
     st.caption("Trained here, where it is known what the model has to do:")
     with st.container(horizontal=True, gap="small"):
         for name in names:
-            task = TASKS[name.removeprefix(trained.PREFIX)]
+            task = TASKS[name.removeprefix(bundled.SCRATCH_PREFIX)]
             st.button(task.title, key=f"open {name}", on_click=_open_trained, args=(name, task), help=task.rule)
 
 

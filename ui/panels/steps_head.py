@@ -10,9 +10,8 @@ import streamlit as st
 import viz.html.head_internals as pictures
 from models import Model
 from models.capture.cost import Budget
-from models.capture.head_internals import HeadInside, inside
+from models.capture.head_internals import HeadInternals, head_internals
 from models.checkpoints import bundled
-from models.scratch import trained
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
 from ui.services.caches import loaded_as
@@ -23,7 +22,7 @@ from viz.html import latex as working
 from viz.html.head_internals import Pair, name_token
 
 # Few, because a head of a long text takes some bytes for each pair of tokens.
-_HEADS: Shared[HeadInside] = Shared(6)
+_HEADS: Shared[HeadInternals] = Shared(6)
 
 
 def real_head() -> None:
@@ -55,7 +54,7 @@ def _choose_model() -> Model | None:
     with left:
         allowed = allowed_models()
         if allowed is None:
-            names = ", ".join((*bundled.NAMES, *trained.names()))
+            names = ", ".join((*bundled.NAMES, *bundled.scratch_names()))
             known = f"Bundled: {names}. A hub id, or a folder that save_pretrained made."
             st.text_input("Model: bundled name, hub id, or folder", **STEPS.widget_args("model"), help=known)
         else:
@@ -96,21 +95,21 @@ def _choose_head(model: Model) -> None:
             st.number_input(name.title(), 0, most.get(name, 9999), **STEPS.widget_args(name), width=120)
 
 
-def _compute_head(choice: StepsChoice, model: Model) -> HeadInside:
+def _compute_head(choice: StepsChoice, model: Model) -> HeadInternals:
     target = choice.target if "cross" in model.card.kinds and choice.target else None
     text, kind, layer, head = choice.text, choice.kind, choice.layer, choice.head
 
-    def compute() -> HeadInside:
+    def compute() -> HeadInternals:
         most = budget()
         seconds = ask_seconds() if most.seconds is None else min(most.seconds, ask_seconds())
         allowed = Budget(most.n_bytes, seconds)
         with st.spinner("Looking inside the head …"):
-            return inside(model, text, layer, head, kind=kind, target=target, budget=allowed)
+            return head_internals(model, text, layer, head, kind=kind, target=target, budget=allowed)
 
     return _HEADS.get((loaded_as(model), text, target, kind, layer, head), compute)
 
 
-def _choose_pair(head: HeadInside, choice: StepsChoice) -> Pair:
+def _choose_pair(head: HeadInternals, choice: StepsChoice) -> Pair:
     """Show the controls that choose the query token and the key token; return the choice."""
     sides = {"query_token": head.query_tokens, "key_token": head.key_tokens}
     for name, tokens in sides.items():
@@ -129,7 +128,7 @@ def _choose_pair(head: HeadInside, choice: StepsChoice) -> Pair:
     return Pair(choice.query_token, choice.key_token)
 
 
-def _show_score(head: HeadInside, pair: Pair) -> None:
+def _show_score(head: HeadInternals, pair: Pair) -> None:
     i, j = pair.query, pair.key
     query, key = escape_markdown(name_token(head.query_tokens, i)), escape_markdown(name_token(head.key_tokens, j))
     width = head.q.shape[1]
@@ -151,7 +150,7 @@ def _show_score(head: HeadInside, pair: Pair) -> None:
         st.caption(_provenance(head))
 
 
-def _provenance(head: HeadInside) -> str:
+def _provenance(head: HeadInternals) -> str:
     shared = f" Its k and v are those of key-value head {head.kv_head}." if head.kv_head != head.head else ""
     return (
         f"Layer {head.layer}, head {head.head}, {head.kind} attention: q and k as the model itself made them, "
@@ -159,7 +158,7 @@ def _provenance(head: HeadInside) -> str:
     )
 
 
-def _show_row(head: HeadInside, pair: Pair) -> None:
+def _show_row(head: HeadInternals, pair: Pair) -> None:
     i, j = pair.query, pair.key
     st.markdown(f"## 2. The softmax of the row: {escape_markdown(name_token(head.query_tokens, i))} over all keys")
     with st.container(key="steps_working_row"):
@@ -173,7 +172,7 @@ def _show_row(head: HeadInside, pair: Pair) -> None:
     st.html(pictures.row(head, pair))
 
 
-def _show_output(head: HeadInside, pair: Pair) -> None:
+def _show_output(head: HeadInternals, pair: Pair) -> None:
     st.markdown("## 3. What the head passes on: values, mixed by the weights")
     with st.container(key="steps_working_output"):
         st.latex(rf"o_{{{pair.query}}} = \sum_j a_{{{pair.query},j}} \, v_j")

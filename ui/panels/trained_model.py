@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from models.scratch import trained
+from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from ui.services.settings import allowed_models
 from ui.services.trainings import FINISHED, Training
@@ -26,8 +26,8 @@ def offer_trained_model(choice: WatchChoice, own: Training | None) -> None:
                 help="Config, safetensors, tokenizer and training.json: unpack the folder and open it in Inspect.",
                 on_click="ignore",
             )
-        name = f"{trained.PREFIX}{choice.task}"
+        name = f"{bundled.SCRATCH_PREFIX}{choice.task}"
         allowed = allowed_models()
-        if name in trained.names() and (allowed is None or name in allowed):
+        if name in bundled.scratch_names() and (allowed is None or name in allowed):
             text = {"text": choice.text} if TASKS[choice.task].has_truth else {}
             st.link_button("Open the trained model in Inspect", f"./?{urlencode({'model': name, **text})}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import streamlit as st
 
 from analysis.recording import RECORDING, Frame
-from models.scratch import trained
+from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from ui.components import training_picture
 from ui.messages import describe_error, escape_markdown, guarded
@@ -47,7 +46,7 @@ def show_training(task: str, own: Training | None, status: str) -> None:
 
 
 def _show_recording(task: str, state_of_own: str, own: Training | None) -> None:
-    path = Path(trained.__file__).parent / task / RECORDING
+    path = bundled.TRAINED / task / RECORDING
     if not path.exists():
         missing = "There is no recording of this task here: press Start training, and watch it as it goes."
         st.info(state_of_own or missing)

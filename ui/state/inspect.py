@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.selection import Selection
-from models.scratch import trained
+from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from ui.services.settings import DEFAULT_MODEL, default_model
 from ui.state import link
@@ -29,7 +29,7 @@ _HEAD_NOT_CHOSEN = "head not chosen"
 
 def first_text(model: str) -> str:
     """Return the text with which a model opens: an example of its task, if it was trained here for one."""
-    task = TASKS.get(model.removeprefix(trained.PREFIX)) if model.startswith(trained.PREFIX) else None
+    task = TASKS.get(model.removeprefix(bundled.SCRATCH_PREFIX)) if model.startswith(bundled.SCRATCH_PREFIX) else None
     return task.examples[0] if task is not None and task.examples else DEFAULT_TEXT
 
 
