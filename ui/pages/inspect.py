@@ -8,7 +8,7 @@ import streamlit as st
 
 from analysis.truth import truth_of
 from models import AttentionTrace, Model
-from models.model import READS_ITS_OWN
+from models.model_input import OWN_TEXT_NOTICE
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request
 from ui.panels.export import export_controls
@@ -47,7 +47,7 @@ def page() -> None:
     if trace is not None:
         # If the right answer is known, the panel of the task says what the model wrote.
         known = any(truth_of(trace[kind]) is not None for kind in trace.kinds)
-        notices += [notice for notice in trace.notices if not (known and notice == READS_ITS_OWN)]
+        notices += [notice for notice in trace.notices if not (known and notice == OWN_TEXT_NOTICE)]
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
     if trace is None:
