@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +13,8 @@ import streamlit as st
 from streamlit.runtime.scriptrunner_utils.exceptions import ScriptControlException
 
 from models import HeadlightError
-from ui.services.caches import log
 
+log = logging.getLogger("headlight.ui")
 Given = ParamSpec("Given")
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 # Not failures: Streamlit ends a run with them, and Python a program.

@@ -11,7 +11,7 @@ import streamlit as st
 from analysis.selection import Selection
 from models.memory import readable
 from ui.messages import escape_markdown
-from ui.services.caches import maps_of
+from ui.services.attention_cache import maps_of
 from ui.services.settings import file_bytes
 from viz import DrawOptions
 from viz.figures.base import Figure, Offer, Subject

@@ -11,7 +11,7 @@ from analysis import head_measures, strongest_pairs
 from analysis.attention_measures import MEASURES
 from analysis.selection import Selection
 from models import Attention, Token
-from ui.services.caches import remembered
+from ui.services.attention_cache import cached
 from viz.labels import label
 
 PAIRS = 40
@@ -19,7 +19,7 @@ PAIRS = 40
 
 def show_measures(att: Attention, layer: int, head: int) -> None:
     """Show the head's measures in one element: seven widgets of Streamlit would take longer than the pictures."""
-    values = remembered(att, ("measures", layer, head), lambda: head_measures(att, layer, head))
+    values = cached(att, ("measures", layer, head), lambda: head_measures(att, layer, head))
     entries = "".join(
         f'<div title="{html.escape(meaning)}"><dt>{title}</dt><dd>{_format_measure(name, values[name])}</dd></div>'
         for name, (title, meaning) in MEASURES.items()
@@ -41,7 +41,7 @@ def show_pairs(att: Attention, selection: Selection) -> None:
     """Show the strongest pairs as a table: the same facts for readers who cannot see the picture."""
     region, place = selection.region_in(att), selection.of_one_head()
     spans = {"queries": region.queries, "keys": region.keys}
-    pairs = remembered(att, ("pairs", *place, region), lambda: strongest_pairs(att, *place, PAIRS, **spans))
+    pairs = cached(att, ("pairs", *place, region), lambda: strongest_pairs(att, *place, PAIRS, **spans))
     rows = "".join(
         f"<tr><td>{pair.query}</td><td>{_cell(att.query_tokens[pair.query])}</td>"
         f"<td>{pair.key}</td><td>{_cell(att.key_tokens[pair.key])}</td>"

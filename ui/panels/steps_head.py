@@ -14,7 +14,7 @@ from models.capture.head_internals import HeadInternals, head_internals
 from models.checkpoints import bundled
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
-from ui.services.caches import loaded_as
+from ui.services.models import model_id
 from ui.services.settings import allowed_models, ask_seconds, budget, default_model
 from ui.services.shared import Shared
 from ui.state.steps import STEPS, StepsChoice
@@ -106,7 +106,7 @@ def _compute_head(choice: StepsChoice, model: Model) -> HeadInternals:
         with st.spinner("Looking inside the head …"):
             return head_internals(model, text, layer, head, kind=kind, target=target, budget=allowed)
 
-    return _HEADS.get((loaded_as(model), text, target, kind, layer, head), compute)
+    return _HEADS.get((model_id(model), text, target, kind, layer, head), compute)
 
 
 def _choose_pair(head: HeadInternals, choice: StepsChoice) -> Pair:

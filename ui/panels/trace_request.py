@@ -1,159 +1,154 @@
-"""From a text to its trace on the page: at once where it is short, else asked for, watched and stopped."""
+"""From a text to its trace on the page: a short run starts at once, a long one is confirmed, watched and stopped."""
 
 from __future__ import annotations
-
-from uuid import uuid4
 
 import streamlit as st
 
 from models import AttentionTrace, Model
 from models.capture.cost import Estimate, readable_seconds
 from ui.panels.picture_input import chosen_picture
-from ui.services.caches import Request, loaded_as, readings, traces
 from ui.services.jobs import Job
+from ui.services.models import model_id
 from ui.services.settings import ask_seconds
-from ui.state.inspect import INSPECT
+from ui.services.traces import TraceRequest, readings, traces
+from ui.services.visitor import visitor
+from ui.state import inspect as state
 
-# Between two looks at a job: quicker would only move the bar in smaller steps.
-LOOK_SECONDS = 0.6
-# So many characters take a tenth of a second to read.
+# Between two updates of the progress bar: a shorter time would only move the bar in smaller steps.
+UPDATE_SECONDS = 0.6
+# The tokenizer needs a tenth of a second for this many characters.
 LONG_TEXT = 100_000
-# Longer texts are read while the page waits this long, then with a way to stop.
+# How long the page waits for the tokenizer before it offers Stop.
 READING_SECONDS = 1.0
-_OLD = "The pictures below still show what was inspected before."
+_OLD_PICTURES = "The pictures below still show what was inspected before."
 
 
-def visitor() -> str:
-    """Return who is looking: one name for each session."""
-    return st.session_state.setdefault("visitor", uuid4().hex)
-
-
-def request(model: Model) -> Request:
-    """Return what the visitor has chosen to trace.
+def build_request(model: Model) -> TraceRequest:
+    """Return the request for what the visitor has chosen.
 
     Raises:
         BadPicture: the visitor's picture cannot be read, in one sentence.
     """
-    choice = INSPECT.current()
+    choice = state.chosen()
     if model.card.modality == "image":
         image, name = chosen_picture(model)
-        return Request(loaded_as(model), picture=name, image=image)
+        return TraceRequest(model_id(model), picture=name, image=image)
     generate = choice.generate if model.card.writes else 0
-    # A target stays with the visitor for the next encoder-decoder; no other model reads one.
+    # The session keeps the target for the next encoder-decoder; other models have no use for it.
     target = choice.target if "cross" in model.card.kinds else ""
-    return Request(loaded_as(model), choice.text, choice.pair, target, generate)
+    return TraceRequest(model_id(model), choice.text, choice.pair, target, generate)
 
 
 def trace(model: Model) -> AttentionTrace | None:
-    """Return the trace of the chosen text; while there is none, say why and return the one before, if any.
+    """Return the trace of the chosen text. While there is none, say why and return the previous one, if any.
 
     Raises:
-        HeadlightError: why it cannot be traced, in one sentence.
+        HeadlightError: why the text cannot be traced, in one sentence.
     """
-    wanted, session = request(model), st.session_state
-    _leave_others(wanted)
-    job = traces().find(wanted)
-    if job is None or (session.get("stopped") == wanted and not job.finished):
-        estimate = _estimate(model, wanted)
+    request, session = build_request(model), st.session_state
+    _leave_previous_job(request)
+    job = traces().find(request)
+    if job is None or (session.get("stopped") == request and not job.finished):
+        estimate = _estimate(model, request)
         if estimate is None:
-            return _before()
-        long = estimate.seconds > ask_seconds() or session.get("stopped") == wanted
-        if long and session.get("started") != wanted:
-            _ask(wanted, f"This is a long run: {estimate}.")
-            return _before()
-        job = traces().ask(wanted, lambda: wanted.start(model, estimate), visitor())
+            return _show_previous_trace()
+        long = estimate.seconds > ask_seconds() or session.get("stopped") == request
+        if long and session.get("started") != request:
+            _offer_start(request, f"This is a long run: {estimate}.")
+            return _show_previous_trace()
+        job = traces().find_or_start(request, lambda: request.start(model, estimate), visitor())
         with st.spinner("Tracing …"):
             job.wait(0 if long else max(ask_seconds(), 1.0))
     if not job.finished:
-        session.started = wanted
-        _watch(wanted, job, "Tracing")
-        return _before()
+        session.started = request
+        _show_job(request, job, "Tracing")
+        return _show_previous_trace()
     session.pop("started", None)
     try:
         result = job.result()
     except BaseException:
-        traces().forget(wanted)  # another try may succeed
+        traces().forget(request)  # another try may succeed
         raise
-    session.shown = wanted
+    session.shown = request
     return result
 
 
-def _estimate(model: Model, wanted: Request) -> Estimate | None:
-    """Return what the trace takes; None while a long text is cut into tokens, or where that was stopped.
+def _estimate(model: Model, request: TraceRequest) -> Estimate | None:
+    """Return the bytes and seconds of the trace; None while a long text is tokenized, or if the visitor stopped that.
 
     Raises:
         HeadlightError: the text cannot be read, or would take more than the budget, in one sentence.
     """
-    n_characters = sum(map(len, (wanted.text, wanted.pair, wanted.target)))
+    n_characters = sum(map(len, (request.text, request.pair, request.target)))
     if n_characters < LONG_TEXT:
-        return wanted.estimate(model)
-    shown = f"{n_characters / 1e6:.1f} million" if n_characters >= 10**6 else f"{n_characters:,}"
-    job = readings().find(wanted)
-    if (job is None or not job.finished) and st.session_state.get("stopped") == wanted:
-        _ask(wanted, f"This text has {shown} characters.")
+        return request.estimate(model)
+    length = f"{n_characters / 1e6:.1f} million" if n_characters >= 10**6 else f"{n_characters:,}"
+    job = readings().find(request)
+    if (job is None or not job.finished) and st.session_state.get("stopped") == request:
+        _offer_start(request, f"This text has {length} characters.")
         return None
-    job = readings().ask(wanted, lambda: Job(lambda progress: wanted.estimate(model)), visitor())
-    with st.spinner(f"Reading {shown} characters …"):
+    job = readings().find_or_start(request, lambda: Job(lambda progress: request.estimate(model)), visitor())
+    with st.spinner(f"Reading {length} characters …"):
         job.wait(READING_SECONDS)
     if not job.finished:
-        _watch(wanted, job, f"Reading {shown} characters")
+        _show_job(request, job, f"Reading {length} characters")
         return None
     if job.failed:
-        readings().forget(wanted)  # another try may succeed
+        readings().forget(request)  # another try may succeed
     return job.result()
 
 
-def _leave_others(wanted: Request) -> None:
-    """Let go of a run that this visitor no longer waits for."""
+def _leave_previous_job(request: TraceRequest) -> None:
+    """Stop watching the job of an earlier request, which this visitor no longer waits for."""
     started = st.session_state.get("started")
-    if started and started != wanted:
+    if started and started != request:
         job = traces().find(started)
         if job is not None and not job.finished:
             job.leave(visitor())
         st.session_state.pop("started")
 
 
-def _before() -> AttentionTrace | None:
-    """Return what was shown last, while it is in memory."""
+def _show_previous_trace() -> AttentionTrace | None:
+    """Return the trace that was shown last and say so, if it is still in memory."""
     shown = st.session_state.get("shown")
     job = traces().find(shown) if shown else None
     if job is None or not job.finished:
         return None
-    st.caption(_OLD)
+    st.caption(_OLD_PICTURES)
     return job.result()
 
 
-def _ask(wanted: Request, why: str) -> None:
-    """Say why a run does not start by itself, and let it be started."""
+def _offer_start(request: TraceRequest, reason: str) -> None:
+    """Say why a run does not start by itself, with a button that starts it."""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        stopped = "Stopped. " if st.session_state.get("stopped") == wanted else ""
-        st.markdown(f"{stopped}{why}")
-        st.button("Start", key="start", type="primary", on_click=_start, args=(wanted,))
+        stopped = "Stopped. " if st.session_state.get("stopped") == request else ""
+        st.markdown(f"{stopped}{reason}")
+        st.button("Start", key="start", type="primary", on_click=_start, args=(request,))
 
 
-def _start(wanted: Request) -> None:
-    st.session_state.started = wanted
+def _start(request: TraceRequest) -> None:
+    st.session_state.started = request
     st.session_state.pop("stopped", None)
 
 
-def _stop(wanted: Request, job: Job) -> None:
+def _stop(request: TraceRequest, job: Job) -> None:
     job.leave(visitor())
     st.session_state.pop("started", None)
-    st.session_state.stopped = wanted
+    st.session_state.stopped = request
 
 
-@st.fragment(run_every=LOOK_SECONDS)
-def _watch(wanted: Request, job: Job, doing: str) -> None:
-    """Show how far a job is, and let it be stopped; its end reruns the page."""
-    if job.finished or st.session_state.get("stopped") == wanted:
+@st.fragment(run_every=UPDATE_SECONDS)
+def _show_job(request: TraceRequest, job: Job, doing: str) -> None:
+    """Show the progress of a job with a Stop button; rerun the page when the job has ended."""
+    if job.finished or st.session_state.get("stopped") == request:
         st.rerun()
-    job.watch(visitor())  # the last look may be a while ago
+    job.watch(visitor())  # also if the last update is a while ago
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        progress_bar(job, doing, "layer")
-        st.button("Stop", key="stop", on_click=_stop, args=(wanted, job))
+        show_progress_bar(job, doing, "layer")
+        st.button("Stop", key="stop", on_click=_stop, args=(request, job))
 
 
-def progress_bar(job: Job, doing: str, unit: str) -> None:
+def show_progress_bar(job: Job, doing: str, unit: str) -> None:
     """Show how much of a job is done and how long the rest will take."""
     left = job.seconds_left
     rest = "" if left is None else f", about {readable_seconds(left)} left"

@@ -1,4 +1,4 @@
-"""What is checked and prepared once, before the first visitor."""
+"""Checks and preparations when the server starts, before the first visitor."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
 
+from huggingface_hub.utils import disable_progress_bars
 from streamlit import config
+from transformers.utils import logging as transformers_logging
 
 from ui.services.settings import allowed_models, any_model
 from ui.services.trainings import trainings
 
-# The names that a browser on this machine can give it. Any other name in a request comes from a website whose owner
-# let it lead to this machine, to reach the server through a visitor's browser (DNS rebinding).
+# The names that a browser on this machine uses for it. A request with any other name comes from a website whose owner
+# pointed that name at this machine, to reach the server through a visitor's browser (DNS rebinding).
 LOCAL_HOSTS = ["localhost", "127.0.0.1", "::1"]
 
 
 def refuse_open_server() -> None:
-    """End the program if strangers could open any model of this machine; close a local server to foreign names.
+    """End the program if strangers could open any model of this machine; let a local server refuse other host names.
 
     Raises:
         SystemExit: the server would listen to others, and the operator has not said which models they may open.
@@ -38,22 +40,29 @@ def refuse_open_server() -> None:
 
 
 def is_local(address: str | None) -> bool:
-    """Return whether only this machine reaches an address; Streamlit listens at all of them where it is None."""
+    """Return whether only this machine can reach an address; for None, Streamlit listens at every address."""
     try:
         return address == "localhost" or ip_address(address or "").is_loopback
     except ValueError:
         return False
 
 
+def silence_progress_bars() -> None:
+    """Keep the progress bars of downloads and loading out of the server's log: the page shows its own."""
+    transformers_logging.disable_progress_bar()
+    disable_progress_bars()
+
+
 @asynccontextmanager
 async def prepare(app: Any) -> AsyncIterator[None]:
-    """Delete what a killed server left, and take what stays for good out of the garbage collector's sight.
+    """Turn off progress bars, delete what a killed server left, and hide permanent objects from the garbage collector.
 
-    Libraries make most of the objects: a full collection takes a third of a second with them and a few milliseconds
-    without. Models are loaded later, so that a model that is dropped can be collected.
+    Most objects belong to libraries: a full collection takes a third of a second with them and a few milliseconds
+    without. Models are loaded later, so the collector can still free a model that is dropped.
     """
     del app
-    trainings()  # deletes what a killed server's trainings left
+    silence_progress_bars()
+    trainings()  # its constructor deletes the folders of killed servers
     gc.collect()
     gc.freeze()
     yield

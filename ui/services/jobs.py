@@ -1,7 +1,7 @@
-"""Work that outlasts a rerun: done in a thread of its own, watched and stopped by visitors, shared by those who ask.
+"""Work that outlasts a rerun of the page: it runs in its own thread, and visitors share, watch and stop it.
 
-A job runs as long as somebody watches it: the page of each visitor says so every time it looks. Who stops it or
-closes the tab watches no longer, and the last one to go ends the work.
+A job runs as long as somebody watches it. The page of each visitor calls `watch` every time it draws the progress.
+A visitor who presses Stop or closes the tab no longer watches, and the job ends when nobody is left.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
-# A page looks about once a second; a browser puts off the timers of a hidden tab for up to a minute.
-PATIENCE = 90.0
+# A page calls `watch` about once a second, but browsers throttle the timers of a hidden tab to one per minute.
+WATCH_TIMEOUT_SECONDS = 90.0
 
 
 class Stopped(Exception):
@@ -22,16 +22,19 @@ class Stopped(Exception):
 
 
 class Job(Generic[Result]):
-    """One piece of work: `work(progress)` calls `progress(done, total)` as it goes, and returns the result."""
+    """One piece of work: `work(progress)` calls `progress(done, total)` as it goes, and returns the result.
+
+    `n_bytes` is what the result takes in memory, and `seconds` how long the work is expected to take, if known.
+    """
 
     def __init__(self, work: Callable[[Progress], Result], *, n_bytes: int = 0, seconds: float | None = None) -> None:
         self.n_bytes = n_bytes
         self.done, self.total = 0, 0
-        self._expected = seconds
+        self._expected_seconds = seconds
         self._started = monotonic()
-        self._first: tuple[float, int] | None = None  # when the first part was done, and how many there were then
+        self._first_report: tuple[float, int] | None = None  # its time, and how many parts were done
         self._watchers: dict[str, float] = {}
-        self._left = threading.Event()
+        self._abandoned = threading.Event()
         self._finished = threading.Event()
         self._result: Result | None = None
         self._error: BaseException | None = None
@@ -39,68 +42,70 @@ class Job(Generic[Result]):
 
     def _run(self, work: Callable[[Progress], Result]) -> None:
         try:
-            self._result = work(self._progress)
+            self._result = work(self._report)
         except BaseException as error:
             self._error = error.with_traceback(None) if isinstance(error, Stopped) else error
         finally:
             self._finished.set()
 
-    def _progress(self, done: int, total: int) -> None:
-        if self._first is None:
-            self._first = (monotonic(), done)
+    def _report(self, done: int, total: int) -> None:
+        if self._first_report is None:
+            self._first_report = (monotonic(), done)
         self.done, self.total = done, total
-        if self._left.is_set() or (self._watchers and monotonic() - max(self._watchers.values()) > PATIENCE):
+        watchers = self._watchers.values()
+        if self._abandoned.is_set() or (watchers and monotonic() - max(watchers) > WATCH_TIMEOUT_SECONDS):
             raise Stopped
 
     def watch(self, visitor: str) -> None:
-        """Say that a visitor looks at this job now."""
+        """Note that a visitor watches this job now."""
         self._watchers[visitor] = monotonic()
 
     def leave(self, visitor: str) -> None:
-        """Take a visitor's interest back; the work ends with the last one's."""
+        """Note that a visitor no longer watches; the work ends when the last visitor leaves."""
         self._watchers.pop(visitor, None)
         if not self._watchers:
-            self._left.set()
+            self._abandoned.set()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end, so long at most, None for as long as it takes; return whether it has come."""
+        """Wait for the end, at most this many seconds (None: without limit); return whether the work has ended."""
         return self._finished.wait(seconds)
 
     @property
     def finished(self) -> bool:
-        """Whether the work has ended, one way or another."""
+        """Whether the work has ended, with a result, an error or `Stopped`."""
         return self._finished.is_set()
 
     @property
     def stopped(self) -> bool:
-        """Whether it was ended because nobody watched it, or soon will be."""
-        return isinstance(self._error, Stopped) or (self._left.is_set() and self._result is None)
+        """Whether the work ended because nobody watched it, or is about to end for this reason."""
+        return isinstance(self._error, Stopped) or (self._abandoned.is_set() and self._result is None)
 
     @property
     def failed(self) -> bool:
-        """Whether the work raised an error of its own, not `Stopped`."""
+        """Whether the work raised an error other than `Stopped`."""
         return self._error is not None and not isinstance(self._error, Stopped)
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it will still take: from what parts took so far, else from what was expected; None if unknown.
+        """Seconds until the end, from the speed of the parts so far, else from the expected time; None if unknown.
 
-        What came before the first part was done (reading the text, waiting for another pass) says nothing of parts.
+        The time before the first part (reading the text, waiting for another forward pass) does not count as speed.
         """
         now = monotonic()
-        if self._first is not None and self.done > self._first[1]:
-            since, done = self._first
+        if self._first_report is not None and self.done > self._first_report[1]:
+            since, done = self._first_report
             return (now - since) / (self.done - done) * (self.total - self.done)
-        if self._expected is None:
+        if self._expected_seconds is None:
             return None
-        left = 1 - self.done / self.total if self.total else 1.0
-        return max(0.0, left * self._expected - (now - (self._first[0] if self._first else self._started)))
+        share_left = 1 - self.done / self.total if self.total else 1.0
+        since = self._first_report[0] if self._first_report else self._started
+        return max(0.0, share_left * self._expected_seconds - (now - since))
 
     def result(self) -> Result:
         """Return what the finished work returned, or raise what it raised.
 
         Raises:
-            Stopped: nobody watched it to the end.
+            Stopped: the work ended early because nobody watched it.
         """
         if self._error is not None:
             raise self._error
@@ -109,9 +114,10 @@ class Job(Generic[Result]):
 
 
 class Jobs(Generic[Result]):
-    """Jobs by key: whoever asks for the same work gets the same job. Finished ones are kept while they fit.
+    """Jobs by key: visitors who request the same work get the same job. Finished jobs stay while there is room.
 
-    At most `most` jobs and `most_bytes` are kept (the last one in any case), the least recently asked for dropped.
+    There is room for `most` jobs and `most_bytes()` bytes, and always for the newest job. The least recently requested
+    job is dropped first.
     """
 
     def __init__(self, most: int, most_bytes: Callable[[], float]) -> None:
@@ -125,26 +131,26 @@ class Jobs(Generic[Result]):
             job = self._jobs.pop(key, None)
             if job is None or job.stopped:
                 return None
-            self._jobs[key] = job  # now the most recent one
+            self._jobs[key] = job  # the dictionary's order is that of the requests
             return job
 
-    def ask(self, key: Hashable, start: Callable[[], Job[Result]], visitor: str) -> Job[Result]:
-        """Return the job of a key, watched by the visitor; it is started if there is none."""
+    def find_or_start(self, key: Hashable, start: Callable[[], Job[Result]], visitor: str) -> Job[Result]:
+        """Return the job of a key, watched by the visitor; call `start` if there is none or it was stopped."""
         with self._lock:
             job = self._jobs.pop(key, None)
             if job is None or job.stopped:
                 job = start()
             job.watch(visitor)
             self._jobs[key] = job
-            self._drop()
+            self._drop_old()
             return job
 
     def forget(self, key: Hashable) -> None:
-        """Drop a job, so that whoever asks again starts it anew."""
+        """Drop a job, so that the next request starts a new one."""
         with self._lock:
             self._jobs.pop(key, None)
 
-    def _drop(self) -> None:
+    def _drop_old(self) -> None:
         for key, job in list(self._jobs.items())[:-1]:
             n_bytes = sum(other.n_bytes for other in self._jobs.values())
             if job.finished and (len(self._jobs) > self._most or n_bytes > self._most_bytes()):

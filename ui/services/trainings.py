@@ -10,7 +10,7 @@ import atexit
 import threading
 from functools import cache
 
-from ui.services.jobs import PATIENCE
+from ui.services.jobs import WATCH_TIMEOUT_SECONDS
 from ui.services.settings import trainings_at_once
 from ui.services.training_folders import ServerFolder, sweep
 from ui.services.training_process import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, NoTraining, Training
@@ -141,7 +141,7 @@ class Trainings:
         with self._lock:
             for visitor, training in list(self._of.items()):
                 status = training.status
-                if status == RUNNING and training.unwatched > PATIENCE:
+                if status == RUNNING and training.unwatched > WATCH_TIMEOUT_SECONDS:
                     training.stop()
                 training.end_if_hanging()
                 if status not in (RUNNING, STOPPING) and training.unwatched > KEPT_SECONDS:

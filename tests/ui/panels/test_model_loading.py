@@ -9,7 +9,7 @@ from models import load_model
 from models.checkpoints import bundled
 from tests.helpers.inspect_page import heatmap, messages, run
 from tests.helpers.shown import address
-from ui.services import caches
+from ui.services import models as loaded_models
 from ui.services.jobs import Jobs
 
 pytestmark = pytest.mark.slow
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def slow_model(monkeypatch):
     """A model called "org/slow" that loads until the test lets it."""
-    go_on, load = threading.Event(), caches.load_model
+    go_on, load = threading.Event(), loaded_models.load_model
 
     def wait(name, **options):
         if name != "org/slow":
@@ -26,9 +26,9 @@ def slow_model(monkeypatch):
         go_on.wait(60)
         return load_model("minilm")
 
-    monkeypatch.setattr(caches, "load_model", wait)
+    monkeypatch.setattr(loaded_models, "load_model", wait)
     monkeypatch.setattr("ui.panels.model_loading.QUICK_SECONDS", 0.2)
-    monkeypatch.setattr(caches, "_MODELS", Jobs(2, lambda: float("inf")))
+    monkeypatch.setattr(loaded_models, "_MODELS", Jobs(2, lambda: float("inf")))
     yield go_on
     go_on.set()
 

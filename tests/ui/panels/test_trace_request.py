@@ -14,9 +14,9 @@ from tests.helpers.inspect_page import heatmap, messages, run
 from tests.helpers.shown import charts
 from ui.panels import overview
 from ui.panels import trace_request as runs
-from ui.services.caches import Request
 from ui.services.jobs import Job, Stopped
 from ui.services.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
+from ui.services.traces import TraceRequest
 
 pytestmark = pytest.mark.slow
 SECONDS = 20
@@ -106,15 +106,15 @@ def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(mo
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (Request("m", text="a" * 99_999), None),
-        (Request("m", text="a" * 99_999, pair="b"), "Reading 100,000 characters …"),
-        (Request("m", target="a" * 1_100_000), "Reading 1.1 million characters …"),
+        (TraceRequest("m", text="a" * 99_999), None),
+        (TraceRequest("m", text="a" * 99_999, pair="b"), "Reading 100,000 characters …"),
+        (TraceRequest("m", target="a" * 1_100_000), "Reading 1.1 million characters …"),
     ],
 )
 def test_how_much_is_read(request_, words, monkeypatch):
     said, estimate = [], Estimate(1, 1, 1.0)
     monkeypatch.setattr(runs.st, "spinner", lambda words: said.append(words) or nullcontext())
-    monkeypatch.setattr(Request, "estimate", lambda wanted, model: estimate)
+    monkeypatch.setattr(TraceRequest, "estimate", lambda wanted, model: estimate)
     assert runs._estimate(None, request_) is estimate
     assert said == ([] if words is None else [words])
 

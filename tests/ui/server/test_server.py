@@ -191,3 +191,21 @@ def test_no_run_of_the_page_ends_with_a_full_collection():
     settings = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert settings["runner"] == {"postScriptGC": False}
     assert settings["server"]["address"] == "localhost"
+
+
+def test_no_progress_bar_is_written_into_the_log(monkeypatch):
+    import huggingface_hub.utils as hub
+    from transformers.utils import logging as transformers_logging
+
+    async def serve():
+        async with prepare(None):
+            return hub.are_progress_bars_disabled(), transformers_logging.is_progress_bar_enabled()
+
+    hub.enable_progress_bars()
+    transformers_logging.enable_progress_bar()
+    try:
+        assert asyncio.run(serve()) == (True, False)
+    finally:
+        gc.unfreeze()
+        hub.enable_progress_bars()
+        transformers_logging.disable_progress_bar()  # as tests/conftest.py

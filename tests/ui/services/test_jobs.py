@@ -92,7 +92,7 @@ def test_the_last_who_leaves_ends_the_work():
 
 
 def test_work_that_nobody_looks_at_ends(monkeypatch):
-    monkeypatch.setattr(jobs, "PATIENCE", 0.0)
+    monkeypatch.setattr(jobs, "WATCH_TIMEOUT_SECONDS", 0.0)
     steps = Steps()
     job = Job(steps)
     job.watch("a tab that was closed")
@@ -104,8 +104,8 @@ def test_work_that_nobody_looks_at_ends(monkeypatch):
 
 def test_two_who_ask_for_the_same_get_the_same_job():
     shared, steps = Jobs(5, lambda: 1e9), Steps()
-    first = shared.ask("key", lambda: Job(steps), "ann")
-    assert shared.ask("key", lambda: pytest.fail("started twice"), "bob") is first
+    first = shared.find_or_start("key", lambda: Job(steps), "ann")
+    assert shared.find_or_start("key", lambda: pytest.fail("started twice"), "bob") is first
     first.leave("ann")
     steps.finish()
     assert first.wait(SECONDS)
@@ -114,7 +114,7 @@ def test_two_who_ask_for_the_same_get_the_same_job():
 
 def test_a_stopped_job_is_started_anew_and_a_failed_one_when_it_is_forgotten():
     shared, steps = Jobs(5, lambda: 1e9), Steps()
-    stopped = shared.ask("key", lambda: Job(steps), "ann")
+    stopped = shared.find_or_start("key", lambda: Job(steps), "ann")
     stopped.leave("ann")
     assert shared.find("key") is None
     steps.finish()
@@ -122,7 +122,7 @@ def test_a_stopped_job_is_started_anew_and_a_failed_one_when_it_is_forgotten():
     def fail(progress):
         raise ValueError("no")
 
-    failed = shared.ask("key", lambda: Job(fail), "ann")
+    failed = shared.find_or_start("key", lambda: Job(fail), "ann")
     assert failed is not stopped
     assert failed.wait(SECONDS)
     assert shared.find("key") is failed
@@ -141,19 +141,19 @@ def finished(n_bytes: int) -> Job[str]:
 def test_what_no_longer_fits_is_dropped_the_least_recently_asked_first():
     shared: Jobs[str] = Jobs(3, lambda: 100.0)
     for name, n_bytes in (("a", 40), ("b", 40)):
-        shared.ask(name, lambda n_bytes=n_bytes: finished(n_bytes), "ann")
+        shared.find_or_start(name, lambda n_bytes=n_bytes: finished(n_bytes), "ann")
     shared.find("a")
-    shared.ask("c", lambda: finished(40), "ann")
+    shared.find_or_start("c", lambda: finished(40), "ann")
     assert [name for name in "abc" if shared.find(name)] == ["a", "c"]
     # One that is larger than all the room is kept while it is the last.
-    shared.ask("d", lambda: finished(1000), "ann")
+    shared.find_or_start("d", lambda: finished(1000), "ann")
     assert [name for name in "abcd" if shared.find(name)] == ["d"]
 
 
 def test_a_running_job_is_never_dropped():
     shared, steps = Jobs(1, lambda: 0.0), Steps()
-    running = shared.ask("a", lambda: Job(steps, n_bytes=10), "ann")
-    shared.ask("b", lambda: finished(10), "ann")
+    running = shared.find_or_start("a", lambda: Job(steps, n_bytes=10), "ann")
+    shared.find_or_start("b", lambda: finished(10), "ann")
     assert shared.find("a") is running
     steps.finish()
     assert running.wait(SECONDS)

@@ -8,8 +8,8 @@ import pytest
 import streamlit as st
 
 import ui
-from ui.services.caches import traces
 from ui.services.shared import Shared
+from ui.services.traces import traces
 from ui.services.trainings import trainings
 
 

@@ -156,7 +156,7 @@ def test_what_the_training_itself_refuses_is_its_sentence(trainings):
 def test_an_abandoned_one_is_ended_and_later_deleted(trainings, monkeypatch):
     training = trainings.start(order(steps=3000), "ann")
     until(lambda: training.frames(), training)
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    monkeypatch.setattr(module, "WATCH_TIMEOUT_SECONDS", 0.0)
     trainings.tidy()
     ended(training)
     assert training.status == STOPPED

@@ -1,0 +1,80 @@
+"""Traces of all visitors, shared by those who request the same text and model, and read-only.
+
+They are not in Streamlit's caches, which any visitor may clear for everybody (ui/services/shared.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from models import AttentionTrace, Model
+from models.capture.cost import Estimate
+from ui.services.jobs import Job, Jobs, Progress
+from ui.services.settings import TRACES_IN_MEMORY, budget, cache_bytes
+
+READINGS_IN_MEMORY = 8
+_TRACES: Jobs[AttentionTrace] = Jobs(TRACES_IN_MEMORY, cache_bytes)
+_READINGS: Jobs[Estimate] = Jobs(READINGS_IN_MEMORY, lambda: float("inf"))
+# A model resizes every picture to its own size, some hundred patches. `Model.trace` checks the budget for it.
+_PICTURE_ESTIMATE = Estimate(0, 100_000_000, 0.0)
+
+
+@dataclass(frozen=True)
+class TraceRequest:
+    """A text or a picture, and what to do with it. Visitors whose requests are equal share one trace.
+
+    `model` is the `model_id`. `picture` names the `image` for a model that reads pictures: equal names are equal
+    pictures.
+    """
+
+    model: str
+    text: str = ""
+    pair: str = ""
+    target: str = ""
+    generate: int = 0
+    picture: str = ""
+    image: Image.Image | None = field(default=None, compare=False, repr=False)
+
+    def estimate(self, model: Model) -> Estimate:
+        """Return the bytes and seconds of the trace, after checking them against this server's budget.
+
+        Raises:
+            HeadlightError: the text cannot be read, or would take more than the budget, in one sentence.
+        """
+        if self.image is not None:
+            return _PICTURE_ESTIMATE
+        estimate = model.estimate(
+            self.text, text_pair=self.pair or None, target=self.target or None, generate=self.generate
+        )
+        budget().admit(estimate)
+        return estimate
+
+    def start(self, model: Model, estimate: Estimate) -> Job[AttentionTrace]:
+        """Start the trace in its own thread."""
+        allowed = budget()
+
+        def work(progress: Progress) -> AttentionTrace:
+            if self.image is not None:
+                return model.trace(image=self.image, progress=progress, budget=allowed)
+            return model.trace(
+                self.text,
+                text_pair=self.pair or None,
+                target=self.target or None,
+                generate=self.generate,
+                progress=progress,
+                budget=allowed,
+            )
+
+        return Job(work, n_bytes=estimate.n_bytes, seconds=estimate.seconds)
+
+
+def traces() -> Jobs[AttentionTrace]:
+    """Return the traces of all visitors."""
+    return _TRACES
+
+
+def readings() -> Jobs[Estimate]:
+    """Return the estimates of long texts, kept because tokenizing a megabyte takes a second."""
+    return _READINGS
