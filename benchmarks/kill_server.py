@@ -14,15 +14,15 @@ from typing import Any
 from analysis.recording import Frame
 from models.errors import HeadlightError
 from ui.services import training_process
-from ui.services.trainings import Order, Trainings, ordered
+from ui.services.trainings import TrainingRequest, Trainings, make_request
 
 STEPS = 200
 SIZES = {"n_layers": 1, "n_heads": 3, "d_model": 12, "d_feedforward": 17, "batch_size": 7}
 LOOK_SECONDS = 0.05
 
 
-def order(seed: int) -> Order:
-    return ordered("previous", "a b c", seed=seed, steps=STEPS, **SIZES)
+def order(seed: int) -> TrainingRequest:
+    return make_request("previous", "a b c", seed=seed, steps=STEPS, **SIZES)
 
 
 def digest(frame: Frame) -> str:

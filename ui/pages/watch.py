@@ -18,7 +18,16 @@ from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels.lessons import LESSONS
 from ui.services.recordings import scene_over, shipped_recording
 from ui.services.settings import allowed_models
-from ui.services.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training, trainings
+from ui.services.trainings import (
+    FAILED,
+    FINISHED,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    TrainingProcess,
+    TrainingRequest,
+    trainings,
+)
 from ui.services.visitor import visitor
 from ui.state import watch as watching
 from ui.state.watch import RANGES, RATES, WatchChoice
@@ -67,7 +76,7 @@ def page() -> None:
     watching.ADDRESS.write()
 
 
-def _own() -> Training | None:
+def _own() -> TrainingProcess | None:
     """Return the visitor's own training, if it is what is shown."""
     training = trainings().of(visitor())
     return training if st.session_state.get("watch shown") == "own" else None
@@ -85,7 +94,7 @@ def _lesson(task: str) -> None:
         st.caption(f"The loss: {lesson.letters}. [{lesson.paper}]({lesson.link})", text_alignment="center")
 
 
-def _controls(choice: WatchChoice, own: Training | None) -> None:
+def _controls(choice: WatchChoice, own: TrainingProcess | None) -> None:
     """Let the text, the settings and the course of a training be chosen."""
     task = TASKS[choice.task]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -112,8 +121,8 @@ def _controls(choice: WatchChoice, own: Training | None) -> None:
         if own is not None:
             st.button("Back to the recording", key="watch back", on_click=_back)
         elif (mine := trainings().of(visitor())) is not None:
-            name = TASKS[mine.order.task].title
-            st.button(f"To your training: {name}", key="watch own", on_click=_to_own, args=(mine.order.task,))
+            name = TASKS[mine.request.task].title
+            st.button(f"To your training: {name}", key="watch own", on_click=_to_own, args=(mine.request.task,))
         with st.popover("Settings", width=130):
             _settings()
 
@@ -146,16 +155,16 @@ def _settings() -> None:
 
 
 @guarded
-def _picture(task: str, own: Training | None, status: str) -> None:
+def _picture(task: str, own: TrainingProcess | None, status: str) -> None:
     """Send what is new; a training that has come to another status concerns the rest of the page."""
     if own is not None:
         own.watch()
         if own.status != status:
             st.rerun()
         if frames := own.frames():
-            title = f"## Your training: {TASKS[task].title}, seed {own.order.settings.seed}, {_CALLED[status]}"
+            title = f"## Your training: {TASKS[task].title}, seed {own.request.settings.seed}, {_CALLED[status]}"
             st.markdown(title)
-            _send(own.name, own.order, frames, live=status in (RUNNING, STOPPING))
+            _send(own.name, own.request, frames, live=status in (RUNNING, STOPPING))
             return
     starting = ". Your training starts, which takes some seconds …" if own is not None and status == RUNNING else ""
     path = SHIPPED / task / RECORDING
@@ -173,10 +182,10 @@ def _picture(task: str, own: Training | None, status: str) -> None:
         st.caption("The recording is over its own text: Start training watches yours.")
     settings = replace(TASKS[task].settings, steps=recording.steps_in_all)
     name = f"{task} {path.stat().st_mtime_ns}"
-    _send(name, Order(task, recording.text, settings), frames_of(recording), live=False)
+    _send(name, TrainingRequest(task, recording.text, settings), frames_of(recording), live=False)
 
 
-def _send(name: str, order: Order, frames: list[Frame], *, live: bool) -> None:
+def _send(name: str, order: TrainingRequest, frames: list[Frame], *, live: bool) -> None:
     session = st.session_state
     sent_name, sent_step = session.get("watch sent") or ("", -1)
     about = scene_over(order.task, order.text, frames[0].maps.shape[-1])
@@ -192,14 +201,14 @@ def _send_all() -> None:
     st.session_state["watch sent"] = None
 
 
-def _taking_away(choice: WatchChoice, own: Training | None) -> None:
+def _taking_away(choice: WatchChoice, own: TrainingProcess | None) -> None:
     """Lead from the training to the trained model."""
     with st.container(horizontal=True, gap="small"):
         if own is not None and own.status == FINISHED:
             st.download_button(
                 "Download the trained model",
                 own.model_zip,
-                f"headlight-{own.order.task}.zip",
+                f"headlight-{own.request.task}.zip",
                 "application/zip",
                 key="watch download",
                 help="Config, safetensors, tokenizer and training.json: unpack the folder and open it in Inspect.",

@@ -1,4 +1,4 @@
-"""What a visitor orders to be trained, and the command that trains it."""
+"""What a visitor wants to train, and the command that trains it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from analysis.recording import EVERY
 from models.errors import NoText
 from models.scratch.tasks import Settings, task_named
-from models.scratch.training import change_settings
+from models.scratch.training import changed
 
 MOST_FRAMES = 400
 LONGEST_TEXT = 400
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is trained, and the text that is watched."""
+class TrainingRequest:
+    """A task, its settings, and the text whose attention is recorded while it trains."""
 
     task: str
     text: str
@@ -25,12 +25,12 @@ class Order:
 
     @property
     def every(self) -> int:
-        """Steps from frame to frame: some frames a second, and never more than a page should hold."""
+        """Steps between two frames: short trainings still give 20 frames, long ones at most MOST_FRAMES."""
         steps = self.settings.steps
         return max(1, min(EVERY, steps // 20), -(-steps // MOST_FRAMES))
 
     def command(self, folder: Path) -> list[str]:
-        """Return the command that trains in a folder, and goes on there."""
+        """Return the command that trains in a folder, or resumes from the checkpoint there."""
         settings = self.settings
         return [
             *(sys.executable, "-m", "analysis.recording", self.task, "--out", str(folder), "--while-input-is-open"),
@@ -43,15 +43,15 @@ class Order:
         ]
 
 
-def ordered(name: str, text: str, **values: object) -> Order:
-    """Return an order that can be trained.
+def make_request(name: str, text: str, **values: object) -> TrainingRequest:
+    """Return a request that can be trained; `values` replace the task's own settings.
 
     Raises:
-        HeadlightError: the settings make no network, or the task cannot read the text, in one sentence.
+        HeadlightError: no network has these settings, or the task cannot read the text, in one sentence.
     """
     task = task_named(name)
-    settings = change_settings(task.settings, **values)
+    settings = changed(task.settings, **values)
     if len(text) > LONGEST_TEXT:
         raise NoText(f"The text has {len(text):,} characters: choose one of {LONGEST_TEXT} at most.")
-    task.watched_batch(text)
-    return Order(name, text, settings)
+    task.watched(text)
+    return TrainingRequest(name, text, settings)

@@ -116,7 +116,7 @@ def test_what_is_typed_and_started_at_once_is_what_is_trained():
     app.number_input(key="watch seed").set_value(7)
     app.button(key="watch start").click().run()
     own = trainings.trainings().of(app.session_state["visitor"])
-    assert (own.order.text, own.order.settings.seed) == ("h e a d", 7)
+    assert (own.request.text, own.request.settings.seed) == ("h e a d", 7)
     app.button(key="watch stop").click().run()
 
 

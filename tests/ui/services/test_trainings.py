@@ -1,4 +1,4 @@
-"""Trainings in child processes: bounded, isolated, the same to the bit, stopped and gone on with, never left behind."""
+"""Trainings in child processes: bounded, isolated, the same to the bit, stopped and resumed, never left behind."""
 
 import errno
 import os
@@ -17,7 +17,16 @@ from analysis.recording import Frame
 from models import load_model
 from models.errors import BadSettings, HeadlightError, NoText
 from ui.services import trainings as module
-from ui.services.trainings import FAILED, FINISHED, RUNNING, STOPPED, NoTraining, Training, Trainings, ordered
+from ui.services.trainings import (
+    FAILED,
+    FINISHED,
+    RUNNING,
+    STOPPED,
+    NoTraining,
+    TrainingProcess,
+    Trainings,
+    make_request,
+)
 
 pytestmark = pytest.mark.slow
 SECONDS = 120
@@ -33,18 +42,18 @@ def trainings(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def order(seed: int = 0, steps: int = 40, text: str = "a b c"):
-    return ordered("previous", text, seed=seed, steps=steps, **SMALL)
+def small_request(seed: int = 0, steps: int = 40, text: str = "a b c"):
+    return make_request("previous", text, seed=seed, steps=steps, **SMALL)
 
 
-def until(condition, training: Training) -> None:
+def until(condition, training: TrainingProcess) -> None:
     end = time.monotonic() + SECONDS
     while not condition():
         assert time.monotonic() < end, (training.status, training.problem)
         time.sleep(0.05)
 
 
-def ended(training: Training) -> list[Frame]:
+def ended(training: TrainingProcess) -> list[Frame]:
     until(lambda: training.status not in (RUNNING, module.STOPPING), training)
     return training.frames()
 
@@ -61,23 +70,23 @@ def same(one: Frame, other: Frame) -> bool:
     )
 
 
-def test_two_at_once_are_each_what_they_are_alone(trainings):
-    ann, bob = trainings.start(order(seed=1), "ann"), trainings.start(order(seed=2), "bob")
+def test_two_trainings_at_once_give_the_frames_of_each_alone(trainings):
+    ann, bob = trainings.start(small_request(seed=1), "ann"), trainings.start(small_request(seed=2), "bob")
     assert trainings.of("ann") is ann
     assert trainings.of("bob") is bob
     assert trainings.of("eve") is None
     together = ended(ann)
     assert (ann.status, ended(bob)[-1].step) == (FINISHED, 40)
     assert not np.array_equal(together[-1].maps, bob.frames()[-1].maps)
-    alone = ended(trainings.start(order(seed=1), "eve"))
+    alone = ended(trainings.start(small_request(seed=1), "eve"))
     assert [frame.step for frame in alone] == list(range(0, 41, 2))
     assert [frame.loss for frame in alone[1:]] == [frame.loss for frame in together[1:]]
     assert all(same(one, other) for one, other in zip(alone, together, strict=True))
 
 
-def test_stopped_and_gone_on_with_has_no_gap_and_no_frame_twice(trainings):
-    # Many steps, so that it is under way when it is stopped.
-    training = trainings.start(order(steps=3000), "ann")
+def test_a_resumed_training_has_no_gap_and_no_frame_twice(trainings):
+    # Many steps, so that it still runs when it is stopped.
+    training = trainings.start(small_request(steps=3000), "ann")
     until(lambda: len(training.frames()) > 3, training)
     training.stop()
     before = ended(training)
@@ -87,7 +96,7 @@ def test_stopped_and_gone_on_with_has_no_gap_and_no_frame_twice(trainings):
     until(lambda: len(training.frames()) > len(before) + 2, training)
     training.stop()
     steps = [frame.step for frame in ended(training)]
-    assert steps == list(range(0, steps[-1] + 1, training.order.every))
+    assert steps == list(range(0, steps[-1] + 1, training.request.every))
     assert all(same(one, other) for one, other in zip(before, training.frames(), strict=False))
     trainings.resume("ann")
     os.kill(training._process.pid, 9)
@@ -96,7 +105,7 @@ def test_stopped_and_gone_on_with_has_no_gap_and_no_frame_twice(trainings):
 
 
 def test_the_finished_model_is_one_that_opens(trainings, tmp_path_factory):
-    training = trainings.start(order(steps=20), "ann")
+    training = trainings.start(small_request(steps=20), "ann")
     ended(training)
     folder = tmp_path_factory.mktemp("unpacked")
     with zipfile.ZipFile(BytesIO(training.model_zip())) as archive:
@@ -110,26 +119,26 @@ def test_the_finished_model_is_one_that_opens(trainings, tmp_path_factory):
     assert np.abs(levels - training.frames()[-1].maps).max() <= 1
 
 
-def test_one_more_than_the_server_takes_is_told_so(trainings, monkeypatch):
+def test_one_training_more_than_the_limit_is_refused(trainings, monkeypatch):
     monkeypatch.setenv("HEADLIGHT_TRAININGS", "1")
-    trainings.start(order(steps=3000), "ann")
-    with pytest.raises(NoTraining, match="1 training runs on this server already, as many as it takes at once: watch"):
-        trainings.start(order(), "bob")
+    trainings.start(small_request(steps=3000), "ann")
+    with pytest.raises(NoTraining, match="This server already runs 1 training, which is its limit: watch"):
+        trainings.start(small_request(), "bob")
     assert trainings.of("bob") is None
-    # Her own next one takes the place of the first.
+    # Ann's next training replaces her first one.
     first = trainings.of("ann")
-    second = trainings.start(order(steps=3000), "ann")
+    second = trainings.start(small_request(steps=3000), "ann")
     assert not first.folder.exists()
     assert first._process.poll() is not None
     assert trainings.of("ann") is second
-    trainings.put_away("ann")
+    trainings.delete("ann")
     monkeypatch.setenv("HEADLIGHT_TRAININGS", "0")
     with pytest.raises(NoTraining, match="This server starts no trainings"):
-        trainings.start(order(), "bob")
+        trainings.start(small_request(), "bob")
 
 
-def test_a_killed_one_says_so_in_a_sentence_and_goes_on(trainings):
-    training = trainings.start(order(steps=3000), "ann")
+def test_a_killed_training_says_so_in_one_sentence_and_can_be_resumed(trainings):
+    training = trainings.start(small_request(steps=3000), "ann")
     until(lambda: len(training.frames()) > 3, training)
     os.kill(training._process.pid, 9)
     n_frames = len(ended(training))
@@ -142,36 +151,36 @@ def test_a_killed_one_says_so_in_a_sentence_and_goes_on(trainings):
     assert steps == sorted(set(steps))
 
 
-def test_what_the_training_itself_refuses_is_its_sentence(trainings):
-    training = trainings.start(ordered("previous", "a b", steps=400, learning_rate=1.0, **SMALL), "ann")
+def test_a_refusal_of_the_training_process_is_shown(trainings):
+    training = trainings.start(make_request("previous", "a b", steps=400, learning_rate=1.0, **SMALL), "ann")
     training.stop()
     ended(training)
     (training.folder / "checkpoint.safetensors").write_bytes(b"no checkpoint")
     trainings.resume("ann")
     ended(training)
     assert training.status == FAILED
-    assert "is not a checkpoint of this version: delete it and train again." in training.problem
+    assert "is no checkpoint of this version: delete it and train again." in training.problem
 
 
-def test_an_abandoned_one_is_ended_and_later_deleted(trainings, monkeypatch):
-    training = trainings.start(order(steps=3000), "ann")
+def test_an_abandoned_training_is_stopped_and_later_deleted(trainings, monkeypatch):
+    training = trainings.start(small_request(steps=3000), "ann")
     until(lambda: training.frames(), training)
     monkeypatch.setattr(module, "WATCH_TIMEOUT_SECONDS", 0.0)
     trainings.tidy()
     ended(training)
     assert training.status == STOPPED
     assert (training.folder / "checkpoint.safetensors").exists()
-    monkeypatch.setattr(module, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(module, "KEEP_SECONDS", 0.0)
     trainings.tidy()
     assert not training.folder.exists()
     with pytest.raises(NoTraining, match="start it again"):
         trainings.resume("ann")
 
 
-def test_it_ends_with_the_server(trainings):
-    training = trainings.start(order(steps=3000), "ann")
+def test_a_training_ends_with_the_server(trainings):
+    training = trainings.start(small_request(steps=3000), "ann")
     until(lambda: training.frames(), training)
-    training._process.stdin.close()  # what the system does when the server is gone
+    training._process.stdin.close()  # as the operating system does when the server has ended
     ended(training)
     assert training.status == STOPPED
     assert training._process.returncode == 0
@@ -183,30 +192,30 @@ def test_it_ends_with_the_server(trainings):
         ({"n_heads": 5}, "a b", BadSettings, "5 heads do not divide a width of 64"),
         ({"learning_rate": -1.0}, "a b", BadSettings, "Choose a learning rate above 0"),
         ({"depth": 2}, "a b", BadSettings, "There is no setting depth"),
-        ({}, "a b 7", NoText, "This is not a text of the task 'The letter before': try 'h e a d l i g h t'."),
+        ({}, "a b 7", NoText, "This is no text of the task 'The letter before': try 'h e a d l i g h t'."),
         ({}, "a " * 300, NoText, "The text has 600 characters: choose one of 400 at most."),
     ],
 )
-def test_what_cannot_be_trained_is_refused_before_anything_starts(changes, text, refusal, sentence):
+def test_an_impossible_request_is_refused_before_any_process_starts(changes, text, refusal, sentence):
     with pytest.raises(refusal, match=sentence):
-        ordered("previous", text, **changes)
+        make_request("previous", text, **changes)
 
 
 @pytest.mark.parametrize("text", ["360", "-1", "seven"])
 def test_a_picture_is_named_by_a_number(text):
     with pytest.raises(NoText, match="give a number from 0 to 359"):
-        ordered("digits", text)
+        make_request("digits", text)
 
 
 def test_a_text_that_looks_like_an_option_is_a_text():
-    command = ordered("dates", "3. März 1998", n_layers=1).command(Path("folder"))
+    command = make_request("dates", "3. März 1998", n_layers=1).command(Path("folder"))
     assert "--text=3. März 1998" in command
     assert "--layers=1" in command
 
 
 @pytest.mark.parametrize(("steps", "every"), [(20, 1), (60, 3), (1200, 10), (4000, 10), (10_000, 25)])
-def test_frames_are_neither_few_nor_too_many(steps, every):
-    assert order(steps=steps).every == every
+def test_the_number_of_frames_is_bounded_on_both_sides(steps, every):
+    assert small_request(steps=steps).every == every
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------
@@ -227,54 +236,54 @@ sys.exit(recording.main(sys.argv[1:]))
 """
 
 
-def test_a_full_disk_is_said_and_resume_goes_on_when_there_is_space(trainings, tmp_path_factory, monkeypatch):
-    """Full in the middle and still full at Resume; then the frames are those of a training without it."""
+def test_a_full_disk_is_reported_and_resume_works_when_there_is_space(trainings, tmp_path_factory, monkeypatch):
+    """The disk fills during training and is still full at Resume; the frames are those of an undisturbed training."""
     full = tmp_path_factory.mktemp("disk") / "full"
-    real = module.Order.command
+    real = module.TrainingRequest.command
 
     def command(order, folder):
         python, _, _, *options = real(order, folder)
         return [python, "-c", ON_A_FULL_DISK.format(full=str(full)), *options]
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.Order, "command", command)
-        training = trainings.start(order(steps=400), "ann")
+        patched.setattr(module.TrainingRequest, "command", command)
+        training = trainings.start(small_request(steps=400), "ann")
         until(lambda: len(training.frames()) > 3, training)
         full.touch()
         before = ended(training)
         for _ in range(2):
             assert training.status == FAILED
-            assert re.match(r"The disk at /\S* is full: free space on it and resume, or train on an", training.problem)
+            assert re.match(r"The disk at /\S* is full: free space on it and go on, or train on an", training.problem)
             trainings.resume("ann")
             ended(training)
         full.unlink()
         trainings.resume("ann")
         frames = ended(training)
     assert training.status == FINISHED
-    assert [frame.step for frame in frames] == list(range(0, 401, training.order.every))
+    assert [frame.step for frame in frames] == list(range(0, 401, training.request.every))
     assert all(same(one, other) for one, other in zip(before, frames, strict=False))
-    alone = ended(trainings.start(order(steps=400), "bob"))
+    alone = ended(trainings.start(small_request(steps=400), "bob"))
     assert all(same(one, other) for one, other in zip(alone, frames, strict=True))
 
 
-def test_a_disk_without_room_for_a_folder_is_said(trainings, monkeypatch):
+def test_a_disk_without_room_for_a_folder_is_reported(trainings, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "mkdtemp", full)
-        with pytest.raises(HeadlightError, match=r"^The disk at /.* is full: free space on it and resume, or train on"):
-            trainings.start(order(), "ann")
+        with pytest.raises(HeadlightError, match=r"^The disk at /.* is full: free space on it and go on, or train on"):
+            trainings.start(small_request(), "ann")
         patched.setattr(tempfile, "gettempdir", full)
         with pytest.raises(HeadlightError, match=r"^No folder for temporary files can be written on this server: "):
-            trainings.start(order(), "ann")
+            trainings.start(small_request(), "ann")
     assert trainings.of("ann") is None
-    trainings.start(order(), "ann")
+    trainings.start(small_request(), "ann")
 
 
-def test_a_folder_that_was_deleted_is_said(trainings):
-    """While it rests; one that runs makes its folder anew and goes on."""
-    training = trainings.start(order(steps=3000), "ann")
+def test_a_deleted_folder_is_reported(trainings):
+    """A stopped training cannot resume without its checkpoint; a running one makes its folder again and continues."""
+    training = trainings.start(small_request(steps=3000), "ann")
     until(lambda: len(training.frames()) > 3, training)
     deleted_at_once(training.folder)
     n_frames = len(training.frames())
@@ -291,17 +300,17 @@ def test_a_folder_that_was_deleted_is_said(trainings):
         with pytest.raises(NoTraining, match="was deleted on the server"):
             trainings.resume("ann")
         shutil.rmtree(training.folder, ignore_errors=True)
-    # With the folder of the whole server gone, a running one ends, and the next one has a new place.
-    training = trainings.start(order(steps=3000), "ann")
+    # Without the folder of the whole server, a running training ends, and the next training makes a new folder.
+    training = trainings.start(small_request(steps=3000), "ann")
     until(lambda: len(training.frames()) > 3, training)
     deleted_at_once(training.folder.parent)
     ended(training)
     assert "was deleted" in training.problem
-    assert ended(trainings.start(order(steps=20), "ann"))[-1].step == 20
+    assert ended(trainings.start(small_request(steps=20), "ann"))[-1].step == 20
 
 
-def test_what_a_process_says_is_not_written_to_the_disk(trainings):
-    training = trainings.start(order(steps=20), "ann")
+def test_the_output_of_the_process_is_not_written_to_the_disk(trainings):
+    training = trainings.start(small_request(steps=20), "ann")
     ended(training)
     names = {path.name for path in training.folder.iterdir()}
     assert names == {
@@ -310,7 +319,7 @@ def test_what_a_process_says_is_not_written_to_the_disk(trainings):
     }
 
 
-def test_a_server_that_is_ending_starts_no_more(trainings):
+def test_a_server_that_shuts_down_starts_no_more(trainings):
     trainings.close()
-    with pytest.raises(NoTraining, match="This server is ending"):
-        trainings.start(order(), "ann")
+    with pytest.raises(NoTraining, match="This server is shutting down"):
+        trainings.start(small_request(), "ann")
