@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.fuzzing.folders import saved
 from benchmarks.fuzzing.mutations import mutated_bytes
 from models import Model, load_model
-from ui.panels.picture_input import read
+from ui.services.pictures import read_picture
 
 _MODES = ("RGB", "RGBA", "L", "LA", "P", "1", "I;16")
 _SIZES = (0, 1, 2, 7, 8191, 65_535, 65_536, 2**31 - 1, 2**31, 2**32 - 1)
@@ -142,9 +142,9 @@ def _model() -> Model:
     return load_model(saved("vit"))
 
 
-def read_picture(raw: bytes) -> list[str]:
+def check_picture(raw: bytes) -> list[str]:
     """Read a picture as an upload is read, and let a model look at it."""
-    picture = read(raw)
+    picture = read_picture(raw)
     trace = _model().trace(image=picture)
     trace[trace.kinds[0]].weights(0, 0)
     return [*trace.notices]

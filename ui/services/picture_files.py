@@ -1,8 +1,8 @@
-"""A picture file of a stranger, reduced to what a decoder needs: the pixels of its first picture, and which way is up.
+"""A visitor's picture file, reduced to what a decoder needs: the pixels of its first picture, and its orientation.
 
-Notes, profiles, previews and further frames are left out before Pillow sees the file. Pillow reads them while it opens
-one, piece by piece in Python, and a file of 20 MB can hold millions of pieces. Only the outer structure is walked here:
-segments of JPEG, chunks of PNG and WebP.
+This module removes metadata, colour profiles, previews and further frames before Pillow sees the file. Pillow reads
+them in Python, piece by piece, when it opens a file, and a file of 20 MB can hold millions of pieces. Only the outer
+structure is parsed here: segments of JPEG, chunks of PNG and WebP.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from typing import Literal
 
 from models.errors import HeadlightError
 
-# A file of 20 MB in the usual pieces of 8 kB has 2,500 of them; profiles and notes have some hundred.
+# A file of 20 MB has 2,500 pieces of the usual 8 kB; profiles and metadata have some hundred.
 MOST_PIECES = 10_000
-# Every scan of a progressive JPEG passes over the whole picture again. libjpeg writes 10, and mozjpeg some more.
+# The decoder goes over the whole picture for every scan of a progressive JPEG. libjpeg writes 10 scans, mozjpeg more.
 MOST_SCANS = 100
-# Times the pixels: 40 scans over the largest picture. One of 25 megapixels takes 25 ms a scan.
+# Scans times pixels: 40 scans of the largest picture. One scan of 25 megapixels takes 25 ms.
 MOST_SCANNED = 1_000_000_000
-# What may stand between two segments of a JPEG, which decoders skip byte by byte.
+# The most bytes between two segments of a JPEG: decoders skip them one by one.
 _MOST_SKIPPED = 65_536
-# The orientation is looked for in so much of a note: a segment of JPEG holds no more.
-_MOST_NOTES = 65_536
+# The orientation is searched in this many bytes of each piece of metadata: a segment of JPEG holds no more.
+_MOST_METADATA = 65_536
 
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _MARKER_IN_A_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN, _END = 0xDA, 0xD9
-_ALONE = {0x01, *range(0xD0, 0xD9)}
-# What changes the colours: JFIF and Adobe's note; all others of the kind are notes.
-_NEEDED_NOTES = {0xE0, 0xEE}
-_NOTES = {*range(0xE0, 0xF0), 0xFE}
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD9)}
+# Of the application segments, only JFIF and Adobe's change the colours; the others are metadata.
+_NEEDED_METADATA = {0xE0, 0xEE}
+_METADATA = {*range(0xE0, 0xF0), 0xFE}
 _PNG_START, _PNG_NEEDED = b"\x89PNG\r\n\x1a\n", {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-_PNG_NOTES = {b"eXIf", b"iTXt"}
-_WEBP_NOTES = {b"EXIF", b"XMP ", b"ICCP"}
+_PNG_METADATA = {b"eXIf", b"iTXt"}
+_WEBP_METADATA = {b"EXIF", b"XMP ", b"ICCP"}
 _ORIENTATION_TAG = 0x0112
 _XMP_ORIENTATION = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])")
 
@@ -49,40 +49,40 @@ class _Damaged(ValueError):
 
 
 def reduce_file(data: bytes) -> tuple[bytes, int]:
-    """Return a file with the same pixels and without notes, and its orientation as EXIF counts them (1 is upright).
+    """Return a file with the same pixels and without metadata, and the number of its orientation in EXIF (1: upright).
 
     Raises:
-        BadPicture: it has more pieces, or passes over the picture more often, than any camera or program writes.
+        BadPicture: it has more pieces or scans than any camera or program writes.
         ValueError: it is no PNG, JPEG or WebP, or its structure is damaged.
     """
     if data.startswith(b"\xff\xd8"):
-        kept, notes = _reduce_jpeg(data)
+        kept, metadata = _reduce_jpeg(data)
     elif data.startswith(_PNG_START):
-        kept, notes = _reduce_png(data)
+        kept, metadata = _reduce_png(data)
     elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        kept, notes = _reduce_webp(data)
+        kept, metadata = _reduce_webp(data)
     else:
         raise _Damaged("no PNG, JPEG or WebP")
-    return kept, _orientation(notes)
+    return kept, _orientation(metadata)
 
 
 def _reduce_jpeg(data: bytes) -> tuple[bytes, list[bytes]]:
     view = memoryview(data)
-    kept, notes, n_pieces, n_scans, n_pixels = [view[:2]], [], 0, 0, 0
+    kept, metadata, n_pieces, n_scans, n_pixels = [view[:2]], [], 0, 0, 0
     place, pattern = 2, _MARKER
     while found := pattern.search(data, place):
         marker, start = found[0][1], found.start()
-        # In a scan, what stands before the next marker are the pixels.
+        # Within a scan, the bytes before the next marker are pixels.
         if pattern is _MARKER and start - place > _MOST_SKIPPED:
             raise _Damaged("bytes between segments")
         if pattern is _MARKER_IN_A_SCAN:
             kept.append(view[place:start])
         pattern = _MARKER
         n_pieces += 1
-        _refuse_many(n_pieces, "segments")
+        _check_pieces(n_pieces, "segments")
         if marker == _END:
             break
-        if marker in _ALONE:
+        if marker in _WITHOUT_LENGTH:
             place = found.end()
             continue
         place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
@@ -94,19 +94,19 @@ def _reduce_jpeg(data: bytes) -> tuple[bytes, list[bytes]]:
             n_pixels = max(n_pixels, height * width)
         if marker == _START_OF_SCAN:
             n_scans += 1
-            _refuse_scans(n_scans, n_pixels)
+            _check_scans(n_scans, n_pixels)
             pattern = _MARKER_IN_A_SCAN
-        if marker not in _NOTES or marker in _NEEDED_NOTES:
+        if marker not in _METADATA or marker in _NEEDED_METADATA:
             kept.append(segment)
         elif marker == 0xE1:
-            notes.append(bytes(segment[4:]))
+            metadata.append(bytes(segment[4:]))
     else:
-        kept.append(view[place:])  # a file that is cut off: the decoder says what it makes of it
-        return b"".join(kept), notes
-    return b"".join((*kept, b"\xff\xd9")), notes
+        kept.append(view[place:])  # the file is cut off: the decoder decides whether it can be read
+        return b"".join(kept), metadata
+    return b"".join((*kept, b"\xff\xd9")), metadata
 
 
-def _refuse_scans(n_scans: int, n_pixels: int) -> None:
+def _check_scans(n_scans: int, n_pixels: int) -> None:
     most = min(MOST_SCANS, max(10, MOST_SCANNED // max(n_pixels, 1)))
     if n_scans > most:
         raise BadPicture(
@@ -115,7 +115,7 @@ def _refuse_scans(n_scans: int, n_pixels: int) -> None:
         )
 
 
-def _refuse_many(n_pieces: int, what: str) -> None:
+def _check_pieces(n_pieces: int, what: str) -> None:
     if n_pieces > MOST_PIECES:
         raise BadPicture(
             f"The file has more than {MOST_PIECES:,} {what}, expected some hundred: save the picture again with "
@@ -124,38 +124,38 @@ def _refuse_many(n_pieces: int, what: str) -> None:
 
 
 def _reduce_png(data: bytes) -> tuple[bytes, list[bytes]]:
-    kept, notes = [data[:8]], []
+    kept, metadata = [data[:8]], []
     for name, chunk in _chunks(data, 8, "big", around=12):  # length, name, body, checksum
         if name in _PNG_NEEDED:
             kept.append(bytes(chunk))
-        elif name in _PNG_NOTES:
-            notes.append(bytes(chunk[8 : 8 + _MOST_NOTES]))
+        elif name in _PNG_METADATA:
+            metadata.append(bytes(chunk[8 : 8 + _MOST_METADATA]))
         if name == b"IEND":
             break
-    return b"".join(kept), notes
+    return b"".join(kept), metadata
 
 
 def _reduce_webp(data: bytes) -> tuple[bytes, list[bytes]]:
-    kept, notes, n_frames = [b"WEBP"], [], 0
+    kept, metadata, n_frames = [b"WEBP"], [], 0
     for name, chunk in _chunks(data, 12, "little", around=8):  # name, length, body
         n_frames += name == b"ANMF"
-        if name in _WEBP_NOTES:
-            notes.append(bytes(chunk[8 : 8 + _MOST_NOTES]))
+        if name in _WEBP_METADATA:
+            metadata.append(bytes(chunk[8 : 8 + _MOST_METADATA]))
         elif name != b"ANMF" or n_frames == 1:
             kept.append(bytes(chunk))
             kept.append(bytes(len(chunk) % 2))
     body = b"".join(kept)
-    return b"RIFF" + struct.pack("<I", len(body)) + body, notes
+    return b"RIFF" + struct.pack("<I", len(body)) + body, metadata
 
 
 def _chunks(
     data: bytes, place: int, order: Literal["big", "little"], around: int
 ) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield the name of each chunk and all of it; `around` are the bytes of a chunk beside its body."""
+    """Yield the name and all bytes of each chunk; `around` is how many bytes a chunk has besides its body."""
     view, n_pieces = memoryview(data), 0
     while place + 8 <= len(data):
         n_pieces += 1
-        _refuse_many(n_pieces, "chunks")
+        _check_pieces(n_pieces, "chunks")
         first, second = data[place : place + 4], data[place + 4 : place + 8]
         name, length = (second, first) if order == "big" else (first, second)
         end = place + around + int.from_bytes(length, order)
@@ -163,14 +163,14 @@ def _chunks(
         place = end + (end % 2 if order == "little" else 0)
 
 
-def _orientation(notes: list[bytes]) -> int:
-    """Return what EXIF says of the way up, else what XMP says, 1 where neither says anything of use."""
-    for note in notes:
-        found = _orientation_of_exif(note.removeprefix(b"Exif\0\0"))
+def _orientation(metadata: list[bytes]) -> int:
+    """Return the orientation in EXIF, else that in XMP, else 1."""
+    for piece in metadata:
+        found = _orientation_of_exif(piece.removeprefix(b"Exif\0\0"))
         if found is not None:
             return found
-    said = next((found for found in map(_XMP_ORIENTATION.search, notes) if found), None)
-    return int(said[1]) if said else 1
+    match = next((match for match in map(_XMP_ORIENTATION.search, metadata) if match), None)
+    return int(match[1]) if match else 1
 
 
 def _orientation_of_exif(tiff: bytes) -> int | None:

@@ -1,4 +1,4 @@
-"""What every visitor of "Watch it train" reads: the recordings that come with Headlight, and the scenes of tasks."""
+"""Recordings that come with Headlight, and scenes of tasks, shared by all visitors of "Watch it train"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from viz.wire.training import scene
 
 
 def shipped_recording(path: Path) -> Recording:
-    """Return a recording that comes with Headlight, read again when its file has changed."""
+    """Return a recording that comes with Headlight; its file is read again if it has changed."""
     return _load(path, path.stat().st_mtime_ns)
 
 
@@ -24,5 +24,5 @@ def _load(path: Path, changed: int) -> Recording:
 
 @lru_cache(50)
 def scene_over(task: str, text: str, n_key: int) -> dict[str, Any]:
-    """Return the scene of a task over a text, whose maps have so many columns; it is shared and never changed."""
+    """Return the scene of a task and a text, with maps of `n_key` columns. Callers share it and must not change it."""
     return scene(TASKS[task], text, n_key)

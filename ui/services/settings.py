@@ -1,4 +1,4 @@
-"""What the operator of a server decides, by environment variables."""
+"""Settings that the operator of a server makes with environment variables, and the limits of one server."""
 
 from __future__ import annotations
 
@@ -9,73 +9,75 @@ from models.checkpoints.locate import HUB_ID, REVISION
 from models.errors import HeadlightError
 
 DEFAULT_MODEL = "minilm"
+# Longer texts are left out of the URL: servers and chat programs cut links of this length.
+MOST_CHARACTERS_IN_LINK = 2000
 MODELS_IN_MEMORY = 2
 TRACES_IN_MEMORY = 24
 
 
 class BadSetting(HeadlightError):
-    """An environment variable has a value that it cannot have."""
+    """An environment variable has an invalid value."""
 
 
 class NotAllowed(HeadlightError):
-    """The operator's list does not have the model, or not this revision of it."""
+    """The model, or this revision of it, is not on the operator's list."""
 
 
-# A shorter run starts by itself, a longer one when the visitor has seen what it takes.
+# A shorter run starts by itself. For a longer one, the visitor sees the estimate first.
 ASK_SECONDS = 5.0
-# What the traces of all visitors may hold together, beyond the one that was asked for last.
+# The bytes that the traces of all visitors may take together, not counting the newest one.
 CACHE_BYTES = 3e9
-# What a table may take that the page makes: it is held in memory until the tab closes.
+# The bytes of one table that the page makes: Streamlit keeps it in memory until the tab closes.
 FILE_BYTES = 1e8
-# Each takes a core for a minute or two.
+# Each takes one core for a minute or two.
 TRAININGS_AT_ONCE = 2
 
 
 def budget() -> Budget:
-    """Return what one text may take on this server (`HEADLIGHT_MOST_SECONDS`, `HEADLIGHT_MOST_BYTES`)."""
+    """Return the most bytes and seconds for one text (`HEADLIGHT_MOST_BYTES`, `HEADLIGHT_MOST_SECONDS`)."""
     n_bytes = _number("HEADLIGHT_MOST_BYTES")
     return Budget(None if n_bytes is None else int(n_bytes), _number("HEADLIGHT_MOST_SECONDS"))
 
 
 def ask_seconds() -> float:
-    """Return how long a run may take that starts without being asked (`HEADLIGHT_ASK_SECONDS`)."""
+    """Return the most seconds of a run that starts by itself (`HEADLIGHT_ASK_SECONDS`)."""
     seconds = _number("HEADLIGHT_ASK_SECONDS")
     return ASK_SECONDS if seconds is None else seconds
 
 
 def cache_bytes() -> float:
-    """Return what the traces in memory may take together (`HEADLIGHT_CACHE_BYTES`)."""
+    """Return the most bytes of all traces in memory together (`HEADLIGHT_CACHE_BYTES`)."""
     n_bytes = _number("HEADLIGHT_CACHE_BYTES")
     return CACHE_BYTES if n_bytes is None else n_bytes
 
 
 def file_bytes() -> float:
-    """Return what one table may take that the page gives as a file (`HEADLIGHT_FILE_BYTES`)."""
+    """Return the most bytes of one table that the page makes (`HEADLIGHT_FILE_BYTES`)."""
     n_bytes = _number("HEADLIGHT_FILE_BYTES")
     return FILE_BYTES if n_bytes is None else n_bytes
 
 
 def trainings_at_once() -> int:
-    """Return how many trainings may run at once over all visitors (`HEADLIGHT_TRAININGS`)."""
+    """Return how many trainings of all visitors may run at once (`HEADLIGHT_TRAININGS`)."""
     number = _number("HEADLIGHT_TRAININGS")
     return TRAININGS_AT_ONCE if number is None else int(number)
 
 
 def _number(name: str) -> float | None:
-    """Return a setting that is a number from 0, None where it is not set.
+    """Return a setting that is a number from 0, None if it is not set.
 
     Raises:
-        BadSetting: it is set to something else.
+        BadSetting: the value is something else.
     """
-    written = os.environ.get(name, "").strip()
-    if not written:
+    value = os.environ.get(name, "").strip()
+    if not value:
         return None
     try:
-        number = float(written)
+        number = float(value)
     except ValueError:
         number = -1.0
     if not 0 <= number < float("inf"):
-        raise BadSetting(f"{name} has to be a number from 0, such as 60 or 4e9, not {written[:40]!r}.")
+        raise BadSetting(f"{name} has to be a number from 0, such as 60 or 4e9, not {value[:40]!r}.")
     return number
 
 
@@ -85,14 +87,14 @@ def any_model() -> bool:
 
 
 def _listed() -> dict[str, str] | None:
-    """Return the revision that may be opened of each model on the operator's list; "" is the hub's own choice."""
-    written = os.environ.get("HEADLIGHT_MODELS", "").strip()
-    if not written or any_model():
+    """Return the allowed revision of each model on the operator's list; "" is the hub's default revision."""
+    value = os.environ.get("HEADLIGHT_MODELS", "").strip()
+    if not value or any_model():
         return None
     listed: dict[str, str] = {}
-    for entry in filter(None, map(str.strip, written.split(","))):
+    for entry in filter(None, map(str.strip, value.split(","))):
         name, _, revision = entry.partition("@")
-        # Only a hub id has revisions; a folder's name may hold the sign.
+        # Only a hub id has revisions; the name of a folder may contain an @.
         if not (HUB_ID.fullmatch(name) and REVISION.fullmatch(revision)):
             name, revision = entry, ""
         listed[name] = revision
@@ -102,23 +104,23 @@ def _listed() -> dict[str, str] | None:
 def allowed_models() -> tuple[str, ...] | None:
     """Return the models that visitors may open (`HEADLIGHT_MODELS`, separated by commas), None for any.
 
-    An entry is a name, or a hub id with the one revision of it that may be opened: `org/model@v1`.
+    An entry is a name, or a hub id with its only allowed revision: `org/model@v1`.
     """
     listed = _listed()
     return None if listed is None else tuple(listed)
 
 
 def default_model() -> str:
-    """Return the model that the page opens with: the bundled one, unless the operator's list leaves it out."""
+    """Return the model that the page opens first: the bundled one, if the operator's list allows it."""
     allowed = allowed_models()
     return DEFAULT_MODEL if not allowed or DEFAULT_MODEL in allowed else allowed[0]
 
 
 def allowed_revision(name: str, revision: str) -> str:
-    """Let a model through, and return the revision to open: the listed one where none was asked for.
+    """Check that visitors may open a model, and return the revision to open: if none is given, the listed one.
 
     Raises:
-        NotAllowed: there is a list, and the name is not on it, or not with that revision.
+        NotAllowed: there is a list, and this model or this revision is not on it.
     """
     listed = _listed()
     if listed is None:

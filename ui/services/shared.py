@@ -1,4 +1,4 @@
-"""Values that all visitors share. Streamlit's caches are not used: any visitor may empty those for everybody."""
+"""Values that all visitors share. They are not in Streamlit's caches, which any visitor may clear for everybody."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Value = TypeVar("Value")
 @dataclass
 class _Entry(Generic[Value]):
     lock: threading.Lock = field(default_factory=threading.Lock)
-    values: list[Value] = field(default_factory=list)  # one, once it is computed
+    values: list[Value] = field(default_factory=list)  # empty until it is computed, then one
 
 
 class Shared(Generic[Value]):
-    """At most `most` values by key, the least recently used dropped; two visitors who ask at once share the work."""
+    """At most `most` values by key; the least recently used is dropped. Visitors share the computation."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -25,10 +25,10 @@ class Shared(Generic[Value]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the value of a key; it is computed if there is none. What `compute` raises is not kept."""
+        """Return the value of a key, computed if there is none. An error of `compute` is raised and not stored."""
         with self._lock:
             entry = self._entries.pop(key, None) or _Entry()
-            self._entries[key] = entry  # now the most recent one
+            self._entries[key] = entry  # the dictionary's order is that of the uses
             while len(self._entries) > self._most:
                 del self._entries[next(iter(self._entries))]
         with entry.lock:

@@ -1,9 +1,9 @@
-"""Where the trainings of one server are, and the folders that a killed server left.
+"""The folder of one server's trainings, and the removal of folders that killed servers left.
 
-Each server has one folder among the temporary ones, and each training a folder in it. The server holds a lock (flock)
-on its folder, and every training's process inherits it. The system releases the lock when the last of them has ended,
-however it ended: who can take it knows that the folder has no owner any more. A pid would not tell that, since the
-system gives it to another process later. systemd-tmpfiles leaves locked folders alone too.
+Each server has one folder in the temporary folder, and each training has a folder in it. The server locks its folder
+(flock), and the process of every training inherits the lock. The operating system releases the lock when the last of
+these processes has ended, even if it was killed: if a process can take the lock, the folder has no owner any more. A
+pid does not prove that, because the system reuses pids. systemd-tmpfiles does not delete locked folders either.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ except ImportError:  # Windows: no lock, and nothing is deleted
 log = logging.getLogger("headlight.ui")
 
 PREFIX = "headlight-trainings-"
-# The server's pid, for who reads the name, and what tempfile.mkdtemp adds.
+# The pid of the server, for human readers, and the suffix of tempfile.mkdtemp.
 _NAME = re.compile(re.escape(PREFIX) + r"\d+-[a-z0-9_]{8}")
-# Former versions: a folder of each training, without a lock.
-_FORMER = "headlight-training-"
-# A process whose server was killed notices it when torch is imported, and takes a step: 10 s on a busy machine.
+# Earlier versions made one folder for each training, without a lock.
+_OLD_PREFIX = "headlight-training-"
+# A training whose server was killed ends only after it has imported torch and made a step: 10 s on a busy machine.
 SWEEP_SECONDS = 60.0
 PAUSE_SECONDS = 1.0
 
 
 class ServerFolder:
-    """The folder of this server, made when the first training needs it."""
+    """The folder of this server, created for the first training."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
         self._lock: int | None = None
 
     def make(self, name: str) -> Path:
-        """Return a new folder of a training, which no other user can open.
+        """Create the folder of a training, which no other user can open, and return it.
 
         Raises:
-            CannotWrite: the disk does not take it.
+            CannotWrite: the disk is full or cannot be written.
         """
         try:
             temporary = Path(tempfile.gettempdir())
@@ -59,7 +59,7 @@ class ServerFolder:
                 "with TMPDIR on another one."
             ) from error
         with writing(temporary):
-            if not self._is_there():  # none yet, or somebody deleted it
+            if not self._exists():  # not created yet, or somebody deleted it
                 self.close()
                 self._path, self._lock = _make_locked(temporary)
             assert self._path is not None
@@ -67,18 +67,18 @@ class ServerFolder:
             path.mkdir(mode=0o700)
             return path
 
-    def _is_there(self) -> bool:
+    def _exists(self) -> bool:
         if self._path is None or self._lock is None:
             return self._path is not None and self._path.is_dir()
         return _is_at(self._lock, self._path)
 
     @property
     def inherited(self) -> tuple[int, ...]:
-        """Return the file descriptors that a process gets which works in this folder: the lock."""
+        """The file descriptors that the process of a training inherits: the lock."""
         return () if self._lock is None else (self._lock,)
 
     def close(self) -> None:
-        """Delete the folder and give the lock back."""
+        """Delete the folder and release the lock."""
         if self._path is not None:
             shutil.rmtree(self._path, ignore_errors=True)
         if self._lock is not None:
@@ -96,7 +96,7 @@ def _make_locked(temporary: Path) -> tuple[Path, int | None]:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            except OSError as error:  # a network disk without locks: nobody can take the lock there
+            except OSError as error:  # a network disk without locks: no server can take the lock there
                 log.warning("the folder of the trainings, %s, cannot be locked: %s", path, error)
             if _is_at(lock, path):
                 return path, lock
@@ -104,29 +104,29 @@ def _make_locked(temporary: Path) -> tuple[Path, int | None]:
 
 
 def _is_at(folder: int, path: Path) -> bool:
-    """Return whether an open folder still stands at its path."""
+    """Return whether a path still leads to an open folder."""
     try:
         return os.path.samestat(path.lstat(), os.fstat(folder))
     except OSError:
         return False
 
 
-# --- what others left -------------------------------------------------------------------------------------------------
+# --- folders of other servers -----------------------------------------------------------------------------------------
 
 
 def sweep() -> None:
-    """Delete the folders of servers that have ended, now and, where a process of theirs is still ending, soon.
+    """Delete the folders of servers that have ended: now, or soon if one of their processes is still ending.
 
-    Nothing is deleted but what has this user as its owner, mode 0700, a name of ours and no living owner.
+    A folder is deleted only if it belongs to this user, has mode 0700 and a name of ours, and no process locks it.
     """
     folders = {Path(os.environ[name]) for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)}
     with suppress(OSError):
-        folders.add(Path(tempfile.gettempdir()))  # TMPDIR is not among them while its disk is full
-    held = [folder for folder in folders if delete_abandoned(folder)]
+        folders.add(Path(tempfile.gettempdir()))  # this is not TMPDIR while the disk of TMPDIR is full
+    locked = [folder for folder in folders if delete_abandoned(folder)]
     for folder in folders:
-        _tell_of_former(folder)
-    if held:
-        threading.Thread(target=_sweep_again, args=(held,), name="headlight-sweep", daemon=True).start()
+        _log_old_folders(folder)
+    if locked:
+        threading.Thread(target=_sweep_again, args=(locked,), name="headlight-sweep", daemon=True).start()
 
 
 def _sweep_again(folders: list[Path]) -> None:
@@ -138,37 +138,37 @@ def _sweep_again(folders: list[Path]) -> None:
 
 
 def delete_abandoned(temporary: Path) -> int:
-    """Delete the folders in a temporary folder whose server has ended; return how many still have an owner."""
+    """Delete the folders of ended servers in a temporary folder; return how many folders are still locked."""
     if fcntl is None:
         return 0
-    return sum(not _delete_unowned(temporary / name) for name in _names(temporary) if _NAME.fullmatch(name))
+    return sum(not _delete_unlocked(temporary / name) for name in _list_names(temporary) if _NAME.fullmatch(name))
 
 
-def _names(temporary: Path) -> list[str]:
+def _list_names(temporary: Path) -> list[str]:
     try:
         return os.listdir(temporary)
-    except OSError:  # the temporary folder itself is gone or cannot be read
+    except OSError:  # the temporary folder itself is missing or cannot be read
         return []
 
 
-def _tell_of_former(temporary: Path) -> None:
-    """Log that there are folders of former versions; whether their server lives cannot be told, so they stay."""
-    if former := sum(name.startswith(_FORMER) for name in _names(temporary)):
+def _log_old_folders(temporary: Path) -> None:
+    """Log the folders of earlier versions. They stay, since no lock says whether a server uses them."""
+    if n_old := sum(name.startswith(_OLD_PREFIX) for name in _list_names(temporary)):
         log.info(
-            "%s has %d folders %s* of a former version: delete them when no such server runs",
-            *(temporary, former, _FORMER),
+            "%s has %d folders %s* of an earlier version: delete them when no such server runs",
+            *(temporary, n_old, _OLD_PREFIX),
         )
 
 
-def _delete_unowned(path: Path) -> bool:
-    """Delete a folder if it is ours and unlocked; return False if its owner lives.
+def _delete_unlocked(path: Path) -> bool:
+    """Delete a folder if it is ours and unlocked; return False if a process locks it.
 
-    The temporary folder is shared with other users: no link is followed, and all that is deleted is found through the
-    folder that was opened and locked, whatever stands under its name meanwhile.
+    Other users can write to the temporary folder. So this function follows no link, and deletes only what it reaches
+    through the open and locked folder, even if its name leads somewhere else by now.
     """
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:  # a link, a file, another user's, or gone
+    except OSError:  # a link, a file, another user's folder, or already deleted
         return True
     try:
         about = os.fstat(folder)
@@ -178,7 +178,7 @@ def _delete_unowned(path: Path) -> bool:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError:  # no locks on this disk: whether the owner lives cannot be told
+        except OSError:  # this disk has no locks, so nobody knows whether the owner still runs
             return True
         with os.scandir(folder) as entries:
             for entry in list(entries):

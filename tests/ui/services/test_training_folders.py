@@ -1,4 +1,4 @@
-"""The folders of a killed server are deleted at the next start; those of a living one, and of others, never."""
+"""The folders of a killed server are deleted at the next start; those of a running server, and others, never."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from ui.services import training_folders
 from ui.services.training_folders import PREFIX, ServerFolder, delete_abandoned, sweep
 
 SECONDS = 60
-# A server, and a process of its own that inherits the lock, as a training's does.
+# A server, and a child process that inherits the lock, as the process of a training does.
 SERVER = """
 import subprocess, sys, time
 from ui.services.training_folders import ServerFolder
@@ -65,7 +65,7 @@ def test_the_folder_of_a_killed_server_is_deleted_at_the_next_start(temporary, s
     (left,) = temporary.iterdir()
     assert left.name.startswith(f"{PREFIX}{server.pid}-")
     sweep()
-    assert (left / "training" / "frame.npz").exists(), "its server lives"
+    assert (left / "training" / "frame.npz").exists(), "its server still runs"
     server.kill()
     server.wait()
     sweep()
@@ -74,9 +74,9 @@ def test_the_folder_of_a_killed_server_is_deleted_at_the_next_start(temporary, s
 
 @pytest.mark.slow
 def test_a_process_that_is_still_ending_keeps_the_folder(temporary, server, monkeypatch):
-    """Else it would make its folder anew when it writes its last checkpoint, and nobody would delete that."""
+    """Otherwise the process would create its folder again for its last checkpoint, and nobody would delete it."""
     (left,) = temporary.iterdir()
-    os.kill(server.child, 19)  # stopped: it ends later
+    os.kill(server.child, 19)  # SIGSTOP: it ends later
     server.kill()
     server.wait()
     assert delete_abandoned(temporary) == 1
@@ -87,7 +87,7 @@ def test_a_process_that_is_still_ending_keeps_the_folder(temporary, server, monk
     until(lambda: not left.exists())
 
 
-def test_one_s_own_folder_is_never_swept(temporary):
+def test_a_server_never_deletes_its_own_folder(temporary):
     mine = ServerFolder()
     path = mine.make("training")
     for _ in range(3):
@@ -97,7 +97,7 @@ def test_one_s_own_folder_is_never_swept(temporary):
     assert list(temporary.iterdir()) == []
 
 
-def test_servers_that_start_and_sweep_at_once_keep_theirs(temporary):
+def test_servers_that_start_and_sweep_at_once_keep_their_folders(temporary):
     def start(number: int) -> tuple[ServerFolder, Path]:
         delete_abandoned(temporary)
         folder = ServerFolder()
@@ -114,8 +114,8 @@ def test_servers_that_start_and_sweep_at_once_keep_theirs(temporary):
     assert list(temporary.iterdir()) == []
 
 
-def test_what_is_not_certainly_ours_is_left(temporary, tmp_path, monkeypatch, caplog):
-    """Other names, other modes, links to elsewhere, files, other users', and the folders of former versions."""
+def test_anything_that_may_not_be_ours_is_kept(temporary, tmp_path, monkeypatch, caplog):
+    """Other names, other modes, links, files, folders of other users, and folders of earlier versions."""
     precious = tmp_path / "precious"
     precious.mkdir(mode=0o700)
     (precious / "thesis.txt").write_text("")
@@ -140,10 +140,10 @@ def test_what_is_not_certainly_ours_is_left(temporary, tmp_path, monkeypatch, ca
         f"{PREFIX}notes",
     ]
     assert (precious / "thesis.txt").exists()
-    assert "has 1 folders headlight-training-* of a former version" in caplog.text
+    assert "has 1 folders headlight-training-* of an earlier version" in caplog.text
 
 
-def test_a_folder_that_was_deleted_is_made_again(temporary):
+def test_a_deleted_folder_is_created_again(temporary):
     folder = ServerFolder()
     first = folder.make("one").parent
     training_folders.shutil.rmtree(first)
@@ -154,8 +154,8 @@ def test_a_folder_that_was_deleted_is_made_again(temporary):
     folder.close()
 
 
-def test_tmpdir_is_swept_also_while_another_folder_is_used(temporary, tmp_path, monkeypatch):
-    """Python takes /tmp while TMPDIR is full, and TMPDIR may be full of what was left."""
+def test_tmpdir_is_swept_even_if_another_folder_is_used(temporary, tmp_path, monkeypatch):
+    """Python uses /tmp while TMPDIR is full, and TMPDIR may be full of abandoned folders."""
     full = tmp_path / "full"
     (full / f"{PREFIX}1-abcdefgh").mkdir(parents=True, mode=0o700)
     monkeypatch.setenv("TMPDIR", str(full))
