@@ -257,3 +257,77 @@ def test_the_checker_sees_a_module_with_the_name_of_a_function(source: str, foun
 
 def test_relative_imports_are_followed() -> None:
     assert list(imported("from .. import viz\nfrom ..viz import flow", "ui.pages")) == ["ui", "ui.viz"]
+
+
+# --- ui/services draws nothing ----------------------------------------------------------------------------------------
+
+# What services may use of streamlit: the session of a visitor and its request, neither of which draws.
+WITHOUT_WIDGETS = ("session_state", "context")
+
+
+def widget_violations(source: str) -> list[str]:
+    """What a module of ui/services uses of streamlit beyond WITHOUT_WIDGETS, and of ui/ beyond ui/services."""
+    found, names = [], set()
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.asname or "streamlit" for alias in node.names if alias.name == "streamlit"}
+        if isinstance(node, ast.ImportFrom) and node.module == "streamlit":
+            found += [f"imports streamlit.{alias.name}" for alias in node.names if alias.name not in WITHOUT_WIDGETS]
+    for module in imported(source, "ui.services"):
+        if module.startswith("streamlit."):
+            found.append(f"imports {module}")
+        elif re.match(r"ui(?!\w|\.services\b)", module):
+            found.append(f"imports {module}: only pages and panels draw")
+    attributes = {node.value: node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for node in ast.walk(tree):
+        used = attributes.get(node, "all of it")
+        if isinstance(node, ast.Name) and node.id in names and used not in WITHOUT_WIDGETS:
+            found.append(f"uses {used} of streamlit")
+    return found
+
+
+def services() -> list[Path]:
+    return sorted((ROOT / "ui" / "services").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", services(), ids=lambda path: path.stem)
+def test_services_call_no_widget(path: Path) -> None:
+    assert widget_violations(path.read_text(encoding="utf-8")) == []
+
+
+def test_every_service_was_read() -> None:
+    assert {"jobs", "models", "traces", "trainings", "visitor"} <= {path.stem for path in services()}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import streamlit as st\nst.button('Stop')",
+        "import streamlit\ndef late():\n    streamlit.error('no')",
+        "import streamlit as st\nst.session_state.button = st.button",
+        "import streamlit as st\ngetattr(st, 'button')('Stop')",
+        "from streamlit import error",
+        "from streamlit import session_state, fragment",
+        "from streamlit.runtime import Runtime",
+        "import streamlit.components.v1",
+        "from ui.panels.export import export_controls",
+        "from ui import messages",
+        "from ..messages import escape_markdown",
+    ],
+)
+def test_the_checker_sees_a_widget_in_a_service(source: str) -> None:
+    assert len(widget_violations(source)) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import streamlit as st\nst.session_state.setdefault('visitor', '1')\nst.context.url",
+        "from streamlit import session_state",
+        "from ui.services.jobs import Job\nfrom .settings import budget\nfrom models import Model",
+        "class st:\n    button = 1\nst.button",
+    ],
+)
+def test_the_checker_lets_services_pass_that_draw_nothing(source: str) -> None:
+    assert widget_violations(source) == []
