@@ -13,7 +13,7 @@ from benchmarks.browser import chromium, new_page
 from benchmarks.shapes import text_of
 from benchmarks.table import Report, met
 from tests.helpers.app_server import start_app
-from tests.helpers.visitor import finished, inspect, row_of, settled
+from tests.helpers.visitor import inspect_text, token_position, wait_until_drawn, wait_until_idle
 
 SENTENCES = 9
 SWITCHES = 21
@@ -49,7 +49,7 @@ def head_switch(page: Page, layer: int, head: int) -> float:
       const [left, top, across, down] = deep(".grid").dataset.place.split(" ").map(Number);
       canvas.dispatchEvent(new MouseEvent("click", {{ bubbles: true, composed: true,
         clientX: box.left + left + {head + 0.5} * across, clientY: box.top + top + {layer + 0.5} * down }})); }}"""
-    settled(page)
+    wait_until_idle(page)
     return pictures(page, lambda: page.evaluate(click), HEAD)
 
 
@@ -58,7 +58,7 @@ def hover(page: Page, row: int) -> float:
 
     The mouse moves at any moment, as a visitor's does: the clock starts at the time that the event itself carries.
     """
-    x, y = row_of(page, "query", row)
+    x, y = token_position(page, "query", row)
     page.evaluate(
         """() => { DEEP
             const scroll = deep(".flow-scroll"), root = deep(".flow");
@@ -98,12 +98,12 @@ def main(report: Report) -> None:
     with app() as url, sync_playwright() as playwright, chromium(playwright) as browser:
         page = new_page(browser)
         page.goto(url)
-        finished(page)
+        wait_until_drawn(page)
         sentences = [sentence(page, text_of(20, str(number))) for number in range(1, SENTENCES + 2)][1:]
         switches = {}
         for n_tokens in (20, 128):
-            inspect(page, text_of(n_tokens))
-            finished(page)
+            inspect_text(page, text_of(n_tokens))
+            wait_until_drawn(page)
             switches[n_tokens] = [head_switch(page, *place) for place in places(SWITCHES + 1)][1:]
         hovers = [hover(page, number % 20 + 1) for number in range(HOVERS)]
         version = browser.version

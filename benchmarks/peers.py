@@ -18,7 +18,7 @@ from benchmarks.peer_html import ALL_PEERS, PEERS, Peer, answer, bundle_bytes, r
 from benchmarks.shapes import text_of
 from benchmarks.table import Report, met, size, timed
 from models import Model, load_model
-from tests.helpers.visitor import finished
+from tests.helpers.visitor import wait_until_drawn
 
 LENGTHS = (16, 64, 128, 256, 512)
 LIMIT = 60.0
@@ -133,7 +133,7 @@ def headlight(playwright: Playwright, lengths: tuple[int, ...]) -> tuple[dict[in
         page = new_page(browser)
         wire = Wire(page)
         page.goto(url)
-        finished(page)
+        wait_until_drawn(page)
         app_bytes = wire.n_bytes
         for n_tokens in lengths:
             texts = [text_of(n_tokens, str(number)) for number in range(1, SENTENCES + 2)]

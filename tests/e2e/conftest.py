@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.helpers.app_server import FLAGS, executable, start_app
 from tests.helpers.e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
-from tests.helpers.visitor import DESKTOP, finished
+from tests.helpers.visitor import DESKTOP, wait_until_drawn
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +103,7 @@ def open_page(app, browser) -> Iterator:
         path: str = "/",
         viewport: dict = DESKTOP,
         dark: bool = False,
-        ready: Callable[[Page], None] = finished,
+        ready: Callable[[Page], None] = wait_until_drawn,
         prepare: Callable[[Page], object] = lambda page: None,
     ) -> Page:
         context = browser.new_context(

@@ -5,7 +5,16 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.helpers.visitor import PHONE, cell, finished, flow, grid, having, inspect, settled
+from tests.helpers.visitor import (
+    PHONE,
+    cell_position,
+    flow,
+    grid,
+    inspect_text,
+    url_with,
+    wait_until_drawn,
+    wait_until_idle,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +42,7 @@ def switch_head(page: Page) -> None:
     """Go to the next head, and wait until its heatmap is drawn."""
     page.locator(".grid-canvas").press("ArrowRight")
     expect(page.locator(f"{CHART} .gtitle")).to_contain_text("Layer 1, head 3")
-    settled(page)
+    wait_until_idle(page)
 
 
 def test_a_head_switch_keeps_the_chart_and_what_was_zoomed_to(open_page):
@@ -41,19 +50,19 @@ def test_a_head_switch_keeps_the_chart_and_what_was_zoomed_to(open_page):
     page.locator(CHART).evaluate("(plot) => { plot.sameAsBefore = true; }")
     whole = ranges(page)
     button(page, "Zoom").click()
-    drag(page, cell(page, query=2, key=3), cell(page, query=7, key=5))
+    drag(page, cell_position(page, query=2, key=3), cell_position(page, query=7, key=5))
     page.wait_for_function(
         f"(whole) => String(({RANGES})(document.querySelector('{CHART}'))) !== String(whole)", arg=whole
     )
     zoomed = ranges(page)
-    expect(page).not_to_have_url(having("region="))
+    expect(page).not_to_have_url(url_with("region="))
     switch_head(page)
     assert ranges(page) == zoomed
     assert page.locator(CHART).evaluate("(plot) => plot.sameAsBefore === true")
     # Another text has other tokens: its chart begins whole.
     page.get_by_role("button", name="Repetition").click()
-    settled(page)
-    finished(page)
+    wait_until_idle(page)
+    wait_until_drawn(page)
     assert ranges(page) != zoomed
     assert ranges(page)[0][0] == -0.5
 
@@ -63,8 +72,8 @@ def test_its_buttons_send_nothing_away_and_turn_nothing_upside_down(open_page):
     page.locator(CHART).hover()
     names = page.locator(".st-key-heatmap .modebar-btn").evaluate_all("(all) => all.map((one) => one.dataset.title)")
     assert set(names) == {"Zoom", "Pan", "Open a box", "Reset axes", "Fullscreen"}
-    page.mouse.dblclick(*cell(page, query=5, key=5))
-    settled(page)
+    page.mouse.dblclick(*cell_position(page, query=5, key=5))
+    wait_until_idle(page)
     (_, (top, bottom)) = [[axis[0], axis[-1]] for axis in ranges(page)]
     assert top > bottom, "queries run down"
 
@@ -76,8 +85,8 @@ def test_labels_that_would_meet_stand_upright_or_scroll(open_page):
     turned, width, room = page.locator(CHART).evaluate(angle)
     assert turned == -90
     assert width == room
-    inspect(page, " ".join(["one two three four five"] * 7))
-    finished(page)
+    inspect_text(page, " ".join(["one two three four five"] * 7))
+    wait_until_drawn(page)
     turned, width, room = page.locator(CHART).evaluate(angle)
     assert width > room
     overlap = page.locator(CHART).evaluate(
@@ -90,8 +99,8 @@ def test_labels_that_would_meet_stand_upright_or_scroll(open_page):
 
 def test_the_names_of_the_axes_stand_beyond_the_longest_label(open_page):
     page = open_page()
-    inspect(page, "one two three four five six seven misdiagnosed 我 喜 欢 constantinople")
-    finished(page)
+    inspect_text(page, "one two three four five six seven misdiagnosed 我 喜 欢 constantinople")
+    wait_until_drawn(page)
     gaps = page.locator(CHART).evaluate(
         """(plot) => { const ends = (labels, side) => [...plot.querySelectorAll(labels)]
             .map((label) => label.getBoundingClientRect()[side]);
@@ -106,7 +115,7 @@ def test_a_finger_scrolls_the_page_past_the_chart(browser, app):
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
         page = context.new_page()
         page.goto(app)
-        finished(page)
+        wait_until_drawn(page)
         page.locator(CHART).scroll_into_view_if_needed()
         box = page.locator(CHART).bounding_box()
         place = {"x": box["x"] + box["width"] / 2, "y": min(box["y"] + box["height"] / 2, 600)}
@@ -118,8 +127,8 @@ def test_a_finger_scrolls_the_page_past_the_chart(browser, app):
             touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [moved]})
         touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         page.wait_for_function(f"(before) => {top} > before + 50", arg=before)
-        settled(page)
-        expect(page).not_to_have_url(having("region="))
+        wait_until_idle(page)
+        expect(page).not_to_have_url(url_with("region="))
 
 
 def test_the_whole_screen_and_back(open_page):

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.helpers.paths import golden
-from tests.helpers.visitor import settled
+from tests.helpers.visitor import wait_until_idle
 
 pytestmark = pytest.mark.e2e
 GOLDEN = golden("minilm_heads")["cases"][0]
@@ -24,11 +24,11 @@ def choose(page: Page, figure: str, file_format: str) -> None:
     if not page.get_by_text("Heatmap of the chosen head").is_visible():
         page.get_by_role("button", name="Export").click()
     page.get_by_role("radiogroup", name="Export").get_by_text(figure, exact=True).click()
-    settled(page)
+    wait_until_idle(page)
     page.get_by_role("radio", name=file_format, exact=True).or_(
         page.get_by_test_id("stPopoverBody").get_by_role("button", name=file_format, exact=True)
     ).first.click()
-    settled(page)
+    wait_until_idle(page)
 
 
 def download(page: Page, label: str) -> tuple[str, bytes]:

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.e2e_models import PAYLOADS, WORDS
-from tests.helpers.visitor import cell, finished, flow, inspect
+from tests.helpers.visitor import cell_position, flow, inspect_text, wait_until_drawn
 
 pytestmark = pytest.mark.e2e
 
@@ -47,15 +47,15 @@ def nothing_happened(page: Page) -> None:
 
 def test_tokens_that_are_markup_are_text(open_page, markup_bert):
     page = open_page(f"/?model={markup_bert}&layer=1&head=2&text=the+cat")
-    inspect(page, " ".join(PAYLOADS))
-    finished(page)
+    inspect_text(page, " ".join(PAYLOADS))
+    wait_until_drawn(page)
     nothing_happened(page)
     # They are there, to the letter: on the heatmap's axis, in the flow, and in its status line.
     drawn = page.locator(".js-plotly-plot .yaxislayer-above text, .js-plotly-plot .yaxislayer-below text")
     labels = [text.strip() for text in drawn.all_text_contents()]
     for piece in ("<b>bold</b>", "$x$", "_a_", "&lt;i&gt;", "=1+1"):
         assert piece in labels
-    page.mouse.move(*cell(page, query=4, key=5))
+    page.mouse.move(*cell_position(page, query=4, key=5))
     expect(page.locator(".hoverlayer .hovertext")).to_contain_text("<b>bold</b> (4) attends to $x$ (5)")
     page.locator(".flow-scroll").press("ArrowDown")
     for _ in range(4):
@@ -66,7 +66,7 @@ def test_tokens_that_are_markup_are_text(open_page, markup_bert):
 
 def test_scripts_beyond_latin_reach_the_axis(open_page, markup_bert):
     page = open_page(f"/?model={markup_bert}&text=the+cat")
-    inspect(page, " ".join(WORDS[6:]))
+    inspect_text(page, " ".join(WORDS[6:]))
     ticks = page.locator(".js-plotly-plot").evaluate("(plot) => plot._fullLayout.yaxis.ticktext.map(String)")
     assert ticks[1:-1] == list(WORDS[6:])
 
@@ -84,7 +84,7 @@ def test_scripts_beyond_latin_reach_the_axis(open_page, markup_bert):
 def test_hostile_text_is_a_picture_or_a_sentence(open_page, trap, text):
     port, calls = trap
     page = open_page()
-    inspect(page, text.replace("PLACE", f"http://127.0.0.1:{port}"))
+    inspect_text(page, text.replace("PLACE", f"http://127.0.0.1:{port}"))
     expect(flow(page)).not_to_have_attribute("data-lines", "0")
     nothing_happened(page)
     assert calls == []
@@ -108,4 +108,4 @@ def test_a_megabyte_of_text(open_page):
     )
     page.get_by_role("textbox", name="Text to inspect").press("Control+Enter")
     expect(page.get_by_test_id("stAlert")).to_contain_text("The first 512 of 270,002 tokens", timeout=60_000)
-    finished(page)
+    wait_until_drawn(page)

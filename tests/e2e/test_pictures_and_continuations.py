@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.helpers.visitor import finished, flow, having, settled
+from tests.helpers.visitor import flow, url_with, wait_until_drawn, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 
@@ -30,7 +30,7 @@ def test_a_picture_is_shown_in_the_light_of_its_attention(open_page, tiny_vit):
     page.locator(".flow-scroll").press("ArrowDown")
     page.locator(".flow-scroll").press("ArrowDown")
     page.locator(".flow-scroll").press("Enter")
-    settled(page)
+    wait_until_idle(page)
     expect(flow(page)).to_have_attribute("data-locked", "yes")
     assert "patch 0,0" in patches(page)["title"]
 
@@ -43,8 +43,8 @@ def test_a_picture_of_ones_own_and_a_file_that_is_none(open_page, tiny_vit):
     upload = page.locator("input[type=file]")
     upload.set_input_files({"name": "own.png", "mimeType": "image/png", "buffer": file.getvalue()})
     expect(page.get_by_text("own.png")).to_be_visible()
-    settled(page)
-    finished(page)
+    wait_until_idle(page)
+    wait_until_drawn(page)
     assert patches(page)["source"] != before
     upload.set_input_files({"name": "bad.png", "mimeType": "image/png", "buffer": b"<script>window.pwned=1</script>"})
     expect(page.get_by_test_id("stAlert")).to_contain_text("This file is no picture that can be read")
@@ -59,7 +59,7 @@ def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
     box.fill("6")
     box.press("Enter")
     expect(page.get_by_test_id("stAlert")).to_contain_text("The last 6 of 11 tokens are the model's own continuation")
-    settled(page)
+    wait_until_idle(page)
     assert n_tokens == 5
     assert plot.evaluate("(plot) => plot._fullLayout.yaxis.ticktext.length") == 11
     # A line stands before the first token of its own, on both sides.
@@ -67,4 +67,4 @@ def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
         4.5,
         4.5,
     ]
-    expect(page).to_have_url(having("generate=6"))
+    expect(page).to_have_url(url_with("generate=6"))

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.helpers.app_server import free_port, start_app
-from tests.helpers.visitor import DESKTOP, finished, having, inspect, settled
+from tests.helpers.visitor import DESKTOP, inspect_text, url_with, wait_until_drawn, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 CONNECTED = '[data-testid="stApp"][data-test-connection-state="CONNECTED"]'
@@ -19,7 +19,7 @@ def own_server(tmp_path, browser: Browser) -> Iterator[tuple[Page, Callable[[], 
     servers = [start_app(tmp_path / "log.txt", port=port)]
     page = context.new_page()
     page.goto(servers[-1][1] + "/?text=Birds+sing+at+dawn&layer=2&head=3")
-    finished(page)
+    wait_until_drawn(page)
 
     def kill() -> None:
         servers[-1][0].kill()
@@ -39,7 +39,7 @@ def own_server(tmp_path, browser: Browser) -> Iterator[tuple[Page, Callable[[], 
 def usable(page: Page) -> None:
     """Wait until the page is drawn again: a list that is open closes when its part of the page is drawn."""
     expect(page.locator('[data-testid="stMain"][inert]')).to_have_count(0, timeout=60_000)
-    settled(page)
+    wait_until_idle(page)
 
 
 def choose_layer_4(page: Page) -> None:
@@ -59,14 +59,14 @@ def test_a_text_typed_after_a_restart_is_inspected(own_server):
     page, kill, start = own_server
     kill()
     start()
-    inspect(page, "Fish swim at night")
+    inspect_text(page, "Fish swim at night")
     page.wait_for_function(
         "() => document.querySelector('.js-plotly-plot').innerText.includes('night')", timeout=60_000
     )
-    settled(page)
+    wait_until_idle(page)
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Fish swim at night")
-    expect(page).to_have_url(having("Fish+swim+at+night"))
-    expect(page).to_have_url(having("layer=2&head=3"))
+    expect(page).to_have_url(url_with("Fish+swim+at+night"))
+    expect(page).to_have_url(url_with("layer=2&head=3"))
 
 
 def test_an_example_pressed_after_a_restart_is_shown(own_server):
@@ -74,8 +74,8 @@ def test_an_example_pressed_after_a_restart_is_shown(own_server):
     kill()
     start()
     page.get_by_role("button", name="Repetition").click()
-    expect(page).to_have_url(having("To+be"), timeout=60_000)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(having("To be, or not"))
+    expect(page).to_have_url(url_with("To+be"), timeout=60_000)
+    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(url_with("To be, or not"))
 
 
 def test_a_head_chosen_after_a_restart_is_shown(own_server):
@@ -83,7 +83,7 @@ def test_a_head_chosen_after_a_restart_is_shown(own_server):
     kill()
     start()
     choose_layer_4(page)
-    expect(page).to_have_url(having("layer=4&head=3"))
+    expect(page).to_have_url(url_with("layer=4&head=3"))
 
 
 def test_while_the_server_is_away_nothing_can_be_typed_that_would_be_lost(own_server):
@@ -98,7 +98,7 @@ def test_while_the_server_is_away_nothing_can_be_typed_that_would_be_lost(own_se
 def test_a_text_too_long_for_a_link_is_still_there(own_server):
     page, kill, start = own_server
     text = "fish swim at night and birds sing at dawn " * 60
-    inspect(page, text)
+    inspect_text(page, text)
     kill()
     start()
     choose_layer_4(page)

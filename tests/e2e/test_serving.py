@@ -11,15 +11,15 @@ from playwright.sync_api import Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.helpers.e2e_models import WORDS
-from tests.helpers.visitor import finished, settled
+from tests.helpers.visitor import wait_until_drawn, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 PAGES = {
-    "/": finished,
-    "/steps": settled,
-    "/steps?part=head": settled,
-    "/watch": settled,
-    "/?model=scratch%3Adigits": finished,
+    "/": wait_until_drawn,
+    "/steps": wait_until_idle,
+    "/steps?part=head": wait_until_idle,
+    "/watch": wait_until_idle,
+    "/?model=scratch%3Adigits": wait_until_drawn,
 }
 
 
@@ -50,7 +50,7 @@ def test_every_page_keeps_to_its_policy_and_every_response_has_it(open_page, pat
 def test_a_script_that_a_stranger_wrote_into_the_page_does_not_run(app, browser):
     page = browser.new_page()
     page.goto(app)
-    finished(page)
+    wait_until_drawn(page)
     page.evaluate(
         """() => { const script = document.createElement("script"); script.textContent = "window.ran = 1";
         document.body.append(script);
@@ -68,7 +68,7 @@ def test_a_second_visit_fetches_no_script_again(open_page):
         .map((one) => [one.name.split("/").pop(), one.transferSize, one.decodedBodySize])"""
     first = page.evaluate(sent)
     page.reload()
-    finished(page)
+    wait_until_drawn(page)
     second = page.evaluate(sent)
     plotly = [size for name, *size in first if name.startswith("plotly")]
     assert len(plotly) == 1
@@ -152,6 +152,6 @@ def test_a_page_that_waits_runs_only_the_part_that_waits(open_page, long_bert):
     if start.is_visible():
         start.click()
     expect(page.get_by_text("each cell is the largest weight")).to_be_attached(timeout=120_000)
-    settled(page)
+    wait_until_idle(page)
     # The text, Start, the finished trace and the finished maps run the whole page; looks at a job do not.
     assert runs.count("page") <= 4, runs

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.e2e_models import PAYLOADS
-from tests.helpers.visitor import PHONE, finished, having, settled
+from tests.helpers.visitor import PHONE, url_with, wait_until_drawn, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 def drawn(page: Page) -> None:
     """Wait until the first matrices stand on the page."""
     page.wait_for_selector(".matrix td", timeout=60_000)
-    settled(page)
+    wait_until_idle(page)
 
 
 def weights(page: Page) -> list[list[str]]:
@@ -39,7 +39,7 @@ def edit(page: Page, column: int, row: int, value: str) -> None:
     box.fill(value)
     box.press("Enter")
     page.wait_for_timeout(300)
-    settled(page)
+    wait_until_idle(page)
 
 
 def test_three_words_edited(open_page):
@@ -51,11 +51,11 @@ def test_three_words_edited(open_page):
     golden = [["0.3357", "0.3000", "0.3643"], ["0.2838", "0.3722", "0.3441"], ["0.3091", "0.3087", "0.3822"]]
     assert weights(page) == golden
     page.get_by_text("Edit the numbers").click()
-    settled(page)
+    wait_until_idle(page)
     edit(page, column=1, row=0, value="7.5")
     expect(page.locator(".matrix").first).to_contain_text("7.5")
     assert weights(page) != golden
-    expect(page).to_have_url(having("x=0.2%2C7.5%2C0.1"))
+    expect(page).to_have_url(url_with("x=0.2%2C7.5%2C0.1"))
     first_row = [float(weight.replace("−", "-")) for weight in weights(page)[0]]
     assert sum(first_row) == pytest.approx(1, abs=2e-4)
     edited = weights(page)
@@ -63,19 +63,19 @@ def test_three_words_edited(open_page):
     drawn(page)
     assert weights(page) == edited
     page.get_by_role("button", name="Reset the numbers").click()
-    expect(page).not_to_have_url(having("x=0.2"))
-    settled(page)
+    expect(page).not_to_have_url(url_with("x=0.2"))
+    wait_until_idle(page)
     assert weights(page) == golden
     # The other page is as it was left.
     page.get_by_role("link", name="Inspect").click()
-    finished(page)
+    wait_until_drawn(page)
     expect(page.get_by_role("combobox", name="Head")).to_have_value("11")
 
 
 def test_a_blank_cell_is_one_sentence_and_the_page_goes_on(open_page):
     page = open_page("/steps", ready=drawn)
     page.get_by_text("Edit the numbers").click()
-    settled(page)
+    wait_until_idle(page)
     before = weights(page)
     editor = page.get_by_test_id("stDataFrame").first
     editor.click(position={"x": 100, "y": 52})
@@ -90,19 +90,19 @@ def test_a_blank_cell_is_one_sentence_and_the_page_goes_on(open_page):
 def test_without_scaling_the_softmax_saturates(open_page):
     page = open_page("/steps", ready=drawn)
     page.get_by_role("button", name="One to ten, unscaled").click()
-    settled(page)
+    wait_until_idle(page)
     assert [row[1] for row in weights(page)] == ["1.0000", "1.0000"]
     expect(page.get_by_role("switch", name="Scaling")).not_to_be_checked()
     page = open_page("/steps?example=rows&temperature=32", ready=drawn)
     assert [row[1] for row in weights(page)] == ["0.7404", "0.9424"]
     page.get_by_text("Scaling: divide by √d").click()
-    expect(page).to_have_url(having("scaling=off"))
-    settled(page)
+    expect(page).to_have_url(url_with("scaling=off"))
+    wait_until_idle(page)
     assert [float(row[1]) for row in weights(page)] == pytest.approx([0.9124, 0.9981], abs=1e-4)
 
 
 def test_a_real_head_and_a_link_to_it(open_page):
-    page = open_page("/steps?part=head&layer=5&head=11&query_token=8&key_token=6", ready=settled)
+    page = open_page("/steps?part=head&layer=5&head=11&query_token=8&key_token=6", ready=wait_until_idle)
     chosen = page.locator(".worked tr.chosen").last
     expect(chosen).to_contain_text("mat (6)")
     expect(page.locator(".worked tr").filter(has_text="cat (2)")).to_contain_text("0.7118")
@@ -110,9 +110,9 @@ def test_a_real_head_and_a_link_to_it(open_page):
     box = page.get_by_role("textbox", name="Sentence")
     box.fill("Birds sing at dawn")
     box.press("Enter")
-    settled(page)
+    wait_until_idle(page)
     expect(page.locator(".worked tr").filter(has_text="dawn (4)")).to_be_visible()
-    expect(page).to_have_url(having("Birds+sing"))
+    expect(page).to_have_url(url_with("Birds+sing"))
 
 
 def test_nothing_that_a_visitor_writes_is_markup(open_page, markup_bert):
@@ -124,7 +124,7 @@ def test_nothing_that_a_visitor_writes_is_markup(open_page, markup_bert):
     box = page.get_by_role("textbox", name="Sentence")
     box.fill(tokens)
     box.press("Enter")
-    settled(page)
+    wait_until_idle(page)
     expect(page.locator(".worked th").filter(has_text="<b>bold</b>").first).to_be_visible()
     for opened in page.context.pages:
         opened.wait_for_timeout(300)

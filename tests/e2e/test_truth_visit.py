@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.helpers.visitor import Door, grid, place_of_head, settled
+from tests.helpers.visitor import MessageGate, grid, head_position, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 TASK = "Matching brackets"
@@ -23,7 +23,7 @@ def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
     page.get_by_role("button", name="Model").click()
     page.get_by_role("button", name=TASK).click()
     expect(page.get_by_text("The model answers (8 of 8 right):")).to_be_visible(timeout=40_000)
-    settled(page)
+    wait_until_idle(page)
     page.keyboard.press("Escape")
     # Who opens a task sees it solved.
     expect(grid(page)).to_have_attribute("data-drawn", "2,1")
@@ -32,17 +32,17 @@ def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
     assert scores[2 * 4 + 1] == max(scores) == 1
     assert outlined_cells(page) == 8
     page.get_by_text("Truth", exact=True).click()
-    settled(page)
+    wait_until_idle(page)
     assert outlined_cells(page) == 0
     expect(grid(page)).to_have_attribute("data-scores", "")
     page.get_by_text("Truth", exact=True).click()
     expect(grid(page)).not_to_have_attribute("data-scores", "")
-    settled(page)
+    wait_until_idle(page)
     assert outlined_cells(page) == 8
     # The scores make the maps' rows taller: a click still finds the head below the pointer.
-    page.locator(".grid-canvas").click(position=place_of_head(page, 0, 3))
+    page.locator(".grid-canvas").click(position=head_position(page, 0, 3))
     expect(page.get_by_role("heading", name="Figures of layer 0, head 3")).to_be_visible()
-    page.locator(".grid-canvas").click(position=place_of_head(page, 2, 1))
+    page.locator(".grid-canvas").click(position=head_position(page, 2, 1))
     expect(page.get_by_role("heading", name="Figures of layer 2, head 1")).to_be_visible()
     expect(page.locator(".grid-name")).to_contain_text("Layer 2, head 1")
     chosen = page.locator(".truth tr.chosen")
@@ -56,20 +56,20 @@ def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):
 
 
 def test_a_choice_made_while_the_page_arrives_stays(open_page):
-    door = Door()
-    page = open_page("/?model=scratch:brackets", prepare=door.hang)
+    gate = MessageGate()
+    page = open_page("/?model=scratch:brackets", prepare=gate.install)
     assert outlined_cells(page) == 8
-    door.shut = True
+    gate.close()
     page.get_by_role("button", name="Inspect", exact=True).click()
-    page.wait_for_timeout(1500)  # all of the page waits at the door by now
-    n_waiting = len(door.waiting)
+    page.wait_for_timeout(1500)  # by now the gate holds all messages of the page
+    n_waiting = len(gate.waiting)
     page.get_by_text("Truth", exact=True).click()
     page.wait_for_timeout(1500)  # and its answer to the click
-    assert len(door.waiting) > n_waiting > 0
-    door.let(n_waiting)
+    assert len(gate.waiting) > n_waiting > 0
+    gate.release(n_waiting)
     page.wait_for_timeout(300)
-    door.open()
+    gate.open()
     expect(grid(page)).to_have_attribute("data-scores", "")
-    settled(page)
+    wait_until_idle(page)
     assert outlined_cells(page) == 0
     expect(page.get_by_role("switch", name="Truth")).not_to_be_checked()

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.helpers.visitor import PHONE, settled
+from tests.helpers.visitor import PHONE, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 # Small enough to end in seconds, long enough to be stopped on its way.
@@ -112,7 +112,7 @@ def test_recorded_then_live(open_page):
         assert {"previous/config.json", "previous/model.safetensors"} <= set(archive.namelist())
     page.get_by_role("button", name="Back to the recording").click()
     title(page, "Recorded: The letter before")
-    settled(page)
+    wait_until_idle(page)
 
 
 def test_home_on_the_only_frame_stays_there(open_page):

@@ -2,8 +2,8 @@
 
 from streamlit.testing.v1 import AppTest
 
+from tests.helpers.page_elements import charts
 from tests.helpers.paths import APP
-from tests.helpers.shown import charts
 
 SECONDS = 240
 

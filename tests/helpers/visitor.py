@@ -1,4 +1,4 @@
-"""What a visitor does on the page, by label and by key."""
+"""Actions of a visitor on the page, by labels and keys, and waits for what the page shows."""
 
 import re
 
@@ -9,32 +9,32 @@ PHONE = {"width": 390, "height": 844}
 expect.set_options(timeout=20_000)
 
 
-def finished(page: Page) -> None:
-    """Wait until all pictures are drawn and the server is idle."""
+def wait_until_drawn(page: Page) -> None:
+    """Wait until all pictures of the Inspect page are drawn and the server is idle."""
     page.wait_for_selector(".js-plotly-plot .heatmaplayer image, .js-plotly-plot .hm", timeout=60_000)
     page.wait_for_selector(".grid[data-drawn]", timeout=30_000)
     page.wait_for_selector(".flow[data-lines]", timeout=30_000)
-    settled(page)
+    wait_until_idle(page)
 
 
-def settled(page: Page) -> None:
-    """Wait until no rerun is under way."""
+def wait_until_idle(page: Page) -> None:
+    """Wait until the server runs no script for this page."""
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
     page.wait_for_timeout(150)
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
 
 
-def having(part: str) -> re.Pattern[str]:
-    """Return what matches an address that has this part; the address follows the page by a frame or two."""
+def url_with(part: str) -> re.Pattern[str]:
+    """Return a pattern for a URL that contains this part; `expect` retries, because the URL changes after the page."""
     return re.compile(re.escape(part))
 
 
-def inspect(page: Page, text: str) -> None:
-    """Type a text as a visitor does, and run it."""
+def inspect_text(page: Page, text: str) -> None:
+    """Type a text and run it with Ctrl+Enter."""
     box = page.get_by_role("textbox", name="Text to inspect")
     box.fill(text)
     box.press("Control+Enter")
-    settled(page)
+    wait_until_idle(page)
 
 
 def flow(page: Page) -> Locator:
@@ -45,14 +45,14 @@ def grid(page: Page) -> Locator:
     return page.locator(".grid")
 
 
-def place_of_head(page: Page, layer: int, head: int) -> dict[str, float]:
-    """Return where the middle of a head's map is on the grid's canvas."""
+def head_position(page: Page, layer: int, head: int) -> dict[str, float]:
+    """Return the middle of a head's map, in pixels of the grid's canvas."""
     left, top, across, down = map(float, grid(page).get_attribute("data-place").split())
     return {"x": left + (head + 0.5) * across, "y": top + (layer + 0.5) * down}
 
 
-def row_of(page: Page, side: str, row: int) -> tuple[float, float]:
-    """Return where a token of the flow stands on the page, scrolled into view."""
+def token_position(page: Page, side: str, row: int) -> tuple[float, float]:
+    """Scroll the flow into view, and return the position of a token on the page, in pixels."""
     page.locator(".flow-scroll").scroll_into_view_if_needed()
     box = page.locator(".flow-scroll").bounding_box()
     height = int(flow(page).get_attribute("data-row-height"))
@@ -60,8 +60,8 @@ def row_of(page: Page, side: str, row: int) -> tuple[float, float]:
     return x, box["y"] + 26 + (row + 0.5) * height
 
 
-def cell(page: Page, query: int, key: int) -> tuple[float, float]:
-    """Return where a pair of the heatmap stands on the page, scrolled into view, the pointer beside it."""
+def cell_position(page: Page, query: int, key: int) -> tuple[float, float]:
+    """Scroll the heatmap into view, move the pointer beside a pair, and return the position of the pair, in pixels."""
     plot = page.locator(".js-plotly-plot")
     plot.scroll_into_view_if_needed()
     x, y = plot.evaluate(
@@ -74,28 +74,34 @@ def cell(page: Page, query: int, key: int) -> tuple[float, float]:
     return x, y
 
 
-class Door:
-    """What the server sends to a page, held back while the door is shut; `hang` it before the page is opened."""
+class MessageGate:
+    """Holds back the server's messages to a page while it is closed; `install` it before the page is opened."""
 
     def __init__(self) -> None:
-        self.shut, self.waiting = False, []
+        self.closed = False
+        self.waiting: list[bytes] = []
 
-    def hang(self, page: Page) -> None:
-        page.route_web_socket("**/_stcore/stream", self.connect)
+    def install(self, page: Page) -> None:
+        page.route_web_socket("**/_stcore/stream", self._connect)
 
-    def connect(self, page_side: WebSocketRoute) -> None:
-        self.page_side = page_side
-        page_side.connect_to_server().on_message(self.arrive)
+    def _connect(self, page_side: WebSocketRoute) -> None:
+        self._page_side = page_side
+        page_side.connect_to_server().on_message(self._receive)
 
-    def arrive(self, message: bytes) -> None:
+    def _receive(self, message: bytes) -> None:
         self.waiting.append(message)
-        if not self.shut:
+        if not self.closed:
             self.open()
 
-    def let(self, n_messages: int) -> None:
+    def close(self) -> None:
+        self.closed = True
+
+    def release(self, n_messages: int) -> None:
+        """Send the first waiting messages to the page; the gate stays closed."""
         for _ in range(n_messages):
-            self.page_side.send(self.waiting.pop(0))
+            self._page_side.send(self.waiting.pop(0))
 
     def open(self) -> None:
-        self.shut = False
-        self.let(len(self.waiting))
+        """Send all waiting messages to the page, and later ones at once."""
+        self.closed = False
+        self.release(len(self.waiting))

@@ -18,7 +18,7 @@ import models
 from models import errors, load_model
 from models.checkpoints import load as loading
 from models.images import PatchSequence
-from tests.helpers.spoiling import configure, refused
+from tests.helpers.corrupt import configure, refused
 
 SAVE = "save or fetch the model again."
 NOT_ITS_OWN = "The config.json of spoilt does not belong to its weights: it describes "

@@ -13,7 +13,7 @@ import pytest
 
 from models import HeadlightError, errors, load_model
 from models.checkpoints import folders
-from tests.helpers.spoiling import WEIGHTS, configure, refused
+from tests.helpers.corrupt import WEIGHTS, configure, refused
 
 pytestmark = pytest.mark.slow
 

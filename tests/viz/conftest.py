@@ -7,7 +7,7 @@ import pytest
 
 import models
 import viz
-from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from viz import Export
 
 

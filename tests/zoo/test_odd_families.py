@@ -23,8 +23,8 @@ from models.capture.forward import materialised_layers, replayed_layers
 from models.capture.interface import NotReplayed
 from models.checkpoints.verify import check_weights
 from models.errors import BrokenModel, NoAttention
+from tests.helpers.corrupt import configure
 from tests.helpers.small_models import BERT_NAMES, SENTENCE, wordpiece
-from tests.helpers.spoiling import configure
 from tests.zoo.build import config_of, sharpen
 from tests.zoo.compare import pair_of
 from tests.zoo.needs import GAINS

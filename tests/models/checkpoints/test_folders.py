@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from models import errors, load_model
+from tests.helpers.corrupt import KEY, WEIGHTS, change, configure, refused
 from tests.helpers.small_models import SENTENCE
-from tests.helpers.spoiling import KEY, WEIGHTS, change, configure, refused
 
 pytestmark = pytest.mark.slow
 

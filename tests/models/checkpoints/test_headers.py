@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from models import HeadlightError, errors, load_model
 from models.checkpoints.headers import Stored, read_header, read_headers
-from tests.helpers.spoiling import WEIGHTS, refused
+from tests.helpers.corrupt import WEIGHTS, refused
 
 
 def theirs(path: Path) -> dict[str, Stored] | None:

@@ -17,8 +17,8 @@ from models import HeadlightError, errors, load_model
 from models.checkpoints import bundled
 from models.checkpoints import config as configs
 from models.checkpoints import load as loading
+from tests.helpers.corrupt import configure, refused
 from tests.helpers.small_models import BERT_NAMES, ROBERTA_NAMES, byte_level_marked, wordpiece
-from tests.helpers.spoiling import configure, refused
 
 pytestmark = pytest.mark.slow
 

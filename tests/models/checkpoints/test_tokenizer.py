@@ -12,8 +12,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from models import errors, load_model
 from tests.helpers import small_models
+from tests.helpers.corrupt import refused
 from tests.helpers.small_models import BERT_NAMES
-from tests.helpers.spoiling import refused
 
 FOREIGN_TOKENIZER = "it may belong to another model, and then the model reads another text than the picture shows."
 

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from models import load_model
 from models.checkpoints import bundled
 from tests.helpers.inspect_page import heatmap, messages, run
-from tests.helpers.shown import address
+from tests.helpers.page_elements import address
 from ui.services.jobs import Jobs
 
 pytestmark = pytest.mark.slow

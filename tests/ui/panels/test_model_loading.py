@@ -8,7 +8,7 @@ import pytest
 from models import load_model
 from models.checkpoints import bundled
 from tests.helpers.inspect_page import heatmap, messages, run
-from tests.helpers.shown import address
+from tests.helpers.page_elements import address
 from ui.services import models as loaded_models
 from ui.services.jobs import Jobs
 

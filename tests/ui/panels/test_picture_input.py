@@ -4,8 +4,8 @@ import pytest
 from PIL import Image
 
 from tests.helpers.inspect_page import messages, run
+from tests.helpers.page_elements import charts
 from tests.helpers.picture_bytes import encode
-from tests.helpers.shown import charts
 from ui.panels import picture_input
 
 

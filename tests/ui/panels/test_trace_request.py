@@ -11,7 +11,7 @@ from models import Model, load_model
 from models.capture.cost import Estimate
 from models.tokens import TokenReader
 from tests.helpers.inspect_page import heatmap, messages, run
-from tests.helpers.shown import charts
+from tests.helpers.page_elements import charts
 from ui.panels import overview
 from ui.panels import trace_request as runs
 from ui.services.jobs import Job, Stopped

@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 import models
 import viz
-from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.paths import ROOT
 from viz import DrawOptions

@@ -11,7 +11,7 @@ import pytest
 
 import models
 import viz
-from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from tests.helpers.diagonal import Diagonal
 from tests.helpers.inspect_page import run
 from tests.helpers.paths import ROOT

@@ -12,7 +12,7 @@ from PIL import Image
 import models
 import viz
 from models.errors import BadSelection
-from tests.helpers.cat import CAT, HEAD, LAYER
+from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from tests.helpers.draw import TEXT_FIGURES, view_of
 from tests.helpers.hand_made import attention, random_weights
 from viz import CannotExport, DrawOptions, Export

@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 import models
 import viz
-from tests.helpers.cat import HEAD, LAYER
+from tests.helpers.cat_sentence import HEAD, LAYER
 from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.hand_made import attention, random_weights, tokens
 from tests.helpers.read_back import SVG, svg_texts
