@@ -1,24 +1,24 @@
 """Headlight: what every attention head of a transformer looks at. Run with `make run`.
 
-The server imports this file for its `app`; Streamlit then runs it as a script for each visitor.
+The server imports this file for its `app`. Streamlit then runs it as a script for each visitor.
 """
 
 import os
 from pathlib import Path
 
-# Read when torch is loaded: waiting threads sleep. Spinning ones make a head 20 ms late as soon as two visitors work.
+# torch reads this when it is loaded: waiting threads sleep. Spinning threads delay a head by 20 ms with two visitors.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import streamlit as st
 
-# Before any page: two visitors' threads that import the rooms in different orders would see half a module.
+# Import before any page: if the threads of two visitors import packages in different orders, one sees half a module.
 import viz  # noqa: F401
 from ui.components import connection
 from ui.messages import failures_shown
 from ui.server import middleware, prepare, refuse_open_server
 
 if __name__ == "__main__":
-    # A file of our own: Streamlit would fetch emoji and symbol icons from outside.
+    # A local file, because browsers would fetch emoji and symbol icons from another server.
     icon = Path(__file__).parent / "ui" / "favicon.png"
     st.set_page_config(page_title="Headlight", page_icon=str(icon), layout="wide")
     inspect = st.Page("ui/pages/inspect.py", title="Inspect", default=True)

@@ -1,4 +1,4 @@
-"""What went wrong, as one sentence for the visitor; the details are for the log."""
+"""Errors as one sentence for the visitor, with the details in the log; and text that is safe inside Markdown."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from models import HeadlightError
 log = logging.getLogger("headlight.ui")
 Given = ParamSpec("Given")
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-# Not failures: Streamlit ends a run with them, and Python a program.
-_NO_FAILURES = (ScriptControlException, KeyboardInterrupt, SystemExit, GeneratorExit)
-# What helps against an unexpected failure depends on what failed: the first word of what was being done.
+# Not errors: Streamlit uses the first to end a run, and Python the others to end the program or a generator.
+_CONTROL_FLOW = (ScriptControlException, KeyboardInterrupt, SystemExit, GeneratorExit)
+# What may help after an unexpected error, by the first word of what was being done.
 _REMEDIES = {
     "opening": "Choose another model, or try again.",
     "replaying": "Choose another task, or train it yourself.",
@@ -32,12 +32,12 @@ _REMEDIES = {
 
 
 def describe_error(error: BaseException, doing: str) -> str:
-    """Return a refusal as it is, and of an error that nobody expected what failed, and what may help.
+    """Return the sentence for the visitor: that of a HeadlightError, or a general one with a remedy for other errors.
 
-    `doing` says what was being done, as in "opening 'minilm'" or "tracing": it goes into the log, its first word
-    into the sentence. What only ends a run or the program is raised again.
+    `doing` says what was being done, such as "opening 'minilm'" or "tracing". It goes into the log, and its first word
+    selects the remedy. Exceptions that only end a run or the program are raised again.
     """
-    if isinstance(error, _NO_FAILURES):
+    if isinstance(error, _CONTROL_FLOW):
         raise error
     if isinstance(error, HeadlightError):
         log.info("%s: %s", doing, error)
@@ -49,7 +49,7 @@ def describe_error(error: BaseException, doing: str) -> str:
 
 @contextmanager
 def failures_shown(doing: str) -> Iterator[None]:
-    """Show whatever fails inside as one sentence: also a panic of Rust code, which is no Exception."""
+    """Show any error inside as one sentence, including a panic of Rust code, which is no Exception."""
     try:
         yield
     except BaseException as error:
@@ -57,16 +57,16 @@ def failures_shown(doing: str) -> Iterator[None]:
 
 
 def guarded(function: Callable[Given, None]) -> Callable[Given, None]:
-    """Return a part of a page that shows its own failure; Streamlit runs a fragment without what is around it."""
+    """Return a part of a page that shows its own errors: Streamlit reruns a fragment without the code around it."""
 
     @wraps(function)
-    def guard(*arguments: Given.args, **options: Given.kwargs) -> None:
+    def show_failures(*arguments: Given.args, **options: Given.kwargs) -> None:
         with failures_shown("showing the page"):
             function(*arguments, **options)
 
-    return guard
+    return show_failures
 
 
 def escape_markdown(text: str) -> str:
-    """Return Markdown that shows `text` to the letter, on one line: no link, image, emphasis, emoji or TeX."""
+    """Return Markdown that shows `text` literally, on one line: no link, image, emphasis, emoji or TeX."""
     return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""What stands around the pages: security headers, static files, bounded uploads, and what is checked at the start."""
+"""The server around the pages: security headers, static files, limited uploads, and checks at the start."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ __all__ = ["middleware", "prepare", "refuse_open_server"]
 
 
 def middleware() -> list[Middleware]:
-    """Return what every request passes through, outermost first: also a static file gets the headers."""
+    """Return the middleware, outermost first. The headers come first, so that static files get them too."""
     return [Middleware(SecurityHeaders), Middleware(StaticFiles), Middleware(BoundedUploads)]

@@ -15,13 +15,13 @@ _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 class SecurityHeaders:
-    """Adds the headers to every HTTP response, whoever made it."""
+    """Adds the headers to every HTTP response, including those of Streamlit and of the other middleware."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request as the app does, with the headers."""
+        """Let the app answer a request, and add the headers."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -33,7 +33,7 @@ class SecurityHeaders:
 
 @cache
 def security_headers() -> tuple[tuple[bytes, bytes], ...]:
-    """Return the headers as ASGI sends them."""
+    """Return the headers as ASGI expects them: pairs of bytes."""
     named = {
         "content-security-policy": content_policy(),
         "x-content-type-options": "nosniff",
@@ -45,9 +45,9 @@ def security_headers() -> tuple[tuple[bytes, bytes], ...]:
 
 
 def content_policy() -> str:
-    """Return the Content-Security-Policy: scripts of this server alone, no `eval`, no frame of another site.
+    """Return the Content-Security-Policy: only scripts of this server, no `eval`, no frames of or in another site.
 
-    Streamlit imports a component's script from a `blob:` address and writes styles into the page.
+    Streamlit imports the scripts of components from `blob:` URLs, and writes styles into the page.
     """
     index = Path(get_static_dir(), "index.html").read_text(encoding="utf-8")
     digests = (sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(index))

@@ -1,4 +1,4 @@
-"""Scripts and styles, compressed once and kept by the browser for a year: their names change with their contents."""
+"""Scripts and styles, compressed once; browsers cache them for a year, since their names change with their contents."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 from streamlit.file_util import get_static_dir
 
-# Fonts and pictures are compressed already: Streamlit serves them.
+# Streamlit serves fonts and pictures, which are already compressed.
 _MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
 _A_YEAR = "public, immutable, max-age=31536000"
 
 
 class StaticFiles:
-    """Answers for Streamlit's own scripts and styles, and for Plotly's; everything else goes on to the app."""
+    """Serves the scripts and styles of Streamlit and Plotly; the app answers all other requests."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -44,11 +44,11 @@ class StaticFiles:
 
 @cache
 def _files() -> dict[str, Path]:
-    """Return the files by the paths of their addresses: no other file can be asked for."""
+    """Return the files by URL path. The middleware serves no other file."""
     static = Path(get_static_dir(), "static")
     found = (path for path in static.rglob("*") if path.suffix in _MEDIA_TYPES)
     files = {f"/static/{path.relative_to(static).as_posix()}": path for path in found}
-    # viz/browser/chart.js asks for this address.
+    # viz/browser/chart.js requests this URL.
     files[f"/vendor/plotly-{get_plotlyjs_version()}.min.js"] = Path(plotly.__file__).parent.joinpath(
         "package_data", "plotly.min.js"
     )
