@@ -1,4 +1,4 @@
-"""Messages quote visitors and are read as Markdown: nothing of a quotation may act."""
+"""Messages quote visitors and are rendered as Markdown: a quotation must have no effect as markup."""
 
 import re
 
@@ -30,7 +30,7 @@ def test_any_model_may_be_opened_unless_the_operator_lists_some(monkeypatch):
 
 
 def test_a_listed_model_is_opened_at_the_listed_revision_alone(monkeypatch):
-    """Anyone can put weights on a hub beside a model: as a pull request to it, which is a revision."""
+    """Anyone can upload weights to a model on the hub: a pull request is a revision."""
     monkeypatch.setenv("HEADLIGHT_MODELS", "org/model, org/fixed@v1.2, /srv/models@2/own")
     assert allowed_models() == ("org/model", "org/fixed", "/srv/models@2/own")
     assert [allowed_revision("org/fixed", asked) for asked in ("", "v1.2")] == ["v1.2", "v1.2"]

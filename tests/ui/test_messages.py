@@ -1,4 +1,4 @@
-"""What a visitor reads when something fails: a refusal as it is, else a remedy for what was being done."""
+"""What a visitor reads after an error: the sentence of a HeadlightError, else a remedy for what was being done."""
 
 import logging
 import re
@@ -9,13 +9,13 @@ from streamlit.runtime.scriptrunner import RerunData, RerunException, StopExcept
 from streamlit.testing.v1 import AppTest
 
 from models.errors import NoText
-from ui import messages as failures
+from ui import messages
 
 UNEXPECTED = "Something went wrong that Headlight did not expect; the details are in the server's log."
 
 
-def test_a_refusal_is_said_as_it_is():
-    assert failures.describe_error(NoText("Type a word."), "opening 'x'") == "Type a word."
+def test_the_sentence_of_a_headlight_error_is_shown_unchanged():
+    assert messages.describe_error(NoText("Type a word."), "opening 'x'") == "Type a word."
 
 
 @pytest.mark.parametrize(
@@ -32,35 +32,35 @@ def test_a_refusal_is_said_as_it_is():
 )
 def test_the_remedy_fits_what_was_being_done(doing, remedy, caplog):
     with caplog.at_level(logging.ERROR, logger="headlight.ui"):
-        assert failures.describe_error(ValueError("a secret"), doing) == f"{UNEXPECTED} {remedy}"
+        assert messages.describe_error(ValueError("a secret"), doing) == f"{UNEXPECTED} {remedy}"
     assert caplog.messages == [f"{doing} failed"]
     assert "a secret" in caplog.text
 
 
-def test_every_page_does_something_that_has_a_remedy():
-    code = "".join(path.read_text() for path in (Path(failures.__file__).parent).rglob("*.py"))
+def test_every_remedy_belongs_to_something_that_a_page_does():
+    code = "".join(path.read_text() for path in (Path(messages.__file__).parent).rglob("*.py"))
     done = re.findall(r'(?:describe_error\(\w+, f?|_tried\(.*, |failures_shown\()"(\w+)', code)
     assert len(done) >= 7
-    assert set(done) == set(failures._REMEDIES)
+    assert set(done) == set(messages._REMEDIES)
 
 
 class PanicException(BaseException):
-    """As pyo3 makes it: no Exception."""
+    """As pyo3 raises it: not a subclass of Exception."""
 
 
 def test_a_panic_of_rust_code_is_one_sentence(caplog):
-    assert failures.describe_error(PanicException("rust details"), "tracing").startswith(UNEXPECTED)
+    assert messages.describe_error(PanicException("rust details"), "tracing").startswith(UNEXPECTED)
     assert "rust details" in caplog.text
 
 
 @pytest.mark.parametrize("signal", [RerunException(RerunData()), StopException(), KeyboardInterrupt(), SystemExit(1)])
-def test_what_ends_a_run_or_the_program_is_no_failure(signal):
+def test_exceptions_that_end_a_run_or_the_program_are_raised_again(signal):
     with pytest.raises(type(signal)):
-        failures.describe_error(signal, "tracing")
+        messages.describe_error(signal, "tracing")
 
 
 def broken_page():
-    """A page whose fragment and whose last line panic: Streamlit's own handlers know neither."""
+    """A page whose fragment and whose last line panic; Streamlit catches neither."""
     import streamlit as st
 
     from ui.messages import failures_shown, guarded

@@ -1,4 +1,4 @@
-"""A model that loads slowly is watched and stopped; a model that vanishes leaves a way on."""
+"""A visitor can watch and stop a model that loads slowly; if a model vanishes, the page keeps working."""
 
 import shutil
 import threading
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def slow_model(monkeypatch):
-    """A model called "org/slow" that loads until the test lets it."""
+    """A model called "org/slow" that loads until the test sets the event."""
     go_on, load = threading.Event(), loaded_models.load_model
 
     def wait(name, **options):
@@ -40,7 +40,7 @@ def open_slow(app):
 
 @pytest.fixture
 def page(monkeypatch):
-    """The page on MiniLM, which is open before the time is short."""
+    """The page with MiniLM, opened before QUICK_SECONDS is shortened."""
     return run(text="Birds sing at dawn")
 
 
@@ -48,7 +48,7 @@ def test_a_model_that_loads_slowly_can_be_stopped(page, slow_model):
     open_slow(page)
     assert any("Loading org" in text.value for text in page.markdown)
     page.button(key="stop model").click().run()
-    while not charts_of(page):  # the model before loads again in this test
+    while not charts_of(page):  # the previous model loads again in this test
         page.run()
     assert messages(page) == ["Opening org/slow was stopped."]
     assert "dawn" in heatmap(page)["layout"]["yaxis"]["ticktext"]
@@ -56,7 +56,7 @@ def test_a_model_that_loads_slowly_can_be_stopped(page, slow_model):
     assert page.text_area(key="text").value == "Birds sing at dawn"
 
 
-def test_a_model_that_loads_slowly_opens_when_it_is_there(page, slow_model):
+def test_a_model_that_loads_slowly_opens_when_it_has_loaded(page, slow_model):
     open_slow(page)
     slow_model.set()
     while not charts_of(page):
@@ -69,7 +69,7 @@ def charts_of(app):
     return [each for each in app.get("bidi_component") if each.proto.component_name == "headlight_chart"]
 
 
-def test_a_folder_that_vanishes_leaves_the_servers_own_model_and_the_text(tmp_path):
+def test_after_a_folder_vanishes_the_default_model_shows_the_text(tmp_path):
     folder = tmp_path / "own"
     shutil.copytree(bundled.minilm_folder(), folder)
     app = run(model=str(folder), text="Birds sing at dawn")
@@ -83,7 +83,7 @@ def test_a_folder_that_vanishes_leaves_the_servers_own_model_and_the_text(tmp_pa
     assert "noon" in heatmap(app)["layout"]["yaxis"]["ticktext"]
 
 
-def test_a_server_without_a_model_that_opens_lets_the_visitor_try_again(monkeypatch, tmp_path):
+def test_if_no_model_opens_the_visitor_can_try_again(monkeypatch, tmp_path):
     folder = tmp_path / "own"
     monkeypatch.setenv("HEADLIGHT_MODELS", str(folder))
     app = run()

@@ -1,4 +1,4 @@
-"""A long run on the page: estimated and asked for, watched, stopped without loss, refused above the budget."""
+"""A long run on the page: estimated, confirmed, watched, stopped without loss, refused above the budget."""
 
 import json
 import threading
@@ -12,8 +12,7 @@ from models.capture.cost import Estimate
 from models.tokens import TokenReader
 from tests.helpers.inspect_page import heatmap, messages, run
 from tests.helpers.page_elements import charts
-from ui.panels import overview
-from ui.panels import trace_request as runs
+from ui.panels import overview, trace_request
 from ui.services.jobs import Job, Stopped
 from ui.services.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
 from ui.services.traces import TraceRequest
@@ -23,7 +22,7 @@ SECONDS = 20
 
 
 class Gate:
-    """Lets a traced pass go from layer to layer as a test says."""
+    """Lets the test release a forward pass layer by layer."""
 
     def __init__(self) -> None:
         self.inside = threading.Event()
@@ -33,11 +32,11 @@ class Gate:
 
 @pytest.fixture
 def gate(monkeypatch) -> Gate:
-    """Every pass waits at each layer, and every run is a long one."""
+    """Every forward pass waits at each layer, and every run counts as long."""
     gate, trace = Gate(), Model.trace
 
     def slow(model, text, *, progress=None, **options):
-        def told(done, total):
+        def wait_for_test(done, total):
             gate.inside.set()
             assert gate.free.acquire(timeout=SECONDS)
             try:
@@ -46,7 +45,7 @@ def gate(monkeypatch) -> Gate:
                 gate.stopped.set()
                 raise
 
-        return trace(model, text, progress=told, **options)
+        return trace(model, text, progress=wait_for_test, **options)
 
     monkeypatch.setattr(Model, "trace", slow)
     monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "0")
@@ -62,7 +61,7 @@ def bar(app: AppTest) -> str:
 
 
 def opened(monkeypatch, text: str) -> AppTest:
-    """The page with one text shown, and another one asked for."""
+    """The page that shows one text, after another text was requested."""
     monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
     app = run(text=f"Birds sing at dawn before: {text}")
     monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "0")
@@ -70,7 +69,7 @@ def opened(monkeypatch, text: str) -> AppTest:
     return app
 
 
-def test_a_long_run_is_asked_for_and_the_old_pictures_stay(monkeypatch):
+def test_a_long_run_must_be_confirmed_and_the_old_pictures_stay(monkeypatch):
     app = opened(monkeypatch, "A text that takes long")
     assert "This is a long run: 7 tokens: about" in said(app)
     assert "The pictures below still show what was inspected before." in said(app)
@@ -82,10 +81,10 @@ def test_a_long_run_is_asked_for_and_the_old_pictures_stay(monkeypatch):
     assert messages(app) == []
 
 
-def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(monkeypatch):
+def test_the_reading_of_a_long_text_is_shown_and_the_trace_does_not_repeat_it(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
     app, text = run(), "Birds sing at dawn, and the sky is red. " * 3000
-    waited, spinner, encoded, encode = [], runs.st.spinner, [], TokenReader._encode
+    waited, spinner, encoded, encode = [], trace_request.st.spinner, [], TokenReader._encode
 
     def spinning(words, **options):
         waited.append(words)
@@ -95,7 +94,7 @@ def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(mo
         encoded.append(len(text))
         return encode(reader, text, *more, **options)
 
-    monkeypatch.setattr(runs.st, "spinner", spinning)
+    monkeypatch.setattr(trace_request.st, "spinner", spinning)
     monkeypatch.setattr(TokenReader, "_encode", encoding)
     app.text_area(key="text").set_value(text).run()
     assert any("The first 512 of 33,002 tokens are shown" in message for message in messages(app))
@@ -113,9 +112,9 @@ def test_the_reading_of_a_long_text_is_named_and_the_trace_does_not_repeat_it(mo
 )
 def test_how_much_is_read(request_, words, monkeypatch):
     said, estimate = [], Estimate(1, 1, 1.0)
-    monkeypatch.setattr(runs.st, "spinner", lambda words: said.append(words) or nullcontext())
+    monkeypatch.setattr(trace_request.st, "spinner", lambda words: said.append(words) or nullcontext())
     monkeypatch.setattr(TraceRequest, "estimate", lambda wanted, model: estimate)
-    assert runs._estimate(None, request_) is estimate
+    assert trace_request._estimate(None, request_) is estimate
     assert said == ([] if words is None else [words])
 
 
@@ -133,7 +132,7 @@ def test_the_reading_of_a_long_text_can_be_stopped_and_started_again(monkeypatch
         return estimate(model, *given, **options)
 
     monkeypatch.setattr(Model, "estimate", slow)
-    monkeypatch.setattr(runs, "READING_SECONDS", 0.1)
+    monkeypatch.setattr(trace_request, "READING_SECONDS", 0.1)
     app.text_area(key="text").set_value(text).run()
     assert bar(app) == "Reading 120,000 characters …"
     assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
@@ -142,7 +141,7 @@ def test_the_reading_of_a_long_text_can_be_stopped_and_started_again(monkeypatch
     assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
     go_on.set()
     app.button(key="start").click().run()
-    monkeypatch.setattr(runs, "READING_SECONDS", 60.0)
+    monkeypatch.setattr(trace_request, "READING_SECONDS", 60.0)
     app.run()
     assert any("The first 512 of" in message for message in messages(app))
     assert messages(app) == [message for message in messages(app) if "tokens are shown" in message]
@@ -174,8 +173,8 @@ def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("HEADLIGHT_MOST_SECONDS", "0", "and this server allows 0.0 s to one text: shorten the text"),
-        ("HEADLIGHT_MOST_BYTES", "1000", "and this server allows 1.0 kB to one text: shorten the text"),
+        ("HEADLIGHT_MOST_SECONDS", "0", "and this server gives 0.0 s to one text: shorten the text"),
+        ("HEADLIGHT_MOST_BYTES", "1000", "and this server gives 1.0 kB to one text: shorten the text"),
         ("HEADLIGHT_MOST_SECONDS", "soon", "HEADLIGHT_MOST_SECONDS has to be a number from 0, such as 60 or 4e9"),
     ],
 )
@@ -187,7 +186,7 @@ def test_above_the_budget_it_is_refused_with_the_remedy(monkeypatch, name, value
 
 
 def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(overview, "PATIENCE", 0.0)
     attention = type(load_model("minilm").trace("a")["encoder"])
     pooled_layer, free = attention.pooled_layer, threading.Semaphore(0)
 
@@ -214,8 +213,8 @@ def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
     assert messages(app) == []
 
 
-def test_all_heads_go_on_while_what_was_stopped_still_dies(monkeypatch):
-    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
+def test_all_heads_resume_while_the_stopped_job_still_ends(monkeypatch):
+    monkeypatch.setattr(overview, "PATIENCE", 0.0)
     attention = type(load_model("minilm").trace("a")["encoder"])
     pooled_layer, free, inside = attention.pooled_layer, threading.Semaphore(0), threading.Event()
     at_work, most_at_work, wait = [], [], Job.wait
@@ -238,7 +237,7 @@ def test_all_heads_go_on_while_what_was_stopped_still_dies(monkeypatch):
     app = run(text="Heads that go on at once after they were stopped")
     assert inside.wait(SECONDS)
     app.button(key="stop maps").click().run()
-    # The layer that it is at ends only when the page waits for what goes on.
+    # The stopped job finishes its layer only when the page waits for the job that resumes.
     monkeypatch.setattr(Job, "wait", waiting)
     app.button(key="go on").click().run()
     assert not app.exception
@@ -248,7 +247,7 @@ def test_all_heads_go_on_while_what_was_stopped_still_dies(monkeypatch):
     assert messages(app) == []
 
 
-def test_maps_that_fail_are_told_in_a_sentence_and_the_page_goes_on(monkeypatch, caplog):
+def test_maps_that_fail_are_reported_in_one_sentence_and_the_page_keeps_working(monkeypatch, caplog):
     attention = type(load_model("minilm").trace("a")["encoder"])
     monkeypatch.setattr(attention, "pooled_layer", lambda *given: (_ for _ in ()).throw(RuntimeError("secret")))
     app = run(text="Heads whose maps fail")

@@ -1,4 +1,4 @@
-"""What stands around the pages, asked as a web server asks it (ASGI)."""
+"""The middleware and the checks at the start, called as a web server calls them (ASGI)."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ PLOTLY = f"/vendor/plotly-{get_plotlyjs_version()}.min.js"
 
 
 def ask(path, *, method="GET", encoding="gzip"):
-    """Return status, headers and body of what the middleware answers, around an app that says "the app"."""
+    """Return status, headers and body of the middleware's answer, around an app that answers "the app"."""
     app = PlainTextResponse("the app")
     for part in reversed(middleware()):
         app = part.cls(app)
@@ -56,14 +56,14 @@ def test_every_response_has_the_security_headers(path):
     assert "unsafe" not in rules["script-src"]
 
 
-def test_the_frame_of_the_page_has_no_script_that_the_policy_does_not_name():
+def test_the_policy_names_every_inline_script_of_the_page():
     index = Path(get_static_dir(), "index.html").read_text()
     policy = ask("/")[1]["content-security-policy"]
     assert index.count("<script>") == policy.count("'sha256-") == 1
 
 
 @pytest.mark.parametrize("name", ["js", "css"])
-def test_scripts_and_styles_are_compressed_and_kept(name):
+def test_scripts_and_styles_are_compressed_and_cached(name):
     path = next(Path(get_static_dir(), "static", name).iterdir())
     status, headers, body = ask(f"/static/{name}/{path.name}")
     assert (status, headers["content-encoding"], headers["vary"]) == (200, "gzip", "accept-encoding")
@@ -89,7 +89,7 @@ def test_no_other_file_is_served(path):
     assert ask(path)[2] == b"the app"
 
 
-def test_a_page_below_a_base_path_finds_them(monkeypatch):
+def test_a_page_below_a_base_path_finds_its_files(monkeypatch):
     monkeypatch.setitem(
         config._config_options, "server.baseUrlPath", SimpleNamespace(value="/tools/", is_default=False)
     )
@@ -113,25 +113,25 @@ def test_uploads_under_invented_ids_do_not_fill_the_memory(uploads):
     for number in range(30):
         uploads("one", f"invented {number}")
     uploads("another", "its own")
-    held = {session: list(files) for session, files in uploads.manager.file_storage.items()}
-    assert held == {"one": ["invented 28", "invented 29"], "another": ["its own"]}
+    stored = {session: list(files) for session, files in uploads.manager.file_storage.items()}
+    assert stored == {"one": ["invented 28", "invented 29"], "another": ["its own"]}
 
 
-def test_the_picture_that_is_shown_stays_until_its_successor_is_there(uploads):
+def test_the_picture_on_the_page_stays_until_its_successor_has_arrived(uploads):
     uploads("one", "first")
     uploads("one", "first")
     uploads("one", "second")
     assert list(uploads.manager.file_storage["one"]) == ["first", "second"]
 
 
-def test_an_invented_session_is_not_made(uploads):
+def test_an_invented_session_is_not_created(uploads):
     ask("/_stcore/upload_file/nobody/file", method="PUT")
     assert not uploads.manager.file_storage
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """Set what the server is started with; put everything back."""
+    """Set the options of the server, and restore them after the test."""
     monkeypatch.delenv("HEADLIGHT_MODELS", raising=False)
     before = {name: config.get_option(name) for name in ("server.address", "server.allowedHosts")}
 
@@ -155,13 +155,13 @@ def test_a_public_server_without_a_list_of_models_does_not_start(server, address
 
 
 @pytest.mark.parametrize("models", ["minilm", "*"])
-def test_a_public_server_starts_once_the_operator_has_said_which(server, models):
+def test_a_public_server_starts_with_a_list_of_models(server, models):
     server("0.0.0.0", models=models)
     assert config.get_option("server.allowedHosts") == []
 
 
 @pytest.mark.parametrize("address", ["localhost", "127.0.0.1", "::1"])
-def test_a_local_server_answers_to_local_names_alone(server, address):
+def test_a_local_server_answers_only_to_local_names(server, address):
     server(address)
     assert is_local(address)
     assert all(is_host_allowed(host) for host in ("localhost:8501", "127.0.0.1:8501", "[::1]:8501"))
@@ -174,7 +174,7 @@ def test_the_operators_own_hosts_stay(server):
     assert "app.example" not in LOCAL_HOSTS
 
 
-def test_what_stays_for_good_is_out_of_the_collectors_sight():
+def test_permanent_objects_are_hidden_from_the_garbage_collector():
     async def serve():
         async with prepare(None):
             return gc.get_freeze_count(), len(gc.get_objects())

@@ -1,4 +1,4 @@
-"""Jobs: shared by those who ask, watched, stopped by the last who leaves, and dropped when they no longer fit."""
+"""Jobs: visitors share them, watch them and stop them by leaving; jobs that no longer fit are dropped."""
 
 import threading
 
@@ -11,7 +11,7 @@ SECONDS = 20
 
 
 class Steps:
-    """Work whose steps a test releases one by one."""
+    """Work whose steps the test releases one by one."""
 
     def __init__(self, total: int = 3) -> None:
         self.total = total
@@ -30,7 +30,7 @@ class Steps:
             self.free.release()
 
 
-def test_a_job_tells_how_far_it_is_and_gives_its_result():
+def test_a_job_reports_its_progress_and_returns_its_result():
     steps = Steps()
     job = Job(steps, seconds=10.0)
     job.watch("ann")
@@ -42,7 +42,7 @@ def test_a_job_tells_how_far_it_is_and_gives_its_result():
     assert job.seconds_left == 0
 
 
-def test_what_comes_before_the_first_part_is_not_counted_as_parts(monkeypatch):
+def test_the_time_before_the_first_part_does_not_count_as_speed(monkeypatch):
     """A pass over 512 tokens whose text took 10 s to read has 0.1 s left, not 20 s."""
     clock, reports = [100.0], [(10.0, 1), (0.5, 2), (0.5, 3), (0.5, 6)]
     monkeypatch.setattr(jobs, "monotonic", lambda: clock[0])
@@ -68,14 +68,14 @@ def test_what_comes_before_the_first_part_is_not_counted_as_parts(monkeypatch):
     assert left == [2.5, 2.0, 1.5, 0.0]
     left.clear()
     made.clear()
-    job = Job(ready)  # of which nothing is expected
+    job = Job(ready)  # without an expected time
     assert job.seconds_left is None
     made.set()
     assert job.wait(SECONDS)
     assert left == [None, 2.0, 1.5, 0.0]
 
 
-def test_the_last_who_leaves_ends_the_work():
+def test_the_work_ends_when_the_last_visitor_leaves():
     steps = Steps()
     job = Job(steps)
     job.watch("ann")
@@ -91,7 +91,7 @@ def test_the_last_who_leaves_ends_the_work():
         job.result()
 
 
-def test_work_that_nobody_looks_at_ends(monkeypatch):
+def test_work_that_nobody_watches_ends(monkeypatch):
     monkeypatch.setattr(jobs, "WATCH_TIMEOUT_SECONDS", 0.0)
     steps = Steps()
     job = Job(steps)
@@ -102,7 +102,7 @@ def test_work_that_nobody_looks_at_ends(monkeypatch):
     assert steps.reached == 1
 
 
-def test_two_who_ask_for_the_same_get_the_same_job():
+def test_two_visitors_who_request_the_same_get_the_same_job():
     shared, steps = Jobs(5, lambda: 1e9), Steps()
     first = shared.find_or_start("key", lambda: Job(steps), "ann")
     assert shared.find_or_start("key", lambda: pytest.fail("started twice"), "bob") is first
@@ -112,7 +112,7 @@ def test_two_who_ask_for_the_same_get_the_same_job():
     assert shared.find("key").result() == "all"
 
 
-def test_a_stopped_job_is_started_anew_and_a_failed_one_when_it_is_forgotten():
+def test_a_stopped_job_is_replaced_and_a_failed_one_only_when_it_is_forgotten():
     shared, steps = Jobs(5, lambda: 1e9), Steps()
     stopped = shared.find_or_start("key", lambda: Job(steps), "ann")
     stopped.leave("ann")
@@ -138,14 +138,14 @@ def finished(n_bytes: int) -> Job[str]:
     return job
 
 
-def test_what_no_longer_fits_is_dropped_the_least_recently_asked_first():
+def test_jobs_that_no_longer_fit_are_dropped_the_least_recently_requested_first():
     shared: Jobs[str] = Jobs(3, lambda: 100.0)
     for name, n_bytes in (("a", 40), ("b", 40)):
         shared.find_or_start(name, lambda n_bytes=n_bytes: finished(n_bytes), "ann")
     shared.find("a")
     shared.find_or_start("c", lambda: finished(40), "ann")
     assert [name for name in "abc" if shared.find(name)] == ["a", "c"]
-    # One that is larger than all the room is kept while it is the last.
+    # A job that is larger than all the room stays while it is the newest.
     shared.find_or_start("d", lambda: finished(1000), "ann")
     assert [name for name in "abcd" if shared.find(name)] == ["d"]
 

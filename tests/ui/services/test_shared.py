@@ -1,4 +1,4 @@
-"""What visitors share: computed once, bounded, out of reach of the message that empties Streamlit's caches."""
+"""Values that visitors share: computed once, limited, and not in the caches that any visitor may clear."""
 
 import re
 import threading
@@ -8,9 +8,16 @@ import pytest
 import streamlit as st
 
 import ui
+from models import Model
+from tests.helpers.hand_made import attention, random_weights
+from ui.services.attention_cache import maps_of
+from ui.services.models import model_id
 from ui.services.shared import Shared
-from ui.services.traces import traces
+from ui.services.traces import readings, traces
 from ui.services.trainings import trainings
+
+ATT = attention(random_weights(1, 2, 3, 5))
+MODEL = Model.__new__(Model)
 
 
 def test_a_value_is_computed_once_and_the_least_recently_used_is_dropped():
@@ -38,28 +45,28 @@ def test_two_visitors_who_ask_at_once_share_the_work():
     inside.wait(20)
     for thread in threads[1:]:
         thread.start()
-    assert shared.get("another key", lambda: 5) == 5  # which does not wait for the first
+    assert shared.get("another key", lambda: 5) == 5  # it does not wait for the first
     go_on.set()
     for thread in threads:
         thread.join(20)
     assert (found, made) == ([7] * 4, [1])
 
 
-def test_what_fails_is_tried_again():
+def test_a_failed_computation_is_repeated():
     shared = Shared(2)
     with pytest.raises(ZeroDivisionError):
         shared.get("key", lambda: 1 / 0)
     assert shared.get("key", lambda: 3) == 3
 
 
-def test_a_visitor_cannot_empty_what_all_share():
-    """The message `clear_cache`, which Streamlit takes from anybody, does these two things."""
-    before = traces(), trainings()
+def test_a_visitor_cannot_clear_shared_values():
+    """The message `clear_cache`, which Streamlit accepts from any visitor, does these two things."""
+    before = traces(), readings(), trainings(), maps_of(ATT), model_id(MODEL)
     st.cache_data.clear()
     st.cache_resource.clear()
-    assert (traces(), trainings()) == before
+    assert (traces(), readings(), trainings(), maps_of(ATT), model_id(MODEL)) == before
 
 
-def test_nothing_is_in_the_caches_that_a_visitor_can_empty():
+def test_no_module_uses_the_caches_that_a_visitor_can_clear():
     for path in Path(ui.__file__).parent.rglob("*.py"):
         assert not re.search(r"cache_(data|resource)", path.read_text(encoding="utf-8")), path
