@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, Page, Playwright
 
-from tests.helpers.app_server import FLAGS, executable
+from tests.helpers.app_server import FLAGS, find_browser
 from tests.helpers.visitor import DESKTOP
 
 # `benchmark.within(ready)` resolves with the milliseconds since `benchmark.started` once `ready()` holds.
@@ -98,7 +98,7 @@ SCRIPT = """(() => {
 @contextmanager
 def chromium(playwright: Playwright) -> Iterator[Browser]:
     """Open an empty browser, and close it."""
-    browser = playwright.chromium.launch(executable_path=executable(), args=FLAGS)
+    browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
     try:
         yield browser
     finally:

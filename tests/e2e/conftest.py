@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.helpers.app_server import FLAGS, executable, start_app
+from tests.helpers.app_server import FLAGS, find_browser, start_app
 from tests.helpers.e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
 from tests.helpers.visitor import DESKTOP, wait_until_drawn
 
@@ -15,7 +15,7 @@ from tests.helpers.visitor import DESKTOP, wait_until_drawn
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        path = executable()
+        path = find_browser()
         if path is None and not os.path.exists(playwright.chromium.executable_path):
             pytest.fail("No Chromium: install one (Debian: apt-get install chromium), or run `make browser`.")
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)

@@ -1,4 +1,4 @@
-"""torch's attention modules as ours: their weights under our names, each head's map, the worst difference."""
+"""Compare our layers with torch's: torch's weights under our names, the map of each head, the worst difference."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ PROJECTIONS = ("query_projection", "key_projection", "value_projection")
 
 
 def as_ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what torch's modules name (parameters, or their gradients) under the names of models/scratch/layers.py.
+    """Return torch's parameters, or their gradients, under the names of models/scratch/layers.py.
 
-    torch holds the three input projections as one matrix, [3 * d_model, d_model], and numbers the norms of a layer in
-    the order of its sublayers: a decoder layer's second is that of cross-attention.
+    torch stores the three input projections as one matrix, [3 * d_model, d_model], and numbers the norms of a layer in
+    the order of its sublayers: the second norm of a decoder layer belongs to cross-attention.
     """
     found = {}
     for name, tensor in tensors.items():
@@ -42,7 +42,7 @@ def as_ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def copied(theirs: nn.Module, ours: nn.Module) -> None:
-    """Give every parameter of torch's module to ours; norms and biases at random first, so that none is idle."""
+    """Copy every parameter of torch's module to ours; first set norms and biases at random, so that each has an effect."""
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
             if parameter.dim() == 1:
@@ -52,7 +52,7 @@ def copied(theirs: nn.Module, ours: nn.Module) -> None:
 
 @contextmanager
 def attentions_of(theirs: nn.Module) -> Iterator[list[Tensor]]:
-    """Collect the weights of each head of every attention that is called, which torch's layers do not ask for."""
+    """Collect the weights of each head in every attention call; torch's own layers do not request them."""
     found: list[Tensor] = []
 
     def look(module: nn.MultiheadAttention, inputs: tuple[Tensor, ...], options: dict[str, Any]) -> None:
@@ -70,17 +70,18 @@ def attentions_of(theirs: nn.Module) -> Iterator[list[Tensor]]:
 
 
 def worst(found: Tensor, expected: Tensor) -> float:
-    """Return the largest difference, in units of the largest value that is expected."""
+    """Return the largest difference, divided by the largest expected value."""
     assert found.shape == expected.shape
     return ((found - expected).abs().max() / expected.abs().max()).item()
 
 
 def worst_gradient(ours: nn.Module, theirs: nn.Module) -> float:
-    """Return the largest difference of any parameter's gradient; every parameter must have one."""
+    """Return the largest difference of the gradients; every parameter must have a gradient."""
     expected = as_ours({name: parameter.grad for name, parameter in theirs.named_parameters()})
     found = {name: parameter.grad for name, parameter in ours.named_parameters()}
     assert found.keys() == expected.keys()
-    # A key's bias moves all scores of a query alike, so its gradient is 0 but for rounding: held to its weight's.
+    # A key's bias shifts all scores of a query equally, so its gradient is rounding error around 0: compare it with
+    # the scale of the weight's gradient.
     largest = {
         name: expected[name.replace("bias", "weight") if "key_projection" in name else name] for name in expected
     }

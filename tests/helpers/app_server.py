@@ -1,4 +1,4 @@
-"""The running app and the browser that the tests and the benchmarks drive."""
+"""Start the app, and find a browser, for the tests and the benchmarks."""
 
 import os
 import shutil
@@ -24,8 +24,8 @@ FLAGS = [
 ]
 
 
-def executable() -> str | None:
-    """Return an installed browser, None for Playwright's own."""
+def find_browser() -> str | None:
+    """Return the path of an installed browser; None means Playwright's own."""
     found = [shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")]
     return next((path for path in found if path), None)
 
@@ -39,7 +39,7 @@ def free_port() -> int:
 def start_app(
     log: Path, script: str = "app.py", *, port: int | None = None, **environment: str
 ) -> tuple[subprocess.Popen, str]:
-    """Start the app as `make run` does, or another script, on loopback, without any network for models."""
+    """Start the app (or another script) like `make run`, on loopback, without the hub; return process and URL."""
     port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port), "--browser.gatherUsageStats", "false"]

@@ -1,4 +1,4 @@
-"""How the tests of this room spoil a folder, and what they expect of the answer."""
+"""Damage the folder of a model, and check the refusal."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ QUERY = "encoder.layer.0.attention.self.query"
 
 
 def configure(folder: Path, **changes: Any) -> None:
-    """Change settings of config.json."""
+    """Change values in config.json."""
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def change(folder: Path, changes: Callable[[dict[str, torch.Tensor]], object]) -> None:
-    """Change weights, by a function of all of them."""
+    """Change the weights with a function that modifies the dictionary of all tensors."""
     weights = load_file(folder / WEIGHTS)
     changes(weights)
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def refused(kind: type[HeadlightError], sentence: str, name: str | Path, **options: Any) -> None:
-    """One sentence in one line, that begins so; no path of this machine in it."""
+    """Check that loading fails with one sentence on one line that starts like this and contains no path."""
     with pytest.raises(kind) as caught:
         load_model(str(name), **options)
     said = str(caught.value)

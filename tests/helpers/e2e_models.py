@@ -1,4 +1,4 @@
-"""Small random models in folders, with real tokenizers, for what the bundled encoder cannot show."""
+"""Small random models with real tokenizers, saved to folders, for features that the bundled encoder lacks."""
 
 from pathlib import Path
 
@@ -38,9 +38,9 @@ def _tokenizer(start: str, end: str, longest: int = 61) -> PreTrainedTokenizerFa
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    places = [(start, vocabulary[start]), (end, vocabulary[end])]
+    special = [(start, vocabulary[start]), (end, vocabulary[end])]
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start} $A {end}", pair=f"{start} $A {end} $B {end}", special_tokens=places
+        single=f"{start} $A {end}", pair=f"{start} $A {end} $B {end}", special_tokens=special
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -95,7 +95,7 @@ def save_bart(folder: Path) -> Path:
 
 
 def save_long_bert(folder: Path, n_layers: int = 4, n_heads: int = 4, longest: int = 8192) -> Path:
-    """A ModernBERT shape that reads 8,192 tokens: layers that see all of them, and layers that see a band."""
+    """A small ModernBERT that reads 8,192 tokens: some layers attend to all of them, some to a band."""
     tokenizer = _tokenizer("[CLS]", "[SEP]", longest)
     torch.manual_seed(11)
     config = ModernBertConfig(
@@ -138,7 +138,7 @@ def save_gpt(folder: Path) -> Path:
 
 
 def save_vit(folder: Path) -> Path:
-    """A vision transformer that reads 8 rows and 12 columns of patches after one token of its own."""
+    """A vision transformer that reads a [CLS] token and then 8 rows and 12 columns of patches."""
     torch.manual_seed(13)
     config = ViTConfig(
         hidden_size=30,

@@ -1,4 +1,4 @@
-"""Attention made by hand, for pictures and figures whose right answer is known without a model."""
+"""Attention built by hand, for pictures and measures whose correct result is known without a model."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ import torch
 from models import Attention, Source, Token
 from models.capture.replay import MaterialisedLayer, Replay
 
-# Prime sizes, all different: a swapped axis or a wrong reshape cannot pass unseen.
+# Different primes, so that a swapped axis or a wrong reshape fails a test.
 N_LAYERS, N_HEADS, N_QUERY, N_KEY = 2, 3, 5, 7
 
-# What a stranger may paste: markup, TeX, Markdown, entities, scripts that combine or run from right to left.
+# Text that a visitor may paste: markup, TeX, Markdown, entities, scripts that combine or run from right to left.
 HOSTILE = (
     "<s>",
     "<b>x</b>",
@@ -34,7 +34,7 @@ HOSTILE = (
 
 
 def tokens(*texts: str, special: Sequence[int] = ()) -> tuple[Token, ...]:
-    """Tokens that read as they are written."""
+    """Tokens whose display equals their text."""
     return tuple(Token(text, number, None, None, number in special, text) for number, text in enumerate(texts))
 
 
@@ -51,7 +51,7 @@ def attention(
     causal: bool = False,
     text: str = "made by hand",
 ) -> Attention:
-    """Attention that holds `weights` [layer, head, query, key] as they are, or one head's [query, key]."""
+    """Attention with exactly these `weights`, [layer, head, query, key], or [query, key] of one head."""
     weights = np.asarray(weights, dtype=np.float32)
     if weights.ndim == 2:
         weights = weights[None, None]
@@ -71,7 +71,7 @@ def random_weights(*shape: int, seed: int = 0, sharpness: float = 2.0) -> np.nda
 
 
 def causal_attention(n: int, *, texts: Sequence[str] | None = None, seed: int = 0) -> Attention:
-    """A decoder's head that was replayed from random queries and keys, `[1 layer, 2 heads, n, n]`."""
+    """Decoder attention replayed from random queries and keys, `[1 layer, 2 heads, n, n]`."""
     random = torch.Generator().manual_seed(seed)
     query, key = (torch.randn(2, n, 11, generator=random) for _ in range(2))
     shown = tokens(*(texts or [f"t{number}" for number in range(n)]))

@@ -1,4 +1,4 @@
-"""The Inspect page, run without a browser."""
+"""Run the Inspect page without a browser."""
 
 from streamlit.testing.v1 import AppTest
 

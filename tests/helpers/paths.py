@@ -1,4 +1,4 @@
-"""Where the repository, the app and the golden figures are."""
+"""Paths of the repository and the app, and the golden values."""
 
 import json
 from pathlib import Path
@@ -9,5 +9,5 @@ APP = ROOT / "app.py"
 
 
 def golden(name: str) -> Any:
-    """Return the figures of a file of tests/golden, which were computed without our code."""
+    """Return the values in a file of tests/golden, which were computed without our code."""
     return json.loads((ROOT / "tests" / "golden" / f"{name}.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Exported files and packed bytes, read as their readers do."""
+"""Read exported files and packed bytes, as other programs and the browser do."""
 
 import io
 import json
@@ -13,7 +13,7 @@ TYPES = {"Uint8Array": "<u1", "Uint16Array": "<u2", "Float32Array": "<f4"}
 
 
 def unpack(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
-    """Read as the browser does, where an array that is not aligned to its own size is an error."""
+    """Unpack as the browser does: an array that is not aligned to its item size is an error."""
     (length,) = struct.unpack_from("<I", raw)
     header = json.loads(raw[4 : 4 + length].decode("utf-8"))
     arrays = {}
@@ -29,5 +29,5 @@ def svg_texts(data: bytes) -> list[str]:
 
 
 def read_csv(data: bytes) -> pd.DataFrame:
-    # "nan", "NA" and "null" are words, not missing values.
+    # Here "nan", "NA" and "null" are words, not missing values.
     return pd.read_csv(io.BytesIO(data), keep_default_na=False)

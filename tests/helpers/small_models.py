@@ -1,8 +1,8 @@
-"""Small random models with real tokenizers, saved as `save_pretrained` folders: what the tests of this room load.
+"""Small random models with real tokenizers, saved with `save_pretrained`, for the tests that load models.
 
-Sizes are unequal (layers, heads, widths, lengths), so that a swap of two axes shows. The default initialisation gives
-nearly uniform attention, in which a wrong scale or mask would hide in the tolerance: `sharpen` widens every matrix
-until the scores have a standard deviation of about 2.
+Sizes are unequal (layers, heads, widths, lengths), so that a swap of two axes fails a test. The default initialisation
+gives nearly uniform attention, where a wrong scale or mask could be smaller than the tolerance. So `sharpen` scales
+every matrix until the scores have a standard deviation of about 2.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def unigram() -> Tokenizer:
 
 @cache
 def byte_fallback() -> Tokenizer:
-    """Llama's: BPE on `▁words`, what the vocabulary lacks as bytes `<0xE7>`, `<s>` before the text."""
+    """Llama's: BPE on `▁words`, unknown characters as bytes such as `<0xE7>`, `<s>` before the text."""
     tokenizer = Tokenizer(pieces.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
@@ -142,7 +142,7 @@ ROBERTA_NAMES = {
 
 @dataclass(frozen=True)
 class Family:
-    """How to build one family: its config, its tokenizer, the names of the special tokens, what the card must say."""
+    """How to build one family: its config, its tokenizer, its special tokens, and what the card must say."""
 
     config: PreTrainedConfig
     tokenizer: Callable[[], Tokenizer]
@@ -298,7 +298,7 @@ FAMILIES: dict[str, Callable[[], Family]] = {
 
 
 def sharpen(module: nn.Module, seed: int) -> None:
-    """Draw every matrix anew so that it doubles the variance of what it reads, and attention is far from uniform."""
+    """Initialise every matrix so that it doubles the variance of its input, which makes attention far from uniform."""
     generator = torch.Generator().manual_seed(seed)
     embeddings = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
     with torch.no_grad():
@@ -322,7 +322,7 @@ def build(name: str, folder: Path, *, seed: int = 7) -> Path:
     module = auto.from_config(family.config)
     sharpen(module, seed)
     module.save_pretrained(folder)
-    # T5 itself has no longest input: its tokenizer names one.
+    # T5 itself has no maximum length: its tokenizer sets one.
     longest = {"model_max_length": 211} if name == "t5" else {}
     PreTrainedTokenizerFast(tokenizer_object=family.tokenizer(), **family.special, **longest).save_pretrained(folder)
     return folder

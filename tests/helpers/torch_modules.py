@@ -1,4 +1,4 @@
-"""Modules of torch to trace, and their weights worked out by asking each layer for its own input."""
+"""torch modules to trace, and their weights computed by calling each layer with its own input."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 
 def forbidden(*shape: int, seed: int = 7) -> Tensor:
-    """A boolean mask of torch's, True = not allowed, with holes; no query is left without a key."""
+    """A random boolean mask for torch (True = not allowed); every query may attend to at least one key."""
     mask = torch.rand(*shape, generator=torch.Generator().manual_seed(seed)) < 0.4
     mask[..., 0] = False
     return mask
@@ -31,17 +31,17 @@ def causal(n: int) -> Tensor:
 
 
 def spread(module: nn.Module) -> nn.Module:
-    """Spread the scores by larger weights: fresh ones make all attention nearly equal, which hides a mistake."""
+    """Set larger random weights: with the initial ones all attention is nearly equal, which hides mistakes."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in module.parameters():
             noise = 0.25 * torch.randn(parameter.shape, generator=generator)
-            parameter.copy_(noise if parameter.dim() > 1 else parameter + noise)  # a norm keeps its size
+            parameter.copy_(noise if parameter.dim() > 1 else parameter + noise)  # keep the scale of norms
     return module
 
 
 def padding(n_rows: int, n_key: int) -> Tensor:
-    """Row r ends with r padded positions."""
+    """A padding mask [row, key] where row r ends with r padded positions."""
     return torch.arange(n_key) >= n_key - torch.arange(n_rows)[:, None]
 
 
@@ -51,11 +51,11 @@ def compare(trace: AttentionTrace, kind: str, expected: list[Tensor]) -> None:
     for layer, weights in enumerate(expected):
         assert att.layer(layer).shape == tuple(weights.shape)
         np.testing.assert_allclose(att.layer(layer), weights.detach().float().numpy(), rtol=0, atol=TOLERANCE)
-    assert att.layer(0).std() > 0.01  # not equal everywhere, which would hide a mistake
+    assert att.layer(0).std() > 0.01  # if the weights were all equal, mistakes would be hidden
 
 
 def encoder_weights(layers: list[nn.TransformerEncoderLayer], x: Tensor, item: int = 0, **call: Tensor) -> list[Tensor]:
-    """The weights of encoder layers, each asked itself for its own input."""
+    """The weights of encoder layers, each computed by the layer from its own input."""
     found = []
     for layer in layers:
         seen = layer.norm1(x) if layer.norm_first else x
@@ -70,7 +70,7 @@ def encoder_weights(layers: list[nn.TransformerEncoderLayer], x: Tensor, item: i
 def decoder_weights(
     layers: list[nn.TransformerDecoderLayer], x: Tensor, memory: Tensor, item: int, own: dict, other: dict
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """The self- and cross-attention weights of decoder layers, each asked itself for its own input."""
+    """The self- and cross-attention weights of decoder layers, each computed by the layer from its own input."""
     decoder, cross = [], []
     for layer in layers:
         first = layer.norm_first
@@ -88,7 +88,7 @@ def decoder_weights(
 
 
 def stack(n_heads: int = 4, d_model: int = 20, *, norm_first: bool = False, batch_first: bool = True) -> nn.Module:
-    with warnings.catch_warnings(action="ignore"):  # what torch says of its fast path
+    with warnings.catch_warnings(action="ignore"):  # torch warns about its fast path
         layer = nn.TransformerEncoderLayer(d_model, n_heads, 23, batch_first=batch_first, norm_first=norm_first)
         return spread(nn.TransformerEncoder(layer, 3, norm=nn.LayerNorm(d_model))).eval()
 
