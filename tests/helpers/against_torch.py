@@ -42,7 +42,7 @@ def as_ours(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def copied(theirs: nn.Module, ours: nn.Module) -> None:
-    """Copy every parameter of torch's module to ours; first set norms and biases at random, so that each has an effect."""
+    """Copy all parameters of torch's module to ours; first randomise norms and biases, so that each has an effect."""
     with torch.no_grad():
         for name, parameter in theirs.named_parameters():
             if parameter.dim() == 1:
