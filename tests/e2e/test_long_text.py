@@ -38,31 +38,18 @@ def window(page: Page) -> list[float]:
     return [found["y"][1] + 0.5, found["y"][0] - 0.5, found["x"][0] + 0.5, found["x"][1] - 0.5]
 
 
-@pytest.fixture
-def received(browser, monkeypatch) -> list[int]:
-    """Bytes of the WebSocket messages that pages get, all of them since the test began."""
-    sizes: list[int] = []
+@pytest.mark.parametrize("n_tokens", [512, 2100])
+def test_a_head_switch_sends_little(open_page, long_bert, n_tokens):
+    received: list[int] = []
 
     def count(payload: str | bytes) -> None:
-        sizes.append(len(payload.encode() if isinstance(payload, str) else payload))
+        received.append(len(payload.encode() if isinstance(payload, str) else payload))
 
-    def new_context(**options):
-        context = plain(**options)
-        context.on(
-            "page",
-            lambda page: page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: count(frame))),
-        )
-        return context
+    def prepare(page: Page) -> None:
+        page.on("websocket", lambda socket: socket.on("framereceived", count))
 
-    plain = browser.new_context
-    monkeypatch.setattr(browser, "new_context", new_context)
-    return sizes
-
-
-@pytest.mark.parametrize("n_tokens", [512, 2100])
-def test_a_head_switch_sends_little(open_page, received, long_bert, n_tokens):
     model = "" if n_tokens == 512 else f"&model={long_bert}"
-    page = open_page(f"/?layer=1&head=0&threshold=0{model}")
+    page = open_page(f"/?layer=1&head=0&threshold=0{model}", prepare=prepare)
     inspect_text(page, long_text(n_tokens))
     wait_until_drawn(page)
     assert 10_000 < sum(received) < MOST_WITH_ALL_HEADS

@@ -1,6 +1,7 @@
-"""A server that was killed and started again under an open page: what the visitor does first is not lost."""
+"""A server that is killed and started again while a page is open: the first action of the visitor is not lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,38 +13,61 @@ pytestmark = pytest.mark.e2e
 CONNECTED = '[data-testid="stApp"][data-test-connection-state="CONNECTED"]'
 
 
+class Server:
+    """The app on its own port, which a test kills and starts again."""
+
+    def __init__(self, log: Path) -> None:
+        self._log, self._port = log, free_port()
+        self.start()
+
+    def start(self) -> None:
+        self._process, self.url = start_app(self._log, port=self._port)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(20)
+
+    def start_if_killed(self) -> None:
+        if self._process.poll() is not None:
+            self.start()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory) -> Iterator[Server]:
+    running = Server(tmp_path_factory.mktemp("restart") / "log.txt")
+    yield running
+    running.kill()
+
+
 @pytest.fixture
-def own_server(tmp_path, browser: Browser) -> Iterator[tuple[Page, Callable[[], None], Callable[[], None]]]:
-    """A page on a server of its own, and functions that kill the server and start it again at its address."""
-    port, context = free_port(), browser.new_context(viewport=DESKTOP)
-    servers = [start_app(tmp_path / "log.txt", port=port)]
-    page = context.new_page()
-    page.goto(servers[-1][1] + "/?text=Birds+sing+at+dawn&layer=2&head=3")
-    wait_until_drawn(page)
-
-    def kill() -> None:
-        servers[-1][0].kill()
-        servers[-1][0].wait(20)
-        expect(page.locator(CONNECTED)).to_have_count(0)
-
-    def start() -> None:
-        servers.append(start_app(tmp_path / "log.txt", port=port))
-        expect(page.locator(CONNECTED)).to_be_attached(timeout=60_000)
-
-    yield page, kill, start
-    context.close()
-    servers[-1][0].terminate()
-    servers[-1][0].wait(20)
+def page(server: Server, browser: Browser) -> Iterator[Page]:
+    """A page that the running server has drawn."""
+    server.start_if_killed()  # by a test that failed
+    with browser.new_context(viewport=DESKTOP) as context:
+        page = context.new_page()
+        page.goto(f"{server.url}/?text=Birds+sing+at+dawn&layer=2&head=3")
+        wait_until_drawn(page)
+        yield page
 
 
-def usable(page: Page) -> None:
-    """Wait until the page is drawn again: a list that is open closes when its part of the page is drawn."""
+def kill(server: Server, page: Page) -> None:
+    server.kill()
+    expect(page.locator(CONNECTED)).to_have_count(0)
+
+
+def start(server: Server, page: Page) -> None:
+    server.start()
+    expect(page.locator(CONNECTED)).to_be_attached(timeout=60_000)
+
+
+def wait_until_usable(page: Page) -> None:
+    """Wait until the page is drawn again: Streamlit closes an open list when it redraws that part of the page."""
     expect(page.locator('[data-testid="stMain"][inert]')).to_have_count(0, timeout=60_000)
     wait_until_idle(page)
 
 
 def choose_layer_4(page: Page) -> None:
-    usable(page)
+    wait_until_usable(page)
     page.get_by_role("combobox", name="Layer", exact=True).click()
     page.get_by_role("option", name="4", exact=True).click()
     expect(page.get_by_role("heading", name="Token to token: layer 4, head 3")).to_be_visible(timeout=60_000)
@@ -55,10 +79,9 @@ def labels(page: Page) -> list[str]:
     )
 
 
-def test_a_text_typed_after_a_restart_is_inspected(own_server):
-    page, kill, start = own_server
-    kill()
-    start()
+def test_a_text_typed_after_a_restart_is_inspected(server, page):
+    kill(server, page)
+    start(server, page)
     inspect_text(page, "Fish swim at night")
     page.wait_for_function(
         "() => document.querySelector('.js-plotly-plot').innerText.includes('night')", timeout=60_000
@@ -69,39 +92,35 @@ def test_a_text_typed_after_a_restart_is_inspected(own_server):
     expect(page).to_have_url(url_with("layer=2&head=3"))
 
 
-def test_an_example_pressed_after_a_restart_is_shown(own_server):
-    page, kill, start = own_server
-    kill()
-    start()
+def test_an_example_pressed_after_a_restart_is_shown(server, page):
+    kill(server, page)
+    start(server, page)
     page.get_by_role("button", name="Repetition").click()
     expect(page).to_have_url(url_with("To+be"), timeout=60_000)
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(url_with("To be, or not"))
 
 
-def test_a_head_chosen_after_a_restart_is_shown(own_server):
-    page, kill, start = own_server
-    kill()
-    start()
+def test_a_head_chosen_after_a_restart_is_shown(server, page):
+    kill(server, page)
+    start(server, page)
     choose_layer_4(page)
     expect(page).to_have_url(url_with("layer=4&head=3"))
 
 
-def test_while_the_server_is_away_nothing_can_be_typed_that_would_be_lost(own_server):
-    page, kill, start = own_server
-    kill()
+def test_while_the_server_is_down_the_text_box_is_disabled(server, page):
+    kill(server, page)
     expect(page.get_by_role("textbox", name="Text to inspect")).to_be_disabled()
     assert "dawn" in labels(page)
-    start()
+    start(server, page)
     expect(page.get_by_role("textbox", name="Text to inspect")).to_be_enabled()
 
 
-def test_a_text_too_long_for_a_link_is_still_there(own_server):
-    page, kill, start = own_server
+def test_a_text_too_long_for_a_link_survives_a_restart(server, page):
     text = "fish swim at night and birds sing at dawn " * 60
     inspect_text(page, text)
-    kill()
-    start()
+    kill(server, page)
+    start(server, page)
     choose_layer_4(page)
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(text)
-    # Must not happen: a picture of another text than the one in the box.
+    # Must not happen: a picture of a text other than the one in the box.
     assert len(labels(page)) > len(["[CLS]", "birds", "sing", "at", "dawn", "[SEP]"])

@@ -35,7 +35,7 @@ def test_every_page_keeps_to_its_policy_and_every_response_has_it(open_page, pat
                 window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));"""
         )
 
-    page = open_page(path, ready=PAGES[path], prepare=prepare)
+    page = open_page(path, ready=PAGES[path], prepare=prepare, cold=True)
     page.wait_for_timeout(500)
     # Streamlit's protobuf library tries WebAssembly for 64-bit numbers, and does without.
     assert set(page.evaluate("window.violations")) <= {"script-src wasm-eval"}
@@ -63,7 +63,7 @@ def test_a_script_that_a_stranger_wrote_into_the_page_does_not_run(app, browser)
 
 
 def test_a_second_visit_fetches_no_script_again(open_page):
-    page = open_page()
+    page = open_page(cold=True)
     sent = """() => performance.getEntriesByType("resource").filter((one) => /\\.(js|css)$/.test(one.name))
         .map((one) => [one.name.split("/").pop(), one.transferSize, one.decodedBodySize])"""
     first = page.evaluate(sent)

@@ -148,10 +148,11 @@ def test_frames_that_were_lost_are_sent_again(open_page):
     )
 
 
-def test_less_motion_and_a_phone(open_page, browser, monkeypatch):
-    plain = browser.new_context
-    monkeypatch.setattr(browser, "new_context", lambda **options: plain(**options, reduced_motion="reduce"))
-    page = open_page("/watch?task=brackets", viewport=PHONE, dark=True, ready=drawn)
+def test_less_motion_and_a_phone(open_page):
+    def reduce_motion(page: Page) -> None:
+        page.emulate_media(reduced_motion="reduce")
+
+    page = open_page("/watch?task=brackets", viewport=PHONE, dark=True, ready=drawn, prepare=reduce_motion)
     expect(picture(page)).to_have_attribute("data-moving", "false")
     says(page, "Step 2,500 of 2,500")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
