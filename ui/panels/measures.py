@@ -40,13 +40,16 @@ def _format_measure(name: str, value: float) -> str:
 def show_pairs(att: Attention, selection: Selection) -> None:
     """Show the strongest pairs as a table: the same facts for readers who cannot see the picture."""
     region, place = selection.region_in(att), selection.of_one_head()
-    spans = {"queries": region.queries, "keys": region.keys}
-    pairs = cached(att, ("pairs", *place, region), lambda: strongest_pairs(att, *place, PAIRS, **spans))
+    pairs = cached(
+        att,
+        ("pairs", *place, region),
+        lambda: strongest_pairs(att, *place, PAIRS, queries=region.queries, keys=region.keys),
+    )
     rows = "".join(
-        f"<tr><td>{pair.query}</td><td>{_cell(att.query_tokens[pair.query])}</td>"
-        f"<td>{pair.key}</td><td>{_cell(att.key_tokens[pair.key])}</td>"
-        f'<td><meter min="0" max="1" value="{pair.weight:.4f}"></meter> {pair.weight:.4f}</td></tr>'
-        for pair in pairs.itertuples()
+        f"<tr><td>{query}</td><td>{_cell(att.query_tokens[query])}</td>"
+        f"<td>{key}</td><td>{_cell(att.key_tokens[key])}</td>"
+        f'<td><meter min="0" max="1" value="{weight:.4f}"></meter> {weight:.4f}</td></tr>'
+        for query, key, weight in zip(*(pairs[name].tolist() for name in ("query", "key", "weight")), strict=True)
     )
     head = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
     st.markdown("## Strongest pairs" + (f" of {region.describe()}" if selection.region else ""))
