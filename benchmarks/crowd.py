@@ -1,4 +1,4 @@
-"""Visitors of a running app: what they do, how they see that a picture is their own, and what they meet."""
+"""Simulated visitors of a running app: what they do, how they check that a picture is theirs, what they measure."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ SHARE_OF_TEXTS = 0.3
 N_LAYERS, N_HEADS = 6, 12
 SAMPLED = 40
 WARM_TEXTS = 30  # more than the server keeps traces
-# All of them whole pieces of the vocabulary: what a picture shows can be put together again.
+# All are whole pieces of the vocabulary, so that the text can be rebuilt from a picture's tokens.
 _ANIMALS = "zebra cat dog horse tiger lion wolf bear eagle snake whale shark mouse rabbit sheep goat cow pig duck"
 _WORDS = (
     "the old house stands near a quiet river while people walk slowly home after work and talk about rain and music"
@@ -34,8 +34,8 @@ ANIMALS, WORDS = _ANIMALS.split(), _WORDS.split()
 
 
 @dataclass
-class Asked:
-    """What a visitor has chosen: what the picture must show. Nothing of a text until the visitor types one."""
+class Choice:
+    """What a visitor chose, and so what the picture must show; no text until the visitor types one."""
 
     layer: int
     head: int
@@ -43,40 +43,40 @@ class Asked:
 
 
 class Headlight:
-    """The app itself: a text and a head are chosen by its widgets, the flow shows whose picture it is."""
+    """The app itself: widgets choose a text and a head, and the flow shows whose picture it is."""
 
     name, script, first, environment = "Headlight", "app.py", (5, 11), MappingProxyType({})
 
     @staticmethod
-    def choose(visitor: Visitor, asked: Asked) -> str:
+    def choose(visitor: Visitor, asked: Choice) -> str:
         visitor.set("layer", "string_value", str(asked.layer))
         return visitor.set("head", "string_value", str(asked.head))
 
     @staticmethod
-    def shows(visitor: Visitor, asked: Asked) -> bool:
-        header, _ = unpacked(visitor.component("flow"))
+    def shows(visitor: Visitor, asked: Choice) -> bool:
+        header, _ = unpack(visitor.component("flow"))
         tokens = [token for token, special in header["queries"] if not special]
         text = "".join(token[1:] if token.startswith("·") else f" {token}" for token in tokens).strip()
         return text == asked.text.lower() and header["title"].startswith(f"Layer {asked.layer}, head {asked.head},")
 
 
 class Hello:
-    """One text, one choice and one line of output, with Streamlit's own settings: it collects after every run."""
+    """One text, one choice and one line of output, with Streamlit's defaults: garbage collection after every run."""
 
     name, script, first = "hello world", "benchmarks/hello/app.py", (0, 0)
     environment = MappingProxyType({"STREAMLIT_RUNNER_POST_SCRIPT_GC": "true"})
 
     @staticmethod
-    def choose(visitor: Visitor, asked: Asked) -> str:
+    def choose(visitor: Visitor, asked: Choice) -> str:
         return visitor.set("head", "string_value", str(asked.head))
 
     @staticmethod
-    def shows(visitor: Visitor, asked: Asked) -> bool:
+    def shows(visitor: Visitor, asked: Choice) -> bool:
         return f"## echo {asked.head}: {asked.text}" in visitor.texts.values()
 
 
 class LeanHello(Hello):
-    """The floor: the same with Headlight's settings."""
+    """The lower bound: the same with Headlight's settings."""
 
     name, environment = "hello world, Headlight's settings", MappingProxyType({})
 
@@ -85,13 +85,13 @@ App = type[Headlight] | type[Hello]
 
 
 @dataclass
-class Found:
-    """What the visitors of one round met, and what the server held before, at most, when all had left, and later."""
+class Results:
+    """Times, errors and wrong pictures of one round, and the memory of the server before, at its peak, and after."""
 
     times: dict[str, list[float]] = field(default_factory=lambda: {"open": [], "text": [], "head": []})
     errors: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    samples: list[tuple[Asked, bytes]] = field(default_factory=list)
+    samples: list[tuple[Choice, bytes]] = field(default_factory=list)
     seconds: float = 0.0
     memory: dict[str, int] = field(default_factory=dict)
 
@@ -125,7 +125,7 @@ class Server:
 
 @contextmanager
 def server(app: App) -> Iterator[Server]:
-    """Start an app, let one visitor warm it up, give it, stop it."""
+    """Start an app, let one visitor warm it up, yield it, stop it."""
     with tempfile.TemporaryDirectory() as folder:
         process, url = start_app(Path(folder) / "log.txt", app.script, **app.environment)
         try:
@@ -139,7 +139,7 @@ def server(app: App) -> Iterator[Server]:
 
 async def warm_up(running: Server) -> None:
     """Fill the server's caches, so that memory grows for no other reason than its visitors."""
-    visitor, dice, asked = Visitor(running.url), random.Random("warm up"), Asked(*running.app.first)
+    visitor, dice, asked = Visitor(running.url), random.Random("warm up"), Choice(*running.app.first)
     await visitor.open()
     for turn in range(WARM_TEXTS):
         await step(running, visitor, asked, dice, f"Warm {turn}", "text")
@@ -147,7 +147,7 @@ async def warm_up(running: Server) -> None:
     await visitor.close()
 
 
-async def step(running: Server, visitor: Visitor, asked: Asked, dice: random.Random, name: str, kind: str) -> bool:
+async def step(running: Server, visitor: Visitor, asked: Choice, dice: random.Random, name: str, kind: str) -> bool:
     """Let a visitor type a sentence that begins with a name, or choose another head; return whether it is shown."""
     if kind == "text":
         asked.text = " ".join([name, *dice.choices(WORDS, k=8)])
@@ -161,10 +161,10 @@ async def step(running: Server, visitor: Visitor, asked: Asked, dice: random.Ran
     return await visitor.until(lambda: running.app.shows(visitor, asked))
 
 
-async def visit(running: Server, number: int, n_visitors: int, end: float, found: Found) -> Visitor:
-    """Be one visitor until the end; what goes wrong is noted, and ends the visit."""
+async def visit(running: Server, number: int, n_visitors: int, end: float, found: Results) -> Visitor:
+    """Act as one visitor until the end; an error is recorded and ends the visit."""
     visitor, dice = Visitor(running.url), random.Random(f"{n_visitors} {number}")
-    asked = Asked(*running.app.first)
+    asked = Choice(*running.app.first)
     try:
         await asyncio.sleep(dice.random() * min(3.0, 0.1 * n_visitors))
         start = time.perf_counter()
@@ -183,14 +183,14 @@ async def visit(running: Server, number: int, n_visitors: int, end: float, found
             if not right:
                 found.wrong.append(f"visitor {number}, turn {turn}, {kind}: {asked}")
             elif running.app is Headlight and len(found.samples) < SAMPLED and dice.random() < 0.25:
-                found.samples.append((Asked(**vars(asked)), visitor.component("flow")))
+                found.samples.append((Choice(**vars(asked)), visitor.component("flow")))
     except (PageError, OSError, WebSocketException) as error:
         found.errors.append(f"visitor {number}: {type(error).__name__}: {error}")
     return visitor
 
 
-async def crowd(running: Server, n_visitors: int, seconds: float, found: Found) -> None:
-    """Let visitors come, work for so many seconds, and leave."""
+async def crowd(running: Server, n_visitors: int, seconds: float, found: Results) -> None:
+    """Let visitors come, work for `seconds`, and leave."""
     begun = time.perf_counter()
     watching = asyncio.create_task(watch(running, found))
     visits = (visit(running, number, n_visitors, begun + seconds, found) for number in range(n_visitors))
@@ -200,13 +200,13 @@ async def crowd(running: Server, n_visitors: int, seconds: float, found: Found) 
     await asyncio.gather(*(visitor.close() for visitor in visitors), return_exceptions=True)
 
 
-async def watch(running: Server, found: Found) -> None:
+async def watch(running: Server, found: Results) -> None:
     while True:
         found.memory["peak"] = max(found.memory.get("peak", 0), running.resident())
         await asyncio.sleep(0.3)
 
 
-def unpacked(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
+def unpack(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
     """Return the header and the arrays of a picture (viz/wire/packing.py)."""
     if not raw:
         return {"queries": [], "title": ""}, {}
@@ -220,9 +220,9 @@ def unpacked(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
     return header, arrays
 
 
-async def soak(running: Server, seconds: float, found: Found) -> list[tuple[float, int]]:
+async def soak(running: Server, seconds: float, found: Results) -> list[tuple[float, int]]:
     """Let one visitor work without a pause; return the seconds and resident bytes, every few seconds."""
-    visitor, dice, asked = Visitor(running.url), random.Random("soak"), Asked(*running.app.first)
+    visitor, dice, asked = Visitor(running.url), random.Random("soak"), Choice(*running.app.first)
     marks: list[tuple[float, int]] = []
     begun = time.perf_counter()
     await visitor.open()

@@ -9,7 +9,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.fresh import fresh, peak_of
+from benchmarks.fresh import in_new_process, peak_of
 from benchmarks.shapes import modernbert_folder, text_of
 from benchmarks.table import Report, interleaved, met, milliseconds, ratio, size, timed
 from models import Model, load_model
@@ -50,13 +50,13 @@ def contestants(model: Model, text: str) -> dict[str, Callable[[], float]]:
 
 
 def growth(name: str, device: str, contestant: str, n_tokens: int) -> int:
-    """Return the peak growth in bytes of one pass of one contestant; called in a fresh process."""
+    """Return the peak growth in bytes of one pass of one contestant; called in a new process."""
     model = load_model(name, device=device)
     contestants(model, text_of(16))[contestant]()
     return peak_of(contestants(model, text_of(n_tokens))[contestant], device)[1]
 
 
-def measured(
+def report_model(
     report: Report, title: str, name: str, lengths: tuple[int, ...], device: str
 ) -> dict[int, dict[str, float]]:
     """Print one model's table; return the ratios by length."""
@@ -67,7 +67,9 @@ def measured(
         grown: dict[str, int] = {}
         if n_tokens >= SHORTEST_MEMORY:
             for who in ("plain", "trace", "eager"):
-                grown[who] = fresh("extraction.growth", name=name, device=device, contestant=who, n_tokens=n_tokens)
+                grown[who] = in_new_process(
+                    "extraction.growth", name=name, device=device, contestant=who, n_tokens=n_tokens
+                )
         ratios[n_tokens] = found = {
             "traced / plain": ratio(taken["traced"], taken["plain"]),
             "trace / plain": ratio(taken["trace"], taken["plain"]),
@@ -99,10 +101,10 @@ def measured(
 
 def main(report: Report, device: str = "cpu") -> None:
     """Print the tables of both models, and what was to be reached."""
-    small = measured(report, "MiniLM (6 layers, 12 heads, 384 wide)", "minilm", MINILM_LENGTHS, device)
+    small = report_model(report, "MiniLM (6 layers, 12 heads, 384 wide)", "minilm", MINILM_LENGTHS, device)
     with modernbert_folder() as folder:
         title = "the ModernBERT shape (22 layers, 12 heads, 768 wide, random weights)"
-        large = measured(report, title, folder, MODERNBERT_LENGTHS, device)
+        large = report_model(report, title, folder, MODERNBERT_LENGTHS, device)
     longest = large[max(large)]
     slowest = max(found["traced / plain"] for found in (*small.values(), *large.values()))
     rows = [

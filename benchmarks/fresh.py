@@ -1,4 +1,4 @@
-"""Work in a process of its own, so that its peak memory is its own.
+"""Work in a new process, so that the peak memory of the process is that of the work.
 
 The kernel's high-water mark of resident memory is reset before the work (/proc/self/clear_refs: Linux only).
 """
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 
-def fresh(work: str, **arguments: Any) -> Any:
+def in_new_process(work: str, **arguments: Any) -> Any:
     """Return what `benchmarks.<module>.<function>`, given as "module.function", returns in a new process."""
     command = [sys.executable, "-m", "benchmarks.fresh", work, json.dumps(arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -23,7 +23,7 @@ def fresh(work: str, **arguments: Any) -> Any:
 
 
 def peak_of(work: Callable[[], object], device: str = "cpu") -> tuple[int, int]:
-    """Return the peak bytes while `work` runs and their growth over what was held before."""
+    """Return the peak bytes while `work` runs, and their growth since before."""
     gc.collect()
     if device.startswith("cuda"):
         torch.cuda.synchronize()

@@ -1,6 +1,6 @@
-"""10,000 hostile inputs with fixed seeds: each returns or is refused in a sentence, soon, and leaves no memory behind.
+"""10,000 hostile inputs with fixed seeds: each is accepted or refused in one sentence, quickly and without a leak.
 
-`python -m benchmarks.fuzz KIND NUMBER` makes one input again, shows it, and runs it in this process.
+`python -m benchmarks.fuzz KIND NUMBER` creates one input again, shows it, and runs it in this process.
 """
 
 import argparse
@@ -24,8 +24,8 @@ SHOWN, SHOWN_ALIKE = 12, 3
 
 
 @dataclass
-class Found:
-    """What became of the inputs of one kind."""
+class Results:
+    """The outcomes of the inputs of one kind."""
 
     counts: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -35,11 +35,11 @@ class Found:
 
     @property
     def growth(self) -> int | None:
-        """How many bytes the second half of the inputs left behind when it ran again; None where no process did all."""
+        """Bytes that the second half of the inputs left when it ran again; None if no process ran them all."""
         return self.resident[1] - self.resident[0] if len(self.resident) == 2 else None
 
-    def take(self, line: dict) -> None:
-        """Take over what a worker says of an input."""
+    def add(self, line: dict) -> None:
+        """Add what a worker reports about an input."""
         number, what, seconds = line["done"], line["what"], line["seconds"]
         self.counts[what] += 1
         if seconds > self.slowest:
@@ -50,29 +50,29 @@ class Found:
             self.failures.append((number, f"took {seconds:.1f} s"))
 
 
-def run_kind(name: str, n_inputs: int, seed: int) -> Found:
-    """Run all inputs of a kind, in a new process after each one that hung or died."""
-    found, number = Found(), 0
+def run_kind(name: str, n_inputs: int, seed: int) -> Results:
+    """Run all inputs of a kind; after an input that hangs or kills the process, continue in a new process."""
+    found, number = Results(), 0
     while number < n_inputs:
         found.resident.clear()
         number = _run_from(name, seed, number, n_inputs, found)
     return found
 
 
-def _run_from(name: str, seed: int, first: int, last: int, found: Found) -> int:
-    """Run inputs in one process; return the number after the last one that ended, one way or another."""
+def _run_from(name: str, seed: int, first: int, last: int, found: Results) -> int:
+    """Run inputs in one process; return the number of the next input to run."""
     with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as folder:
-        process, told = start(name, seed, first, last, folder)
-        running, patience, died = first - 1, START_SECONDS, ""
+        process, messages = start(name, seed, first, last, folder)
+        running, timeout, died = first - 1, START_SECONDS, ""
         try:
-            while told.poll(patience):
-                patience, line = HANG_SECONDS, told.recv()
+            while messages.poll(timeout):
+                timeout, line = HANG_SECONDS, messages.recv()
                 running = line.get("begun", running)
                 if "done" in line:
-                    found.take(line)
+                    found.add(line)
                 elif "resident" in line:
                     found.resident.append(line["resident"])
-            died = f"no end in {patience:.0f} s"
+            died = f"no end in {timeout:.0f} s"
         except EOFError:
             process.join(HANG_SECONDS)
             if process.exitcode == 0:
@@ -91,7 +91,7 @@ def _run_from(name: str, seed: int, first: int, last: int, found: Found) -> int:
 
 
 def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[str, ...] = ()) -> None:
-    """Print what became of the inputs, kind by kind, and every one that failed."""
+    """Print the outcomes of the inputs by kind, and all inputs that failed."""
     rows, failures = [], []
     every = {name: kind for name, kind in KINDS.items() if not names or name in names}
     whole = sum(kind.share for kind in KINDS.values())
@@ -100,25 +100,25 @@ def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[
         grown = found.growth
         if grown is not None and grown > MOST_GROWTH:
             found.failures.append((-1, f"memory grew by {grown / 1e6:.0f} MB when the second half ran again"))
-        counts = (found.counts.total(), *(found.counts[what] for what in ("refused", "told", "accepted")))
+        counts = (found.counts.total(), *(found.counts[what] for what in ("refused", "notice", "accepted")))
         growth = "–" if grown is None else f"{grown / 1e6:+.1f} MB"
         rows.append(
             (name, *counts, len(found.failures), f"{found.slowest:.2f} s (number {found.slowest_number})", growth)
         )
         failures += [(name, number, why) for number, why in found.failures]
         print(f"{name}: {dict(found.counts)}, slowest {found.slowest:.2f} s, growth {growth}", flush=True)
-    told: Counter[str] = Counter()
+    printed: Counter[str] = Counter()
     for name, number, why in failures:
-        told[alike := re.sub(r"'.*?'|\d+", "", why)[:120]] += 1
-        if told[alike] <= SHOWN_ALIKE:
+        printed[alike := re.sub(r"'.*?'|\d+", "", why)[:120]] += 1
+        if printed[alike] <= SHOWN_ALIKE:
             print(f"FAILED python -m benchmarks.fuzz {name!r} {number} --seed {seed}: {why}", flush=True)
     n_all = sum(row[1] for row in rows)
     report.table(
         f"{n_all:,} hostile inputs",
-        ("kind", "inputs", "refused", "told", "accepted", "failed", "slowest", "growth"),
+        ("kind", "inputs", "refused", "notice", "accepted", "failed", "slowest", "growth"),
         rows,
-        f"Seed {seed}. Refused: in one sentence for the visitor. Told: shown with a sentence about it, or one for each "
-        "parameter of a link that is ignored. Failed: another exception, a sentence of several lines or with a path of "
+        f"Seed {seed}. Refused: in one sentence for the visitor. Notice: shown, with a sentence about it, or one for "
+        "each ignored parameter of a link. Failed: another exception, a sentence of several lines or with a path of "
         f"the machine, more than {SLOW_SECONDS:g} s, a dead process, or more than "
         f"{MOST_GROWTH / 1e6:.0f} MB that the second half of the inputs leaves in memory when it runs again, with full "
         "caches.",
@@ -132,7 +132,7 @@ def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[
 
 
 def repeat() -> None:
-    """Make one input again, show it and run it."""
+    """Create one input again, show it and run it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("kind", choices=[*KINDS])
     parser.add_argument("number", type=int)

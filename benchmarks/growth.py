@@ -1,4 +1,4 @@
-"""How bytes, memory and time grow with the length of a text, to 8,192 tokens; each length in a process of its own."""
+"""How bytes, memory and time grow with the length of a text, up to 8,192 tokens; each length in its own process."""
 
 from dataclasses import is_dataclass
 from statistics import median
@@ -6,7 +6,7 @@ from statistics import median
 import numpy as np
 import torch
 
-from benchmarks.fresh import fresh, peak_of
+from benchmarks.fresh import in_new_process, peak_of
 from benchmarks.shapes import modernbert_folder, text_of
 from benchmarks.table import Report, met, milliseconds, size, timed
 from models import Attention, load_model
@@ -17,8 +17,8 @@ WINDOW = 128
 MOST_BYTES = 5e9
 
 
-def look(name: str, device: str, n_tokens: int) -> dict[str, float]:
-    """Trace a text, see all heads as pooled maps, open one window exactly; called in a fresh process."""
+def measure_length(name: str, device: str, n_tokens: int) -> dict[str, float]:
+    """Trace a text, pool the maps of all heads, open one exact window; called in a new process."""
     model = load_model(name, device=device)
     model.trace(text_of(16))
     found: dict[str, float] = {}
@@ -47,7 +47,7 @@ def held_bytes(att: Attention) -> int:
         part = parts.pop()
         if isinstance(part, torch.Tensor):
             storages[part.untyped_storage().data_ptr()] = part.untyped_storage().nbytes()
-        elif is_dataclass(part):  # a mask told by its spans
+        elif is_dataclass(part):  # a mask stored as spans
             parts.extend(vars(part).values())
     return sum(storages.values())
 
@@ -60,7 +60,10 @@ def exponent(lengths: tuple[int, ...], values: list[float]) -> float:
 def main(report: Report, device: str = "cpu") -> None:
     """Print the growth on the ModernBERT shape, the fitted exponents, and what was to be reached."""
     with modernbert_folder() as folder:
-        found = [fresh("growth.look", name=folder, device=device, n_tokens=n_tokens) for n_tokens in LENGTHS]
+        found = [
+            in_new_process("growth.measure_length", name=folder, device=device, n_tokens=n_tokens)
+            for n_tokens in LENGTHS
+        ]
     columns = {
         "the weights alone": ("weights", size),
         "a trace holds": ("held", size),

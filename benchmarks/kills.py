@@ -1,4 +1,4 @@
-"""Kills at random moments: of a server and of its trainings, by SIGKILL and SIGTERM; what is left, and what is lost.
+"""Kill servers and their trainings at random moments, by SIGKILL and SIGTERM; measure what is left and what is lost.
 
 The server is mostly `benchmarks.kill_server`, which starts in seconds; one moment in ten is the app, in Chromium.
 """
@@ -26,7 +26,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from analysis.recording import FRAMES, Recorder, read_frames
-from benchmarks.kill_server import digest, order
+from benchmarks.kill_server import digest, small_request
 from benchmarks.table import Report, met
 from models.scratch.tasks import TASKS
 from models.scratch.training import CHECKPOINT, Training
@@ -34,14 +34,14 @@ from models.scratch.training import CHECKPOINT, Training
 ROOT = Path(__file__).parents[1]
 SEEDS = (1, 2, 3)
 SIGNALS = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
-# Longer is a failure: a process that is killed while it imports torch on a busy machine needs 10 s.
-PATIENCE = 60.0
+# A process that is killed while it imports torch on a busy machine needs 10 s.
+TIMEOUT_SECONDS = 60.0
 APP_EVERY = 10
 
 
 @dataclass
-class Found:
-    """What was found over all moments of one kind."""
+class Results:
+    """The results of all kills of one kind."""
 
     moments: int = 0
     slowest_end: float = 0.0
@@ -53,7 +53,7 @@ class Found:
 
 
 class Server:
-    """A running `benchmarks.kill_server`, and all that it has told."""
+    """A running `benchmarks.kill_server`, and everything that it has reported."""
 
     def __init__(self, temporary: Path) -> None:
         self.process = subprocess.Popen(
@@ -74,19 +74,19 @@ class Server:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            told = json.loads(line)
-            if "ready" in told:
+            message = json.loads(line)
+            if "ready" in message:
                 self.ready.set()
-            elif "done" in told or "refused" in told:
+            elif "done" in message or "refused" in message:
                 self.done += 1
             else:
-                if told["name"] != self.state.get("name"):
+                if message["name"] != self.state.get("name"):
                     self.frames = {}
-                self.frames |= {int(step): seen for step, seen in told["new"].items()}
-                self.state = told
+                self.frames |= {int(step): seen for step, seen in message["new"].items()}
+                self.state = message
 
     def ask(self, what: dict[str, Any]) -> None:
-        """Give an order and wait until it is done."""
+        """Send a request and wait until it is done."""
         until(self.ready.is_set)
         before = self.done
         assert self.process.stdin is not None
@@ -96,32 +96,32 @@ class Server:
 
 
 def until(condition: Callable[[], object]) -> float:
-    """Wait until something holds; return the seconds that it took, infinity where it took too long."""
+    """Wait until a condition holds; return the seconds, or infinity after TIMEOUT_SECONDS."""
     start = time.monotonic()
     while not condition():
-        if time.monotonic() - start > PATIENCE:
+        if time.monotonic() - start > TIMEOUT_SECONDS:
             return float("inf")
         time.sleep(0.01)
     return time.monotonic() - start
 
 
-def gone(pid: int) -> bool:
+def has_ended(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
 
 
-def files_of(temporary: Path, pid: int) -> tuple[list[Path], list[Path]]:
-    """Return what stands in the temporary folder: a server's own, and what is left of others."""
+def list_folders(temporary: Path, pid: int) -> tuple[list[Path], list[Path]]:
+    """Return the folders of a server in the temporary folder, and those that other servers left."""
     mine = [path for path in temporary.iterdir() if f"-{pid}-" in path.name]
     return mine, [path for path in temporary.iterdir() if path not in mine]
 
 
 @cache
-def never_killed(seed: int) -> tuple[str, dict[int, str]]:
-    """Return the digests of weights and frames of a training in this process."""
-    wanted = order(seed)
+def train_undisturbed(seed: int) -> tuple[str, dict[int, str]]:
+    """Return the hashes of the weights and frames of a training in this process, which nothing kills."""
+    wanted = small_request(seed)
     recorder = Recorder(Training(TASKS[wanted.task], wanted.settings), wanted.text)
     frames = {0: digest(recorder.frame())}
     while not recorder.training.finished:
@@ -133,8 +133,8 @@ def never_killed(seed: int) -> tuple[str, dict[int, str]]:
         return hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest(), frames
 
 
-def checkpoint_of(folder: Path) -> int:
-    """Return the step of a folder's checkpoint, -1 where there is none."""
+def read_checkpoint_step(folder: Path) -> int:
+    """Return the step of a folder's checkpoint; -1 if there is none, -2 if it cannot be read."""
     try:
         with safe_open(folder / CHECKPOINT, framework="pt") as file:
             return int(file.metadata()["step"])
@@ -153,34 +153,34 @@ def wait_for_moment(server: Server, dice: Random) -> None:
     time.sleep(dice.uniform(0, 1.5))
 
 
-def kill_server(server: Server, name: str, temporary: Path, found: Found) -> Server:
+def kill_server(server: Server, name: str, temporary: Path, found: Results) -> Server:
     """Kill a server with a training; return the next one, started at once."""
     child = server.state["pid"]
     server.process.send_signal(SIGNALS[name])
     start = time.monotonic()
     server.process.wait()
     following = Server(temporary)  # at once: the training's process may still be ending
-    until(lambda: gone(child))
+    until(lambda: has_ended(child))
     found.slowest_end = max(found.slowest_end, time.monotonic() - start)
-    if not gone(child):
+    if not has_ended(child):
         found.failures.append("a process outlived its server")
     until(following.ready.is_set)
-    taken = until(lambda: not files_of(temporary, following.process.pid)[1])
+    taken = until(lambda: not list_folders(temporary, following.process.pid)[1])
     found.slowest_sweep = max(found.slowest_sweep, taken)
-    if left := files_of(temporary, following.process.pid)[1]:
+    if left := list_folders(temporary, following.process.pid)[1]:
         found.failures.append(f"left: {[path.name for path in left]}")
     return following
 
 
-def kill_training(server: Server, name: str, seed: int, found: Found) -> None:
-    """Kill a training, go on with it, and compare it with one that was never killed."""
+def kill_training(server: Server, name: str, seed: int, found: Results) -> None:
+    """Kill a training, resume it, and compare it with one that was never killed."""
     folder, child = Path(server.state["folder"]), server.state["pid"]
-    reported, checkpoint = dict(server.frames), checkpoint_of(folder)
+    reported, checkpoint = dict(server.frames), read_checkpoint_step(folder)
     with suppress(ProcessLookupError):
         os.kill(child, SIGNALS[name])
     until(lambda: server.state["status"] not in ("running", "stopping"))
     if server.state["status"] != "finished":
-        after = checkpoint_of(folder)
+        after = read_checkpoint_step(folder)
         if after < checkpoint:
             found.failures.append(f"checkpoint of step {checkpoint} was reported, {after} is there")
         found.checkpoints += checkpoint >= 0
@@ -189,7 +189,7 @@ def kill_training(server: Server, name: str, seed: int, found: Found) -> None:
     if server.state["status"] != "finished":
         found.failures.append(f"ended as {server.state['status']}")
         return
-    weights, frames = never_killed(seed)
+    weights, frames = train_undisturbed(seed)
     on_disk = {frame.step: digest(frame) for frame in read_frames(folder)}
     found.frames += len(reported)
     if server.frames != frames or on_disk != frames or not reported.items() <= frames.items():
@@ -203,7 +203,7 @@ def kill_training(server: Server, name: str, seed: int, found: Found) -> None:
         found.failures.append(f"left in the folder: {left}")
 
 
-def kill_app(name: str, dice: Random, temporary: Path, found: Found) -> None:
+def kill_app(name: str, dice: Random, temporary: Path, found: Results) -> None:
     """Kill the app while a page trains, and start it again."""
     from playwright.sync_api import sync_playwright
 
@@ -222,8 +222,8 @@ def kill_app(name: str, dice: Random, temporary: Path, found: Found) -> None:
         time.sleep(dice.uniform(0, 8))
         app.send_signal(SIGNALS[name])
         app.wait()
-        found.slowest_end = max(found.slowest_end, until(lambda: all(map(gone, children))))
-        if not all(map(gone, children)):
+        found.slowest_end = max(found.slowest_end, until(lambda: all(map(has_ended, children))))
+        if not all(map(has_ended, children)):
             found.failures.append("a process outlived the app")
         app, url = start_app(log, TMPDIR=str(temporary))
         page.goto(f"{url}/watch")
@@ -237,10 +237,10 @@ def kill_app(name: str, dice: Random, temporary: Path, found: Found) -> None:
     temporary.rmdir()
 
 
-def killed(moments: int, *, with_app: bool = True, seed: int = 0) -> dict[tuple[str, str], Found]:
-    """Return what was found, by who was killed and how."""
+def kill_repeatedly(moments: int, *, with_app: bool = True, seed: int = 0) -> dict[tuple[str, str], Results]:
+    """Kill `moments` times; return the results by what was killed and how."""
     torch.set_num_threads(1)  # as the trainings, whose weights are compared
-    dice, found = Random(f"kills {seed}"), defaultdict[tuple[str, str], Found](Found)
+    dice, found = Random(f"kills {seed}"), defaultdict[tuple[str, str], Results](Results)
     with tempfile.TemporaryDirectory() as place:
         temporary = Path(place) / "server"
         temporary.mkdir()
@@ -271,8 +271,8 @@ def killed(moments: int, *, with_app: bool = True, seed: int = 0) -> dict[tuple[
 
 
 def main(report: Report, moments: int = 50) -> None:
-    """Print what kills leave and lose."""
-    found = killed(moments)
+    """Print what kills leave behind and what they lose."""
+    found = kill_repeatedly(moments)
     rows = [
         (
             *kind,

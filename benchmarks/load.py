@@ -16,16 +16,16 @@ from benchmarks.crowd import (
     SHARE_OF_TEXTS,
     THINKING,
     App,
-    Asked,
-    Found,
+    Choice,
     Headlight,
     Hello,
     LeanHello,
+    Results,
     Server,
     crowd,
     server,
     soak,
-    unpacked,
+    unpack,
 )
 from benchmarks.streamlit_client import wait_until_left
 from benchmarks.table import Report, met, size
@@ -36,9 +36,9 @@ SECONDS, SOAK_SECONDS = 60.0, 600.0
 REST_SECONDS = 60.0
 
 
-def round_of(running: Server, n_visitors: int, seconds: float) -> Found:
+def measure_crowd(running: Server, n_visitors: int, seconds: float) -> Results:
     """Return what so many visitors met, and the server's memory until a while after they left."""
-    found = Found()
+    found = Results()
     found.memory["before"] = running.resident()
     asyncio.run(crowd(running, n_visitors, seconds, found))
     wait_until_left(running.url)
@@ -48,18 +48,18 @@ def round_of(running: Server, n_visitors: int, seconds: float) -> Found:
     return found
 
 
-def worst_difference(samples: list[tuple[Asked, bytes]]) -> float:
+def worst_difference(samples: list[tuple[Choice, bytes]]) -> float:
     """Return the largest difference of the pictures' weights from those of traces in this process."""
     model, worst = load_model("minilm"), 0.0
     for asked, raw in samples:
         weights = model.trace(asked.text)["encoder"].weights(asked.layer, asked.head)
-        _, arrays = unpacked(raw)
+        _, arrays = unpack(raw)
         shown = weights[arrays["query"], arrays["key"]]
         worst = max(worst, float(np.abs(shown - arrays["weight"]).max(initial=0.0)))
     return worst
 
 
-def slope(marks: list[tuple[float, int]]) -> float:
+def growth_per_minute(marks: list[tuple[float, int]]) -> float:
     """Return the growth in MB a minute by least squares, after the first quarter: caches fill before that."""
     seconds, held = np.array([mark for mark in marks if mark[0] > marks[-1][0] / 4], dtype=float).T
     return float(np.polyfit(seconds / 60, held / 1e6, 1)[0])
@@ -73,19 +73,19 @@ def main(
 ) -> None:
     """Print what visitors wait for among others, and what one without a pause leaves in memory."""
     torch.set_num_threads(1)  # the weights are compared between rounds, on a machine that serves as well
-    found: dict[tuple[int, App], Found] = {}
+    found: dict[tuple[int, App], Results] = {}
     with server(Hello) as hello, server(LeanHello) as lean, server(Headlight) as headlight:
         for n_visitors in visitors:
             for running in (hello, lean, headlight):
-                found[n_visitors, running.app] = round_of(running, n_visitors, seconds)
-    tell_load(report, found, seconds)
+                found[n_visitors, running.app] = measure_crowd(running, n_visitors, seconds)
+    report_load(report, found, seconds)
     with server(Headlight) as headlight:
-        one = Found()
+        one = Results()
         marks = asyncio.run(soak(headlight, soak_seconds, one))
-    tell_soak(report, one, marks, soak_seconds)
+    report_soak(report, one, marks, soak_seconds)
 
 
-def tell_load(report: Report, found: dict[tuple[int, App], Found], seconds: float) -> None:
+def report_load(report: Report, found: dict[tuple[int, App], Results], seconds: float) -> None:
     """Print the tables of the visitors."""
     rows, checks = [], []
     for (n_visitors, app), each in found.items():
@@ -138,9 +138,9 @@ def tell_load(report: Report, found: dict[tuple[int, App], Found], seconds: floa
     report.table("Visitors at once: targets", ("what", "measured", "to reach", "met"), checks)
 
 
-def tell_soak(report: Report, one: Found, marks: list[tuple[float, int]], seconds: float) -> None:
+def report_soak(report: Report, one: Results, marks: list[tuple[float, int]], seconds: float) -> None:
     """Print the table of the visitor without a pause."""
-    grown, wrong = slope(marks), len(one.wrong)
+    grown, wrong = growth_per_minute(marks), len(one.wrong)
     for problem in (*one.errors[:3], *one.wrong[:3]):
         print(problem, flush=True)
     rows = [

@@ -28,7 +28,7 @@ SWITCHES = 9
 
 
 @dataclass
-class Found:
+class Results:
     """What one contestant did at one length; seconds, NaN where no picture came within the limit."""
 
     n_bytes: int
@@ -55,7 +55,7 @@ def seconds(value: float) -> str:
     return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"
 
 
-def peer_at(playwright: Playwright, folder: Path, peer: Peer, model: Model, n_tokens: int, *, load: bool) -> Found:
+def peer_at(playwright: Playwright, folder: Path, peer: Peer, model: Model, n_tokens: int, *, load: bool) -> Results:
     """Write a peer's HTML for a text and open it, in a browser of its own each time."""
     att = model.trace(text_of(n_tokens))["encoder"]
     weights = [torch.from_numpy(att.layer(layer).copy())[None] for layer in range(att.n_layers)]
@@ -64,7 +64,7 @@ def peer_at(playwright: Playwright, folder: Path, peer: Peer, model: Model, n_to
         file = Path(place) / "peer.html"
         written = timed(lambda: file.write_text(peer.html(weights, tokens), encoding="utf-8"))
         library = bundle_bytes(folder) if "CircuitsVis" in peer.name else 0
-        found = Found(file.stat().st_size - library, written, opened=load)
+        found = Results(file.stat().st_size - library, written, opened=load)
         start = perf_counter()
         while load and len(found.drawn) < REPEATS and perf_counter() - start < LIMIT / 3:
             with chromium(playwright) as browser, contextlib.suppress(Error):
@@ -126,7 +126,7 @@ class Wire:
         return act(), self.n_bytes - before
 
 
-def headlight(playwright: Playwright, lengths: tuple[int, ...]) -> tuple[dict[int, Found], int]:
+def headlight(playwright: Playwright, lengths: tuple[int, ...]) -> tuple[dict[int, Results], int]:
     """Visit the whole page at each length; return what was found and the bytes of the app itself."""
     found = {}
     with app() as url, chromium(playwright) as browser:
@@ -139,7 +139,7 @@ def headlight(playwright: Playwright, lengths: tuple[int, ...]) -> tuple[dict[in
             texts = [text_of(n_tokens, str(number)) for number in range(1, SENTENCES + 2)]
             taken = [wire.during(lambda text=text: sentence(page, text)) for text in texts][1:]
             switches = [head_switch(page, *place) / 1000 for place in places(SWITCHES + 1)][1:]
-            found[n_tokens] = Found(
+            found[n_tokens] = Results(
                 int(median(n_bytes for _, n_bytes in taken)),
                 drawn=[milliseconds / 1000 for milliseconds, _ in taken],
                 switches={"any head": switches},
@@ -155,7 +155,7 @@ def main(report: Report, folder: Path = PEERS) -> None:
         ours, app_bytes = headlight(playwright, LENGTHS)
         with chromium(playwright) as browser:
             browser_version = browser.version
-        theirs: dict[str, dict[int, Found]] = {peer.name: {} for peer in peers}
+        theirs: dict[str, dict[int, Results]] = {peer.name: {} for peer in peers}
         for peer in peers:
             for n_tokens in LENGTHS:
                 # Where nothing came within the limit, nothing will at the next length either: only its bytes are taken.
@@ -175,14 +175,14 @@ def main(report: Report, folder: Path = PEERS) -> None:
         ),
         (
             "first picture",
-            Found.shown,
+            Results.shown,
             "Headlight: from Ctrl+Enter, the forward pass and the way to the browser included, to the last of heatmap, "
             "flow and all heads. Peers: opening their HTML alone; the forward pass and the writing come on top.",
         ),
         ("writing the HTML", lambda found: seconds(found.written) if found.written else "–", ""),
         (
             "head switch",
-            Found.switched,
+            Results.switched,
             "Headlight: a click on any of the 72 heads, to its heatmap and flow. head_view: a head of the layer by a "
             "double click, another layer by its selector. model_view: the detail of a cell. CircuitsVis: a thumbnail.",
         ),
@@ -199,7 +199,7 @@ def main(report: Report, folder: Path = PEERS) -> None:
     )
 
 
-def reached(ours: dict[int, Found], theirs: dict[str, dict[int, Found]], forward: float) -> list[tuple[str, ...]]:
+def reached(ours: dict[int, Results], theirs: dict[str, dict[int, Results]], forward: float) -> list[tuple[str, ...]]:
     rows = []
 
     def times(what: str, value: float, least: float, more: str = "") -> None:

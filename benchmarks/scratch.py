@@ -6,14 +6,14 @@ from statistics import median
 import torch
 from torch import nn
 
-from benchmarks.fresh import fresh, peak_of
+from benchmarks.fresh import in_new_process, peak_of
 from benchmarks.table import Report, interleaved, met, milliseconds, ratio, size, timed
 from models.scratch.layers import MultiHeadAttention
 
 # Batch, positions, width, heads.
 SIZES = ((8, 128, 256, 8), (1, 512, 768, 12), (32, 24, 64, 4))
 MOST_OF_TORCH = 1.2
-# A call may take less than the clock can tell from the machine's own noise: so many together are measured as one.
+# One call may take less time than the noise of the machine, so this many calls are timed together.
 CALLS = {24: 50, 128: 10, 512: 3}
 
 
@@ -52,7 +52,7 @@ def contestants(batch: int, n_positions: int, d_model: int, n_heads: int, device
 
 
 def growth(contestant: str, device: str, sizes: list[int]) -> int:
-    """Return the peak growth in bytes of one call; called in a fresh process."""
+    """Return the peak growth in bytes of one call; called in a new process."""
     work = contestants(*sizes, device)[contestant]
     work()
     return peak_of(work, device)[1]
@@ -79,7 +79,7 @@ def main(report: Report, device: str = "cpu") -> None:
             slowest = max(slowest, found)
             times = [milliseconds(median(taken[f"{who}, {name}"])) for who in ("ours", "torch")]
             grown = [
-                fresh("scratch.growth", contestant=f"{who}, {name}", device=device, sizes=sizes)
+                in_new_process("scratch.growth", contestant=f"{who}, {name}", device=device, sizes=sizes)
                 for who in ("ours", "torch")
             ]
             rows.append([*sizes, label, *times, f"{found:.2f}", *map(size, grown)])

@@ -1,4 +1,4 @@
-"""What must hold of every hostile input, whatever its kind."""
+"""What must hold for every hostile input, of any kind."""
 
 import logging
 import os
@@ -17,10 +17,10 @@ from models.errors import HeadlightError
 
 SEED = 2026
 LONGEST_SENTENCE = 1200
-# What `ui.messages.sentence` says of an error that nobody expected.
+# `ui.messages.describe_error` says this about an unexpected error.
 UNEXPECTED = "Headlight did not expect"
 _ROOT = Path(__file__).parents[2]
-# Paths of this machine that no visitor may read: the project's, Python's, those of temporary files.
+# Paths that no visitor may read: of the project, of Python, of temporary files.
 _OWN = {str(_ROOT), sys.prefix, os.path.realpath(sys.prefix), tempfile.gettempdir() + "/"}
 
 
@@ -28,9 +28,9 @@ _OWN = {str(_ROOT), sys.prefix, os.path.realpath(sys.prefix), tempfile.gettempdi
 class Kind:
     """One kind of hostile input.
 
-    `make(dice)` returns an input; `run(input)` gives it to the app and returns the sentences that a visitor reads of
-    it, none if it is accepted, or raises a HeadlightError, whose text is that sentence. `share` is how many of 10,000
-    inputs are of this kind. `pages` says that it runs whole pages, with the real model.
+    `make(dice)` returns an input. `run(input)` gives it to the app and returns the sentences that a visitor reads about
+    it (none if it is accepted), or raises a HeadlightError. `share` is how many of 10,000 inputs are of this kind.
+    `pages` says that it runs whole pages, with the bundled model.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an input: "accepted", "told" (with a sentence), "refused", or "failed" for a reason."""
+    """The outcome of an input: "accepted", "notice" (accepted with a sentence), "refused", or "failed" and why."""
 
     what: str
     seconds: float
@@ -50,28 +50,28 @@ class Outcome:
 
 
 class Failed(Exception):
-    """What a run found wrong itself, where no exception says so."""
+    """Raised by a run that finds a fault itself."""
 
 
 class _Last(logging.Handler):
-    """Keeps the last exception of the log, which the visitor's sentence leaves out."""
+    """Keeps the last exception of the log, because the visitor's sentence does not contain it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = ""
+        self.exception = ""
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and record.exc_info[1] is not None:
-            self.told = place_of(record.exc_info[1])
+            self.exception = describe_exception(record.exc_info[1])
 
 
 def dice_of(kind: str, number: int, seed: int = SEED) -> Random:
-    """Return the dice that an input is made with: it depends on nothing else."""
+    """Return the random numbers of one input; the input depends on nothing else."""
     return Random(f"{seed} {kind} {number}")
 
 
 def check(kind: Kind, number: int, seed: int = SEED) -> Outcome:
-    """Make an input and give it to the app; return what became of it."""
+    """Create an input and give it to the app; return the outcome."""
     given = kind.make(dice_of(kind.name, number, seed))
     last = _Last()
     log = logging.getLogger("headlight")
@@ -80,24 +80,24 @@ def check(kind: Kind, number: int, seed: int = SEED) -> Outcome:
     what = "accepted"
     try:
         sentences = kind.run(given)
-        what = "told" if sentences else "accepted"
+        what = "notice" if sentences else "accepted"
     except HeadlightError as error:
         what, sentences = "refused", [str(error)]
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a panic of Rust code is no Exception
-        return Outcome("failed", time.perf_counter() - start, place_of(error))
+        return Outcome("failed", time.perf_counter() - start, describe_exception(error))
     finally:
         log.removeHandler(last)
     seconds = time.perf_counter() - start
     for sentence in sentences:
         if why := fault_of(sentence):
-            return Outcome("failed", seconds, f"{why}: {sentence[:300]!r} {last.told}")
+            return Outcome("failed", seconds, f"{why}: {sentence[:300]!r} {last.exception}")
     return Outcome(what, seconds)
 
 
 def fault_of(sentence: str) -> str:
-    """Return what is wrong with a sentence that a visitor reads, nothing if it is as it should be."""
+    """Return what is wrong with a sentence for a visitor; "" if nothing is."""
     if UNEXPECTED in sentence:
         return "an unexpected error"
     if len(sentence.splitlines()) != 1:
@@ -113,10 +113,10 @@ def fault_of(sentence: str) -> str:
     return ""
 
 
-def place_of(error: BaseException) -> str:
-    """Return an exception, its cause and where in the project each was raised, in one line."""
-    told = []
-    while error is not None and len(told) < 3:
+def describe_exception(error: BaseException) -> str:
+    """Return an exception and its causes, each with its position in the project, in one line."""
+    parts = []
+    while error is not None and len(parts) < 3:
         frames = traceback.extract_tb(error.__traceback__)
         ours = [frame for frame in frames if frame.filename.startswith(str(_ROOT)) and ".venv" not in frame.filename]
         where = " < ".join(
@@ -126,6 +126,6 @@ def place_of(error: BaseException) -> str:
         )
         deepest = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         message = re.sub(r"\s+", " ", str(error))[:200]
-        told.append(f"{type(error).__name__}: {message} [{where}; {deepest}]")
+        parts.append(f"{type(error).__name__}: {message} [{where}; {deepest}]")
         error = error.__cause__
-    return " <- ".join(told)
+    return " <- ".join(parts)

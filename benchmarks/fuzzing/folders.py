@@ -1,4 +1,4 @@
-"""Saved models of which one file is spoilt: opened and looked at, or refused."""
+"""Saved models with one damaged file: opened and traced, or refused."""
 
 import json
 import os
@@ -141,8 +141,10 @@ def _spoilt_weights(dice: Random, raw: bytes) -> bytes:
             )
         )
     text = written(dice, header)
-    told = dice.choice((len(text), len(text), len(text), len(text), 0, 1, 2**63, 2**64 - 1, 99_999_999, len(raw)))
-    return struct.pack("<Q", told) + text + raw[8 + length :]
+    header_length = dice.choice(
+        (len(text), len(text), len(text), len(text), 0, 1, 2**63, 2**64 - 1, 99_999_999, len(raw))
+    )
+    return struct.pack("<Q", header_length) + text + raw[8 + length :]
 
 
 def open_folder(spoilt: Spoilt) -> list[str]:

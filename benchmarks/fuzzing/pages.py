@@ -73,8 +73,8 @@ def make_widgets(dice: Random) -> Forged:
 def _forged(dice: Random) -> Value:
     numbers = [float(number) for number in NUMBERS if abs(number) < 1e300 or number != number]
     sent = dice.choice(_SENT)
-    told = json.dumps(scalar(dice) if dice.random() < 0.3 else mutated_json(dice, sent, 1), default=str)
-    told = told[:-1] if dice.random() < 0.05 else told
+    sent_json = json.dumps(scalar(dice) if dice.random() < 0.3 else mutated_json(dice, sent, 1), default=str)
+    sent_json = sent_json[:-1] if dice.random() < 0.05 else sent_json
     values: dict[str, Any] = {
         "bool_value": dice.random() < 0.8,
         "trigger_value": dice.random() < 0.8,
@@ -83,8 +83,8 @@ def _forged(dice: Random) -> Value:
         "int_array_value": [dice.choice((-1, 0, 1, 99, 2**31)) for _ in range(dice.randrange(4))],
         "double_array_value": [dice.choice(numbers) for _ in range(dice.randrange(4))],
         "string_array_value": [_string(dice) for _ in range(dice.randrange(4))],
-        "json_value": told,
-        "json_trigger_value": told,
+        "json_value": sent_json,
+        "json_trigger_value": sent_json,
         "string_trigger_value": _string(dice),
         "string_value": _string(dice),
         "bytes_value": dice.randbytes(20),
@@ -106,7 +106,7 @@ def open_page(forged: Forged) -> list[str]:
     if forged.link:
         app.query_params.update(parse_qs(forged.link, keep_blank_values=True, errors="replace"))
     app.run()
-    sentences = told(app)
+    sentences = read_messages(app)
     if not forged.values:
         return sentences
     widgets = widgets_of(app)
@@ -125,9 +125,9 @@ def open_page(forged: Forged) -> list[str]:
     app._run(WidgetStates(widgets=list(states.values())))
     if confused:
         return sentences
-    sentences += told(app, forged=True)
+    sentences += read_messages(app, forged=True)
     app._run(WidgetStates(widgets=list(honest.values())))
-    return [*sentences, *told(app)]
+    return [*sentences, *read_messages(app)]
 
 
 def _parsed(value: str) -> Any:
@@ -167,7 +167,7 @@ def widgets_of(app: AppTest) -> list[tuple[str, str]]:
     return found
 
 
-def told(app: AppTest, *, forged: bool = False) -> list[str]:
+def read_messages(app: AppTest, *, forged: bool = False) -> list[str]:
     """Return the sentences of a page; Streamlit itself may refuse a forged value, in a red box without details.
 
     It does so again in the next run, where it compares what is new with what was forged.

@@ -1,6 +1,6 @@
-"""The process that hostile inputs run in, so that one that hangs or dies takes nothing else with it.
+"""The process that runs hostile inputs, so that an input that hangs or crashes affects nothing else.
 
-Workers are forked from a server that has imported everything: to import it again would take longer than the inputs.
+Workers are forked from a server that has imported everything: another import would take longer than the inputs.
 """
 
 import ctypes
@@ -25,17 +25,17 @@ from benchmarks.fuzzing.checks import check
 from benchmarks.fuzzing.kinds import KINDS
 from benchmarks.fuzzing.pages import ENVIRONMENT
 
-# An input that asks for more fails with a MemoryError, and not with the machine.
+# An input that needs more memory gets a MemoryError, before the machine runs out.
 MOST_BYTES = 12 * 2**30
-# A second try tells an input that is slow from one that other work held up.
+# A slow input is run twice: the first run may have been slow because of other work on the machine.
 SLOW_SECONDS = 2.0
 PRINTED = "printed"
 
 
 def start(name: str, seed: int, first: int, last: int, folder: str) -> tuple[BaseProcess, Connection]:
-    """Start a worker for the inputs from `first` to before `last`, whose files lie in a folder.
+    """Start a worker for the inputs from `first` to before `last`, with a folder for its files.
 
-    What it tells comes through the connection: a dictionary before and after each input.
+    The worker sends a dictionary through the connection before and after each input.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
@@ -46,11 +46,11 @@ def start(name: str, seed: int, first: int, last: int, folder: str) -> tuple[Bas
     return process, mine
 
 
-def _main(name: str, seed: int, first: int, last: int, folder: str, told: Connection) -> None:
+def _main(name: str, seed: int, first: int, last: int, folder: str, messages: Connection) -> None:
     os.setsid()
     os.environ.update(ENVIRONMENT)
     tempfile.tempdir = folder
-    # Libraries print: what they say last tells why a process died.
+    # The last lines that libraries print say why a process died.
     printed = os.open(Path(folder) / PRINTED, os.O_WRONLY | os.O_CREAT)
     os.dup2(printed, 1)
     os.dup2(printed, 2)
@@ -60,33 +60,33 @@ def _main(name: str, seed: int, first: int, last: int, folder: str, told: Connec
     transformers_logging.disable_progress_bar()
     logging.getLogger("headlight").addHandler(logging.NullHandler())
     logging.getLogger("headlight").propagate = False
-    work(name, seed, first, last, told.send)
+    work(name, seed, first, last, messages.send)
 
 
-def work(name: str, seed: int, first: int, last: int, tell: Callable[[dict[str, Any]], None]) -> None:
-    """Run the inputs from `first` to before `last`, and tell how much memory is held.
+def work(name: str, seed: int, first: int, last: int, send: Callable[[dict[str, Any]], None]) -> None:
+    """Run the inputs from `first` to before `last`, and send the resident memory.
 
-    The second half runs once more: what the first time fills caches with, the second time finds there.
+    Then run the second half again and send the memory again: caches are already full, so growth is a leak.
     """
     kind = KINDS[name]
-    for number in (-1, -2, -3):  # what is built and loaded once
+    for number in (-1, -2, -3):  # builds and loads what all inputs share
         check(kind, number, seed)
     middle = (first + last) // 2
     for number in range(first, last):
-        tell({"begun": number})
+        send({"begun": number})
         outcome = check(kind, number, seed)
         if outcome.seconds > SLOW_SECONDS:
             outcome = min(outcome, check(kind, number, seed), key=lambda one: one.seconds)
-        tell({"done": number, **vars(outcome)})
-    tell({"resident": resident()})
+        send({"done": number, **vars(outcome)})
+    send({"resident": resident()})
     for number in range(middle, last):
-        tell({"again": number})
+        send({"again": number})
         check(kind, number, seed)
-    tell({"resident": resident()})
+    send({"resident": resident()})
 
 
 def resident() -> int:
-    """Return the resident bytes after everything that nobody holds has been given back."""
+    """Return the resident bytes, after garbage collection and after free memory was returned to the system."""
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6").malloc_trim(0)

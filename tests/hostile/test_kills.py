@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.kills import killed
+from benchmarks.kills import kill_repeatedly
 
 pytestmark = pytest.mark.slow
 MOMENTS = 4
@@ -10,7 +10,7 @@ MOMENTS = 4
 
 def test_nothing_is_left_and_nothing_is_lost():
     """A server and a training, by SIGKILL and by SIGTERM each; `python -m benchmarks kills` does fifty."""
-    found = killed(MOMENTS, with_app=False)
+    found = kill_repeatedly(MOMENTS, with_app=False)
     assert {kind: one.failures for kind, one in found.items() if one.failures} == {}
     assert sum(one.moments for one in found.values()) == MOMENTS
     assert sum(one.same_weights for one in found.values()) == 2
