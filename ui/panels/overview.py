@@ -1,4 +1,4 @@
-"""All heads: at once where they are computed quickly, else layer by layer, with progress and a way to stop."""
+"""The maps of all heads: at once if they are computed quickly, else layer by layer, with progress and Stop."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels.trace_request import show_progress_bar
 from ui.services.attention_cache import maps_of, request_maps
 from ui.services.visitor import visitor
-from ui.state.inspect import choose
+from ui.state.inspect import INSPECT
 from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.grid import Grid
 from viz.head_maps import HeadMaps
 
-# So long the rest of the page waits for the maps; they are a tenth of a second for most texts.
-PATIENCE = 1.0
+# Seconds the page blocks on the maps before switching to incremental updates; most texts take a tenth of a second.
+MAPS_TIMEOUT_SECONDS = 1.0
 LOOK_SECONDS = 1.5
 
 
 def overview(att: Attention, selected: tuple[int, int], options: DrawOptions) -> None:
-    """Show the maps of all heads, complete or as far as they are; a click or the arrow keys choose a head."""
+    """Show the maps of all heads, or those computed so far; a click or the arrow keys choose a head."""
     st.markdown("## All heads")
     maps = maps_of(att)
     if not maps.complete and not _stopped(att):
         job = request_maps(att, visitor())
-        # Its last watcher may have left it a moment before: then it is dying, and another one goes on where it was.
-        if not job.wait(PATIENCE) or job.stopped:
+        # The job may have been cancelled a moment ago: then the next run starts a new one that resumes.
+        if not job.wait(MAPS_TIMEOUT_SECONDS) or job.stopped:
             _growing(att, selected, options)
             return
         try:
@@ -46,9 +46,9 @@ def overview(att: Attention, selected: tuple[int, int], options: DrawOptions) ->
 @st.fragment(run_every=LOOK_SECONDS)
 @guarded
 def _growing(att: Attention, selected: tuple[int, int], options: DrawOptions) -> None:
-    session, job = st.session_state, request_maps(att, visitor())
-    if job.finished or _stopped(att) or (session.layer, session.head) != selected:
-        # All are there, or another head was chosen here: that concerns the rest of the page.
+    job, choice = request_maps(att, visitor()), INSPECT.current()
+    if job.finished or _stopped(att) or (choice.layer, choice.head) != selected:
+        # All maps are complete, or another head was chosen here: the rest of the page has to follow.
         st.rerun()
     _grid(att, maps_of(att), selected, options)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -63,7 +63,7 @@ def _stopped(att: Attention) -> bool:
 
 def _stop(att: Attention) -> None:
     request_maps(att, visitor()).leave(visitor())
-    # No strong reference: a session must not hold the traces that it has seen.
+    # No strong reference: a session must not keep the traces that it has shown in memory.
     st.session_state["maps stopped"] = ref(att)
 
 
@@ -72,11 +72,11 @@ def _go_on() -> None:
 
 
 def _grid(att: Attention, maps: HeadMaps, selected: tuple[int, int], options: DrawOptions) -> None:
-    # What will be replaced soon is sent at a third of the resolution.
+    # Maps that will be replaced soon are sent at a third of the resolution.
     figure, subject = Grid(), Subject(att, maps=maps if maps.complete else maps.coarse())
     packed = figure.to_wire(figure.view(subject, Selection(), options), options)
     head_grid(packed, selected, _pick)
 
 
 def _pick(layer: int, head: int) -> None:
-    choose(layer=layer, head=head)
+    INSPECT.update(layer=layer, head=head)

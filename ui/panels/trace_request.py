@@ -12,7 +12,7 @@ from ui.services.models import model_id
 from ui.services.settings import ask_seconds
 from ui.services.traces import TraceRequest, readings, traces
 from ui.services.visitor import visitor
-from ui.state import inspect as state
+from ui.state.inspect import INSPECT
 
 # Between two updates of the progress bar: a shorter time would only move the bar in smaller steps.
 UPDATE_SECONDS = 0.6
@@ -29,7 +29,7 @@ def build_request(model: Model) -> TraceRequest:
     Raises:
         BadPicture: the visitor's picture cannot be read, in one sentence.
     """
-    choice = state.chosen()
+    choice = INSPECT.current()
     if model.card.modality == "image":
         image, name = chosen_picture(model)
         return TraceRequest(model_id(model), picture=name, image=image)

@@ -9,18 +9,18 @@ import streamlit as st
 from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from ui.services.settings import allowed_models
-from ui.services.trainings import FINISHED, Training
+from ui.services.training_process import FINISHED, TrainingProcess
 from ui.state.watch import WatchChoice
 
 
-def offer_trained_model(choice: WatchChoice, own: Training | None) -> None:
+def offer_trained_model(choice: WatchChoice, own: TrainingProcess | None) -> None:
     """Offer the visitor's finished training as a file, and the task's bundled model as a link to Inspect."""
     with st.container(horizontal=True, gap="small"):
         if own is not None and own.status == FINISHED:
             st.download_button(
                 "Download the trained model",
                 own.model_zip,
-                f"headlight-{own.order.task}.zip",
+                f"headlight-{own.request.task}.zip",
                 "application/zip",
                 key="watch download",
                 help="Config, safetensors, tokenizer and training.json: unpack the folder and open it in Inspect.",

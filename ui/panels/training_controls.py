@@ -10,7 +10,8 @@ from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
 from ui.messages import describe_error
 from ui.panels.trace_request import visitor
-from ui.services.trainings import FAILED, RUNNING, STOPPED, STOPPING, Training, trainings
+from ui.services.training_process import FAILED, RUNNING, STOPPED, STOPPING, TrainingProcess
+from ui.services.trainings import trainings
 from ui.state.watch import NORMS, RANGES, RATES, WATCH, WatchChoice, choose_task
 
 # The session's keys of whether the page shows the visitor's own training, and of why the last button failed.
@@ -18,7 +19,7 @@ _OWN_IS_SHOWN, _PROBLEM = "watch own is shown", "watch problem"
 _NORM_NAMES = {"pre": "before each block (pre-norm)", "post": "after each block (post-norm, as in the paper)"}
 
 
-def own_training() -> Training | None:
+def own_training() -> TrainingProcess | None:
     """Return the visitor's own training if the page shows it; None where it shows a recording."""
     training = trainings().of(visitor())
     return training if st.session_state.get(_OWN_IS_SHOWN) else None
@@ -29,7 +30,7 @@ def pop_problem() -> str | None:
     return st.session_state.pop(_PROBLEM, None)
 
 
-def training_controls(choice: WatchChoice, own: Training | None) -> None:
+def training_controls(choice: WatchChoice, own: TrainingProcess | None) -> None:
     """Show the text box, the settings and the buttons."""
     task = TASKS[choice.task]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -43,7 +44,7 @@ def training_controls(choice: WatchChoice, own: Training | None) -> None:
             _settings()
 
 
-def _buttons(own: Training | None) -> None:
+def _buttons(own: TrainingProcess | None) -> None:
     status = own.status if own else ""
     if status in (RUNNING, STOPPING):
         st.button("Stop", key="watch stop", on_click=_stop, disabled=status == STOPPING, type="primary")
@@ -59,8 +60,8 @@ def _buttons(own: Training | None) -> None:
     if own is not None:
         st.button("Back to the recording", key="watch back", on_click=stop_and_show_recording)
     elif (hidden := trainings().of(visitor())) is not None:
-        name = TASKS[hidden.order.task].title
-        st.button(f"To your training: {name}", key="watch own", on_click=_show_own, args=(hidden.order.task,))
+        name = TASKS[hidden.request.task].title
+        st.button(f"To your training: {name}", key="watch own", on_click=_show_own, args=(hidden.request.task,))
 
 
 def _settings() -> None:
@@ -93,7 +94,7 @@ def _settings() -> None:
 
 def _start() -> None:
     def start() -> None:
-        trainings().start(WATCH.now().order(), visitor())
+        trainings().start(WATCH.now().to_request(), visitor())
         st.session_state[_OWN_IS_SHOWN] = True
 
     _try(start, "starting a training")

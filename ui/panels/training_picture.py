@@ -12,7 +12,8 @@ from models.scratch.tasks import TASKS
 from ui.components import training_picture
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.services.recordings import scene_over, shipped_recording
-from ui.services.trainings import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, Order, Training
+from ui.services.training_process import FAILED, FINISHED, RUNNING, STOPPED, STOPPING, TrainingProcess
+from ui.services.training_requests import TrainingRequest
 from ui.state.watch import WATCH
 from viz.wire.training import frames_of, pack_frames, pack_scene
 
@@ -30,22 +31,22 @@ _SENT = "watch sent"
 
 
 @guarded
-def show_training(task: str, own: Training | None, status: str) -> None:
+def show_training(task: str, own: TrainingProcess | None, status: str) -> None:
     """Send the frames that the browser does not have; a change of the training's status reruns the whole page."""
     if own is not None:
         own.watch()
         if own.status != status:
             st.rerun()
         if frames := own.frames():
-            title = f"## Your training: {TASKS[task].title}, seed {own.order.settings.seed}, {_STATUS_NAMES[status]}"
+            title = f"## Your training: {TASKS[task].title}, seed {own.request.settings.seed}, {_STATUS_NAMES[status]}"
             st.markdown(title)
-            _send(own.name, own.order, frames, live=status in (RUNNING, STOPPING))
+            _send(own.name, own.request, frames, live=status in (RUNNING, STOPPING))
             return
     starts = own is not None and status == RUNNING
     _show_recording(task, "Your training starts, which takes some seconds …" if starts else "", own)
 
 
-def _show_recording(task: str, state_of_own: str, own: Training | None) -> None:
+def _show_recording(task: str, state_of_own: str, own: TrainingProcess | None) -> None:
     path = bundled.TRAINED / task / RECORDING
     if not path.exists():
         missing = "There is no recording of this task here: press Start training, and watch it as it goes."
@@ -61,10 +62,10 @@ def _show_recording(task: str, state_of_own: str, own: Training | None) -> None:
         st.caption("The recording is over its own text: Start training watches yours.")
     settings = replace(TASKS[task].settings, steps=recording.steps_in_all)
     name = f"{task} {path.stat().st_mtime_ns}"
-    _send(name, Order(task, recording.text, settings), frames_of(recording), live=False)
+    _send(name, TrainingRequest(task, recording.text, settings), frames_of(recording), live=False)
 
 
-def _send(name: str, order: Order, frames: list[Frame], *, live: bool) -> None:
+def _send(name: str, order: TrainingRequest, frames: list[Frame], *, live: bool) -> None:
     session = st.session_state
     sent_name, sent_step = session.get(_SENT) or ("", -1)
     scene = scene_over(order.task, order.text, frames[0].maps.shape[-1])

@@ -1,4 +1,4 @@
-"""What is known to be right: the task that a model was trained on, its answer, and which heads solve it."""
+"""The task that a model was trained on, its answers, and which heads solve the task."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ui.panels.picture_input import known_answer
 from ui.services.attention_cache import cached
 from ui.services.models import model_id
 from ui.services.shared import Shared
-from ui.state.inspect import UNPLACED, choose
+from ui.state.inspect import INSPECT, head_is_chosen
 from viz.figures.patches import data_address
 from viz.labels import label
 
-# A head that looks at the true place less than half of the time mostly looks elsewhere.
+# A head whose truth score is lower mostly looks elsewhere.
 MOSTLY = 0.5
-# Of more wrong values only the first are named.
-MOST_NAMED = 5
+# At most so many positions of wrong values are listed.
+MOST_LISTED = 5
 _SCORES: Shared[TruthScores | None] = Shared(16)
 
 
@@ -33,11 +33,11 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     task = task_of(model)
     if task is None:
         return
-    if st.session_state.get(UNPLACED):
+    if not head_is_chosen():
         _choose_head(model)
     st.markdown(f"**{task.title}.** {task.rule} Where a head has to look: {task.looks[0].lower()}{task.looks[1:]}")
     if isinstance(task, Digits) and trace.image is not None:
-        st.html(_digit(task, model, trace.image))
+        st.html(_digit_answer(task, model, trace.image))
     if not task.has_truth:
         return
     att = trace[task.kind]
@@ -45,50 +45,51 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     if truth is None:
         st.info(escape_markdown(_why_unknown(task)), icon=":material/help:")
         return
-    text = task.joined([token.text for token in att.key_tokens if not token.special])
-    said = cached(att, "answers", lambda: task.says(model.module, text))
+    text = task.join([token.text for token in att.key_tokens if not token.special])
+    said = cached(att, "answers", lambda: task.answer(model.module, text))
     if said is not None:
         st.html(_answers(att, truth, said) if task.labels else _values(truth, said))
 
 
-def _digit(task: Digits, model: Model, picture: np.ndarray) -> str:
+def _digit_answer(task: Digits, model: Model, picture: np.ndarray) -> str:
     """Return the picture as the model sees it, to the pixel, and what the model takes it for."""
-    said, probabilities = task.named(model.module, picture)
+    said, probabilities = task.classify(model.module, picture)
     sure = f"{probabilities.max():.0%} sure"
     expected = known_answer()
     right = expected in (None, said)
-    told = sure if expected is None else f"{sure}; it is a {expected}"
+    judged = sure if expected is None else f"{sure}; it is a {expected}"
     chip = f'<span class="{"right" if right else "wrong"}">{said}{"" if right else " ✗"}</span>'
     return (
         f'<div class="answers digit"><img src="{data_address(picture)}" alt="The picture as the model sees it">'
-        f'<span class="count">The model answers:</span> {chip} <span>({told})</span></div>'
+        f'<span class="count">The model answers:</span> {chip} <span>({judged})</span></div>'
     )
 
 
 def _choose_head(model: Model) -> None:
-    """Select the head with the highest truth score: who opens a task wants to see it solved."""
+    """Choose the head with the highest truth score: a visitor who opens a task wants to see it solved."""
     scores = _scores_of(model)
     if scores is not None:
         layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
-        choose(layer=int(layer), head=int(head))
+        INSPECT.update(layer=int(layer), head=int(head))
 
 
 def _why_unknown(task: Task) -> str:
-    why = "it is none of this task"
+    why = "it is not a text of this task"
     if task.kind == "cross":
         why += ", or the decoder reads something else than the right answer"
-    return f"What is right is not known for this text: {why}. Try {task.examples[0]!r}."
+    return f"The right answer is not known for this text: {why}. Try {task.examples[0]!r}."
 
 
 def _answers(att: Attention, truth: Truth, said: tuple[str, ...]) -> str:
-    """Return each answer behind the token that asks for it, marked right or wrong by colour and in words."""
+    """Return each answer after the token that asks for it, marked right or wrong by colour and in words."""
     chips, (asked, wrong) = [], _asked(truth, said)
-    for place in asked:
-        expected = html.escape(truth.solution.answers[place])
+    for position in asked:
+        expected = html.escape(truth.solution.answers[position])
         # What a decoder writes answers the whole text, not the token before it.
-        question = "" if att.kind == "cross" else f"<small>{html.escape(label(att.query_tokens[place]))}</small> → "
-        name, more = ("wrong", f" ✗ <small>right: {expected}</small>") if place in wrong else ("right", "")
-        chips.append(f'<span class="{name}" title="position {place}">{question}{html.escape(said[place])}{more}</span>')
+        question = "" if att.kind == "cross" else f"<small>{html.escape(label(att.query_tokens[position]))}</small> → "
+        name, more = ("wrong", f" ✗ <small>right: {expected}</small>") if position in wrong else ("right", "")
+        answer = f"{question}{html.escape(said[position])}{more}"
+        chips.append(f'<span class="{name}" title="position {position}">{answer}</span>')
     count = f"{len(asked) - len(wrong)} of {len(asked)} right"
     return f'<div class="answers"><span class="count">The model answers ({count}):</span> {" ".join(chips)}</div>'
 
@@ -96,34 +97,34 @@ def _answers(att: Attention, truth: Truth, said: tuple[str, ...]) -> str:
 def _values(truth: Truth, said: tuple[str, ...]) -> str:
     """Return how many values are right: dozens of numbers would tell a reader less than the signal's picture."""
     asked, wrong = _asked(truth, said)
-    told = f"{len(asked) - len(wrong)} of {len(asked)} values are right ({1 - len(wrong) / len(asked):.0%})"
-    named = ", ".join(map(str, wrong[:MOST_NAMED])) + (" …" if len(wrong) > MOST_NAMED else "")
-    places = f"; wrong from position{'' if len(wrong) == 1 else 's'} {named}" if wrong else ""
+    result = f"{len(asked) - len(wrong)} of {len(asked)} values are right ({1 - len(wrong) / len(asked):.0%})"
+    listed = ", ".join(map(str, wrong[:MOST_LISTED])) + (" …" if len(wrong) > MOST_LISTED else "")
+    positions = f"; wrong from position{'' if len(wrong) == 1 else 's'} {listed}" if wrong else ""
     rule = f"A value is right within {2 * NOISE:g} of the signal without its noise."
-    return f'<div class="answers"><span class="count">The model continues: {told}{places}.</span> {rule}</div>'
+    return f'<div class="answers"><span class="count">The model continues: {result}{positions}.</span> {rule}</div>'
 
 
 def _asked(truth: Truth, said: tuple[str, ...]) -> tuple[list[int], list[int]]:
     """Return the positions at which something is asked, and those of them that are answered wrongly."""
     answers = truth.solution.answers
-    asked = [place for place, answer in enumerate(answers) if answer]
-    return asked, [place for place in asked if not truth.task.accepts(said[place], answers[place])]
+    asked = [position for position, answer in enumerate(answers) if answer]
+    return asked, [each for each in asked if not truth.task.accepts(said[each], answers[each])]
 
 
 def heads_panel(model: Model, layer: int, head: int) -> None:
-    """Show how often each head looks at the true place over unseen texts, beside what the model as a whole reaches."""
+    """Show each head's truth score over unseen texts, and how often the whole model is right."""
     scores = _scores_of(model)
     if scores is None:
         return
     st.markdown("## Heads and the truth")
-    st.caption(_told(scores))
+    st.caption(_describe_scores(scores))
     best_first = sorted(np.ndenumerate(scores.scores), key=lambda entry: -entry[1])
     rows = "".join(
-        f'<tr class="{"chosen" if (number, place) == (layer, head) else ""}">'
-        f"<td>layer {number}, head {place}</td>"
+        f'<tr class="{"chosen" if place == (layer, head) else ""}">'
+        f"<td>{_name_head(*place)}</td>"
         f'<td><meter min="0" max="1" value="{value:.4f}"></meter> {value:.1%}</td>'
         f"<td>{_verdict(value, scores)}</td></tr>"
-        for (number, place), value in best_first
+        for place, value in best_first
     )
     head_row = "<tr><th>head</th><th>looks at the true key</th><th></th></tr>"
     table = f"<table><thead>{head_row}</thead><tbody>{rows}</tbody></table>"
@@ -138,13 +139,13 @@ def _scores_of(model: Model) -> TruthScores | None:
     return _SCORES.get(model_id(model), compute)
 
 
-def _told(scores: TruthScores) -> str:
-    solving = [_named(layer, head) for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
+def _describe_scores(scores: TruthScores) -> str:
+    solving = [_name_head(layer, head) for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
     if solving:
         found = f"{solving[0]} solves it alone" if len(solving) == 1 else f"{len(solving)} heads each solve it alone"
     else:
         best = np.unravel_index(np.argmax(scores.scores), scores.scores.shape)
-        found = f"No head solves it alone; {_named(*best)} comes closest"
+        found = f"No head solves it alone; {_name_head(*map(int, best))} comes closest"
     return (
         f"Over {SAMPLES} unseen texts the model is right {scores.accuracy:.1%} of the time. "
         f"{found[0].upper()}{found[1:]}. A head solves it whose strongest key is a true one at least {SOLVES:.0%} of "
@@ -152,7 +153,7 @@ def _told(scores: TruthScores) -> str:
     )
 
 
-def _named(layer: int, head: int) -> str:
+def _name_head(layer: int, head: int) -> str:
     return f"layer {layer}, head {head}"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.recording import EVERY
 from models.errors import NoText
 from models.scratch.tasks import Settings, task_named
-from models.scratch.training import changed
+from models.scratch.training import change_settings
 
 MOST_FRAMES = 400
 LONGEST_TEXT = 400
@@ -50,8 +50,8 @@ def make_request(name: str, text: str, **values: object) -> TrainingRequest:
         HeadlightError: no network has these settings, or the task cannot read the text, in one sentence.
     """
     task = task_named(name)
-    settings = changed(task.settings, **values)
+    settings = change_settings(task.settings, **values)
     if len(text) > LONGEST_TEXT:
         raise NoText(f"The text has {len(text):,} characters: choose one of {LONGEST_TEXT} at most.")
-    task.watched(text)
+    task.watched_batch(text)
     return TrainingRequest(name, text, settings)

@@ -1,21 +1,22 @@
-"""What a visitor chose on the page "Watch it train": restored from the address and written back to it."""
+"""What a visitor chose on the page "Watch it train"."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
-from ui.services.settings import MOST_CHARACTERS_IN_LINK
-from ui.services.trainings import LONGEST_TEXT, TrainingRequest, make_request
-from ui.state.page_state import Address, read_link
+from ui.services.training_requests import LONGEST_TEXT, TrainingRequest, make_request
+from ui.state import link
+from ui.state.kinds import number, one_of, string, whole_number
+from ui.state.link import param
+from ui.state.page_state import PageState
 
-DEFAULT_TASK = "previous"
 NORMS = ("pre", "post")
-_ONE_OF = {"task": tuple(TASKS), "positions": POSITIONS, "norm": NORMS}
-# What a page of this size can show, and a small server train while somebody waits.
+# Sizes that the page can show and that a small server trains while the visitor waits.
 RANGES = {
     "seed": (0, 2**32 - 1),
     "layers": (1, 6),
@@ -26,22 +27,32 @@ RANGES = {
 RATES = (1e-5, 0.1)
 
 
-@dataclass(frozen=True)
+def _setting(name: str) -> Callable[[Any], Any]:
+    """Return the function that finds a setting of the chosen task: the default of a field."""
+    return lambda earlier: getattr(TASKS[earlier.task].settings, name)
+
+
+def _first_example(earlier: Any) -> str:
+    examples = TASKS[earlier.task].examples
+    return examples[0] if examples else "0"
+
+
+@dataclass(frozen=True, kw_only=True)
 class WatchChoice:
-    """The state of the page. Every field is a URL parameter of the same name, and with "watch " before it a key."""
+    """The choices of the page; by default the settings of the task and its first example."""
 
-    task: str
-    text: str
-    seed: int
-    layers: int
-    heads: int
-    width: int
-    steps: int
-    rate: float
-    positions: str
-    norm: str
+    task: str = param("previous", one_of(*TASKS), always_in_link=True, adds_history=True)
+    text: str = param(_first_example, string(LONGEST_TEXT), free=True, adds_history=True)
+    seed: int = param(_setting("seed"), whole_number(*RANGES["seed"]))
+    layers: int = param(_setting("n_layers"), whole_number(*RANGES["layers"]))
+    heads: int = param(_setting("n_heads"), whole_number(*RANGES["heads"]))
+    width: int = param(_setting("d_model"), whole_number(*RANGES["width"]))
+    steps: int = param(_setting("steps"), whole_number(*RANGES["steps"]))
+    rate: float = param(_setting("learning_rate"), number(*RATES, noun="learning rate"))
+    positions: str = param(_setting("positions"), one_of(*POSITIONS))
+    norm: str = param(lambda earlier: "pre" if TASKS[earlier.task].settings.norm_first else "post", one_of(*NORMS))
 
-    def order(self) -> TrainingRequest:
+    def to_request(self) -> TrainingRequest:
         """Return what is to be trained.
 
         Raises:
@@ -62,72 +73,9 @@ class WatchChoice:
         )
 
 
-NAMES = tuple(field.name for field in fields(WatchChoice))
+WATCH = PageState("watch", "watch ", WatchChoice, partial(link.parse, WatchChoice))
 
 
-def standard(task: str) -> WatchChoice:
-    """Return the choice with which a task is shown first: its own settings and its first example."""
-    settings = TASKS[task].settings
-    return WatchChoice(
-        task,
-        TASKS[task].examples[0] if TASKS[task].examples else "0",
-        settings.seed,
-        settings.n_layers,
-        settings.n_heads,
-        settings.d_model,
-        settings.steps,
-        settings.learning_rate,
-        settings.positions,
-        "pre" if settings.norm_first else "post",
-    )
-
-
-def from_link(parameters: Mapping[str, str]) -> tuple[WatchChoice, list[str]]:
-    """Return the choice that a link describes, and one sentence for each parameter that is ignored."""
-    task = parameters.get("task", DEFAULT_TASK)
-    return read_link(standard(task if task in TASKS else DEFAULT_TASK), parameters, _parsed)
-
-
-def _parsed(name: str, value: str, _: WatchChoice) -> Any:
-    if name in RANGES:
-        low, high = RANGES[name]
-        if not (value.isascii() and value.isdigit() and len(value) < 12 and low <= int(value) <= high):
-            raise ValueError(f"{value[:40]!r} is no number from {low:,} to {high:,}")
-        return int(value)
-    if name == "rate":
-        try:
-            rate = float(value) if len(value) < 20 else float("nan")
-        except ValueError:
-            rate = float("nan")
-        if not RATES[0] <= rate <= RATES[1]:
-            raise ValueError(f"{value[:40]!r} is no learning rate from {RATES[0]:g} to {RATES[1]:g}")
-        return rate
-    if name in _ONE_OF:
-        among = _ONE_OF[name]
-        if value not in among:
-            raise ValueError(f"{value[:40]!r} is none of {', '.join(among)}")
-    elif len(value) > LONGEST_TEXT:
-        raise ValueError(f"it has {len(value):,} characters, and {LONGEST_TEXT} are the most")
-    return value
-
-
-def to_link(choice: WatchChoice) -> dict[str, str]:
-    """Return the parameters of a link that restores a choice: the task, and what differs from its own settings."""
-    own = standard(choice.task)
-    parameters = {"task": choice.task}
-    for name in NAMES[1:]:
-        value = getattr(choice, name)
-        if value != getattr(own, name):
-            parameters[name] = f"{value:g}" if isinstance(value, float) else str(value)
-    return {name: value for name, value in parameters.items() if len(value) <= MOST_CHARACTERS_IN_LINK}
-
-
-ADDRESS = Address(
-    "watch", "watch ", WatchChoice, ("text",), _parsed, from_link, to_link, lambda choice: (choice.task, choice.text)
-)
-held = ADDRESS.held
-
-
-def begin(task: str) -> None:
+def choose_task(task: str) -> None:
     """Choose a task with its own settings."""
-    ADDRESS.choose(**vars(standard(task)))
+    WATCH.update(**vars(link.standard(WatchChoice, task=task)))

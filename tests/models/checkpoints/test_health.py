@@ -1,4 +1,4 @@
-"""Weights that are no numbers or tell nothing: named on the card, shown as they are, and the capture still proven."""
+"""Weights that are not finite or all equal: named on the card, shown unchanged, and the capture is still verified."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from models import load_model
 from models.capture.replay import MaterialisedLayer
-from models.checkpoints.verify import _worst_difference
+from models.checkpoints.verify import _find_largest_difference
 from tests.helpers.corrupt import KEY, QUERY, change
 from tests.helpers.small_models import SENTENCE
 from viz import heatmap
@@ -21,8 +21,8 @@ def test_nan_weights_are_named_and_shown_as_they_are(folder):
     change(folder, lambda weights: weights[f"{KEY}.weight"][3, :5].fill_(torch.nan))
     model = load_model(str(folder))
     assert model.card.notices == (
-        f"1 weight tensor is damaged: {KEY}.weight (5 of 1,764 values NaN); pictures show what the model computes with "
-        "them, values that are no numbers as such: fetch or save the model again.",
+        f"1 weight tensor is damaged: {KEY}.weight (5 of 1,764 values NaN). Pictures show what the model computes with "
+        "them, and mark values that are not numbers. Fetch or save the model again.",
     )
     # The capture was proven with zeros in their place: a number, and the family's own way.
     assert model.card.capture == "replayed"
@@ -46,7 +46,7 @@ def test_infinite_weights_are_named_with_nan_ones(folder):
     told = load_model(str(folder)).card.notices[0]
     assert told.startswith(
         "2 weight tensors are damaged: embeddings.LayerNorm.bias (1 of 42 values infinite), "
-        f"{KEY}.weight (5 of 1,764 values NaN); "
+        f"{KEY}.weight (5 of 1,764 values NaN). "
     )
 
 
@@ -75,7 +75,7 @@ def test_numbers_too_large_for_the_dtype_are_told_by_name(folder):
     change(folder, lambda weights: weights[f"{KEY}.weight"][0, 0].fill_(1e5))
     assert load_model(str(folder)).card.notices == ()
     told = load_model(str(folder), dtype="float16").card.notices[0]
-    assert told.startswith(f"1 weight tensor is damaged: {KEY}.weight (1 of 1,764 values infinite); ")
+    assert told.startswith(f"1 weight tensor is damaged: {KEY}.weight (1 of 1,764 values infinite). ")
 
 
 def test_dead_queries_are_told_and_uniform(folder):
@@ -86,10 +86,10 @@ def test_dead_queries_are_told_and_uniform(folder):
     change(folder, spoil)
     model = load_model(str(folder))
     assert model.card.notices == (
-        f"1 weight matrix holds one value only: {QUERY}.weight (all 0); they tell no token from another, so attention "
-        "that depends on them is uniform or the same everywhere.",
-        "3 heads attend to every token alike on a short text (layer 0 head 0, layer 0 head 1, layer 0 head 2): "
-        "no query or key tells tokens apart there.",
+        f"1 weight matrix contains one value only: {QUERY}.weight (all 0). They cannot distinguish tokens, so "
+        "attention that depends on them is uniform or the same everywhere.",
+        "3 heads attend to every token equally on a short text (layer 0 head 0, layer 0 head 1, layer 0 head 2): "
+        "the queries and keys there do not distinguish tokens.",
     )
     weights = model.trace("the cat sat")["encoder"].weights(0, 2)
     assert weights.min() == weights.max()
@@ -105,8 +105,8 @@ def test_one_dead_head_of_a_decoder_is_told(folder_of, tmp_path):
     folder = Path(shutil.copytree(folder_of("llama"), tmp_path / "spoilt"))
     change(folder, lambda weights: weights["layers.1.self_attn.q_proj.weight"][20:30].zero_())  # head 2, 10 wide
     assert load_model(str(folder)).card.notices == (
-        "1 head attends to every token alike on a short text (layer 1 head 2): "
-        "no query or key tells tokens apart there.",
+        "1 head attends to every token equally on a short text (layer 1 head 2): "
+        "the queries and keys there do not distinguish tokens.",
     )
 
 
@@ -123,4 +123,4 @@ def test_one_dead_head_of_a_decoder_is_told(folder_of, tmp_path):
 )
 def test_a_difference_that_is_no_number_proves_nothing(ours, theirs, difference):
     layers = [{"self": [MaterialisedLayer(torch.tensor([weights]))]} for weights in (ours, theirs)]
-    assert _worst_difference(*layers) == difference
+    assert _find_largest_difference(*layers) == difference

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models import HeadlightError, errors, load_model
-from models.checkpoints.weights import by_layer
+from models.checkpoints.weights import group_by_layer
 from tests.helpers.corrupt import KEY, QUERY, WEIGHTS, change, configure, refused
 from tests.helpers.small_models import SENTENCE
 
@@ -77,7 +77,7 @@ DAMAGED: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_file_is_named(damage, folder):
     (folder / WEIGHTS).write_bytes(DAMAGED[damage]((folder / WEIGHTS).read_bytes()))
-    refused(errors.BrokenModel, "model.safetensors of spoilt is no whole safetensors file (", folder)
+    refused(errors.BrokenModel, "model.safetensors of spoilt is not a whole safetensors file (", folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json"])
@@ -150,7 +150,7 @@ def test_a_missing_or_damaged_shard_is_named(folder):
     second = folder / "model-2.safetensors"
     whole = second.read_bytes()
     second.write_bytes(whole[:-9])
-    refused(errors.BrokenModel, "model-2.safetensors of spoilt is no whole safetensors file (", folder)
+    refused(errors.BrokenModel, "model-2.safetensors of spoilt is not a whole safetensors file (", folder)
     second.unlink()
     refused(errors.BrokenModel, "model-2.safetensors of spoilt is missing: fetch the model again.", folder)
 
@@ -173,7 +173,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
         {"num_hidden_layers": -2},
         "The config.json of spoilt says num_hidden_layers is -2, expected 1",
     ),
-    "negative width": ({"intermediate_size": -53}, "The config.json of spoilt makes no model ("),
+    "negative width": ({"intermediate_size": -53}, "The config.json of spoilt does not make a model ("),
     "a billion layers": ({"num_hidden_layers": 10**9}, "The config.json of spoilt says num_hidden_layers is 1,000,000"),
     "a billion labels": (
         {"num_labels": 10**9},
@@ -185,7 +185,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a terabyte of words": (
         {"vocab_size": 6 * 10**9 // 1000},
-        "The config.json of spoilt does not belong to its weights: it describes 1.0 GB, its files hold 145 kB; save or",
+        "The config.json of spoilt does not belong to its weights: it describes 1.0 GB, its files contain 145 kB; save",
     ),
     "hundreds of terabytes": (
         {"hidden_size": 3 * 10**6},
@@ -196,7 +196,10 @@ CONFIGS: dict[str, tuple[dict[str, Any], str]] = {
         {"hidden_act": "swoosh"},
         "The config.json of spoilt says hidden_act is 'swoosh', which this version of transformers does not know: save",
     ),
-    "heads that do not divide": ({"num_attention_heads": 5}, "The config.json of spoilt makes no model (The hidden si"),
+    "heads that do not divide": (
+        {"num_attention_heads": 5},
+        "The config.json of spoilt does not make a model (The hidden si",
+    ),
 }
 
 
@@ -217,8 +220,8 @@ def test_weights_of_another_architecture(folder, folder_of):
     shutil.copy(folder_of("gpt2") / WEIGHTS, folder / WEIGHTS)
     refused(
         errors.BrokenModel,
-        "The weights of spoilt are another architecture's: a BertModel expects encoder.layer.0.attention.output.Layer"
-        "Norm.bias, the checkpoint has none of its layers but h.0.attn.c_attn.bias, h.0.attn.c_attn.weight; save or",
+        "The weights of spoilt belong to another architecture: a BertModel expects encoder.layer.0.attention.output."
+        "LayerNorm.bias, the checkpoint has none of its layers but h.0.attn.c_attn.bias, h.0.attn.c_attn.weight; save",
         folder,
     )
 
@@ -238,5 +241,5 @@ def test_newly_initialised_weights_are_named_by_layer(folder):
 
 def test_names_of_weights_in_few_words():
     names = [f"a.layer.{number}.{part}" for number in (10, 2, 9) for part in ("x", "y")] + ["a.embed"]
-    assert by_layer(names) == "a.embed, a.layer.2 (2), a.layer.9 (2), a.layer.10 (2)"
-    assert by_layer([f"{letter}.w" for letter in "abcdefgh"]) == "a.w, b.w, c.w, d.w, e.w, f.w and 2 more"
+    assert group_by_layer(names) == "a.embed, a.layer.2 (2), a.layer.9 (2), a.layer.10 (2)"
+    assert group_by_layer([f"{letter}.w" for letter in "abcdefgh"]) == "a.w, b.w, c.w, d.w, e.w, f.w and 2 more"

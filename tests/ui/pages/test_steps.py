@@ -6,49 +6,19 @@ import re
 import numpy as np
 import pytest
 import streamlit
-from hypothesis import given
-from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 from analysis.steps import Matrices, attention_steps
 from models import load_model
-from models.capture.head_internals import inside
+from models.capture.head_internals import head_internals
 from tests.helpers.page_elements import address, follow
 from tests.helpers.paths import APP, golden
 from ui.services.jobs import Jobs
-from ui.state import steps as steps_state
-from ui.state.steps import EXAMPLES, NAMES, StepsChoice, from_link, matrices_of, to_link, words_of, write_matrix
+from ui.state.kinds import write_matrix
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
 GOLDEN = golden("three_words")
-# What stands in the link of every choice that is not the default.
-CHOICE = StepsChoice(
-    part="head",
-    example="rows",
-    words="one|two",
-    x="1,2,3,4,5;6,7,8,9,-10.25",
-    w_q=write_matrix(2 * np.eye(5)),
-    w_k=write_matrix(3 * np.eye(5)),
-    w_v=write_matrix(4 * np.eye(5)),
-    w_o=write_matrix(5 * np.eye(5)),
-    scaling=False,
-    temperature=32.0,
-    causal=True,
-    heads=2,
-    query=1,
-    key=0,
-    of_head=1,
-    model="some/model",
-    revision="v1.2",
-    text="Birds sing & dance = 100% #1?",
-    target="ziel",
-    kind="cross",
-    layer=3,
-    head=7,
-    query_token=1,
-    key_token=3,
-)
 
 
 def run(**parameters: str) -> AppTest:
@@ -261,7 +231,7 @@ def test_words_and_keys_beyond_the_last_give_way():
 
 def test_a_real_head_is_shown_from_the_inside(minilm):
     app = run(part="head")
-    head = inside(minilm, "The cat sat on the mat because it was tired.", 5, 11)
+    head = head_internals(minilm, "The cat sat on the mat because it was tired.", 5, 11)
     text = re.sub(r"\s+", " ", written(app))
     assert "cat (2) 27.195 4.807 1.0000 0.7118" in text
     assert any(f"at most {head.exact:.1g}" in caption.value for caption in app.caption)
@@ -308,7 +278,7 @@ def test_a_public_server_forgets_the_revision_with_the_model(monkeypatch):
 
 def test_long_texts_take_what_the_server_gives(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MOST_BYTES", "1000")
-    assert any("this server gives" in message for message in messages(run(part="head", text="A budget too small.")))
+    assert any("this server allows" in message for message in messages(run(part="head", text="A budget too small.")))
 
 
 def test_a_text_too_long_for_a_link_is_told():
@@ -332,34 +302,3 @@ def test_the_pages_keep_their_choices_apart():
     assert not app.exception
     assert app.text_area(key="text").value == "Birds sing at dawn"
     assert app.selectbox(key="layer").value == 2
-
-
-def test_a_link_restores_every_choice():
-    assert from_link(to_link(CHOICE)) == (CHOICE, [])
-    assert set(to_link(CHOICE)) == set(NAMES)
-    assert to_link(StepsChoice()) == {}
-
-
-@given(
-    st.lists(st.lists(st.floats(-1e6, 1e6), min_size=5, max_size=5), min_size=2, max_size=2),
-    st.sampled_from(steps_state.TEMPERATURES),
-)
-def test_any_matrix_survives_its_link(rows, temperature):
-    choice = StepsChoice(example="rows", x=write_matrix(np.array(rows)), temperature=temperature)
-    again, notices = from_link(to_link(choice))
-    assert notices == []
-    assert again == choice
-    np.testing.assert_array_equal(matrices_of(again).x, rows)
-
-
-@given(st.dictionaries(st.sampled_from([*NAMES, "embed", "x"]), st.text(max_size=60)))
-def test_no_link_raises(parameters):
-    choice, notices = from_link(parameters)
-    assert matrices_of(choice).x.shape[0] == len(words_of(choice))
-    assert all("\n" not in notice for notice in notices)
-
-
-def test_the_examples_are_the_golden_figures():
-    for name in ("x", "w_q", "w_k", "w_v"):
-        np.testing.assert_array_equal(EXAMPLES["words"].matrices[name], np.array(GOLDEN[name]))
-    assert list(EXAMPLES["words"].words) == GOLDEN["tokens"]

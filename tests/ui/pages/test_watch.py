@@ -1,4 +1,4 @@
-"""The page "Watch it train" without a browser: recorded, started, stopped, gone on with, and told what is wrong."""
+"""The page "Watch it train" without a browser: recordings, own trainings, and the sentences for mistakes."""
 
 import shutil
 import tempfile
@@ -9,12 +9,13 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.recording import Recorder, Recording
 from models.scratch.tasks import TASKS
-from models.scratch.training import Training, changed
+from models.scratch.training import Training, change_settings
 from tests.helpers.page_elements import address
 from tests.helpers.paths import ROOT
 from ui.panels.lessons import LESSONS
 from ui.services import trainings
-from ui.state import watch as watching
+from ui.state import link
+from ui.state.watch import RANGES, WatchChoice
 
 pytestmark = pytest.mark.slow
 SECONDS = 240
@@ -26,11 +27,11 @@ SMALL = {"layers": "1", "heads": "2", "width": "8", "steps": "40", "seed": "5"}
 def shipped(tmp_path, monkeypatch):
     """A recording of one task alone, in the place of those that are shipped; the folders of trainings are deleted."""
     folder = tmp_path / "shipped"
-    settings = changed(TASKS["previous"].settings, n_layers=1, n_heads=3, d_model=12, steps=3)
+    settings = change_settings(TASKS["previous"].settings, n_layers=1, n_heads=3, d_model=12, steps=3)
     recorder = Recorder(Training(TASKS["previous"], settings), "a b c d")
     (folder / "previous").mkdir(parents=True)
     Recording.of("previous", "a b c d", 3, [recorder.frame()]).save(folder / "previous" / "recording.npz")
-    monkeypatch.setattr("models.scratch.trained.__file__", str(folder / "__init__.py"))
+    monkeypatch.setattr("models.checkpoints.bundled.TRAINED", folder)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     yield folder
     shutil.rmtree(tmp_path, ignore_errors=True)
@@ -87,10 +88,10 @@ def test_opens_on_a_recording_with_the_lesson():
 def test_every_task_has_a_lesson_and_settings_that_the_page_can_show():
     assert set(LESSONS) == set(TASKS)
     for task in TASKS:
-        choice = watching.standard(task)
-        assert choice.order().settings == TASKS[task].settings
-        assert watching.from_link(watching.to_link(choice)) == (choice, [])
-        for name, (low, high) in watching.RANGES.items():
+        choice = link.standard(WatchChoice, task=task)
+        assert choice.to_request().settings == TASKS[task].settings
+        assert link.parse(WatchChoice, link.format(choice)) == (choice, [])
+        for name, (low, high) in RANGES.items():
             assert low <= getattr(choice, name) <= high
 
 
@@ -105,7 +106,7 @@ def test_a_damaged_recording_is_one_sentence(shipped):
     (shipped / "sorting").mkdir()
     (shipped / "sorting" / "recording.npz").write_bytes(b"no archive")
     app = run(task="sorting")
-    assert messages(app) == ["recording.npz is no recording of a training: record it again."]
+    assert messages(app) == ["recording.npz is not a recording of a training: record it again."]
     assert "Start training" in buttons(app)
 
 
@@ -172,7 +173,10 @@ def test_all_places_taken_is_one_sentence(monkeypatch):
         ({"rate": "nan"}, "The link's rate is ignored: 'nan' is no learning rate from 1e-05 to 0.1."),
         ({"positions": "<b>"}, "The link's positions is ignored: '<b>' is none of sinusoidal, learned, rotary."),
         ({"norm": "none"}, "The link's norm is ignored: 'none' is none of pre, post."),
-        ({"text": "a " * 300}, "The link's text is ignored: it has 600 characters, and 400 are the most."),
+        (
+            {"text": "a " * 300},
+            "The link's text is ignored: it has 600 characters, too many for a link: the limit is 400.",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_link_is_one_sentence(parameters, sentence):
@@ -184,7 +188,7 @@ def test_what_is_wrong_in_a_link_is_one_sentence(parameters, sentence):
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ({"text": "a b 7"}, "This is no text of the task 'The letter before': try 'h e a d l i g h t'."),
+        ({"text": "a b 7"}, "This is not a text of the task 'The letter before': try 'h e a d l i g h t'."),
         ({"heads": "5"}, "5 heads do not divide a width of 64: choose 1, 2, 4, 8, 16 or 32 heads"),
         ({"task": "digits", "text": "360"}, "There is no picture '360' to watch: give a number from 0 to 359."),
     ],

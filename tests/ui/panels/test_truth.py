@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models.scratch import trained
+from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from models.scratch.tasks.brackets import Brackets
 from models.scratch.tasks.digits import Digits
 from tests.helpers.page_elements import address, charts
 from tests.helpers.paths import APP
-from ui.panels.controls import LONGEST_NAME
+from ui.panels.text_input import LONGEST_NAME
 
 pytestmark = pytest.mark.slow
 SECONDS = 90
@@ -59,7 +59,9 @@ def heads(app: AppTest) -> dict[str, tuple[float, str]]:
 def test_a_task_its_answers_and_its_heads():
     app = run("brackets", text="([]{()})")
     said = [element.value for element in app.markdown]
-    assert any("**Matching brackets.** At each bracket, say the place of its partner." in text for text in said)
+    assert any(
+        "**Matching brackets.** At each bracket, answer with the position of its partner." in text for text in said
+    )
     assert answers(app) == "The model answers (8 of 8 right): ( → 7 [ → 2 ] → 1 { → 6 ( → 5 ) → 4 } → 3 ) → 0"
     assert messages(app) == []
     table = heads(app)
@@ -88,7 +90,7 @@ def test_the_outline_follows_the_toggle():
 def test_a_text_of_no_task_is_one_sentence():
     app = run("brackets", text="([)]")
     assert messages(app) == [
-        "What is right is not known for this text: it is none of this task. Try '([]{()})'.",
+        "The right answer is not known for this text: it is not a text of this task. Try '([]{()})'.",
     ]
     assert written(app, "answers") == []
     assert "truth" not in [toggle.key for toggle in app.toggle]
@@ -164,7 +166,7 @@ def test_digits_show_the_picture_and_what_the_model_takes_it_for(monkeypatch):
 def test_the_models_button_opens_a_task_at_the_head_that_solves_it():
     app = run(layer="5", head="11")
     assert {button.key for button in app.button if str(button.key).startswith("open ")} == {
-        f"open {name}" for name in trained.names()
+        f"open {name}" for name in bundled.scratch_names()
     }
     app.button(key="open scratch:brackets").click().run()
     assert not app.exception
@@ -217,7 +219,7 @@ def test_a_public_server_without_trained_models_offers_none(monkeypatch):
 @pytest.mark.parametrize("task", ["brackets", "agreement", "dates", "series"])
 def test_hostile_text_stays_text(task):
     app = run(task, text="<img src=x onerror=alert(1)> ![x](http://127.0.0.1:9/a.png) ___ $x$")
-    assert any("What is right is not known for this text" in message for message in messages(app))
+    assert any("The right answer is not known for this text" in message for message in messages(app))
     for element in app.get("html"):
         assert "<img src=x" not in element.proto.body
     for message in (*app.info, *app.warning, *app.error):

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.helpers.shown import address, follow
+from tests.helpers.page_elements import address, follow
 from ui.state import link
 from ui.state.kinds import one_of, string, whole_number
 from ui.state.link import param
