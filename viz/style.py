@@ -42,6 +42,14 @@ MORE = " and {count} more"
 SHARES = {"query": " hold {share} of its attention", "key": " hold {share} of the attention to it"}
 LITTLE, NEARLY_ALL = "less than 1%", "more than 99%"
 
+# Room below a heatmap in pixels: the axis title takes the first, and slanted labels this share of upright ones.
+UNDER_LABELS, SLANTED_HEIGHT = 34, 0.75
+
+
+def chart_style() -> dict[str, float]:
+    """Return what viz/browser/chart.js measures with."""
+    return {"under_labels": UNDER_LABELS, "slanted_height": SLANTED_HEIGHT}
+
 
 def token_graph_style() -> dict[str, Any]:
     """Return what viz/browser/instrument/token_graph.js draws and says with."""

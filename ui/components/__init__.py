@@ -1,4 +1,4 @@
-"""The pictures that live in the browser, as Streamlit components. Their JavaScript stands in viz/browser.
+"""The pictures that live in the browser, as Streamlit components. Their JavaScript is in viz/browser.
 
 Everything that can be clicked here can also be reached by an ordinary widget of the page.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic
 
 import plotly.graph_objects as go
@@ -18,33 +17,14 @@ from viz.wire.packing import pack_chart
 
 # Plotly puts its styles into the document, where a shadow root would not see them.
 _chart = st.components.v2.component("headlight_chart", css=style("chart"), js=script("chart"), isolate_styles=False)
-
 _grid = st.components.v2.component("headlight_grid", css=style("grid"), js=script("grid"))
 _flow = st.components.v2.component("headlight_flow", css=style("flow"), js=script("flow"))
 _training = st.components.v2.component("headlight_training", css=style("training"), js=script("training"))
-# Likewise the frames of a training: some come every second, and the picture's code and scene need not.
-_frames = st.components.v2.component(
-    "headlight_frames",
-    js="""export default function ({ data }) {
-  if (data === window.headlightFrames) return;
-  window.headlightFrames = data;
-  window.dispatchEvent(new CustomEvent("headlight-frames", { detail: data }));
-}""",
-)
-_address = st.components.v2.component(
-    "headlight_address", js=Path(__file__).with_name("address.js").read_text(encoding="utf-8")
-)
-_connection = st.components.v2.component(
-    "headlight_connection", js=Path(__file__).with_name("connection.js").read_text(encoding="utf-8")
-)
-# The grid's maps are bytes and would travel again with every selection; so the selection travels apart from them.
-_pointer = st.components.v2.component(
-    "headlight_pointer",
-    js="""export default function ({ data }) {
-  window.headlightSelection = data;
-  window.dispatchEvent(new CustomEvent("headlight-selection", { detail: data }));
-}""",
-)
+# These have no picture. What they bring would otherwise be sent again with every message of a picture.
+_frames = st.components.v2.component("headlight_frames", js=script("frames"))
+_pointer = st.components.v2.component("headlight_pointer", js=script("pointer"))
+_address = st.components.v2.component("headlight_address", js=script("address"))
+_connection = st.components.v2.component("headlight_connection", js=script("connection"))
 
 # What a message of another shape ends in: none of our pictures sends one, and there may be no message (None).
 _FORGED = (TypeError, ValueError, KeyError, OverflowError)

@@ -121,7 +121,7 @@ class PageState(Generic[Choice]):
             return
         in_browser = dict(parse_qsl(context.query_string, keep_blank_values=True))
         if not session.get(_URL_IS_FOLLOWED):
-            # Until the server changes the query, a browser sends the URL that it opened (ui/components/address.js).
+            # Until the server changes the query, a browser sends the URL that it opened (viz/browser/page/address.js).
             session[_URL_IS_FOLLOWED] = True
             st.query_params.clear()
         in_session = link.format(self.current())

@@ -1,126 +1,207 @@
+// @ts-check
 // A Plotly chart that stays: another figure changes the chart that is there, so that a head switch neither blinks nor
-// builds everything anew, and what a visitor has zoomed to stays as long as the figure's `uirevision` does.
+// builds everything anew, and a visitor's zoom stays as long as the figure's `uirevision` does.
 
-const EXPAND = "M0 0h350v120H120v230H0zM1000 0v350H880V120H650V0zM0 1000V650h120v230h230v120zM1000 1000H650V880h230V650h120z";
+import { element, watch } from "./core/canvas.js";
+import { endPicture, pictureIn } from "./core/component.js";
+import { globals } from "./core/globals.js";
+import { themeOf } from "./core/theme.js";
+import { sameBytes } from "./core/unpack.js";
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  const chart = parentElement.chart ?? (parentElement.chart = new Chart(parentElement));
+/** @import { Component, Send } from "./core/component.js" */
+/** @typedef {any} Plotly the library has no types of its own */
+/** @typedef {{ under_labels: number, slanted_height: number }} Style described in viz/style.py */
+/** @typedef {{ data: object[], layout: any, config: object, alt: string, plotly: string, style: Style }} Figure */
+/** @typedef {{ width: number, height: number, whole: boolean, alone: boolean, screen: number }} Surroundings */
+
+const EXPAND =
+  "M0 0h350v120H120v230H0zM1000 0v350H880V120H650V0zM0 1000V650h120v230h230v120zM1000 1000H650V880h230V650h120z";
+const COLOUR_BAR_WIDTH = 66;
+const SLANTED = -45;
+
+/** @param {Component<Uint8Array>} component */
+export default function mount({ data, parentElement, setTriggerValue }) {
+  const chart = pictureIn(parentElement, Chart);
   chart.send = setTriggerValue;
   chart.show(data);
-  return () => {
-    chart.end();
-    delete parentElement.chart;
-  };
+  return () => endPicture(parentElement);
 }
 
-const COLOUR_BAR = 66, UNDER_LABELS = 34;
-
-/** The first line is the heading, what follows are notes. */
-function heading(text) {
+/**
+ * Return a title whose first line is the heading; the other lines are notes.
+ * @param {string} text
+ */
+export function heading(text) {
   const [first, ...notes] = text.split("<br>");
   return [`<b>${first}</b>`, ...notes].join("<br>");
 }
 
-/** Load Plotly once a page, from the address beside the app's own scripts that has this version (ui/server). */
-function plotly(version) {
-  window.headlightPlotly ??= new Promise((resolve, reject) => {
+/**
+ * Return width and height of a chart: key labels that would overlap are turned upright, and the chart scrolls where even
+ * these would overlap.
+ * @param {any} layout
+ * @param {Style} style
+ * @param {Surroundings} surroundings width and height of the element, whether it has the whole screen, whether it is
+ *   alone in a file, and the height of the screen
+ */
+export function sizeOf(layout, style, { width: available, height: whole, whole: isWhole, alone, screen }) {
+  const { l, r, b } = layout.margin;
+  const isLabelled = (/** @type {[string, any]} */ [name, axis]) =>
+    name.startsWith("xaxis") && axis.ticktext && axis.showticklabels !== false;
+  const axis = Object.entries(layout).find(isLabelled)?.[1];
+  const least = axis ? axis.ticktext.length * (axis.tickfont?.size ?? 0) * 1.15 + l + r + COLOUR_BAR_WIDTH : 0;
+  const width = Math.max(available, least);
+  const inFile = Math.max(layout.height, Math.min(screen - 24, width));
+  const height = isWhole ? whole : alone ? inFile : layout.height;
+  if (axis?.tickangle !== SLANTED || width > least * 1.35) return { width, height };
+  const more = (b - style.under_labels) * (1 / style.slanted_height - 1);
+  return {
+    width,
+    height: isWhole ? height : height + more,
+    margin: { ...layout.margin, b: b + more },
+    xaxis: { ...axis, tickangle: -90 },
+  };
+}
+
+/**
+ * Load Plotly once for a page, from the address beside the app's own scripts that has this version (ui/server).
+ * @param {string} version
+ * @returns {Promise<Plotly>}
+ */
+function loadPlotly(version) {
+  globals.headlightPlotly ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    const app = document.querySelector('script[src*="/static/js/"]')?.src ?? new URL("static/js/app.js", document.baseURI);
-    script.src = new URL(`../../vendor/plotly-${version}.min.js`, app);
-    script.onload = () => resolve(window.Plotly);
+    const app = /** @type {HTMLScriptElement | null} */ (document.querySelector('script[src*="/static/js/"]'));
+    const beside = app?.src ?? new URL("static/js/app.js", document.baseURI);
+    script.src = new URL(`../../vendor/plotly-${version}.min.js`, beside).href;
+    script.onload = () => resolve(globals.Plotly);
     script.onerror = () => {
-      window.headlightPlotly = null;
+      globals.headlightPlotly = null;
       reject(new Error(`${script.src} did not load`));
     };
     document.head.append(script);
   });
-  return window.headlightPlotly;
+  return globals.headlightPlotly;
 }
 
 class Chart {
+  /** @type {Send} */
+  send = () => {};
+  /** @type {Uint8Array | undefined} */
+  bytes;
+  /** @type {Figure | undefined} */
+  figure;
+  /** @type {object | undefined} */
+  config;
+  /** @type {Promise<unknown> | undefined} */
+  drawing;
+  drawnIn = "";
+  listens = false;
+  ended = false;
+
+  /** @param {HTMLElement} parent */
   constructor(parent) {
     this.root = element("div", "chart", parent);
     this.root.setAttribute("role", "figure");
-    this.plot = element("div", "chart-plot", this.root);
+    this.plot = /** @type {HTMLDivElement & { on: Function }} */ (element("div", "chart-plot", this.root));
     this.stop = watch(this.root, () => this.follow());
   }
 
+  /** @param {Uint8Array} bytes */
   show(bytes) {
     if (sameBytes(bytes, this.bytes)) return;
     this.bytes = bytes;
-    this.figure = JSON.parse(new TextDecoder().decode(bytes));
-    this.root.setAttribute("aria-label", this.figure.alt);
-    this.root.style.minHeight = `${this.figure.layout.height}px`;
-    this.draw();
+    /** @type {Figure} */
+    const figure = JSON.parse(new TextDecoder().decode(bytes));
+    this.figure = figure;
+    this.root.setAttribute("aria-label", figure.alt);
+    this.root.style.minHeight = `${figure.layout.height}px`;
+    this.draw(figure);
   }
 
-  /** Draw again if the page has changed around the chart: its width, its theme, or the whole screen given to it. */
+  /** Draw again if the page has changed around the chart: its width, its theme, or whether it has the whole screen. */
   follow() {
-    if (this.surroundings() !== this.drawnIn) this.draw();
+    if (this.figure && this.surroundings() !== this.drawnIn) this.draw(this.figure);
+  }
+
+  get isWhole() {
+    return document.fullscreenElement === this.root;
   }
 
   surroundings() {
-    return JSON.stringify([this.root.clientWidth, document.fullscreenElement === this.root, themeOf(this.root)]);
+    return JSON.stringify([this.root.clientWidth, this.isWhole, themeOf(this.root)]);
   }
 
-  async draw() {
-    const Plotly = window.Plotly ?? (await plotly(this.figure.plotly).catch((error) => this.fail(error)));
+  /** @param {Figure} requested the figure may be another one when Plotly has loaded */
+  async draw(requested) {
+    const Plotly = globals.Plotly ?? (await loadPlotly(requested.plotly).catch((error) => this.fail(error)));
     if (!Plotly || !this.figure || !this.root.clientWidth || this.ended) return;
     this.drawnIn = this.surroundings();
-    const { data, layout } = this.figure;
-    // Plotly would begin anew with another config, and a button's function made again is another.
-    this.config ??= { ...this.figure.config, modeBarButtonsToAdd: this.buttons(Plotly) };
-    this.drawing = Plotly.react(this.plot, data, { ...layout, ...this.look(layout), ...this.room(layout) }, this.config);
+    const { data, layout, config, style } = this.figure;
+    // Plotly would begin anew with another config, and each button's function is a new one.
+    this.config ??= { ...config, modeBarButtonsToAdd: this.buttons(Plotly, layout) };
+    const size = sizeOf(layout, style, {
+      width: this.root.clientWidth,
+      height: this.root.clientHeight,
+      whole: this.isWhole,
+      alone: Boolean(this.root.parentElement?.classList.contains("standalone")),
+      screen: window.innerHeight,
+    });
+    this.drawing = Plotly.react(this.plot, data, { ...layout, ...this.look(layout), ...size }, this.config);
     await this.drawing;
     if (this.listens || this.ended) return;
     this.listens = true;
-    this.plot.on("plotly_selected", (event) => this.selected(Plotly, event));
+    this.plot.on("plotly_selected", (/** @type {any} */ event) => this.selected(Plotly, event));
   }
 
-  /** Theme, and what a finger does: only the browser knows. */
+  /**
+   * Return the theme, and what a finger does: only the browser knows them.
+   * @param {any} layout
+   */
   look(layout) {
     const theme = themeOf(this.root);
     return {
       font: { ...layout.font, family: theme.font, color: theme.text },
       // Like the page's other headings: at the left, and as large as they are.
-      title: { ...layout.title, text: heading(layout.title.text), x: 0, xanchor: "left", xref: "container", font: { size: 18 } },
-      hoverlabel: { ...layout.hoverlabel, bgcolor: theme.panel, bordercolor: theme.faded, font: { size: 13, color: theme.text } },
+      title: {
+        ...layout.title,
+        text: heading(layout.title.text),
+        x: 0,
+        xanchor: "left",
+        xref: "container",
+        font: { size: 18 },
+      },
+      hoverlabel: {
+        ...layout.hoverlabel,
+        bgcolor: theme.panel,
+        bordercolor: theme.faded,
+        font: { size: 13, color: theme.text },
+      },
       modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.faded, activecolor: theme.accent },
       // A finger that moves over the chart scrolls the page; a region is opened by its numbers there.
       ...(matchMedia("(pointer: coarse)").matches ? { dragmode: false } : {}),
     };
   }
 
-  /** Width and height: key labels that would meet stand upright, and where even these would, the chart scrolls. */
-  room(layout) {
-    const whole = document.fullscreenElement === this.root;
-    const alone = this.root.parentElement.classList.contains("standalone");
-    const { l, r, b } = layout.margin;
-    const axis = Object.entries(layout).find(([name, each]) => /^xaxis/.test(name) && each.ticktext && each.showticklabels !== false)?.[1];
-    const size = axis?.tickfont?.size ?? 0, least = (axis?.ticktext.length ?? 0) * size * 1.15 + l + r + COLOUR_BAR;
-    const width = Math.max(this.root.clientWidth, axis ? least : 0);
-    const height = whole ? this.root.clientHeight : alone ? Math.max(layout.height, Math.min(window.innerHeight - 24, width)) : layout.height;
-    if (axis?.tickangle !== -45 || width > least * 1.35) return { width, height };
-    const more = (b - UNDER_LABELS) / 3; // upright, labels are 1 / 0.75 times as long as slanted (viz/figures/heatmap.py)
-    return {
-      width,
-      height: whole ? height : height + more,
-      margin: { ...layout.margin, b: b + more },
-      xaxis: { ...axis, tickangle: -90 },
-    };
-  }
-
-  buttons(Plotly) {
+  /**
+   * @param {Plotly} Plotly
+   * @param {any} layout
+   */
+  buttons(Plotly, layout) {
     const select = () => Plotly.relayout(this.plot, { dragmode: "select" });
     const expand = () => (document.fullscreenElement ? document.exitFullscreen() : this.root.requestFullscreen());
     const icon = { width: 1000, height: 1000, path: EXPAND };
     // Plotly has this button for points alone, and a visitor who zooms needs the way back to boxes.
     const box = { name: "Open a box", icon: Plotly.Icons.selectbox, attr: "dragmode", val: "select", click: select };
     const whole = { name: "Fullscreen", icon, click: expand };
-    return this.figure.layout.dragmode === "select" ? [box, whole] : [whole];
+    return layout.dragmode === "select" ? [box, whole] : [whole];
   }
 
-  /** Tell the page which box was drawn, and take the box away: it is a gesture, no part of the picture. */
+  /**
+   * Inform the server of the box that was drawn, and remove the box: it is a gesture, not part of the picture.
+   * @param {Plotly} Plotly
+   * @param {any} event
+   */
   selected(Plotly, event) {
     const box = event?.selections?.at(-1);
     if (box?.type !== "rect") return;
@@ -128,6 +209,7 @@ class Chart {
     this.send("box", { x: [box.x0, box.x1], y: [box.y0, box.y1] });
   }
 
+  /** @param {unknown} error */
   fail(error) {
     console.error(error);
     this.plot.textContent = "The chart could not be loaded: reload the page.";
@@ -137,7 +219,7 @@ class Chart {
     this.ended = true;
     this.stop();
     this.root.remove();
-    // Plotly still tells a chart that it is drawn, which one that was purged cannot hear.
-    Promise.resolve(this.drawing).finally(() => window.Plotly?.purge(this.plot));
+    // Plotly still informs a chart that it is drawn, which fails once the chart was purged.
+    Promise.resolve(this.drawing).finally(() => globals.Plotly?.purge(this.plot));
   }
 }

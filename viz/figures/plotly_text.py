@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from models import Token
 from viz.labels import columns, label, label_positions, position_suffix
+from viz.style import SLANTED_HEIGHT, UNDER_LABELS
 
 GREY = "#808895"
 # Without a template, Plotly draws in the default style of the process, which Streamlit changes.
@@ -62,7 +63,7 @@ def token_axes(
         "tickangle": angle,
     }
     widest = max(columns(label(tokens[position]) + position_suffix(span[position], block)) for position in spaced)
-    room = round(34 + 0.58 * size * widest * (0.75 if angle == -45 else 1))
+    room = round(UNDER_LABELS + 0.58 * size * widest * (SLANTED_HEIGHT if angle == -45 else 1))
     if len(spaced) == len(tokens):
         return {f"{axis}axis": {**first, **shown}}, room
     every = [_cell_name(tokens, span, start, block) for start in range(0, len(tokens), block)]

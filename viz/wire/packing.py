@@ -1,4 +1,4 @@
-"""One run of bytes for a browser picture: a JSON header, then the arrays (read by viz/browser/shared.js)."""
+"""One run of bytes for a browser picture: a JSON header, then the arrays (read by viz/browser/core/unpack.js)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs_version
+
+from viz.style import chart_style
 
 _NAMES = {"uint8": "Uint8Array", "uint16": "Uint16Array", "float32": "Float32Array"}
 ALIGNMENT = 4
@@ -26,6 +28,7 @@ def pack_chart(figure: go.Figure, alt: str, *, buttons: bool = True) -> bytes:
     parts = {
         "alt": alt,
         "plotly": get_plotlyjs_version(),
+        "style": chart_style(),
         "config": {**_BUTTONS, "displayModeBar": "hover" if buttons else False},
     }
     return (json.dumps(parts)[:-1] + ", " + figure.to_json()[1:]).encode()

@@ -1,4 +1,4 @@
-"""The bytes for the browser, read back by a reader that knows only what viz/browser/shared.js knows."""
+"""The bytes for the browser, read back by a reader that knows only what viz/browser/core/unpack.js knows."""
 
 import numpy as np
 import pytest

@@ -1,0 +1,135 @@
+"""JavaScript modules for the page and for offline HTML files.
+
+A picture's module exports a default function of `{data, parentElement, setTriggerValue}`, the signature of a Streamlit
+v2 component, so that the page and an exported file run the same code on the same bytes (viz.wire.packing). Streamlit
+takes one JavaScript text for a component, and a file has no other to import, so `script` joins a module with all that
+it imports. Nothing is built beforehand.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import posixpath
+import re
+from functools import cache
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_ENTRIES = {
+    "flow": "instrument/token_graph.js",
+    "grid": "instrument/grid.js",
+    "training": "training/index.js",
+    "chart": "chart.js",
+    "frames": "page/frames.js",
+    "pointer": "page/pointer.js",
+    "address": "page/address.js",
+    "connection": "page/connection.js",
+}
+# The forms that our modules use. Any other line that imports or exports is refused.
+_IMPORT = re.compile(r'^import \{([^{}]*)\} from "(\.{1,2}/[^"]+)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:(?:async )?function|class|const|let) ([\w$]+))", re.MULTILINE)
+_DEFAULT = "export default function mount("
+_DECLARED = re.compile(r"^(?:(?:async )?function|class|const|let|var) ([\w$]+)", re.MULTILINE)
+# Types are half of the source, and for readers of the source.
+_TYPES = re.compile(r"^ */\*\*(?:(?!\*/)[\s\S])*\*/\n", re.MULTILINE)
+_UNKNOWN = re.compile(r"^(?:import|export)\b.*|^(?:const|let|var) ?[\[{].*|.*\bimport\(.*", re.MULTILINE)
+# An exported file is inert: it may run the scripts in it and send no request.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
+
+class BundleError(ValueError):
+    """The modules cannot be joined into one script."""
+
+
+@cache
+def script(name: str) -> str:
+    """Return the JavaScript of a component ("flow", "grid", "chart", "training", ...), with all that it imports."""
+    return join(_ENTRIES[name])
+
+
+@cache
+def style(name: str) -> str:
+    """Return the CSS of a picture ("flow", "grid", "chart", "training") or of a page ("page", "matrices")."""
+    return (_HERE / _ENTRIES.get(name, name)).with_suffix(".css").read_text(encoding="utf-8")
+
+
+def join(entry: str, root: Path = _HERE) -> str:
+    """Return a module and all that it imports as one module, whose only export is the entry's default function.
+
+    Args:
+        entry: the path of the module below `root`.
+        root: the folder of all modules.
+
+    Raises:
+        BundleError: two modules declare one name, a module or a name that is imported does not exist, modules import
+            each other, or a line imports or exports in another form than `_IMPORT`, `_EXPORT` and `_DEFAULT`.
+    """
+    modules: dict[str, str] = {}
+    _add(entry, root, modules, ())
+    if _DEFAULT not in modules[entry]:
+        raise BundleError(f"{entry} has no `{_DEFAULT}...)`")
+    declared: dict[str, str] = {}
+    for module, code in modules.items():
+        for name in _DECLARED.findall(code.replace(_DEFAULT, "function mount(")):
+            if name in declared:
+                raise BundleError(f"{declared[name]} and {module} both declare {name}")
+            declared[name] = module
+    return "".join(modules.values())
+
+
+def _add(module: str, root: Path, modules: dict[str, str], importers: tuple[str, ...]) -> None:
+    """Add a module's code to `modules`, without its imports and exports, after that of the modules it imports."""
+    if module in importers:
+        raise BundleError(f"modules import each other: {' -> '.join((*importers, module))}")
+    if module in modules:
+        return
+    if not (root / module).is_file():
+        raise BundleError(f"{' -> '.join((*importers, module))}: {module} does not exist")
+    source = (root / module).read_text(encoding="utf-8")
+    for names, path in _IMPORT.findall(source):
+        imported = posixpath.normpath(posixpath.join(posixpath.dirname(module), path))
+        _add(imported, root, modules, (*importers, module))
+        exported = _EXPORT.findall((root / imported).read_text(encoding="utf-8"))
+        for name in filter(None, (name.strip() for name in names.split(","))):
+            if name not in exported:
+                raise BundleError(f"{module} imports {name}, which {imported} does not export")
+    code = _TYPES.sub("", _EXPORT.sub("", _IMPORT.sub("", source)))
+    if unknown := _UNKNOWN.search(code if importers else code.replace(_DEFAULT, "")):
+        raise BundleError(f"{module} has a line that cannot be joined: {unknown[0].strip()}")
+    modules[module] = code
+
+
+def standalone(name: str, title: str, data: bytes, *, library: str = "") -> str:
+    """Return the HTML that names a picture and draws it when the file is opened, with the library that it needs."""
+    module = script(name).replace(_DEFAULT, "function mount(", 1)
+    packed = base64.b64encode(data).decode("ascii")
+    return f"""{f"<h1>{html.escape(title)}</h1>" if title else ""}
+<div id="picture" class="standalone"></div>
+<style>{style(name)}</style>
+{f"<script>{library}</script>" if library else ""}
+<script type="module">
+{module}
+const bytes = Uint8Array.from(atob("{packed}"), (character) => character.charCodeAt(0));
+mount({{ data: bytes, parentElement: document.getElementById("picture"), setTriggerValue() {{}} }});
+</script>"""
+
+
+def page(title: str, body: str, origin: str) -> str:
+    """Return a whole HTML file that asks for nothing outside itself and carries its origin as JSON."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="Headlight">
+<title>{html.escape(title)}</title>
+<style>{style("page")}</style>
+<script type="application/json" id="headlight-provenance">{origin.replace("<", chr(92) + "u003c")}</script>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""

@@ -1,0 +1,24 @@
+// @ts-check
+// Everything that this project keeps on `window`, in one place: components of a page have no other way to each other,
+// and Streamlit may remove a component and bring it back.
+
+/** @typedef {[layer: number, head: number]} Head */
+
+/**
+ * @typedef {object} Globals
+ * @property {[layer: number, head: number, pick: number]} [headlightSelection] the head that the server shows, and the
+ *   number of the pick that this answers
+ * @property {{ head: Head, number: number, at: number }} [headlightPick] the visitor's last pick in the grid
+ * @property {Uint8Array} [headlightFrames] the last message of frames of a training
+ * @property {Map<string, any>} [headlightTrainings] frames by the name of their training
+ * @property {Promise<any> | null} [headlightPlotly] resolves to Plotly
+ * @property {any} [headlightAddress]
+ * @property {any} [headlightConnection]
+ * @property {any} [Plotly]
+ */
+
+/** @type {typeof globalThis & Globals} */
+export const globals = globalThis;
+
+export const SELECTION_EVENT = "headlight-selection";
+export const FRAMES_EVENT = "headlight-frames";

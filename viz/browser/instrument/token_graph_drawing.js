@@ -1,0 +1,142 @@
+// @ts-check
+// The lines and the tokens of a token graph on a canvas.
+
+import { bundle, LEFT } from "./token_graph_layout.js";
+
+/** @import { Theme } from "../core/theme.js" */
+/** @import { Token } from "./token_graph_layout.js" */
+/** @import { Graph, Style } from "./token_graph_words.js" */
+
+/**
+ * @typedef {object} Place where the picture is drawn
+ * @property {CanvasRenderingContext2D} context
+ * @property {Theme} theme
+ * @property {number} width
+ * @property {number} height
+ * @property {number} left x of the lines' left ends
+ * @property {number} right
+ * @property {number} rowHeight
+ * @property {number} firstRow the first row in view
+ * @property {(row: number) => number} y middle of a row
+ */
+
+/**
+ * Return opacity and width of the lines of a strength.
+ * @param {number} level 0 to `strengths`; the last is that of lines whose weight is not a number
+ * @param {Style} style
+ * @param {number} gamma
+ */
+export function lineLook(level, { strengths, opacity, width }, gamma) {
+  const strength = Math.min(1, (level + 0.5) / strengths);
+  return { opacity: opacity[0] + opacity[1] * strength ** gamma, width: width[0] + width[1] * strength };
+}
+
+/**
+ * Return the opacity of a token and of the ground below it, 0 for no ground.
+ * @param {boolean} isolated whether the token is the isolated one
+ * @param {number | undefined} weight of the isolated token's line to it, if there is one
+ * @param {boolean} any whether a token is isolated
+ * @param {Style} style
+ */
+export function emphasis(isolated, weight, any, { isolated: ground, reached, faded }) {
+  if (isolated) return { opacity: 1, ground };
+  if (weight === undefined) return { opacity: any ? faded : 1, ground: 0 };
+  return { opacity: 1, ground: reached[0] + reached[1] * (Number.isNaN(weight) ? 1 : weight) };
+}
+
+/**
+ * Draw lines in bundles of equal strength, one stroke each: thousands of strokes would take several frames.
+ * @param {Place} place
+ * @param {Graph} graph
+ * @param {number[] | null} chosen the lines to draw, null for all
+ */
+export function drawLines({ context, left, right, height, y }, { header, lines }, chosen) {
+  const { strengths } = header.style;
+  const middle = (left + right) / 2;
+  bundle(lines, chosen, strengths, y, height).forEach((ends, level) => {
+    if (!ends.length) return;
+    const look = lineLook(level, header.style, header.gamma);
+    context.globalAlpha = look.opacity;
+    context.strokeStyle = level === strengths ? header.bad : header.line;
+    context.lineWidth = look.width;
+    context.beginPath();
+    for (let end = 0; end < ends.length; end += 2) {
+      context.moveTo(left, ends[end]);
+      context.bezierCurveTo(middle, ends[end], middle, ends[end + 1], right, ends[end + 1]);
+    }
+    context.stroke();
+  });
+}
+
+/**
+ * Draw the tokens of both sides that are in view.
+ * @param {Place} place
+ * @param {Graph} graph
+ * @param {Token | null} focus the isolated token
+ */
+export function drawTokens(place, graph, focus) {
+  const { context, firstRow, height, rowHeight, y } = place;
+  /** @type {Map<number, number>} */
+  const reached = new Map();
+  if (focus) {
+    const ends = focus.side === LEFT ? graph.lines.key : graph.lines.query;
+    for (const line of graph.byToken[focus.side][focus.row]) reached.set(ends[line], graph.lines.weight[line]);
+  }
+  context.textBaseline = "middle";
+  graph.sides.forEach((tokens, side) => {
+    context.textAlign = side === LEFT ? "right" : "left";
+    for (let row = firstRow; row < tokens.length && y(row) < height + rowHeight; row++) {
+      const weight = focus && focus.side !== side ? reached.get(row) : undefined;
+      drawToken(place, graph, { side, row }, focus, weight);
+    }
+  });
+}
+
+/**
+ * @param {Place} place
+ * @param {Graph} graph
+ * @param {Token} token
+ * @param {Token | null} focus
+ * @param {number | undefined} weight
+ */
+function drawToken({ context, theme, width, left, right, rowHeight, y }, { header, sides }, token, focus, weight) {
+  const { side, row } = token;
+  const [text, special] = sides[side][row];
+  const isolated = focus?.side === side && focus.row === row;
+  const { opacity, ground } = emphasis(isolated, weight, Boolean(focus), header.style);
+  const top = y(row) - rowHeight / 2;
+  if (ground) {
+    context.globalAlpha = ground;
+    context.fillStyle = isolated ? theme.accent : header.line;
+    const x = side === LEFT ? 0 : right + 4;
+    context.fillRect(x, top + 1, side === LEFT ? left - 4 : width - x, rowHeight - 2);
+  }
+  context.globalAlpha = opacity;
+  context.fillStyle = special ? theme.faded : theme.text;
+  const room = side === LEFT ? left - 12 : width - right - 12;
+  context.fillText(text, side === LEFT ? left - 10 : right + 10, y(row), room);
+  context.globalAlpha = 0.55;
+  if (header.cuts[side].includes(row)) {
+    context.fillStyle = theme.faded;
+    context.fillRect(side === LEFT ? 0 : right, top, side === LEFT ? left : width - right, 1);
+  }
+  context.beginPath();
+  context.arc(side === LEFT ? left - 3 : right + 3, y(row), 1.8, 0, 7);
+  context.fill();
+}
+
+/**
+ * Write the names of the sides above them, over lines and tokens that are scrolled below.
+ * @param {Place} place
+ */
+export function drawHeading({ context, theme, width, left, right }) {
+  context.globalAlpha = 1;
+  context.fillStyle = theme.background;
+  context.fillRect(0, 0, width, 20);
+  context.fillStyle = theme.faded;
+  context.font = `12px ${theme.font}`;
+  context.textAlign = "right";
+  context.fillText("query", left - 10, 13);
+  context.textAlign = "left";
+  context.fillText("key", right + 10, 13);
+}

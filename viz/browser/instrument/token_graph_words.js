@@ -1,0 +1,161 @@
+// @ts-check
+// What a token graph says, in the sentences that its data bring along: a file of the same picture says the same.
+
+import { asSentence, fill, percent } from "../core/text.js";
+import { LEFT } from "./token_graph_layout.js";
+
+/** @import { Lines, Token } from "./token_graph_layout.js" */
+
+/**
+ * @typedef {object} Words templates, described in viz/style.py
+ * @property {string} sentence
+ * @property {{ query: string, key: string }} verbs
+ * @property {string} nothing
+ * @property {string} bad
+ * @property {string} locked
+ * @property {string} end
+ * @property {string} repeated
+ * @property {string} more
+ * @property {{ query: string, key: string }} shares
+ * @property {string} little
+ * @property {string} nearly
+ */
+
+/**
+ * @typedef {object} Style numbers, described in viz/style.py
+ * @property {number} strengths
+ * @property {[number, number]} opacity
+ * @property {[number, number]} width
+ * @property {number} isolated
+ * @property {[number, number]} reached
+ * @property {number} faded
+ * @property {number} ends
+ * @property {number} digits
+ * @property {[number, number, number]} bounds
+ * @property {Words} words
+ */
+
+/** @typedef {[text: string, special: boolean]} Label special tokens are those that the tokenizer added */
+
+/**
+ * @typedef {object} Header
+ * @property {string} title
+ * @property {string} summary what is drawn when no token is isolated
+ * @property {string} shown which lines are drawn
+ * @property {string} contrast
+ * @property {[number, number]} first position of the first row of each side
+ * @property {[side: "query" | "key", position: number] | null} locked
+ * @property {Label[]} queries
+ * @property {Label[]} keys
+ * @property {[number[], number[]]} cuts rows of each side above which another text begins
+ * @property {string} line colour of a line
+ * @property {string} bad colour of what is not a number
+ * @property {number} gamma
+ * @property {Style} style
+ */
+
+/**
+ * @typedef {object} Graph
+ * @property {Header} header
+ * @property {Lines} lines
+ * @property {[Label[], Label[]]} sides
+ * @property {number[][][]} byToken lines of every row of both sides, strongest first
+ */
+
+/**
+ * Return the side of a token as the server names it.
+ * @param {Token} token
+ */
+function sideOf(token) {
+  return token.side === LEFT ? "query" : "key";
+}
+
+/**
+ * Return a token's position in the whole text, of which the picture may be a part.
+ * @param {Header} header
+ * @param {Token} token
+ */
+export function positionOf(header, token) {
+  return token.row + header.first[token.side];
+}
+
+/**
+ * Return the token's name in links and messages, "query:8".
+ * @param {Header} header
+ * @param {Token} token
+ */
+export function nameOf(header, token) {
+  return `${sideOf(token)}:${positionOf(header, token)}`;
+}
+
+/**
+ * Return the row of the locked token, null if none is locked.
+ * @param {Header} header
+ * @returns {Token | null}
+ */
+export function lockedToken(header) {
+  if (!header.locked) return null;
+  const side = header.locked[0] === "query" ? LEFT : 1 - LEFT;
+  return { side, row: header.locked[1] - header.first[side] };
+}
+
+/**
+ * Return a token's text, with its position if the text occurs more than once.
+ * @param {Graph} graph
+ * @param {Token} token
+ */
+export function labelOf({ header, sides }, token) {
+  const text = sides[token.side][token.row][0];
+  const once = sides[token.side].filter(([each]) => each === text).length === 1;
+  return once ? text : fill(header.style.words.repeated, { token: text, position: positionOf(header, token) });
+}
+
+/**
+ * Return a share in per cent: a little is not nothing, and what is hidden keeps a share from being the whole.
+ * @param {number} share
+ * @param {Style} style
+ */
+export function describeShare(share, { bounds: [little, nearly, whole], words }) {
+  if (share > 0 && share < little) return words.little;
+  return share >= nearly && share < whole ? words.nearly : percent(share);
+}
+
+/**
+ * Return what is drawn when no token is isolated.
+ * @param {Header} header
+ */
+export function describeGraph(header) {
+  return asSentence(header.summary);
+}
+
+/**
+ * Return what the lines of a token say.
+ * @param {Graph} graph
+ * @param {Token} token
+ * @param {boolean} locked
+ */
+export function describeToken(graph, token, locked) {
+  const { header, lines, sides, byToken } = graph;
+  const { words, ends, digits } = header.style;
+  const own = byToken[token.side][token.row];
+  const other = token.side === LEFT ? lines.key : lines.query;
+  const named = own.slice(0, ends).map((line) => {
+    const weight = Number.isNaN(lines.weight[line]) ? words.bad : lines.weight[line].toFixed(digits);
+    return fill(words.end, { token: labelOf(graph, { side: 1 - token.side, row: other[line] }), weight });
+  });
+  const whole = (token.side === LEFT ? lines.given : lines.received)[token.row];
+  const share = own.reduce((sum, line) => sum + lines.weight[line], 0) / whole;
+  return fill(words.sentence, {
+    token: sides[token.side][token.row][0],
+    position: positionOf(header, token),
+    locked: locked ? words.locked : "",
+    verb: words.verbs[sideOf(token)],
+    ends: named.join(", ") || words.nothing,
+    more: own.length > ends ? fill(words.more, { count: own.length - ends }) : "",
+    shown: header.shown,
+    share: Number.isFinite(share)
+      ? fill(words.shares[sideOf(token)], { share: describeShare(share, header.style) })
+      : "",
+    contrast: header.contrast,
+  });
+}
