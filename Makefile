@@ -5,23 +5,32 @@ PORT ?= 8501
 ADDRESS ?= localhost
 VENV := .venv
 BIN := $(VENV)/bin
+# JavaScript is checked and never built: only development needs Node, the environment's where the machine has none.
+WITH_NODE := PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(VENV)/node/node_modules/.bin:$$PATH"
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: run test check bench browser clean
+.PHONY: run test check lint javascript bench browser clean
 
 run: $(VENV)/.run-stamp  ## start the app on http://localhost:$(PORT)
 	$(BIN)/streamlit run app.py --server.port $(PORT) --server.address $(ADDRESS) --server.headless true --browser.gatherUsageStats false
 
-test: $(VENV)/.dev-stamp browser  ## everything: unit, numerics, figures, pages, and the real browser
+test: $(VENV)/.dev-stamp javascript browser  ## everything: unit, numerics, figures, pages, and the real browser
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e"
 	$(BIN)/pytest -q -n 2 --dist worksteal -m e2e
 
-check: $(VENV)/.dev-stamp  ## format, lint, types and unit tests, in under a minute
+check: lint javascript  ## format, lint, types and quick tests, in under a minute
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e and not slow"
+
+lint: $(VENV)/.dev-stamp $(VENV)/node/.stamp  ## format, lint and types, of Python and JavaScript
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e and not slow"
+	@$(WITH_NODE) biome ci --colors=off --config-path=tests/js/biome.rules.json viz/browser tests/js
+	@$(WITH_NODE) tsc --project tests/js
+
+javascript: $(VENV)/node/.stamp  ## what JavaScript computes, without a browser
+	@$(WITH_NODE) node --test --test-reporter=dot tests/js/*.test.js
 
 bench: $(VENV)/peers/.stamp browser  ## side by side with others, in one run: docs/benchmarks.md (two hours; needs npm)
 	$(BIN)/python -m benchmarks
@@ -43,6 +52,10 @@ $(VENV)/.run-stamp: requirements.txt | $(VENV)/bin/python
 
 $(VENV)/.dev-stamp: requirements-dev.txt $(VENV)/.run-stamp
 	$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/node/.stamp: tests/js/package.json tests/js/package-lock.json tests/js/bring_node.sh | $(VENV)/.dev-stamp
+	@$(WITH_NODE) sh tests/js/bring_node.sh $(VENV)
 	@touch $@
 
 clean:
