@@ -1,0 +1,184 @@
+// @ts-check
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { emphasis, lineLook } from "../../viz/browser/instrument/token_graph_drawing.js";
+import {
+  bundle,
+  columnsOf,
+  LEFT,
+  linesByToken,
+  RIGHT,
+  rowHeightFor,
+  scrollTo,
+  tokenAfter,
+  tokenAt,
+} from "../../viz/browser/instrument/token_graph_layout.js";
+import {
+  describeGraph,
+  describeShare,
+  describeToken,
+  lockedToken,
+  nameOf,
+} from "../../viz/browser/instrument/token_graph_words.js";
+
+/** @import { Graph, Header, Style } from "../../viz/browser/instrument/token_graph_words.js" */
+
+// Other values than those of viz/style.py: what is drawn and said comes from the data.
+/** @type {Style} */
+const STYLE = {
+  strengths: 5,
+  opacity: [0.1, 0.7],
+  width: [2, 3],
+  isolated: 0.9,
+  reached: [0.2, 0.3],
+  faded: 0.7,
+  ends: 2,
+  digits: 1,
+  bounds: [0.1, 0.9, 0.99],
+  words: {
+    sentence: "{token}#{position}{locked} {verb} {ends}{more} [{shown}{share}{contrast}]",
+    verbs: { query: "reads", key: "is read by" },
+    nothing: "no one",
+    bad: "broken",
+    locked: "!",
+    end: "{token}={weight}",
+    repeated: "{token}@{position}",
+    more: " +{count}",
+    shares: { query: " are {share} of it", key: " are {share} to it" },
+    little: "a little",
+    nearly: "nearly all",
+  },
+};
+
+/** @type {Header} */
+const HEADER = {
+  title: "Layer 0, head 0",
+  summary: "some lines",
+  shown: "lines",
+  contrast: ", bent",
+  first: [10, 20],
+  locked: null,
+  queries: [
+    ["the", false],
+    ["cat", false],
+  ],
+  keys: [
+    ["a", false],
+    ["b", false],
+    ["a", false],
+  ],
+  cuts: [[], []],
+  line: "#000000",
+  bad: "#ff0000",
+  gamma: 1,
+  style: STYLE,
+};
+
+const LINES = {
+  query: Uint16Array.of(1, 0, 0, 0),
+  key: Uint16Array.of(1, 2, 1, 0),
+  weight: Float32Array.of(0.25, 0.25, 0.5, Number.NaN),
+  given: Float32Array.of(1, 1),
+  received: Float32Array.of(0, 0.75, 0.5),
+};
+
+/** @type {Graph} */
+const GRAPH = {
+  header: HEADER,
+  lines: LINES,
+  sides: [HEADER.queries, HEADER.keys],
+  byToken: linesByToken(LINES, [2, 3]),
+};
+
+test("lines of a token are in order, strongest first", () => {
+  assert.deepEqual(GRAPH.byToken, [
+    [[3, 2, 1], [0]],
+    [[3], [2, 0], [1]],
+  ]);
+});
+
+test("a token has its position in the whole text", () => {
+  assert.equal(nameOf(HEADER, { side: LEFT, row: 1 }), "query:11");
+  assert.equal(nameOf(HEADER, { side: RIGHT, row: 2 }), "key:22");
+  assert.deepEqual(lockedToken({ ...HEADER, locked: ["key", 22] }), { side: RIGHT, row: 2 });
+  assert.deepEqual(lockedToken({ ...HEADER, locked: ["query", 10] }), { side: LEFT, row: 0 });
+  assert.equal(lockedToken(HEADER), null);
+});
+
+test("a token says the strongest ends of its lines, its share, and whether it is locked", () => {
+  // A sum with a weight that is not a number has no share; a text that occurs twice is named by its position.
+  assert.equal(describeToken(GRAPH, { side: LEFT, row: 0 }, true), "the#10! reads a@20=broken, b=0.5 +1 [lines, bent]");
+  assert.equal(describeToken(GRAPH, { side: LEFT, row: 1 }, false), "cat#11 reads b=0.3 [lines are 25% of it, bent]");
+  assert.equal(
+    describeToken(GRAPH, { side: RIGHT, row: 1 }, false),
+    "b#21 is read by the=0.5, cat=0.3 [lines are 100% to it, bent]",
+  );
+  const none = { ...GRAPH, byToken: linesByToken({ ...LINES, weight: new Float32Array() }, [2, 3]) };
+  assert.equal(describeToken(none, { side: RIGHT, row: 0 }, false), "a#20 is read by no one [lines, bent]");
+  assert.equal(describeGraph(HEADER), "Some lines.");
+});
+
+test("a little is not nothing, and nearly all is not all", () => {
+  const said = [0, 0.05, 0.5, 0.95, 0.99, 1].map((share) => describeShare(share, STYLE));
+  assert.deepEqual(said, ["0%", "a little", "50%", "nearly all", "99%", "100%"]);
+});
+
+test("rows become lower where they are many", () => {
+  assert.deepEqual([1, 24, 25, 64, 65, 128].map(rowHeightFor), [24, 24, 20, 20, 16, 16]);
+});
+
+test("the tokens take their widest, at least some room, and not all of the width", () => {
+  assert.deepEqual(columnsOf([100, 5], 1000), { left: 118, right: 952 });
+  assert.deepEqual(columnsOf([900, 900], 1000), { left: 340, right: 660 });
+});
+
+test("a pointer reaches a token beside its column, and none between the columns or below the rows", () => {
+  const layout = { left: 100, right: 300, rowHeight: 20, counts: /** @type {[number, number]} */ ([2, 3]) };
+  assert.deepEqual(tokenAt(0, 26, layout), { side: LEFT, row: 0 });
+  assert.deepEqual(tokenAt(139, 47, layout), { side: LEFT, row: 1 });
+  assert.equal(tokenAt(140, 47, layout), null);
+  assert.equal(tokenAt(260, 47, layout), null);
+  assert.deepEqual(tokenAt(261, 67, layout), { side: RIGHT, row: 2 });
+  assert.equal(tokenAt(0, 67, layout), null);
+  assert.equal(tokenAt(0, 25, layout), null);
+});
+
+test("arrow keys begin at the first query and stay inside", () => {
+  assert.deepEqual(tokenAfter("ArrowDown", null, [2, 3]), { side: LEFT, row: 0 });
+  assert.deepEqual(tokenAfter("ArrowDown", { side: LEFT, row: 1 }, [2, 3]), { side: LEFT, row: 1 });
+  assert.deepEqual(tokenAfter("ArrowUp", { side: RIGHT, row: 2 }, [2, 3]), { side: RIGHT, row: 1 });
+  assert.deepEqual(tokenAfter("ArrowLeft", { side: RIGHT, row: 2 }, [2, 3]), { side: LEFT, row: 1 });
+  assert.deepEqual(tokenAfter("ArrowRight", null, [2, 3]), { side: RIGHT, row: 0 });
+  assert.equal(tokenAfter("Enter", null, [2, 3]), null);
+});
+
+test("a row is scrolled into view, and not further", () => {
+  const list = { scrollTop: 100, clientHeight: 200 };
+  assert.equal(scrollTo(5, 20, list), 100);
+  assert.equal(scrollTo(1, 20, list), 46);
+  assert.equal(scrollTo(20, 20, list), 26 + 20 * 20 + 20 - 200);
+});
+
+test("lines are bundled by strength, those that are no number last, and those out of view not at all", () => {
+  const y = (/** @type {number} */ row) => 100 * row;
+  const all = bundle(LINES, null, 5, y, 1000);
+  assert.deepEqual(all, [[], [100, 100, 0, 200], [0, 100], [], [], [0, 0]]);
+  assert.deepEqual(bundle(LINES, [2], 5, y, 1000)[2], [0, 100]);
+  assert.deepEqual(bundle(LINES, [0], 5, (row) => y(row) - 300, 1000).flat(), []);
+  const whole = { ...LINES, weight: Float32Array.of(1, 1, 1, 1) };
+  assert.equal(bundle(whole, null, 5, y, 1000)[4].length, 8);
+});
+
+test("a line's look follows the style and the contrast", () => {
+  assert.deepEqual(lineLook(0, STYLE, 1), { opacity: 0.1 + 0.7 * 0.1, width: 2 + 3 * 0.1 });
+  assert.deepEqual(lineLook(5, STYLE, 1), { opacity: 0.1 + 0.7, width: 5 });
+  assert.ok(lineLook(0, STYLE, 0.5).opacity > lineLook(0, STYLE, 1).opacity);
+});
+
+test("the isolated token and the ends of its lines stand out, the others fade", () => {
+  assert.deepEqual(emphasis(true, undefined, true, STYLE), { opacity: 1, ground: 0.9 });
+  assert.deepEqual(emphasis(false, 0.5, true, STYLE), { opacity: 1, ground: 0.2 + 0.3 * 0.5 });
+  assert.deepEqual(emphasis(false, Number.NaN, true, STYLE), { opacity: 1, ground: 0.2 + 0.3 });
+  assert.deepEqual(emphasis(false, undefined, true, STYLE), { opacity: 0.7, ground: 0 });
+  assert.deepEqual(emphasis(false, undefined, false, STYLE), { opacity: 1, ground: 0 });
+});

@@ -1,0 +1,155 @@
+"""What several renderers draw and say with has one home, viz/style.py: the browser gets it, and never repeats it."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models import Attention
+from tests.helpers.hand_made import attention, random_weights, tokens
+from tests.helpers.node import call
+from tests.helpers.paths import ROOT
+from tests.helpers.read_back import unpack
+from viz import Look, style
+from viz.figures.grid import pack_grid
+from viz.figures.token_graph import describe, pack_flow
+from viz.view import flow_view
+
+BROWSER = ROOT / "viz" / "browser"
+# Halves and a few pixels are everywhere: tests/js changes these constants of the style and sees the picture follow.
+COMMON = {0, 0.5, 1, 3}
+
+
+def values(data: Any) -> Iterator[float | str]:
+    """All numbers and sentences of a style."""
+    if isinstance(data, dict):
+        data = list(data.values())
+    if isinstance(data, (list, tuple)):
+        for value in data:
+            yield from values(value)
+    else:
+        yield data
+
+
+def without_comments(code: str) -> str:
+    return re.sub(r"/\*[\s\S]*?\*/|//.*", "", code)
+
+
+def numbers(code: str) -> set[float]:
+    """The numeric literals of JavaScript."""
+    found = re.findall(r"(?<![\w.#$])(?:\d[\d_]*\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.%])", code)
+    return {float(number.replace("_", "")) for number in found}
+
+
+def sentences(data: Any) -> set[str]:
+    """The fixed words of a style's sentences: what is between the places, if it is more than one word."""
+    texts = (value for value in values(data) if isinstance(value, str))
+    parts = (part.strip(" ;,()") for text in texts for part in re.split(r"\{\w+\}", text))
+    return {part for part in parts if " " in part}
+
+
+def repeated(code: str, data: Any) -> set[float | str]:
+    """What a source repeats of a style."""
+    bare = without_comments(code)
+    known = {value for value in values(data) if not isinstance(value, str)} - COMMON
+    return (numbers(bare) & known) | {text for text in sentences(data) if text in bare}
+
+
+def modules(pattern: str) -> list[tuple[str, str]]:
+    found = [(path.name, path.read_text(encoding="utf-8")) for path in sorted(BROWSER.glob(pattern))]
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "data"),
+    [
+        ("instrument/token_graph*.js", style.token_graph_style()),
+        ("instrument/grid*.js", style.grid_style()),
+        ("chart.js", style.chart_style()),
+    ],
+)
+def test_a_picture_repeats_no_constant_of_its_style(pattern: str, data: dict[str, Any]) -> None:
+    for name, code in modules(pattern):
+        allowed = {24.0} if name == "token_graph_layout.js" else set()  # pixels of a row
+        assert repeated(code, data) - allowed == set(), name
+
+
+def test_no_module_repeats_a_sentence() -> None:
+    texts = [value for value in values([style.token_graph_style(), style.grid_style()]) if isinstance(value, str)]
+    for name, code in modules("**/*.js"):
+        assert repeated(code, texts) == set(), name
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("context.globalAlpha = 0.06 + 0.94 * x;", {0.06, 0.94}),
+        ("const FADED = .35;", {0.35}),
+        ("lines.slice(0, 6)", {6}),
+        ("const verb = focus ? 'attends to' : 'is attended to by';", {"attends to", "is attended to by"}),
+        ("`; ${x} hold ${y} of its attention`", {"of its attention"}),
+        ("// 0.06, as before\nconst a = 10.06;", set()),
+        ("/* a */ const a = 1; // b\nconst b = 0.06;", {0.06}),
+        ("/* attends to */ context.font = `6px ${a6} #6`;", set()),
+    ],
+)
+def test_the_scan_sees_a_repeated_constant(code: str, found: set[float | str]) -> None:
+    assert (
+        repeated(code, style.token_graph_style())
+        | {text for text in ("of its attention",) if text in without_comments(code)}
+        == found
+    )
+
+
+def test_the_data_carry_the_style() -> None:
+    att = attention(random_weights(1, 1, 3, 5))
+    assert unpack(pack_flow(att, 0, 0, Look()))[0]["style"]["words"]["nothing"] == style.NOTHING
+    assert unpack(pack_grid(att, Look()))[0]["style"] == style.grid_style()
+
+
+def hostile_weights() -> Iterator[tuple[str, Attention]]:
+    """Heads with repeated tokens, a weight that is not a number, queries that give nothing, and sinks."""
+    names = tokens("the", "cat", "{token}", "the", "saw"), tokens("the", "$&", "the", "猫", "a", "b", "c")
+    weights = random_weights(5, 7)
+    yield "plain", attention(weights, *names)
+    yield "sinks", attention(weights * np.linspace(0.2, 1, 5)[:, None], *names)
+    broken = weights.copy()
+    broken[3, 6] = np.nan
+    yield "broken", attention(broken, *names)
+    yield "empty", attention(np.zeros((5, 7)), *names)
+    sharp = np.full((5, 7), 1e-4)
+    sharp[:, 2] = 1 - 6e-4
+    yield "sharp", attention(sharp, *names)
+
+
+@pytest.mark.parametrize(
+    ("name", "att"), list(hostile_weights()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_the_browser_says_of_a_token_what_a_file_says(name: str, att: Attention) -> None:
+    looks = [
+        Look(threshold=threshold, contrast=contrast, region=region)
+        for threshold, contrast, region in product((0, 0.05, 0.3), ("linear", "root"), ("", "1-3:2-6"))
+    ]
+    cases, expected = [], []
+    for look, side in product(looks, ("query", "key")):
+        header, arrays = unpack(pack_flow(att, 0, 0, look))
+        first, shown = header["first"][side == "key"], len(header["keys" if side == "key" else "queries"])
+        for position in range(first, first + shown):
+            isolated = Look(look.threshold, contrast=look.contrast, region=look.region, token=f"{side}:{position}")
+            expected.append(describe(flow_view(att, 0, 0, isolated), isolated))
+            lines = {key: [None if np.isnan(x) else float(x) for x in array] for key, array in arrays.items()}
+            cases.append([header, lines, {"side": int(side == "key"), "row": position - first}])
+    code = """
+    import { linesByToken } from "./viz/browser/instrument/token_graph_layout.js";
+    import { describeToken } from "./viz/browser/instrument/token_graph_words.js";
+    const result = data.map(([header, lines, token]) => {
+      for (const name in lines) lines[name] = Float32Array.from(lines[name], (value) => value ?? NaN);
+      const sides = [header.queries, header.keys];
+      const byToken = linesByToken(lines, [sides[0].length, sides[1].length]);
+      return describeToken({ header, lines, sides, byToken }, token, false);
+    });"""
+    assert call(code, cases) == expected
