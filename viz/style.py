@@ -32,13 +32,16 @@ SHARE_BOUNDS = (0.005, 0.995, 1 - 1e-6)
 VERBS = {"query": "attends to", "key": "is attended to by"}
 NOTHING = "nothing shown"
 BAD_WEIGHT = "not a number"
-# What a picture of one token's lines says; `shown` names the lines, `contrast` is empty or says what the opacity means.
-TOKEN_SENTENCE = "{token} ({position}){locked} {verb} {ends}{more}; {shown}{share}{contrast}"
+# What a picture says of one token's lines. `lines` is the browser's `LINES_SHOWN`, beside whose picture the threshold
+# can be seen, or names the threshold in a file.
+TOKEN_SENTENCE = "{token} ({position}){locked} {verb} {ends}{more}; {lines}{share}"
+LINES_SHOWN = "lines shown"
 LOCKED = " (locked)"
 END = "{token} {weight}"
 # A token whose text occurs twice is named with its position.
 REPEATED = "{token} ({position})"
 MORE = " and {count} more"
+UNKNOWN_SHARE = ", whose share is not known"
 SHARES = {"query": " hold {share} of its attention", "key": " hold {share} of the attention to it"}
 LITTLE, NEARLY_ALL = "less than 1%", "more than 99%"
 
@@ -72,7 +75,9 @@ def token_graph_style() -> dict[str, Any]:
             "end": END,
             "repeated": REPEATED,
             "more": MORE,
+            "lines": LINES_SHOWN,
             "shares": SHARES,
+            "unknown": UNKNOWN_SHARE,
             "little": LITTLE,
             "nearly": NEARLY_ALL,
         },

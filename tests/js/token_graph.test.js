@@ -36,7 +36,7 @@ const STYLE = {
   digits: 1,
   bounds: [0.1, 0.9, 0.99],
   words: {
-    sentence: "{token}#{position}{locked} {verb} {ends}{more} [{shown}{share}{contrast}]",
+    sentence: "{token}#{position}{locked} {verb} {ends}{more} [{lines}{share}]",
     verbs: { query: "reads", key: "is read by" },
     nothing: "no one",
     bad: "broken",
@@ -44,6 +44,8 @@ const STYLE = {
     end: "{token}={weight}",
     repeated: "{token}@{position}",
     more: " +{count}",
+    lines: "lines",
+    unknown: " are some",
     shares: { query: " are {share} of it", key: " are {share} to it" },
     little: "a little",
     nearly: "nearly all",
@@ -54,8 +56,6 @@ const STYLE = {
 const HEADER = {
   title: "Layer 0, head 0",
   summary: "some lines",
-  shown: "lines",
-  contrast: ", bent",
   first: [10, 20],
   locked: null,
   queries: [
@@ -107,14 +107,17 @@ test("a token has its position in the whole text", () => {
 
 test("a token says the strongest ends of its lines, its share, and whether it is locked", () => {
   // A sum with a weight that is not a number has no share; a text that occurs twice is named by its position.
-  assert.equal(describeToken(GRAPH, { side: LEFT, row: 0 }, true), "the#10! reads a@20=broken, b=0.5 +1 [lines, bent]");
-  assert.equal(describeToken(GRAPH, { side: LEFT, row: 1 }, false), "cat#11 reads b=0.3 [lines are 25% of it, bent]");
+  assert.equal(
+    describeToken(GRAPH, { side: LEFT, row: 0 }, true),
+    "the#10! reads a@20=broken, b=0.5 +1 [lines are some]",
+  );
+  assert.equal(describeToken(GRAPH, { side: LEFT, row: 1 }, false), "cat#11 reads b=0.3 [lines are 25% of it]");
   assert.equal(
     describeToken(GRAPH, { side: RIGHT, row: 1 }, false),
-    "b#21 is read by the=0.5, cat=0.3 [lines are 100% to it, bent]",
+    "b#21 is read by the=0.5, cat=0.3 [lines are 100% to it]",
   );
   const none = { ...GRAPH, byToken: linesByToken({ ...LINES, weight: new Float32Array() }, [2, 3]) };
-  assert.equal(describeToken(none, { side: RIGHT, row: 0 }, false), "a#20 is read by no one [lines, bent]");
+  assert.equal(describeToken(none, { side: RIGHT, row: 0 }, false), "a#20 is read by no one [lines are some]");
   assert.equal(describeGraph(HEADER), "Some lines.");
 });
 

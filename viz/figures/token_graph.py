@@ -22,8 +22,6 @@ from viz.figures.plotly_text import GREY, plotly_label, plotly_text
 from viz.figures.token_graph_view import (
     TokenGraphView,
     describe,
-    describe_contrast,
-    describe_lines,
     readable_region,
     token_graph_view,
 )
@@ -97,8 +95,6 @@ class TokenGraph(Figure[TokenGraphView]):
             "title": view.title,
             "style": style.token_graph_style(),
             "summary": describe(replace(view, isolated=None), options),
-            "shown": describe_lines(view, options),
-            "contrast": describe_contrast(options),
             "first": [view.region.queries.start, view.region.keys.start],
             "locked": [isolated.side, isolated.position] if isolated else None,
             "queries": [[label(token), token.special] for token in view.query_tokens],

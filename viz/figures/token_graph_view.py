@@ -95,23 +95,14 @@ def readable_region(att: Attention, selection: Selection) -> Region:
 
 def describe(view: TokenGraphView, options: DrawOptions) -> str:
     """Return what is drawn and what the threshold hides, in words; pairs that are not a number have no share."""
-    lines, contrast = describe_lines(view, options), describe_contrast(options)
+    lines = ", ".join([*view.notes, f"lines from {_all_digits(options.threshold)} up"])
+    contrast = "" if options.contrast == "linear" else ", opacity by square root"
     if view.isolated:
-        return _describe_token(view, view.isolated, lines, contrast)
+        return describe_token(view, view.isolated, lines) + contrast
     if np.isnan(view.kept):
         return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
     whose = "these queries'" if view.notes else "the"
     return f"{lines} hold {style.describe_share(view.kept)} of {whose} attention{contrast}"
-
-
-def describe_lines(view: TokenGraphView, options: DrawOptions) -> str:
-    """Return which lines are drawn, in words."""
-    return ", ".join([*view.notes, f"lines from {_all_digits(options.threshold)} up"])
-
-
-def describe_contrast(options: DrawOptions) -> str:
-    """Return what the opacity means where it does not follow the weight itself."""
-    return "" if options.contrast == "linear" else ", opacity by square root"
 
 
 def _all_digits(threshold: float) -> str:
@@ -119,8 +110,8 @@ def _all_digits(threshold: float) -> str:
     return np.format_float_positional(float(f"{threshold:.6g}"), min_digits=2)
 
 
-def _describe_token(view: TokenGraphView, isolated: TokenRef, shown: str, contrast: str) -> str:
-    """Return what the lines of the isolated token say, the same sentence as the browser's (viz/browser)."""
+def describe_token(view: TokenGraphView, isolated: TokenRef, lines_drawn: str = style.LINES_SHOWN) -> str:
+    """Return what the lines of the isolated token say; by default, the browser says the same."""
     side, position = isolated.side, isolated.position
     tokens, span = view.side(side)
     others, other_span = view.side("key" if side == "query" else "query")
@@ -141,9 +132,8 @@ def _describe_token(view: TokenGraphView, isolated: TokenRef, shown: str, contra
         verb=style.VERBS[side],
         ends=", ".join(ends) or style.NOTHING,
         more=style.MORE.format(count=hidden) if hidden > 0 else "",
-        shown=shown,
-        share="" if np.isnan(kept) else style.SHARES[side].format(share=style.describe_share(kept)),
-        contrast=contrast,
+        lines=lines_drawn,
+        share=style.UNKNOWN_SHARE if np.isnan(kept) else style.SHARES[side].format(share=style.describe_share(kept)),
     )
 
 

@@ -16,7 +16,9 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {string} end
  * @property {string} repeated
  * @property {string} more
+ * @property {string} lines
  * @property {{ query: string, key: string }} shares
+ * @property {string} unknown
  * @property {string} little
  * @property {string} nearly
  */
@@ -41,8 +43,6 @@ import { LEFT } from "./token_graph_layout.js";
  * @typedef {object} Header
  * @property {string} title
  * @property {string} summary what is drawn when no token is isolated
- * @property {string} shown which lines are drawn
- * @property {string} contrast
  * @property {[number, number]} first position of the first row of each side
  * @property {[side: "query" | "key", position: number] | null} locked
  * @property {Label[]} queries
@@ -152,10 +152,9 @@ export function describeToken(graph, token, locked) {
     verb: words.verbs[sideOf(token)],
     ends: named.join(", ") || words.nothing,
     more: own.length > ends ? fill(words.more, { count: own.length - ends }) : "",
-    shown: header.shown,
+    lines: words.lines,
     share: Number.isFinite(share)
       ? fill(words.shares[sideOf(token)], { share: describeShare(share, header.style) })
-      : "",
-    contrast: header.contrast,
+      : words.unknown,
   });
 }
