@@ -12,4 +12,5 @@ if ! node_is_new_enough; then
 fi
 mkdir -p "$1/node"
 cp tests/js/package.json tests/js/package-lock.json "$1/node/"
-npm ci --prefix "$1/node" --no-audit --no-fund --no-progress --loglevel=error >/dev/null
+cd "$1/node"
+npm ci --no-audit --no-fund --no-progress --loglevel=error >/dev/null

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.node import node
+from tests.helpers.paths import ROOT
 from viz.browser.bundle import _ENTRIES, BundleError, join, script, style
 
 MOUNT = "export default function mount({ data }) {\n  return data;\n}\n"
@@ -106,3 +107,19 @@ def test_every_component_is_one_module_that_parses(name: str, tmp_path: Path) ->
 def test_pictures_have_styles() -> None:
     for name in ("flow", "grid", "training", "chart", "page", "matrices"):
         assert "{" in style(name)
+
+
+def test_every_module_is_type_checked_and_short() -> None:
+    paths = [*(ROOT / "viz" / "browser").rglob("*.js"), *(ROOT / "tests" / "js").glob("*.js")]
+    assert len(paths) > 20
+    for path in paths:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert lines[0] == "// @ts-check", path
+        assert len(lines) <= 300, path
+
+
+def test_no_javascript_is_outside_of_the_modules() -> None:
+    for path in (ROOT / "ui").rglob("*"):
+        assert path.suffix != ".js"
+        if path.suffix == ".py":
+            assert "export default" not in path.read_text(encoding="utf-8"), path
