@@ -98,7 +98,7 @@ def describe(view: TokenGraphView, options: DrawOptions) -> str:
     lines = ", ".join([*view.notes, f"lines from {_all_digits(options.threshold)} up"])
     contrast = "" if options.contrast == "linear" else ", opacity by square root"
     if view.isolated:
-        return describe_token(view, view.isolated, lines) + contrast
+        return describe_token(view, lines) + contrast
     if np.isnan(view.kept):
         return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
     whose = "these queries'" if view.notes else "the"
@@ -110,9 +110,10 @@ def _all_digits(threshold: float) -> str:
     return np.format_float_positional(float(f"{threshold:.6g}"), min_digits=2)
 
 
-def describe_token(view: TokenGraphView, isolated: TokenRef, lines_drawn: str = style.LINES_SHOWN) -> str:
+def describe_token(view: TokenGraphView, lines_drawn: str = style.LINES_SHOWN) -> str:
     """Return what the lines of the isolated token say; by default, the browser says the same."""
-    side, position = isolated.side, isolated.position
+    assert view.isolated is not None
+    side, position = view.isolated.side, view.isolated.position
     tokens, span = view.side(side)
     others, other_span = view.side("key" if side == "query" else "query")
     names = [label(token) for token in others]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,14 +9,13 @@ import numpy as np
 import pytest
 
 from models import Attention
+from tests.helpers.draw import packed, view_of
 from tests.helpers.hand_made import attention, random_weights, tokens
 from tests.helpers.node import call
 from tests.helpers.paths import ROOT
 from tests.helpers.read_back import unpack
-from viz import Look, style
-from viz.figures.grid import pack_grid
-from viz.figures.token_graph import describe_token, pack_flow
-from viz.view import flow_view
+from viz import DrawOptions, style
+from viz.figures.token_graph_view import describe_token
 
 BROWSER = ROOT / "viz" / "browser"
 # Halves and a few pixels are everywhere: tests/js changes these constants of the style and sees the picture follow.
@@ -108,8 +106,8 @@ def test_the_scan_sees_a_repeated_constant(code: str, found: set[float | str]) -
 
 def test_the_data_carry_the_style() -> None:
     att = attention(random_weights(1, 1, 3, 5))
-    assert unpack(pack_flow(att, 0, 0, Look()))[0]["style"]["words"]["nothing"] == style.NOTHING
-    assert unpack(pack_grid(att, Look()))[0]["style"] == style.grid_style()
+    assert unpack(packed("flow", att, 0, 0))[0]["style"]["words"]["nothing"] == style.NOTHING
+    assert unpack(packed("grid", att))[0]["style"] == style.grid_style()
 
 
 def hostile_weights() -> Iterator[tuple[str, Attention]]:
@@ -131,14 +129,13 @@ def hostile_weights() -> Iterator[tuple[str, Attention]]:
     ("name", "att"), list(hostile_weights()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_the_browser_says_of_a_token_what_a_file_says(name: str, att: Attention) -> None:
-    looks = [Look(threshold=threshold, region=region) for threshold, region in product((0, 0.05, 0.3), ("", "1-3:2-6"))]
     cases, expected = [], []
-    for look, side in product(looks, ("query", "key")):
-        header, arrays = unpack(pack_flow(att, 0, 0, look))
+    for threshold, region, side in product((0, 0.05, 0.3), ("", "1-3:2-6"), ("query", "key")):
+        chosen: dict[str, Any] = {"region": region, "options": DrawOptions(threshold=threshold)}
+        header, arrays = unpack(packed("flow", att, 0, 0, **chosen))
         first, shown = header["first"][side == "key"], len(header["keys" if side == "key" else "queries"])
         for position in range(first, first + shown):
-            isolated = replace(look, token=f"{side}:{position}")
-            expected.append(describe_token(flow_view(att, 0, 0, isolated)))
+            expected.append(describe_token(view_of("flow", att, 0, 0, token=f"{side}:{position}", **chosen)))
             lines = {key: [None if np.isnan(x) else float(x) for x in array] for key, array in arrays.items()}
             cases.append([header, lines, {"side": int(side == "key"), "row": position - first}])
     code = """
