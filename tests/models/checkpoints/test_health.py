@@ -10,10 +10,8 @@ import pytest
 import torch
 
 from models import load_model
-from models.capture.replay import MaterialisedLayer
-from models.checkpoints.verify import _find_largest_difference
-from tests.helpers.corrupt import KEY, QUERY, change
 from tests.helpers.small_models import SENTENCE
+from tests.helpers.corrupt import KEY, QUERY, change
 from viz import heatmap
 
 
@@ -108,19 +106,3 @@ def test_one_dead_head_of_a_decoder_is_told(folder_of, tmp_path):
         "1 head attends to every token equally on a short text (layer 1 head 2): "
         "the queries and keys there do not distinguish tokens.",
     )
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs", "difference"),
-    [
-        ([[0.25, 0.75]], [[0.5, 0.5]], 0.25),
-        ([[0.5, 0.5], [np.nan, np.nan]], [[0.5, 0.5], [np.nan, np.nan]], 0.0),
-        ([[0.5, 0.5], [0.5, 0.5]], [[0.5, 0.5], [np.nan, np.nan]], None),
-        ([[0.5, 0.5], [np.nan, np.nan]], [[0.5, 0.5], [0.5, 0.5]], None),
-        ([[np.nan, np.nan]], [[np.nan, np.nan]], None),
-        ([[0.5, 0.5]], [[0.5, 0.5, 0.0]], None),
-    ],
-)
-def test_a_difference_that_is_no_number_proves_nothing(ours, theirs, difference):
-    layers = [{"self": [MaterialisedLayer(torch.tensor([weights]))]} for weights in (ours, theirs)]
-    assert _find_largest_difference(*layers) == difference

