@@ -9,8 +9,6 @@ from models.checkpoints.locate import HUB_ID, REVISION
 from models.errors import HeadlightError
 
 DEFAULT_MODEL = "minilm"
-# Longer texts are left out of the URL: servers and chat programs cut links of this length.
-MOST_CHARACTERS_IN_LINK = 2000
 MODELS_IN_MEMORY = 2
 TRACES_IN_MEMORY = 24
 

@@ -115,7 +115,7 @@ mount({{ data: bytes, parentElement: document.getElementById("picture"), setTrig
 </script>"""
 
 
-def page(title: str, body: str, origin: str) -> str:
+def build_page(title: str, body: str, origin: str) -> str:
     """Return a whole HTML file that asks for nothing outside itself and carries its origin as JSON."""
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -198,4 +198,4 @@ def _html(figure: Figure[View], view: View, options: DrawOptions, origin: dict[s
     is_chart = figure.component == "chart"
     title, library = ("", get_plotlyjs()) if is_chart else (figure.heading(view), "")
     body = browser.standalone(figure.component, title, figure.to_wire(view, options), library=library)
-    return browser.page(f"Attention {figure.name}", body, as_json(origin))
+    return browser.build_page(f"Attention {figure.name}", body, as_json(origin))

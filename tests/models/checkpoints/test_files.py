@@ -13,8 +13,8 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from models import errors, load_model
-from tests.helpers.small_models import SENTENCE
 from tests.helpers.corrupt import WEIGHTS, refused
+from tests.helpers.small_models import SENTENCE
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from models import load_model
-from tests.helpers.small_models import SENTENCE
 from tests.helpers.corrupt import KEY, QUERY, change
+from tests.helpers.small_models import SENTENCE
 from viz import heatmap
 
 
