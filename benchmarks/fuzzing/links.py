@@ -159,7 +159,7 @@ def read_steps(query: str) -> list[str]:
 def read_watch(query: str) -> list[str]:
     choice, notices = read_link(WatchChoice, query)
     try:
-        choice.order()
+        choice.to_request()
     except HeadlightError as error:
         notices.append(str(error))
     return notices

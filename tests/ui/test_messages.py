@@ -39,7 +39,7 @@ def test_the_remedy_fits_what_was_being_done(doing, remedy, caplog):
 
 def test_every_remedy_belongs_to_something_that_a_page_does():
     code = "".join(path.read_text() for path in (Path(messages.__file__).parent).rglob("*.py"))
-    done = re.findall(r'(?:describe_error\(\w+, f?|_tried\(.*, |failures_shown\()"(\w+)', code)
+    done = re.findall(r'(?:describe_error\(\w+, f?|_try\(.*, |failures_shown\()"(\w+)', code)
     assert len(done) >= 7
     assert set(done) == set(messages._REMEDIES)
 

@@ -247,7 +247,7 @@ def test_a_real_head_is_shown_from_the_inside(minilm):
 
 def test_a_model_whose_heads_cannot_be_opened_is_refused(monkeypatch, minilm):
     monkeypatch.setattr(
-        "ui.panels.steps_head.inside", lambda *given, **options: (_ for _ in ()).throw(RuntimeError("secret"))
+        "ui.panels.steps_head.head_internals", lambda *given, **options: (_ for _ in ()).throw(RuntimeError("secret"))
     )
     app = run(part="head", text="a text that no other test opens")
     assert any("did not expect" in message for message in messages(app))

@@ -173,8 +173,8 @@ def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("HEADLIGHT_MOST_SECONDS", "0", "and this server gives 0.0 s to one text: shorten the text"),
-        ("HEADLIGHT_MOST_BYTES", "1000", "and this server gives 1.0 kB to one text: shorten the text"),
+        ("HEADLIGHT_MOST_SECONDS", "0", "and this server allows 0.0 s to one text: shorten the text"),
+        ("HEADLIGHT_MOST_BYTES", "1000", "and this server allows 1.0 kB to one text: shorten the text"),
         ("HEADLIGHT_MOST_SECONDS", "soon", "HEADLIGHT_MOST_SECONDS has to be a number from 0, such as 60 or 4e9"),
     ],
 )
@@ -186,7 +186,7 @@ def test_above_the_budget_it_is_refused_with_the_remedy(monkeypatch, name, value
 
 
 def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
     attention = type(load_model("minilm").trace("a")["encoder"])
     pooled_layer, free = attention.pooled_layer, threading.Semaphore(0)
 
@@ -214,7 +214,7 @@ def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
 
 
 def test_all_heads_resume_while_the_stopped_job_still_ends(monkeypatch):
-    monkeypatch.setattr(overview, "PATIENCE", 0.0)
+    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
     attention = type(load_model("minilm").trace("a")["encoder"])
     pooled_layer, free, inside = attention.pooled_layer, threading.Semaphore(0), threading.Event()
     at_work, most_at_work, wait = [], [], Job.wait

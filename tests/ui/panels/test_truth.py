@@ -105,7 +105,7 @@ def test_a_decoder_that_reads_something_else_is_said():
 
 
 def test_a_wrong_answer_is_marked_with_the_right_one(monkeypatch):
-    monkeypatch.setattr(Brackets, "says", lambda self, network, text: ("", "3", "<b>", "1", "0", ""))
+    monkeypatch.setattr(Brackets, "answer", lambda self, network, text: ("", "3", "<b>", "1", "0", ""))
     app = run("brackets", text="[{}]")
     assert answers(app) == "The model answers (3 of 4 right): [ → 3 { → <b> ✗ right: 2 } → 1 ] → 0"
     (body,) = written(app, "answers")
@@ -158,7 +158,7 @@ def test_digits_show_the_picture_and_what_the_model_takes_it_for(monkeypatch):
     app.number_input(key="digit").set_value(2).run()
     assert not app.exception
     assert re.search(r"it is a \d\)", answers(app))
-    monkeypatch.setattr(Digits, "named", lambda self, network, picture: ("7", np.array([0.1, 0.9])))
+    monkeypatch.setattr(Digits, "classify", lambda self, network, picture: ("7", np.array([0.1, 0.9])))
     app.number_input(key="digit").set_value(0).run()
     assert answers(app) == "The model answers: 7 ✗ (90% sure; it is a 0)"
 

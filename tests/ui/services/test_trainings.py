@@ -176,7 +176,7 @@ def test_a_refusal_of_the_training_process_is_shown(trainings):
     trainings.resume("ann")
     ended(training)
     assert training.status == FAILED
-    assert "is no checkpoint of this version: delete it and train again." in training.problem
+    assert "is not a checkpoint of this version: delete it and train again." in training.problem
 
 
 def test_an_abandoned_training_is_stopped_and_later_deleted(trainings, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_training_ends_with_the_server(trainings):
         ({"n_heads": 5}, "a b", BadSettings, "5 heads do not divide a width of 64"),
         ({"learning_rate": -1.0}, "a b", BadSettings, "Choose a learning rate above 0"),
         ({"depth": 2}, "a b", BadSettings, "There is no setting depth"),
-        ({}, "a b 7", NoText, "This is no text of the task 'The letter before': try 'h e a d l i g h t'."),
+        ({}, "a b 7", NoText, "This is not a text of the task 'The letter before': try 'h e a d l i g h t'."),
         ({}, "a " * 300, NoText, "The text has 600 characters: choose one of 400 at most."),
     ],
 )
@@ -268,7 +268,7 @@ def test_a_full_disk_is_reported_and_resume_works_when_there_is_space(trainings,
         until(lambda: len(training.frames()) > 3, training)
         full.touch()
         before = ended(training)
-        sentence = r"The disk at /\S* is full: free space on it and go on, or train on an"
+        sentence = r"The disk at /\S* is full: free space on it and resume, or train on an"
         assert training.status == FAILED
         assert re.match(sentence, training.problem)
         trainings.resume("ann")
@@ -290,7 +290,7 @@ def test_a_disk_without_room_for_a_folder_is_reported(trainings, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(tempfile, "mkdtemp", full)
-        with pytest.raises(HeadlightError, match=r"^The disk at /.* is full: free space on it and go on, or train on"):
+        with pytest.raises(HeadlightError, match=r"^The disk at /.* is full: free space on it and resume, or train on"):
             trainings.start(small_request(), "ann")
         patched.setattr(tempfile, "gettempdir", full)
         with pytest.raises(HeadlightError, match=r"^No folder for temporary files can be written on this server: "):
