@@ -99,11 +99,11 @@ def shift_right(
         ids = shift(labels=labels)
     else:
         ids = torch.cat([torch.full_like(labels[:, :1], _start_id(module, name)), labels[:, :-1]], dim=1)
-    shifted = reader.from_ids(ids[0].tolist())
+    decoder_tokens = reader.from_ids(ids[0].tolist())
     # A token that moved one position to the right keeps its characters in the target text.
     tokens = tuple(
         previous if previous.id == token.id else token
-        for token, previous in zip(shifted, (shifted[0], *sequence.tokens), strict=False)
+        for token, previous in zip(decoder_tokens, (decoder_tokens[0], *sequence.tokens), strict=False)
     )
     return ids[0].tolist(), tokens, tuple(f"Target: {notice}" for notice in sequence.notices)
 

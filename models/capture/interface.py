@@ -132,8 +132,8 @@ def attention_forward(
         raise NotReplayed(f"{type(module).__name__} chooses its keys by an index, which is not replayed.")
     between_layers()
     recorder = _recorder.get()
-    plain = kwargs.get("softcap") is None and kwargs.get("s_aux") is None
-    in_sdpa = plain and not (recorder and recorder.through_weights)
+    softmax_only = kwargs.get("softcap") is None and kwargs.get("s_aux") is None
+    in_sdpa = softmax_only and not (recorder and recorder.through_weights)
     if recorder is None and in_sdpa:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
 

@@ -95,7 +95,7 @@ test("every cell has its colour, layers down and heads across", () => {
 
 test("the grid says which head is where, and what is selected", () => {
   const scores = [...Array(7).fill(null), 0.876, null, null];
-  assert.equal(describeHead({ ...HEADER, scores }, [1, 2]), "Layer 1, head 2, looks at the true key 88% of the time");
+  assert.equal(describeHead({ ...HEADER, scores }, [1, 2]), "Layer 1, head 2, attends to the true key 88% of the time");
   assert.equal(describeHead({ ...HEADER, scores }, [0, 2]), "Layer 0, head 2");
   assert.equal(describeHead(HEADER, [1, 2]), "Layer 1, head 2");
   assert.equal(describeSelection(HEADER, [1, 2]), "Layer 1, head 2 is selected");

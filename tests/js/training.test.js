@@ -135,11 +135,11 @@ test("a cell in words, and whether it is right", () => {
   assert.equal(indexOf(SHAPE, cell), 11);
   assert.equal(
     describeCell(cell, FRAME, SCENE),
-    "Layer 0, head 1: “b” (1) looks at “b” (2) with weight 0.55, a right place",
+    "Layer 0, head 1: “b” (1) attends to “b” (2) with weight 0.55, a right place",
   );
   assert.equal(
     describeCell({ ...cell, query: 0, key: 1 }, FRAME, SCENE),
-    "Layer 0, head 1: S looks at “a” (1) with weight 0.35",
+    "Layer 0, head 1: S attends to “a” (1) with weight 0.35",
   );
 });
 

@@ -58,7 +58,7 @@ def show_patches(subject: Subject, selection: Selection, options: DrawOptions) -
     figure, (layer, head) = Patches(), selection.of_one_head()
     drawn = figure.to_plotly(figure.view(subject, selection, options), options)
     chart(drawn, "patches", f"The picture in the light of layer {layer}, head {head}. {_ELSEWHERE}")
-    st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch looks at.")
+    st.caption("What gets no attention lies in the dark. Isolate a query to see what that patch attends to.")
 
 
 def show_signal(subject: Subject, selection: Selection, options: DrawOptions) -> None:
@@ -66,4 +66,4 @@ def show_signal(subject: Subject, selection: Selection, options: DrawOptions) ->
     figure, (layer, head) = Signal(), selection.of_one_head()
     drawn = figure.to_plotly(figure.view(subject, selection, options), options)
     chart(drawn, "signal", f"The signal with the attention of layer {layer}, head {head}. {_ELSEWHERE}")
-    st.caption("Isolate a query to see what that place looks at.")
+    st.caption("Isolate a query to see what that position attends to.")

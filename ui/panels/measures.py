@@ -39,11 +39,11 @@ def _format_measure(name: str, value: float) -> str:
 
 def show_pairs(att: Attention, selection: Selection) -> None:
     """Show the strongest pairs as a table: the same facts for readers who cannot see the picture."""
-    region, place = selection.region_in(att), selection.of_one_head()
+    region, (layer, head) = selection.region_in(att), selection.of_one_head()
     pairs = cached(
         att,
-        ("pairs", *place, region),
-        lambda: strongest_pairs(att, *place, PAIRS, queries=region.queries, keys=region.keys),
+        ("pairs", layer, head, region),
+        lambda: strongest_pairs(att, layer, head, PAIRS, queries=region.queries, keys=region.keys),
     )
     rows = "".join(
         f"<tr><td>{query}</td><td>{_cell(att.query_tokens[query])}</td>"
@@ -51,9 +51,9 @@ def show_pairs(att: Attention, selection: Selection) -> None:
         f'<td><meter min="0" max="1" value="{weight:.4f}"></meter> {weight:.4f}</td></tr>'
         for query, key, weight in zip(*(pairs[name].tolist() for name in ("query", "key", "weight")), strict=True)
     )
-    head = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
+    header = "<tr><th></th><th>query</th><th></th><th>attends to key</th><th>weight</th></tr>"
     st.markdown("## Strongest pairs" + (f" of {region.describe()}" if selection.region else ""))
-    st.html(f'<div class="pairs" tabindex="0"><table><thead>{head}</thead><tbody>{rows}</tbody></table></div>')
+    st.html(f'<div class="pairs" tabindex="0"><table><thead>{header}</thead><tbody>{rows}</tbody></table></div>')
 
 
 def _cell(token: Token) -> str:

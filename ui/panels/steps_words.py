@@ -107,8 +107,8 @@ def _edit_matrices() -> str | None:
     shown = [name for name in MATRICES if name != "w_o" or choice.heads > 1]
     problems = []
     with st.expander("Edit the numbers: everything below follows at once", icon=":material/edit:"):
-        for name, place in zip(shown, st.columns([4, *[3] * (len(shown) - 1)], gap="small"), strict=True):
-            with place:
+        for name, column in zip(shown, st.columns([4, *[3] * (len(shown) - 1)], gap="small"), strict=True):
+            with column:
                 problems.append(_edit_matrix(name, choice))
     return next(filter(None, problems), None)
 

@@ -46,19 +46,19 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
         st.info(escape_markdown(_why_unknown(task)), icon=":material/help:")
         return
     text = task.join([token.text for token in att.key_tokens if not token.special])
-    said = cached(att, "answers", lambda: task.answer(model.module, text))
-    if said is not None:
-        st.html(_answers(att, truth, said) if task.labels else _values(truth, said))
+    given = cached(att, "answers", lambda: task.answer(model.module, text))
+    if given is not None:
+        st.html(_answers(att, truth, given) if task.labels else _values(truth, given))
 
 
 def _digit_answer(task: Digits, model: Model, picture: np.ndarray) -> str:
     """Return the picture as the model sees it, to the pixel, and what the model takes it for."""
-    said, probabilities = task.classify(model.module, picture)
+    given, probabilities = task.classify(model.module, picture)
     sure = f"{probabilities.max():.0%} sure"
     expected = known_answer()
-    right = expected in (None, said)
+    right = expected in (None, given)
     judged = sure if expected is None else f"{sure}; it is a {expected}"
-    chip = f'<span class="{"right" if right else "wrong"}">{said}{"" if right else " ✗"}</span>'
+    chip = f'<span class="{"right" if right else "wrong"}">{given}{"" if right else " ✗"}</span>'
     return (
         f'<div class="answers digit"><img src="{data_address(picture)}" alt="The picture as the model sees it">'
         f'<span class="count">The model answers:</span> {chip} <span>({judged})</span></div>'
@@ -80,23 +80,23 @@ def _why_unknown(task: Task) -> str:
     return f"The right answer is not known for this text: {why}. Try {task.examples[0]!r}."
 
 
-def _answers(att: Attention, truth: Truth, said: tuple[str, ...]) -> str:
+def _answers(att: Attention, truth: Truth, given: tuple[str, ...]) -> str:
     """Return each answer after the token that asks for it, marked right or wrong by colour and in words."""
-    chips, (asked, wrong) = [], _asked(truth, said)
+    chips, (asked, wrong) = [], _asked(truth, given)
     for position in asked:
         expected = html.escape(truth.solution.answers[position])
         # What a decoder writes answers the whole text, not the token before it.
         question = "" if att.kind == "cross" else f"<small>{html.escape(label(att.query_tokens[position]))}</small> → "
         name, more = ("wrong", f" ✗ <small>right: {expected}</small>") if position in wrong else ("right", "")
-        answer = f"{question}{html.escape(said[position])}{more}"
+        answer = f"{question}{html.escape(given[position])}{more}"
         chips.append(f'<span class="{name}" title="position {position}">{answer}</span>')
     count = f"{len(asked) - len(wrong)} of {len(asked)} right"
     return f'<div class="answers"><span class="count">The model answers ({count}):</span> {" ".join(chips)}</div>'
 
 
-def _values(truth: Truth, said: tuple[str, ...]) -> str:
+def _values(truth: Truth, given: tuple[str, ...]) -> str:
     """Return how many values are right: dozens of numbers would tell a reader less than the signal's picture."""
-    asked, wrong = _asked(truth, said)
+    asked, wrong = _asked(truth, given)
     result = f"{len(asked) - len(wrong)} of {len(asked)} values are right ({1 - len(wrong) / len(asked):.0%})"
     listed = ", ".join(map(str, wrong[:MOST_LISTED])) + (" …" if len(wrong) > MOST_LISTED else "")
     positions = f"; wrong from position{'' if len(wrong) == 1 else 's'} {listed}" if wrong else ""
@@ -104,11 +104,11 @@ def _values(truth: Truth, said: tuple[str, ...]) -> str:
     return f'<div class="answers"><span class="count">The model continues: {result}{positions}.</span> {rule}</div>'
 
 
-def _asked(truth: Truth, said: tuple[str, ...]) -> tuple[list[int], list[int]]:
+def _asked(truth: Truth, given: tuple[str, ...]) -> tuple[list[int], list[int]]:
     """Return the positions at which something is asked, and those of them that are answered wrongly."""
     answers = truth.solution.answers
     asked = [position for position, answer in enumerate(answers) if answer]
-    return asked, [each for each in asked if not truth.task.accepts(said[each], answers[each])]
+    return asked, [each for each in asked if not truth.task.accepts(given[each], answers[each])]
 
 
 def heads_panel(model: Model, layer: int, head: int) -> None:
@@ -120,13 +120,13 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
     st.caption(_describe_scores(scores))
     best_first = sorted(np.ndenumerate(scores.scores), key=lambda entry: -entry[1])
     rows = "".join(
-        f'<tr class="{"chosen" if place == (layer, head) else ""}">'
-        f"<td>{_name_head(*place)}</td>"
+        f'<tr class="{"chosen" if each == (layer, head) else ""}">'
+        f"<td>{_name_head(*each)}</td>"
         f'<td><meter min="0" max="1" value="{value:.4f}"></meter> {value:.1%}</td>'
         f"<td>{_verdict(value, scores)}</td></tr>"
-        for place, value in best_first
+        for each, value in best_first
     )
-    head_row = "<tr><th>head</th><th>looks at the true key</th><th></th></tr>"
+    head_row = "<tr><th>head</th><th>attends to the true key</th><th></th></tr>"
     table = f"<table><thead>{head_row}</thead><tbody>{rows}</tbody></table>"
     st.html(f'<div class="pairs truth" tabindex="0">{table}</div>')
 

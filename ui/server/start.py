@@ -25,7 +25,7 @@ def refuse_open_server() -> None:
     """End the program if strangers could open any model of this machine; let a local server refuse other host names.
 
     Raises:
-        SystemExit: the server would listen to others, and the operator has not said which models they may open.
+        SystemExit: the server would listen to others, and the operator has not set which models they may open.
     """
     address = config.get_option("server.address")
     if not is_local(address):

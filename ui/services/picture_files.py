@@ -69,24 +69,24 @@ def reduce_file(data: bytes) -> tuple[bytes, int]:
 def _reduce_jpeg(data: bytes) -> tuple[bytes, list[bytes]]:
     view = memoryview(data)
     kept, metadata, n_pieces, n_scans, n_pixels = [view[:2]], [], 0, 0, 0
-    place, pattern = 2, _MARKER
-    while found := pattern.search(data, place):
+    offset, pattern = 2, _MARKER
+    while found := pattern.search(data, offset):
         marker, start = found[0][1], found.start()
         # Within a scan, the bytes before the next marker are pixels.
-        if pattern is _MARKER and start - place > _MOST_SKIPPED:
+        if pattern is _MARKER and start - offset > _MOST_SKIPPED:
             raise _Damaged("bytes between segments")
         if pattern is _MARKER_IN_A_SCAN:
-            kept.append(view[place:start])
+            kept.append(view[offset:start])
         pattern = _MARKER
         n_pieces += 1
         _check_pieces(n_pieces, "segments")
         if marker == _END:
             break
         if marker in _WITHOUT_LENGTH:
-            place = found.end()
+            offset = found.end()
             continue
-        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
-        segment = view[start:place]
+        offset = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+        segment = view[start:offset]
         if len(segment) < 4:
             raise _Damaged("a segment without a length")
         if marker in _START_OF_FRAME and len(segment) >= 9:
@@ -101,7 +101,7 @@ def _reduce_jpeg(data: bytes) -> tuple[bytes, list[bytes]]:
         elif marker == 0xE1:
             metadata.append(bytes(segment[4:]))
     else:
-        kept.append(view[place:])  # the file is cut off: the decoder decides whether it can be read
+        kept.append(view[offset:])  # the file is cut off: the decoder decides whether it can be read
         return b"".join(kept), metadata
     return b"".join((*kept, b"\xff\xd9")), metadata
 
@@ -149,18 +149,18 @@ def _reduce_webp(data: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def _chunks(
-    data: bytes, place: int, order: Literal["big", "little"], around: int
+    data: bytes, offset: int, order: Literal["big", "little"], around: int
 ) -> Iterator[tuple[bytes, memoryview]]:
     """Yield the name and all bytes of each chunk; `around` is how many bytes a chunk has besides its body."""
     view, n_pieces = memoryview(data), 0
-    while place + 8 <= len(data):
+    while offset + 8 <= len(data):
         n_pieces += 1
         _check_pieces(n_pieces, "chunks")
-        first, second = data[place : place + 4], data[place + 4 : place + 8]
+        first, second = data[offset : offset + 4], data[offset + 4 : offset + 8]
         name, length = (second, first) if order == "big" else (first, second)
-        end = place + around + int.from_bytes(length, order)
-        yield name, view[place:end]
-        place = end + (end % 2 if order == "little" else 0)
+        end = offset + around + int.from_bytes(length, order)
+        yield name, view[offset:end]
+        offset = end + (end % 2 if order == "little" else 0)
 
 
 def _orientation(metadata: list[bytes]) -> int:
@@ -177,11 +177,11 @@ def _orientation_of_exif(tiff: bytes) -> int | None:
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None or len(tiff) < 10:
         return None
-    (place,) = struct.unpack_from(f"{order}I", tiff, 4)
-    if place + 2 > len(tiff):
+    (offset,) = struct.unpack_from(f"{order}I", tiff, 4)
+    if offset + 2 > len(tiff):
         return None
-    (n_fields,) = struct.unpack_from(f"{order}H", tiff, place)
-    for start in range(place + 2, min(place + 2 + 12 * n_fields, len(tiff) - 11), 12):
+    (n_fields,) = struct.unpack_from(f"{order}H", tiff, offset)
+    for start in range(offset + 2, min(offset + 2 + 12 * n_fields, len(tiff) - 11), 12):
         tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, start)
         if tag == _ORIENTATION_TAG:
             return value if kind == 3 and 1 <= value <= 8 else None

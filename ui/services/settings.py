@@ -80,7 +80,7 @@ def _number(name: str) -> float | None:
 
 
 def any_model() -> bool:
-    """Return whether the operator has said explicitly (`HEADLIGHT_MODELS=*`) that visitors may open any model."""
+    """Return whether the operator has set explicitly (`HEADLIGHT_MODELS=*`) that visitors may open any model."""
     return os.environ.get("HEADLIGHT_MODELS", "").strip() == "*"
 
 

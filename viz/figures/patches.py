@@ -1,4 +1,4 @@
-"""What one query of a picture's model looks at, as light on the picture: what gets no attention lies in the dark."""
+"""What one query of a vision model attends to, as light on the picture: what gets no attention lies in the dark."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def patch_view(att: Attention, image: UInt8[np.ndarray, "height width 3"], selec
 
 
 class Patches(Figure[PatchView]):
-    """What one query looks at, as light on the picture."""
+    """What one query attends to, as light on the picture."""
 
     name = "patches"
-    help = "what one query of one head looks at, as light on the picture"
+    help = "what one query of one head attends to, as light on the picture"
     offers = (Offer("Attention on the picture"),)
     token_help = "the query that looks, as query:8"
     takes_text = False

@@ -1,4 +1,4 @@
-"""What one place of a signal looks at, drawn over the signal: attention as bars, the true places as rings."""
+"""What one position of a signal attends to, drawn over the signal: attention as bars, the true positions as rings."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ WRITTEN = "#9467bd"
 POSITION_LINE = "#b9bec6"
 EXPECTED = "without noise (phase means)"
 BAR = "rgba(42, 134, 184, 0.45)"
-HOVER = "place %{x}<br>value %{customdata[0]:.0f}<br>weight %{customdata[1]:.5f}<extra></extra>"
+HOVER = "position %{x}<br>value %{customdata[0]:.0f}<br>weight %{customdata[1]:.5f}<extra></extra>"
 
 
 @dataclass(frozen=True)
 class SignalView:
     """A signal's values by position, one query's weights on them, and where they should lie.
 
-    `expected[position]` is the value that is to be said one place earlier, NaN where nothing is known; `written` is
+    `expected[position]` is the value to predict one position earlier, NaN where nothing is known; `written` is
     True for values that the model wrote itself; `truth` for the places that hold the answer of the query.
     """
 
-    position: Int[np.ndarray, " place"]
-    value: Float[np.ndarray, " place"]
-    weight: Float[np.ndarray, " place"]
-    expected: Float[np.ndarray, " place"]
-    written: Bool[np.ndarray, " place"]
-    truth: Bool[np.ndarray, " place"]
+    position: Int[np.ndarray, " position"]
+    value: Float[np.ndarray, " position"]
+    weight: Float[np.ndarray, " position"]
+    expected: Float[np.ndarray, " position"]
+    written: Bool[np.ndarray, " position"]
+    truth: Bool[np.ndarray, " position"]
     query: int
     title: str
     note: str
@@ -63,23 +63,23 @@ def signal_view(att: Attention, selection: Selection, options: DrawOptions) -> S
         raise BadSelection("Only a text of numbers is a signal: open scratch:series with numbers from 0 to 99.")
     (layer, head), token = selection.of_one_head(), selection.token_in(att)
     query = token.position if token and token.side == "query" else att.n_query - 1
-    position = np.array([place for place, token in enumerate(att.key_tokens) if not token.special])
+    position = np.array([index for index, token in enumerate(att.key_tokens) if not token.special])
     weight = att.weights(layer, head, slice(query, query + 1))[0]
     expected = np.full(att.n_key, np.nan)
     truth = np.zeros(att.n_key, dtype=bool)
     known = truth_of(att) if options.truth else None
     if known is not None:
         truth = known.mask[query]
-        for place, answer in enumerate(known.solution.answers[:-1]):
+        for index, answer in enumerate(known.solution.answers[:-1]):
             if answer:
-                expected[place + 1] = float(answer)
+                expected[index + 1] = float(answer)
     share = f"{float(weight[truth].sum()):.0%} of its attention is on the {int(truth.sum())} true places"
     return SignalView(
         position,
-        np.array([float(att.key_tokens[place].text) for place in position]),
+        np.array([float(att.key_tokens[index].text) for index in position]),
         weight[position],
         expected[position],
-        np.array([att.key_tokens[place].generated for place in position]),
+        np.array([att.key_tokens[index].generated for index in position]),
         truth[position],
         query,
         f"{head_title(att, layer, head)}: query {query}",
@@ -88,10 +88,10 @@ def signal_view(att: Attention, selection: Selection, options: DrawOptions) -> S
 
 
 class Signal(Figure[SignalView]):
-    """What one position of a signal looks at."""
+    """What one position of a signal attends to."""
 
     name = "signal"
-    help = "what one place of a signal looks at, drawn over it"
+    help = "what one position of a signal attends to, drawn over it"
     offers = (Offer("Attention on the signal"),)
     options = ("palette", "truth")
     token_help = "the query that looks, as query:8"
@@ -170,7 +170,7 @@ def signal(
     token: TokenRef | str | None = None,
     options: DrawOptions | None = None,
 ) -> go.Figure:
-    """Return a signal with what one query looks at (the last, or `token`, as "query:8") as an interactive figure.
+    """Return a signal with what one query attends to (the last, or `token`, as "query:8") as an interactive figure.
 
     Raises:
         BadSelection: no such layer, head or token, or the tokens are not numbers.
@@ -210,7 +210,7 @@ def _attention(view: SignalView) -> str:
     return f"attention (highest bar: {_highest(view):.2f})"
 
 
-def _bars(view: SignalView) -> Float[np.ndarray, " place"]:
+def _bars(view: SignalView) -> Float[np.ndarray, " position"]:
     """Return the weights as heights of which the largest fills the picture: one place is one of dozens."""
     return 100 * view.weight / max(_highest(view), 1e-12)
 

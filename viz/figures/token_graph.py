@@ -241,7 +241,7 @@ def _add_tokens(figure: go.Figure, view: TokenGraphView, side: str) -> None:
     for position, token in zip(span, tokens, strict=True):
         lines = np.flatnonzero(own == position)[::-1][:8]
         ends = [(other[n], other_tokens[other[n] - other_span.start], view.weight[n]) for n in lines]
-        pairs = [f"{plotly_text(label(end))} ({place}): {weight:.4f}" for place, end, weight in ends]
+        pairs = [f"{plotly_text(label(end))} ({end_position}): {weight:.4f}" for end_position, end, weight in ends]
         named = f"{plotly_text(label(token))} ({position}) {style.VERBS[side]}"
         hover.append("<br>".join([named, *(pairs or [style.NOTHING])]))
     figure.add_scatter(

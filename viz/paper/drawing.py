@@ -102,10 +102,10 @@ def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str,
         right = left + BAR_WIDTH / figure.get_figwidth()
         return Bbox([[left, picture.y0 + edge], [right, picture.y1 - edge]])
 
-    place = axes.inset_axes((1, 0, 0.1, 1))
-    place.set_axes_locator(beside)
+    bar_axes = axes.inset_axes((1, 0, 0.1, 1))
+    bar_axes.set_axes_locator(beside)
     mappable = ScalarMappable(Normalize(0, 1), colour_map)
-    bar = figure.colorbar(mappable, cax=place, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
+    bar = figure.colorbar(mappable, cax=bar_axes, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
     bar.set_label(title, fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_linewidth(0.4)
@@ -132,7 +132,7 @@ def draw_maps(
         ]
     )
     numbered = [_colour_numbers(weights, mask) for weights, mask, _ in maps]
-    found = [_boxes(numbers, place) for numbers, (_, _, place) in zip(numbered, maps, strict=True)]
+    found = [_boxes(numbers, box) for numbers, (_, _, box) in zip(numbered, maps, strict=True)]
     if sum(len(numbers) for numbers, _ in found) > MAX_BOXES:
         for numbers, (_, _, (left, top, right, bottom)) in zip(numbered, maps, strict=True):
             axes.imshow(
@@ -161,10 +161,10 @@ def _colour_numbers(
 
 
 def _boxes(
-    numbers: Int[np.ndarray, "row column"], place: Box
+    numbers: Int[np.ndarray, "row column"], box: Box
 ) -> tuple[Int[np.ndarray, " box"], Float[np.ndarray, "box 4"]]:
     """Return colour numbers and places: of the whole map in number 0, then of runs of equal cells of other numbers."""
-    left, top, right, bottom = place
+    left, top, right, bottom = box
     high, wide = (bottom - top) / numbers.shape[0], (right - left) / numbers.shape[1]
     edges = np.ones((numbers.shape[0], numbers.shape[1] + 1), dtype=np.bool_)
     edges[:, 1:-1] = numbers[:, 1:] != numbers[:, :-1]
@@ -172,4 +172,4 @@ def _boxes(
     last = np.nonzero(edges[:, 1:])[1] + 1
     boxes = np.stack([left + first * wide, top + row * high, left + last * wide, top + (row + 1) * high], axis=-1)
     drawn = numbers[row, first] != 0
-    return np.concatenate([[0], numbers[row, first][drawn]]), np.concatenate([[place], boxes[drawn]])
+    return np.concatenate([[0], numbers[row, first][drawn]]), np.concatenate([[box], boxes[drawn]])

@@ -77,9 +77,9 @@ def _installed() -> tuple[tuple[str, str], ...]:
     _find_new_fonts()
     fonts: dict[str, str] = {}
     for entry in font_manager.fontManager.ttflist:
-        plain = entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
+        regular = entry.style == "normal" and entry.weight in (400, "normal", "regular", "book")
         name = entry.name.lower()
-        if plain and name not in _TEX_FONTS and not any(word in name for word in _UNREADABLE_FONTS):
+        if regular and name not in _TEX_FONTS and not any(word in name for word in _UNREADABLE_FONTS):
             fonts.setdefault(entry.name, entry.fname)
     rank = {name: number for number, name in enumerate(_PREFERRED)}
     return tuple(sorted(fonts.items(), key=lambda font: (rank.get(font[0], len(rank)), font[0])))

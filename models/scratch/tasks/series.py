@@ -95,9 +95,9 @@ class Series(Task):
         errors = torch.where(asked, self.outputs(network, batch)[..., 0] - labels, 0.0)
         return (errors.square().sum(-1) / asked.sum(-1)).sqrt() * TOP < 1.5 * NOISE
 
-    def accepts(self, said: str, answer: str) -> bool:
+    def accepts(self, given: str, answer: str) -> bool:
         """Return whether a value is within two standard deviations of the noise."""
-        return abs(float(said) - float(answer)) < 2 * NOISE
+        return abs(float(given) - float(answer)) < 2 * NOISE
 
     def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return the value that a network predicts from each position, "" where nothing can be known yet."""

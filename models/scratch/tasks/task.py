@@ -241,9 +241,9 @@ class Task:
         """Write the tokenizer into the network's folder."""
         self.tokenizer().save_pretrained(folder)
 
-    def accepts(self, said: str, answer: str) -> bool:
+    def accepts(self, given: str, answer: str) -> bool:
         """Return whether a network's answer at one position is right."""
-        return said == answer
+        return given == answer
 
     def answer(self, network: PreTrainedModel, text: str) -> tuple[str, ...] | None:
         """Return a network's answer at each position that has one, "" elsewhere; None if the text is not valid."""

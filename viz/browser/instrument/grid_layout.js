@@ -154,7 +154,7 @@ function headName({ style }, [layer, head]) {
  */
 export function describeHead(header, head) {
   const score = scoreOf(header, head);
-  const scored = score === null ? "" : `, looks at the true key ${percent(score)} of the time`;
+  const scored = score === null ? "" : `, attends to the true key ${percent(score)} of the time`;
   return `${headName(header, head)}${scored}`;
 }
 

@@ -89,7 +89,7 @@ export function describeCell(cell, frame, scene) {
   const { layer, head, query, key } = cell;
   const weight = frame.maps[indexOf(scene.shape, cell)] / scene.levels;
   const right = scene.truth.some(([row, column]) => row === query && column === key);
-  const ends = `${called(scene.queries, query, scene)} looks at ${called(scene.keys, key, scene)}`;
+  const ends = `${called(scene.queries, query, scene)} attends to ${called(scene.keys, key, scene)}`;
   return `${fill(scene.style.head, { layer, head })}: ${ends} with weight ${weight.toFixed(2)}${right ? ", a right place" : ""}`;
 }
 
