@@ -105,7 +105,7 @@ def test_tables(open_page):
     checked_origin(json.loads(origin), "table")
 
     choose(page, "Weights of all heads", "NPZ")
-    expect(page.get_by_text("It holds every pair: 13 x 13 pairs of all 72 heads.")).to_be_visible()
+    expect(page.get_by_text("It contains every pair: 13 x 13 pairs of all 72 heads.")).to_be_visible()
     _, data = download(page, "Download weights of all heads as NPZ")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         assert arrays["weights"].shape == (72, 13, 13)
