@@ -86,7 +86,12 @@ def token_graph_style() -> dict[str, Any]:
 
 def grid_style() -> dict[str, Any]:
     """Return what viz/browser/instrument/grid.js draws and says with."""
-    return {"strongest": STRONGEST, "head": HEAD}
+    return {"strongest": STRONGEST, **head_style()}
+
+
+def head_style() -> dict[str, Any]:
+    """Return the words that the browser uses of a head."""
+    return {"head": HEAD, "verb": VERBS["query"]}
 
 
 def describe_share(share: float) -> str:

@@ -16,7 +16,7 @@ import {
 
 /** @type {Header} */
 const HEADER = {
-  style: { strongest: 254, head: "Layer {layer}, head {head}" },
+  style: { strongest: 254, head: "Layer {layer}, head {head}", verb: "attends to" },
   title: "All heads",
   note: "",
   heads: [5, 3],

@@ -52,7 +52,7 @@ const SCENE = {
   darkest: 1,
   levels: 100,
   outline: "#f28e2b",
-  style: { head: "Layer {layer}, head {head}" },
+  style: { head: "Layer {layer}, head {head}", verb: "attends to" },
   light: new Uint8Array(768),
   dark: new Uint8Array(768),
   shape: SHAPE,

@@ -111,7 +111,7 @@ def chance_level(name: str) -> float | None:
 
 def pack_scene(about: dict[str, Any], *, key: str, steps: int) -> bytes:
     """Return the scene of the training named `key`, which ends after `steps` steps, with the colours, as bytes."""
-    header = about | {"key": key, "steps": steps, "outline": TRUTH, "levels": LEVELS, "style": {"head": style.HEAD}}
+    header = about | {"key": key, "steps": steps, "outline": TRUTH, "levels": LEVELS, "style": style.head_style()}
     return pack(header, {"light": colours.table("blues"), "dark": colours.table("night")})
 
 

@@ -8,7 +8,7 @@ import { clamp, fill, percent } from "../core/text.js";
 
 /**
  * @typedef {object} Header
- * @property {{ strongest: number, head: string }} style described in viz/style.py
+ * @property {{ strongest: number, head: string, verb: string }} style described in viz/style.py
  * @property {string} title
  * @property {string} note
  * @property {number[]} heads heads of each layer
@@ -154,7 +154,7 @@ function headName({ style }, [layer, head]) {
  */
 export function describeHead(header, head) {
   const score = scoreOf(header, head);
-  const scored = score === null ? "" : `, attends to the true key ${percent(score)} of the time`;
+  const scored = score === null ? "" : `, ${header.style.verb} the true key ${percent(score)} of the time`;
   return `${headName(header, head)}${scored}`;
 }
 

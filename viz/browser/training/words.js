@@ -22,7 +22,7 @@ import { indexOf } from "./frames.js";
  * @property {number} darkest weight of the darkest colour
  * @property {number} levels a map's number for a weight of 1
  * @property {string} outline colour
- * @property {{ head: string }} style described in viz/style.py
+ * @property {{ head: string, verb: string }} style described in viz/style.py
  * @property {Uint8Array} light colours of a light page
  * @property {Uint8Array} dark colours of a dark page
  * @property {(number | null)[]} [signal]
@@ -89,7 +89,7 @@ export function describeCell(cell, frame, scene) {
   const { layer, head, query, key } = cell;
   const weight = frame.maps[indexOf(scene.shape, cell)] / scene.levels;
   const right = scene.truth.some(([row, column]) => row === query && column === key);
-  const ends = `${called(scene.queries, query, scene)} attends to ${called(scene.keys, key, scene)}`;
+  const ends = `${called(scene.queries, query, scene)} ${scene.style.verb} ${called(scene.keys, key, scene)}`;
   return `${fill(scene.style.head, { layer, head })}: ${ends} with weight ${weight.toFixed(2)}${right ? ", a right place" : ""}`;
 }
 
