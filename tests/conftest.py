@@ -1,34 +1,41 @@
 """What every test needs: the named axes are checked, and nothing asks a network."""
 
 import os
+import shutil
+from collections.abc import Callable
 from logging import getLogger
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from jaxtyping import install_import_hook
-
-with install_import_hook(["models", "analysis", "viz"], "beartype.beartype"):
-    import models
-
-import shutil
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from hypothesis import settings
-from transformers.utils import logging
+from jaxtyping import install_import_hook
 
-from tests.helpers import small_models
+if TYPE_CHECKING:
+    import models
 
-# A run tells of the code that changed, not of the dice; `pytest --hypothesis-profile=explore` throws them.
+# The shapes in the annotations of models/ are checked at every call.
+install_import_hook(["models"], "beartype.beartype")
+
+# A run depends on the code that changed, not on chance; `pytest --hypothesis-profile=explore` tries new examples.
 settings.register_profile("same every time", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=3000, deadline=None)
 settings.load_profile("same every time")
 
-logging.disable_progress_bar()
-torch.set_num_threads(1)
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepare the libraries, except in the process that only distributes tests: importing them takes seconds."""
+    if not hasattr(config, "workerinput") and config.getoption("numprocesses", None):
+        return
+    import torch
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -43,12 +50,16 @@ def _log_again():
 @pytest.fixture(scope="session")
 def minilm() -> "models.Model":
     """The real bundled encoder, 6 layers x 12 heads."""
+    import models
+
     return models.load_model("minilm")
 
 
 @pytest.fixture(scope="session")
 def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The saved folder of a family of `small_models.FAMILIES`: do not change it, copy it."""
+    from tests.helpers import small_models
+
     built: dict[str, Path] = {}
 
     def find(family: str) -> Path:
@@ -60,8 +71,10 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")
-def loaded(folder_of: Callable[[str], Path]) -> Callable[[str], models.Model]:
+def loaded(folder_of: Callable[[str], Path]) -> "Callable[[str], models.Model]":
     """The loaded model of a family."""
+    import models
+
     ready: dict[str, models.Model] = {}
 
     def find(family: str) -> models.Model:

@@ -74,6 +74,7 @@ some_weights = hnp.arrays(
 
 
 @given(some_weights, st.floats(0, 1, width=32))
+@pytest.mark.slow
 def test_visible_are_exactly_the_pairs_that_are_not_below_the_threshold(weights: np.ndarray, threshold: float) -> None:
     query, key, weight = visible_pairs(weights, threshold)
     wanted = {

@@ -45,6 +45,7 @@ def test_previous_and_next_across_the_cut() -> None:
     st.integers(1, 18),
     st.integers(0, 230),
 )
+@pytest.mark.slow
 def test_the_strongest_are_those_of_the_whole_ties_and_bad_values_included(
     weights: np.ndarray, rows: int, n_pairs: int
 ) -> None:

@@ -67,6 +67,7 @@ def test_products_of_sizes(why, folder):
     refused(errors.BrokenModel, sentence, folder)
 
 
+@pytest.mark.slow
 def test_settings_of_many_values_or_levels_are_never_parsed(folder):
     configure(folder, junk=[[]] * 500_000)
     refused(

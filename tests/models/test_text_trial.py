@@ -49,6 +49,7 @@ def test_a_text_that_would_be_read_for_minutes_is_refused(spoilt):
     assert model.trace("the cat")
 
 
+@pytest.mark.slow
 def test_a_target_and_a_second_text_are_tried_as_well(spoilt):
     model = spoilt("bart", pre_tokenizer=BACKTRACKS)
     with pytest.raises(errors.NoText, match=FAILS):
@@ -57,6 +58,7 @@ def test_a_target_and_a_second_text_are_tried_as_well(spoilt):
         model.trace("the cat", text_pair="a" * 40 + "!")
 
 
+@pytest.mark.slow
 def test_a_text_that_would_fill_the_memory_is_refused():
     check = TextTrial({"normalizer": {"type": "Sequence", "normalizers": [GROWS] * 7}})
     with pytest.raises(errors.NoText, match=r"This model's tokenizer (fails on|does not read) the text"):

@@ -179,6 +179,7 @@ def test_pooled_equals_the_maxima_of_blocks(n_query, n_key, size, causal, data):
     queries=st.tuples(st.integers(0, 46), st.integers(0, 46)).map(sorted),
     keys=st.tuples(st.integers(0, 52), st.integers(0, 52)).map(sorted),
 )
+@pytest.mark.slow
 def test_pooled_parts_of_a_window_equal_the_maxima_of_blocks(reach, rows, size, queries, keys):
     """A layer that sees a window, pooled in strips of few rows: bands begin and end inside blocks and parts."""
     query, key = torch.arange(47)[:, None], torch.arange(53)

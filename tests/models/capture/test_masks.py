@@ -76,6 +76,7 @@ def test_a_long_mask_is_looked_at_in_parts(monkeypatch):
     st.booleans(),
     st.slices(N_QUERY).filter(lambda part: (part.step or 1) > 0),
 )
+@pytest.mark.slow
 def test_weights_are_the_same_whether_a_mask_is_held_whole_or_as_runs(runs, causal, with_sinks, part):
     """Rows that see nothing included: they are as eager attention has them, equal on all keys."""
     generator = torch.Generator().manual_seed(3)

@@ -155,6 +155,7 @@ def index(folder: Path, weights: dict[str, str]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_index_of_too_many_weights_is_never_parsed(folder):
     refused(
         errors.BrokenModel,

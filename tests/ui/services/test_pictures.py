@@ -80,6 +80,7 @@ def test_too_many_bytes_are_refused(monkeypatch):
 
 
 @given(st.binary(max_size=200), st.integers(0, 150))
+@pytest.mark.slow
 def test_no_bytes_raise_anything_else(noise, place):
     good = encode(SMALL)
     for data in (noise, good[:place] + noise + good[place + len(noise) :]):

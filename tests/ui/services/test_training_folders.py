@@ -97,6 +97,7 @@ def test_a_server_never_deletes_its_own_folder(temporary):
     assert list(temporary.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_servers_that_start_and_sweep_at_once_keep_their_folders(temporary):
     def start(number: int) -> tuple[ServerFolder, Path]:
         delete_abandoned(temporary)

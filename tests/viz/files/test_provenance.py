@@ -98,6 +98,7 @@ def test_patches_tell_the_query_whose_light_it_is(n_added: int, token: str, told
 
 @pytest.mark.parametrize("figure", [*TEXT_FIGURES, "table"])
 @pytest.mark.parametrize("token", ["query:5", "key:7"])
+@pytest.mark.slow
 def test_a_token_that_is_not_there_is_refused_in_every_figure(figure: str, token: str) -> None:
     att = attention(random_weights(1, 2, 5, 7))
     file_format = "csv" if figure == "table" else "svg"

@@ -67,6 +67,7 @@ def test_the_colour_bar_is_as_high_as_its_picture(figure: str, shape: tuple[int,
 
 
 @pytest.mark.parametrize("n", [61, 127])
+@pytest.mark.slow
 def test_a_flow_fits_a_page_with_text_that_can_be_read(n: int) -> None:
     assert inches(text(n), "flow")[1] <= 9.6
     sizes = {shown.get_fontsize() for shown in paper("flow", text(n), 0, 0).axes[0].texts}
