@@ -118,7 +118,7 @@ def entropy_bits(weights: Float[np.ndarray, "*rows key"]) -> Float[np.ndarray, "
     return np.abs((weights * logarithm).sum(-1))  # abs: the page would show -0 as "-0"
 
 
-def checked(name: str, values: np.ndarray) -> Float[np.ndarray, "row column"]:
+def check_matrix(name: str, values: np.ndarray) -> Float[np.ndarray, "row column"]:
     """Return a matrix as float64, after a check of its numbers.
 
     Raises:
@@ -141,7 +141,7 @@ def checked(name: str, values: np.ndarray) -> Float[np.ndarray, "row column"]:
 def _check(matrices: Matrices, options: Options) -> None:
     width = matrices.x.shape[1]
     for name, matrix in (("x", matrices.x), ("W_q", matrices.w_q), ("W_k", matrices.w_k), ("W_v", matrices.w_v)):
-        checked(name, matrix)
+        check_matrix(name, matrix)
         if name != "x" and len(matrix) != width:
             raise BadMatrix(f"{name} has {len(matrix)} rows, and x has {width} columns: make them equal.")
     if matrices.w_q.shape != matrices.w_k.shape:
@@ -149,7 +149,7 @@ def _check(matrices: Matrices, options: Options) -> None:
             f"W_q has {matrices.w_q.shape[1]} columns and W_k {matrices.w_k.shape[1]}: a query and a key "
             "are multiplied element by element, so make them equal."
         )
-    if matrices.w_o is not None and len(checked("W_o", matrices.w_o)) != matrices.w_v.shape[1]:
+    if matrices.w_o is not None and len(check_matrix("W_o", matrices.w_o)) != matrices.w_v.shape[1]:
         raise BadMatrix(f"W_o has {len(matrices.w_o)} rows, and W_v {matrices.w_v.shape[1]} columns: make them equal.")
     for name, matrix in (("W_q", matrices.w_q), ("W_v", matrices.w_v)):
         if options.n_heads < 1 or matrix.shape[1] % options.n_heads:
@@ -161,7 +161,7 @@ def _check(matrices: Matrices, options: Options) -> None:
         raise BadMatrix(f"A temperature is a number above 0, not {options.temperature:g}.")
 
 
-def saturation(
+def measure_saturation(
     widths: Sequence[int] = (4, 16, 64, 256), *, n_key: int = 8, n_draw: int = 2000, seed: int = 0
 ) -> list[tuple[int, float, float, float, float]]:
     """Return how the softmax saturates as vectors get longer, without and with scaling.

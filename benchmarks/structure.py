@@ -15,11 +15,14 @@ from collections import Counter
 from pathlib import Path
 
 PACKAGES = ("models", "analysis", "viz", "ui")
-# The private vocabulary of the first edition, as identifiers.
+# The private vocabulary of the first edition: as identifiers, and as names of functions only.
 OLD_NAMES = {
-    *("told", "held", "kept", "look", "place", "said", "settle", "unheard", "brief", "plain", "senses", "proven"),
-    *("Look", "Place", "Held", "Keep", "Senses", "Order", "UNPLACED", "PATIENCE", "remembered", "chosen", "choose"),
-    *("put_away", "gone_on_with", "written", "shifted", "fewer", "inside", "HeadInside", "parsed", "clamped"),
+    *("told", "held", "look", "place", "said", "settle", "unheard", "brief", "senses", "proven", "remembered"),
+    *("Look", "Place", "Held", "Keep", "Senses", "Order", "UNPLACED", "PATIENCE", "HeadInside", "put_away"),
+}
+OLD_FUNCTIONS = {
+    *("plain", "sentence", "written", "shifted", "fewer", "parsed", "clamped", "changed", "joined", "named"),
+    *("checked", "ordered", "begun", "chosen", "choose", "kept", "inside", "note", "hang", "shut", "let"),
 }
 # Enters what an export of one head enters, and writes the project's modules that ran.
 _EXPORT = """
@@ -52,9 +55,12 @@ def longest_function(path: Path) -> tuple[int, str]:
 
 
 def old_names(path: Path) -> Counter[str]:
-    """Return how often a file uses each replaced name as an identifier."""
-    tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
-    return Counter(token.string for token in tokens if token.type == tokenize.NAME and token.string in OLD_NAMES)
+    """Return how often a file uses each replaced name."""
+    source = path.read_text(encoding="utf-8")
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    found = Counter(token.string for token in tokens if token.type == tokenize.NAME and token.string in OLD_NAMES)
+    functions = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef))
+    return found + Counter(node.name for node in functions if node.name in OLD_FUNCTIONS)
 
 
 def main(folder: Path) -> None:

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch.nn.functional import scaled_dot_product_attention
 
-from analysis.steps import LARGEST, Matrices, Options, attention_steps, checked, entropy_bits, saturation, softmax
+from analysis.steps import (
+    LARGEST,
+    Matrices,
+    Options,
+    attention_steps,
+    check_matrix,
+    entropy_bits,
+    measure_saturation,
+    softmax,
+)
 from models import HeadlightError
 from tests.helpers.paths import golden
 
@@ -129,7 +138,7 @@ def test_entropy_is_in_bits():
 
 
 def test_saturation_grows_with_the_width_unless_scaled():
-    rows = saturation()
+    rows = measure_saturation()
     widths, bare_bits, bare_largest, bits, largest = zip(*rows, strict=True)
     assert widths == (4, 16, 64, 256)
     assert sorted(bare_bits, reverse=True) == list(bare_bits)
@@ -138,7 +147,7 @@ def test_saturation_grows_with_the_width_unless_scaled():
     # With scaling it stays what it is, whatever the width.
     assert max(bits) - min(bits) < 0.1
     assert max(largest) < 0.5
-    assert rows == saturation()
+    assert rows == measure_saturation()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +185,7 @@ def test_options_that_cannot_be_are_one_sentence(options, sentence):
 
 def test_a_matrix_without_numbers_is_refused():
     with pytest.raises(HeadlightError, match="x has to be a matrix of at least one row"):
-        checked("x", np.zeros((0, 4)))
+        check_matrix("x", np.zeros((0, 4)))
 
 
 def test_steps_cannot_be_changed():

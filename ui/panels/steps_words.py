@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 import viz.html.steps as pictures
-from analysis.steps import Options, Steps, attention_steps, checked, saturation
+from analysis.steps import Options, Steps, attention_steps, check_matrix, measure_saturation
 from analysis.steps_examples import EXAMPLES
 from models.errors import BadMatrix
 from ui.messages import escape_markdown
@@ -146,7 +146,7 @@ def _store_edits(name: str, edited: pd.DataFrame, choice: StepsChoice) -> str | 
         STEPS.update(words="" if words == standard.words else "|".join(words))
         edited = edited.drop(columns="word")
     try:
-        values = checked(MATRICES[name], edited.to_numpy(dtype=np.float64))
+        values = check_matrix(MATRICES[name], edited.to_numpy(dtype=np.float64))
     except BadMatrix as error:
         return str(error)
     same = np.array_equal(values, standard.matrices[name])
@@ -212,4 +212,4 @@ def _explain_scaling(steps: Steps, words: tuple[str, ...], chosen: Chosen) -> No
 
 @cache
 def _growth() -> list[tuple[int, float, float, float, float]]:
-    return saturation()
+    return measure_saturation()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.selection import Region, TokenRef
-from analysis.steps import checked
+from analysis.steps import check_matrix
 from models.checkpoints.locate import REVISION
 from models.errors import BadMatrix, BadSelection
 from ui.state.link import MOST_CHARACTERS_IN_LINK, Kind, write_plain
@@ -161,7 +161,7 @@ def read_matrix(name: str, written: str, shape: tuple[int, int]) -> np.ndarray:
     except ValueError:
         raise ValueError(f"{_quote(written)} is no matrix of {shape[0]} rows and {shape[1]} columns") from None
     try:
-        return checked(name, np.array(rows))
+        return check_matrix(name, np.array(rows))
     except BadMatrix as error:
         raise ValueError(str(error).rstrip(".")) from None
 
