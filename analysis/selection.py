@@ -9,7 +9,7 @@ from typing import Protocol
 from models import Attention
 from models.errors import BadSelection
 
-# More cells on a side could neither be told apart in half a page nor travel quickly.
+# More cells on a side could not be distinguished in half a page, and would take long to send.
 READABLE = 128
 SIDES = ("query", "key")
 _TOKEN = re.compile(r"(query|key):([0-9]{1,5})")
