@@ -13,6 +13,10 @@ HEAD = "Layer {layer}, head {head}"
 
 # Weights x 254 are a thumbnail's bytes; the last colour of the 256 shows masked pairs.
 STRONGEST, MASKED = 254, 255
+# The weight of a masked pair in a tile.
+MASKED_WEIGHT = -1.0
+# The outline of the selected head.
+SELECTED = "#e4572e"
 
 # Lines of about equal weight share one width and one opacity: thousands of strokes would take several frames.
 STRENGTHS = 24
@@ -87,6 +91,11 @@ def token_graph_style() -> dict[str, Any]:
 def grid_style() -> dict[str, Any]:
     """Return what viz/browser/instrument/grid.js draws and says with."""
     return {"strongest": STRONGEST, **head_style()}
+
+
+def instrument_style() -> dict[str, Any]:
+    """Return what the modules of viz/browser/instrument draw and say with."""
+    return {**token_graph_style(), **grid_style(), "masked": MASKED, "selected": SELECTED}
 
 
 def head_style() -> dict[str, Any]:

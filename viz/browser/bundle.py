@@ -17,6 +17,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _ENTRIES = {
+    "instrument": "instrument/index.js",
     "flow": "instrument/token_graph.js",
     "grid": "instrument/grid.js",
     "training": "training/index.js",
@@ -50,8 +51,13 @@ def script(name: str) -> str:
 
 @cache
 def style(name: str) -> str:
-    """Return the CSS of a picture ("flow", "grid", "chart", "training") or of a page ("page", "matrices")."""
-    return (_HERE / _ENTRIES.get(name, name)).with_suffix(".css").read_text(encoding="utf-8")
+    """Return the CSS of a picture ("instrument", "chart", "training", ...) or of a page ("page", "matrices").
+
+    The instrument has a file for each of its parts.
+    """
+    entry = _HERE / _ENTRIES.get(name, name)
+    files = sorted(entry.parent.glob("*.css")) if name == "instrument" else [entry.with_suffix(".css")]
+    return "".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def join(entry: str, root: Path = _HERE) -> str:

@@ -24,7 +24,6 @@ from viz.paper.drawing import DIMMED, add_colour_bar, add_title, draw_maps
 from viz.wire.packing import pack
 
 GAP = 0.08
-SELECTED = "#e4572e"
 # Inches of all maps on paper: with the numbers and the colour bar, the width of a column of text.
 PAPER_WIDTH, PAPER_HEIGHT = 5.7, 8.3
 
@@ -70,7 +69,7 @@ class Grid(Figure[GridView]):
         if view.selected:
             layer, head = view.selected
             corners = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
-            figure.add_shape(type="rect", line={"color": SELECTED, "width": 2}, **corners)
+            figure.add_shape(type="rect", line={"color": style.SELECTED, "width": 2}, **corners)
         n_layers, n_heads = view.maps.shape[:2]
         axis = {"showgrid": False, "zeroline": False, "tickmode": "array", "constrain": "domain"}
         heads_axis = {**axis, "tickvals": list(range(n_heads)), "title": {"text": "head"}, "side": "top"}
@@ -104,7 +103,7 @@ class Grid(Figure[GridView]):
             "aspect": float(np.clip(view.n_query / view.n_key, 0.4, 2.5)),
             "selected": list(view.selected) if view.selected else None,
             "scale": bar_title(options),
-            "outline": SELECTED,
+            "outline": style.SELECTED,
             "bad": colours.NOT_A_NUMBER,
             "truth": colours.TRUTH,
             "scores": None if view.scores is None else _or_none(view.scores),
@@ -233,7 +232,7 @@ def _draw_heads(axes: Axes, view: GridView, options: DrawOptions) -> None:
     draw_maps(axes, options, drawn)
     if view.selected:
         layer, head = view.selected
-        axes.add_patch(Rectangle((head - 0.5, layer - 0.5), 1, 1, fill=False, ec=SELECTED, lw=1.5, zorder=3))
+        axes.add_patch(Rectangle((head - 0.5, layer - 0.5), 1, 1, fill=False, ec=style.SELECTED, lw=1.5, zorder=3))
 
 
 def _or_none(scores: Float[np.ndarray, "layer head"]) -> list[float | None]:

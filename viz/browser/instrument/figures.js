@@ -1,0 +1,19 @@
+// @ts-check
+
+/** @import { Instrument, Scene } from "./index.js" */
+
+export class Figures {
+  /**
+   * @param {HTMLElement} parent
+   * @param {Instrument} instrument
+   */
+  constructor(parent, instrument) {
+    this.parent = parent;
+    this.instrument = instrument;
+  }
+
+  /** @param {Scene} scene */
+  draw(scene) {
+    this.parent.textContent = `figures ${scene.state.layer} ${scene.state.head}`;
+  }
+}

@@ -1,0 +1,129 @@
+// @ts-check
+// What the instrument asks its host for: tiles, thumbnails, details. A host without a transport answers nothing.
+
+import { unpack } from "../core/unpack.js";
+import { tileKey } from "./trace.js";
+
+/** @import { Trace } from "./trace.js" */
+/** @import { Region } from "./store.js" */
+
+/**
+ * @typedef {object} Transport
+ * @property {(trace: string, path: string) => Promise<Uint8Array>} get answers a request of docs/decisions/0019
+ */
+
+// Seconds between two looks at thumbnails that are being computed.
+const LOOK_MS = 700;
+// Requests that the browser makes on its own at a time.
+const PREFETCHED = 2;
+
+export class Requests {
+  /** Paths that were asked for and are not answered yet. @type {Map<string, Promise<Uint8Array | null>>} */
+  waiting = new Map();
+  /** Answers other than tiles, by path. @type {Map<string, any>} */
+  answers = new Map();
+  timer = 0;
+
+  /**
+   * @param {Transport | null} transport
+   * @param {Trace} trace
+   * @param {() => void} onAnswer
+   */
+  constructor(transport, trace, onAnswer) {
+    this.transport = trace.header.trace ? transport : null;
+    this.trace = trace;
+    this.onAnswer = onAnswer;
+    this.ended = false;
+  }
+
+  /**
+   * Return the answer to a request, null for a refused one.
+   * @param {string} path
+   */
+  get(path) {
+    if (!this.transport || this.ended) return Promise.resolve(null);
+    let asked = this.waiting.get(path);
+    if (!asked) {
+      asked = this.transport.get(this.trace.header.trace, path).catch((error) => {
+        console.warn(`Headlight: ${path}: ${error}`);
+        return null;
+      });
+      this.waiting.set(path, asked);
+      asked.finally(() => this.waiting.delete(path));
+    }
+    return asked;
+  }
+
+  /**
+   * Return an answer if it is there; else ask for it once and inform the instrument when it has come.
+   * @template T
+   * @param {string} path
+   * @param {(bytes: Uint8Array) => T} read
+   * @returns {T | null}
+   */
+  answer(path, read) {
+    if (this.answers.has(path)) return this.answers.get(path);
+    if (!this.waiting.has(path)) {
+      this.get(path).then((bytes) => {
+        this.answers.set(path, bytes && read(bytes));
+        this.onAnswer();
+      });
+    }
+    return null;
+  }
+
+  /**
+   * Ask for a tile that the browser does not have.
+   * @param {number} layer
+   * @param {number} head
+   * @param {Region | null} region
+   */
+  needTile(layer, head, region) {
+    const path = `tile/${tileKey(layer, head, region ?? this.trace.whole)}`;
+    if (!this.transport || this.waiting.has(path) || this.answers.get(path) === "refused") return;
+    this.get(path).then((bytes) => {
+      if (!bytes) this.answers.set(path, "refused");
+      else {
+        const { header, arrays } = unpack(bytes);
+        this.trace.addTile(header, arrays.cells, arrays.given);
+      }
+      this.onAnswer();
+    });
+  }
+
+  /**
+   * Ask for the tiles of neighbours when the browser has nothing else to do.
+   * @param {[layer: number, head: number][]} heads the most wanted first
+   * @param {Region | null} region
+   */
+  prefetch(heads, region) {
+    if (!this.transport || this.trace.weights) return;
+    const missing = heads.filter((head) => !this.trace.has(...head, region));
+    const idle = globalThis.requestIdleCallback ?? setTimeout;
+    idle(() => {
+      for (const head of missing) if (this.waiting.size < PREFETCHED) this.needTile(...head, region);
+    });
+  }
+
+  /** Ask for thumbnails until all are computed. */
+  growMaps() {
+    const { header } = this.trace;
+    if (!this.transport || !header.maps || this.trace.done >= this.trace.nLayers || this.timer || this.ended) return;
+    this.timer = Number(
+      setTimeout(async () => {
+        const bytes = await this.get(`maps/${this.trace.done}`);
+        this.timer = 0;
+        if (!bytes || this.ended) return;
+        const { header: facts, arrays } = unpack(bytes);
+        this.trace.addMaps(facts, arrays.maps, arrays.broken);
+        this.onAnswer();
+        if (!facts.stopped) this.growMaps();
+      }, LOOK_MS),
+    );
+  }
+
+  end() {
+    this.ended = true;
+    clearTimeout(this.timer);
+  }
+}

@@ -1,0 +1,119 @@
+// @ts-check
+// The state of the instrument: what is selected and what the pointer is over. Parts change it and listen to it.
+
+/** @typedef {[firstQuery: number, lastQuery: number, firstKey: number, lastKey: number]} Region last ones included */
+/** @typedef {"query" | "key"} Side */
+
+/**
+ * @typedef {object} Hover what the pointer or the keyboard is on; null where it is on none
+ * @property {number | null} query
+ * @property {number | null} key
+ * @property {[layer: number, head: number] | null} head
+ */
+
+/**
+ * @typedef {object} Selection
+ * @property {number} layer
+ * @property {number} head
+ * @property {number | null} query position of the locked query
+ * @property {number | null} key position of the locked key; with a locked query, the two are the selected pair
+ * @property {Side} first the side that was locked first, which exports isolate
+ * @property {Region | null} region null for the whole head
+ * @property {number} threshold smallest weight of a line in the token graph
+ * @property {string} palette a palette's name, or "automatic": it follows the theme
+ * @property {string} contrast
+ * @property {boolean} truth whether right answers are outlined
+ */
+
+/** @typedef {Selection & { side: Side, hover: Hover }} State `side` is what a token of the strip is chosen as */
+/** @typedef {{ query: number | null, key: number | null }} Focus positions that all parts emphasise */
+
+/** @type {Hover} */
+export const NO_HOVER = { query: null, key: null, head: null };
+
+export class Store {
+  /** @type {Set<() => void>} */
+  listeners = new Set();
+  /** Counts the changes of the selection. The server answers with the number of the last one that it has received. */
+  number = 0;
+
+  /** @param {State} state */
+  constructor(state) {
+    this.state = state;
+  }
+
+  /**
+   * Change some of the state and inform the listeners, if anything differs.
+   * @param {Partial<State>} changes
+   */
+  set(changes) {
+    const before = this.state;
+    const names = /** @type {(keyof State)[]} */ (Object.keys(changes));
+    const changed = names.filter((name) => !isEqual(before[name], changes[name]));
+    if (!changed.length) return;
+    this.state = { ...before, ...changes };
+    if (changed.some((name) => name !== "hover")) this.number++;
+    for (const listener of this.listeners) listener();
+  }
+
+  /** @param {Partial<Hover> | null} hover */
+  hover(hover) {
+    this.set({ hover: hover ? { ...NO_HOVER, ...hover } : NO_HOVER });
+  }
+}
+
+/**
+ * @param {unknown} one
+ * @param {unknown} other
+ */
+function isEqual(one, other) {
+  return one === other || JSON.stringify(one) === JSON.stringify(other);
+}
+
+/**
+ * Return what all parts emphasise: the pair that the pointer is on; or the token that it is on, with a locked token of
+ * the other side; or what is locked.
+ * @param {State} state
+ * @returns {Focus}
+ */
+export function focusOf({ hover, query, key }) {
+  return { query: hover.query ?? query, key: hover.key ?? key };
+}
+
+/**
+ * Return the change that a click on a token makes: it locks the token, or releases it if it is locked.
+ * @param {Selection} selection
+ * @param {Side} side
+ * @param {number} position
+ * @returns {Partial<Selection>}
+ */
+export function toggleToken(selection, side, position) {
+  const other = side === "query" ? "key" : "query";
+  if (selection[side] === position) return { [side]: null, first: other };
+  return { [side]: position, first: selection[other] === null ? side : selection.first };
+}
+
+/**
+ * Return the change that a click on a pair makes: it locks both tokens, or releases them if both are locked.
+ * @param {Selection} selection
+ * @param {number} query
+ * @param {number} key
+ * @returns {Partial<Selection>}
+ */
+export function togglePair(selection, query, key) {
+  if (selection.query === query && selection.key === key) return { query: null, key: null };
+  return { query, key, first: selection.key === key && selection.query === null ? "key" : "query" };
+}
+
+/**
+ * Return the side as which a token of the strip is hovered or locked: the chosen side, or the other one while a token of
+ * that side is locked, unless it is this token.
+ * @param {State} state
+ * @param {number} position
+ * @returns {Side}
+ */
+export function sideInStrip({ side, query, key }, position) {
+  const locked = side === "query" ? query : key;
+  if (locked === null || locked === position) return side;
+  return side === "query" ? "key" : "query";
+}

@@ -1,0 +1,272 @@
+// @ts-check
+// The data of a trace in the browser: tokens, weights, tiles and thumbnails, from the bytes of viz/wire/instrument.py.
+
+import { unpack } from "../core/unpack.js";
+import { writeRegion } from "./link.js";
+
+/** @import { Region } from "./store.js" */
+/** @import { Style } from "./token_graph_words.js" */
+/** @typedef {[text: string, special: boolean]} Label special tokens are those that the tokenizer added */
+
+/**
+ * @typedef {object} Tile the cells of one head's region
+ * @property {Region} region
+ * @property {[high: number, wide: number]} block queries and keys of a cell
+ * @property {[rows: number, columns: number]} shape
+ * @property {Float32Array} cells -1 where masked, NaN where a weight is not a number
+ * @property {Float32Array} given what each query gives to all keys of the text; empty where a cell is a block
+ */
+
+/** @typedef {{ rows: number, columns: number, cells: Uint8Array }} Thumbnail a colour number for each cell */
+
+/**
+ * @typedef {object} Header described in docs/decisions/0019 and viz/wire/instrument.py
+ * @property {string} title
+ * @property {string} trace
+ * @property {{ id: string, selection: string, after: number }} opening
+ * @property {string[]} parts
+ * @property {string} kind
+ * @property {Record<string, any>} source
+ * @property {number[]} heads heads of each layer
+ * @property {Label[]} queries
+ * @property {Label[] | null} keys null if they are the same tokens
+ * @property {[number[], number[]]} cuts positions of each side before which another text begins
+ * @property {[query: number, key: number][] | null} truth
+ * @property {(number | null)[] | null} scores
+ * @property {Record<string, { line: string, masked: string }>} palettes
+ * @property {{ threshold: number, contrast: string, palette: string, contrasts: Record<string, number>, bad: string,
+ *   truth: string }} defaults
+ * @property {Style & { strongest: number, masked: number, selected: string, head: string, verb: string }} style
+ * @property {number} readable cells of a side of an exact tile
+ * @property {any[]} tiles
+ * @property {[name: string, title: string, meaning: string][]} [measures]
+ * @property {[layers: number, heads: number, rows: number, columns: number]} [maps]
+ * @property {[high: number, wide: number]} [block]
+ * @property {number} [done]
+ */
+
+// Cells of a side of a thumbnail at most, and bytes of the tiles that a browser keeps.
+const THUMBNAIL = 48;
+const MOST_TILE_BYTES = 64e6;
+
+export class Trace {
+  /** Tiles by layer, head and region, the latest used one last. @type {Map<string, Tile>} */
+  tiles = new Map();
+  /** @type {Map<number, Thumbnail>} */
+  thumbnails = new Map();
+  /** Whether the visitor has stopped the computation of thumbnails. */
+  stopped = false;
+  /** Seconds until all thumbnails are computed, if that is known. @type {number | null} */
+  secondsLeft = null;
+
+  /** @param {Uint8Array} bytes */
+  constructor(bytes) {
+    const { header, arrays } = unpack(bytes);
+    this.header = /** @type {Header} */ (header);
+    this.queries = this.header.queries;
+    this.keys = this.header.keys ?? this.header.queries;
+    this.heads = this.header.heads;
+    this.nLayers = this.heads.length;
+    this.nHeads = Math.max(...this.heads);
+    /** All weights, if the trace is small. @type {Float32Array | null} */
+    this.weights = arrays.weights ?? null;
+    /** @type {Float32Array | null} */
+    this.measures = arrays.measures ?? null;
+    /** @type {Uint8Array} */
+    this.colours = arrays.colours;
+    /** Thumbnails of the layers that are computed. @type {Uint8Array} */
+    this.maps = arrays.maps ?? new Uint8Array();
+    /** 1 for a head with a weight that is not a number. @type {Uint8Array} */
+    this.broken = arrays.broken ?? new Uint8Array();
+    this.header.tiles.forEach((facts, number) => {
+      this.addTile(facts, arrays[`cells${number}`], arrays[`given${number}`]);
+    });
+  }
+
+  /** Number of layers whose thumbnails are known. */
+  get done() {
+    return this.weights ? this.nLayers : (this.header.done ?? 0);
+  }
+
+  /** @type {Region} */
+  get whole() {
+    return [0, this.queries.length - 1, 0, this.keys.length - 1];
+  }
+
+  /**
+   * Return the tile of a head's region, null if the browser does not have it.
+   * @param {number} layer
+   * @param {number} head
+   * @param {Region | null} region
+   * @returns {Tile | null}
+   */
+  tile(layer, head, region) {
+    const key = tileKey(layer, head, region ?? this.whole);
+    const found = this.tiles.get(key) ?? (this.weights ? this.cut(layer, head, region ?? this.whole) : null);
+    if (found) {
+      this.tiles.delete(key);
+      this.tiles.set(key, found);
+    }
+    return found;
+  }
+
+  /**
+   * Add a tile that the server has sent.
+   * @param {{ layer: number, head: number, region: Region, block: [number, number], shape: [number, number] }} facts
+   * @param {Float32Array} cells
+   * @param {Float32Array} given
+   */
+  addTile({ layer, head, region, block, shape }, cells, given) {
+    this.tiles.set(tileKey(layer, head, region), { region, block, shape, cells, given });
+    let bytes = 0;
+    for (const tile of this.tiles.values()) bytes += tile.cells.byteLength;
+    for (const [key, tile] of this.tiles) {
+      if (bytes <= MOST_TILE_BYTES || this.tiles.size === 1) break;
+      this.tiles.delete(key);
+      bytes -= tile.cells.byteLength;
+    }
+  }
+
+  /**
+   * Return whether the browser has a tile.
+   * @param {number} layer
+   * @param {number} head
+   * @param {Region | null} region
+   */
+  has(layer, head, region) {
+    return Boolean(this.weights) || this.tiles.has(tileKey(layer, head, region ?? this.whole));
+  }
+
+  /**
+   * Add the thumbnails of further layers.
+   * @param {{ first: number, done: number, stopped: boolean, seconds: number | null }} facts
+   * @param {Uint8Array} maps
+   * @param {Uint8Array} broken
+   */
+  addMaps({ first, done, stopped, seconds }, maps, broken) {
+    const known = first * this.nHeads;
+    const cells = this.header.maps ? this.header.maps[2] * this.header.maps[3] : 0;
+    this.maps = joined(this.maps.subarray(0, known * cells), maps);
+    this.broken = joined(this.broken.subarray(0, known), broken);
+    this.header.done = done;
+    this.stopped = stopped;
+    this.secondsLeft = seconds;
+  }
+
+  /**
+   * Return the tile of a small trace.
+   * @param {number} layer
+   * @param {number} head
+   * @param {Region} region
+   * @returns {Tile}
+   */
+  cut(layer, head, region) {
+    const [firstQuery, lastQuery, firstKey, lastKey] = region;
+    const rows = lastQuery - firstQuery + 1;
+    const columns = lastKey - firstKey + 1;
+    const cells = new Float32Array(rows * columns);
+    const given = new Float32Array(rows);
+    const all = this.headWeights(layer, head);
+    for (let row = 0; row < rows; row++) {
+      const start = (firstQuery + row) * this.keys.length;
+      cells.set(all.subarray(start + firstKey, start + lastKey + 1), row * columns);
+      let sum = 0;
+      for (let key = 0; key < this.keys.length; key++) if (all[start + key] !== -1) sum += all[start + key];
+      given[row] = sum;
+    }
+    return { region, block: [1, 1], shape: [rows, columns], cells, given };
+  }
+
+  /**
+   * Return the weights of a head of a small trace, `[query, key]`.
+   * @param {number} layer
+   * @param {number} head
+   */
+  headWeights(layer, head) {
+    const size = this.queries.length * this.keys.length;
+    const start = (layer * this.nHeads + head) * size;
+    return /** @type {Float32Array} */ (this.weights).subarray(start, start + size);
+  }
+
+  /**
+   * Return a head's thumbnail, null if it is not computed yet.
+   * @param {number} layer
+   * @param {number} head
+   * @returns {Thumbnail | null}
+   */
+  thumbnail(layer, head) {
+    const number = layer * this.nHeads + head;
+    let found = this.thumbnails.get(number);
+    if (!found && layer < this.done) {
+      found = this.weights ? shrink(this.cut(layer, head, this.whole), this.header.style) : this.sentThumbnail(number);
+      this.thumbnails.set(number, found);
+    }
+    return found ?? null;
+  }
+
+  /** @param {number} number */
+  sentThumbnail(number) {
+    const [, , rows, columns] = /** @type {[number, number, number, number]} */ (this.header.maps);
+    return { rows, columns, cells: this.maps.subarray(number * rows * columns, (number + 1) * rows * columns) };
+  }
+
+  /**
+   * Return whether a head has a weight that is not a number.
+   * @param {number} layer
+   * @param {number} head
+   */
+  isBroken(layer, head) {
+    if (this.weights) return this.headWeights(layer, head).some(Number.isNaN);
+    return this.broken[layer * this.nHeads + head] === 1;
+  }
+
+  /** Return the queries and keys of a cell of the thumbnails. */
+  get block() {
+    const sides = [this.queries.length, this.keys.length];
+    return this.header.block ?? sides.map((count) => Math.ceil(count / THUMBNAIL));
+  }
+}
+
+/**
+ * @param {number} layer
+ * @param {number} head
+ * @param {Region} region
+ */
+export function tileKey(layer, head, region) {
+  return `${layer}/${head}/${writeRegion(region)}`;
+}
+
+/**
+ * Return the thumbnail of a tile: the largest weight of each block, as a colour number.
+ * @param {Tile} tile
+ * @param {{ strongest: number, masked: number }} style
+ * @returns {Thumbnail}
+ */
+export function shrink({ shape: [height, width], cells: weights }, { strongest, masked }) {
+  const [high, wide] = [Math.ceil(height / THUMBNAIL), Math.ceil(width / THUMBNAIL)];
+  const [rows, columns] = [Math.ceil(height / high), Math.ceil(width / wide)];
+  const largest = new Float32Array(rows * columns).fill(-1);
+  for (let query = 0; query < height; query++) {
+    for (let key = 0; key < width; key++) {
+      const cell = Math.floor(query / high) * columns + Math.floor(key / wide);
+      const weight = weights[query * width + key];
+      if (!(weight <= largest[cell] || Number.isNaN(largest[cell]))) largest[cell] = weight;
+    }
+  }
+  const cells = new Uint8Array(rows * columns);
+  largest.forEach((weight, cell) => {
+    cells[cell] = weight === -1 ? masked : Math.round((weight || 0) * strongest);
+  });
+  return { rows, columns, cells };
+}
+
+/**
+ * @param {Uint8Array} one
+ * @param {Uint8Array} other
+ */
+function joined(one, other) {
+  const both = new Uint8Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both;
+}

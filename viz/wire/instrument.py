@@ -1,0 +1,178 @@
+"""The message of a trace to the instrument (viz/browser/instrument): all that it can show without a request.
+
+docs/decisions/0019 describes the contract. The bytes are the same as long as the trace and the opening are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.colors import to_rgb
+
+from analysis.attention_measures import MEASURES, measures
+from analysis.selection import READABLE
+from analysis.truth import truth_of, truth_scores_of_text
+from models import Attention, Token
+from viz import colours, style
+from viz.head_maps import HeadMaps
+from viz.labels import boundaries, label
+from viz.options import DrawOptions
+from viz.wire.packing import pack
+from viz.wire.tiles import Tile, mark_masked
+
+# A trace of at most this many tokens on each side and this many heads is sent whole.
+SMALL_TOKENS, SMALL_HEADS = 64, 150
+PARTS = ("strip", "heads", "heatmap", "graph", "pairs", "ranking", "figures")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the browser shows first, written as in a link.
+
+    A new `id` makes the browser adopt `selection`, unless its own selection has a number above `after`.
+    """
+
+    id: str
+    selection: str
+    after: int = 0
+
+
+def is_small(att: Attention) -> bool:
+    """Return whether all weights of a trace are sent with its message."""
+    return max(att.n_query, att.n_key) <= SMALL_TOKENS and att.n_layers * att.n_heads <= SMALL_HEADS
+
+
+def trace_message(
+    att: Attention,
+    opening: Opening,
+    *,
+    trace: str = "",
+    maps: HeadMaps | None = None,
+    tiles: Sequence[Tile] = (),
+    parts: Sequence[str] = PARTS,
+    options: DrawOptions | None = None,
+) -> bytes:
+    """Return what the instrument shows of a trace.
+
+    Args:
+        att: the attention; all weights are sent if it is small (`is_small`).
+        opening: what the browser shows first.
+        trace: the name under which the browser requests more; empty where nothing answers.
+        maps: the maps of all heads as far as they are computed; needed if the trace is not small.
+        tiles: tiles that the browser has from the start.
+        parts: the pictures to show.
+        options: the draw options that a link leaves out.
+    """
+    options = options or DrawOptions()
+    header: dict[str, Any] = {
+        "title": f"All heads, {att.kind} attention",
+        "trace": trace,
+        "opening": asdict(opening),
+        "parts": list(parts),
+        "kind": att.kind,
+        "source": asdict(att.source),
+        "heads": [att.heads_in(layer) for layer in range(att.n_layers)],
+        **_describe_tokens(att),
+        **_describe_truth(att),
+        "palettes": _describe_palettes(),
+        "defaults": _describe_defaults(options),
+        "style": style.instrument_style(),
+        "readable": READABLE,
+        "tiles": [tile.facts for tile in tiles],
+    }
+    arrays: dict[str, np.ndarray] = {"colours": colour_tables()}
+    for number, tile in enumerate(tiles):
+        arrays[f"cells{number}"], arrays[f"given{number}"] = tile.cells, tile.given
+    if maps is None and is_small(att):
+        header["measures"] = [[name, title, meaning] for name, (title, meaning) in MEASURES.items()]
+        arrays["weights"] = all_weights(att)
+        arrays["measures"] = all_measures(att)
+    elif maps is not None:
+        header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": maps.n_done}
+        arrays |= pack_maps(maps)
+    return pack(header, arrays)
+
+
+def all_weights(att: Attention) -> Float[np.ndarray, "layer head query key"]:
+    """Return the weights of all heads as the browser reads them; heads that a layer lacks are masked."""
+    weights = np.full((att.n_layers, att.n_heads, att.n_query, att.n_key), style.MASKED_WEIGHT, np.float32)
+    for layer in range(att.n_layers):
+        mask = np.stack([att.mask(layer, head) for head in range(att.heads_in(layer))])
+        weights[layer, : att.heads_in(layer)] = mark_masked(att.layer(layer), mask)
+    return weights
+
+
+def all_measures(att: Attention) -> Float[np.ndarray, "layer head measure"]:
+    """Return the measures of all heads; NaN where one is not defined, and for heads that a layer lacks."""
+    table = measures(att)
+    found = np.full((att.n_layers, att.n_heads, len(MEASURES)), np.nan, np.float32)
+    layer, head = (table.index.get_level_values(name) for name in ("layer", "head"))
+    found[layer, head] = table[list(MEASURES)].to_numpy()
+    return found
+
+
+def pack_maps(maps: HeadMaps, first: int = 0) -> dict[str, np.ndarray]:
+    """Return the arrays of the maps that are computed, from the layer `first` on.
+
+    A byte of `maps` is a weight x `STRONGEST`, or `MASKED`. `broken` is 1 for the heads that have a weight that is not
+    a number.
+    """
+    known = slice(first, maps.n_done)
+    values, mask = maps.values[known], maps.mask[known]
+    numbers = np.round(np.nan_to_num(values) * style.STRONGEST).astype(np.uint8)
+    return {
+        "maps": np.where(mask, numbers, np.uint8(style.MASKED)),
+        "broken": (np.isnan(values) & mask).any(axis=(2, 3)).astype(np.uint8),
+    }
+
+
+def colour_tables() -> np.ndarray:
+    """Return red, green and blue of all palettes, 256 colours each: the weights from 0 to 1, and the masked colour."""
+    tables = []
+    for palette in colours.PALETTES:
+        masked = np.array([to_rgb(colours.masked(palette)[1])]) * 255
+        tables.append(np.vstack([colours.table(palette, "linear", style.MASKED), masked.round().astype(np.uint8)]))
+    return np.stack(tables)
+
+
+def _describe_tokens(att: Attention) -> dict[str, Any]:
+    same = att.query_tokens == att.key_tokens
+    return {
+        "queries": _labels(att.query_tokens),
+        "keys": None if same else _labels(att.key_tokens),
+        "cuts": [boundaries(att.query_tokens), boundaries(att.key_tokens)],
+    }
+
+
+def _labels(tokens: tuple[Token, ...]) -> list[list[Any]]:
+    return [[label(token), token.special] for token in tokens]
+
+
+def _describe_truth(att: Attention) -> dict[str, Any]:
+    truth, scores = truth_of(att), truth_scores_of_text(att)
+    return {
+        "truth": None if truth is None else np.argwhere(truth.mask).tolist(),
+        "scores": None
+        if scores is None
+        else [None if np.isnan(each) else round(float(each), 4) for each in scores.flat],
+    }
+
+
+def _describe_palettes() -> dict[str, Any]:
+    """Return what the browser knows of each palette beside its colours, in the order of `colour_tables`."""
+    return {name: {"line": colours.line(name), "masked": colours.masked(name)[0]} for name in colours.PALETTES}
+
+
+def _describe_defaults(options: DrawOptions) -> dict[str, Any]:
+    return {
+        "threshold": options.threshold,
+        "palette": "automatic",
+        "contrast": options.contrast,
+        "contrasts": colours.CONTRASTS,
+        "bad": colours.NOT_A_NUMBER,
+        "truth": colours.TRUTH,
+    }

@@ -1,0 +1,68 @@
+"""One head's region as cells for the browser: exact weights up to 128 x 128 pairs, block maxima above."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from analysis.blocks import block_maxima
+from analysis.selection import Region
+from models import Attention
+from viz.style import MASKED_WEIGHT
+from viz.wire.packing import pack
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The cells of one head's region.
+
+    `cells` are float32 `[row, column]`; `MASKED_WEIGHT` where no pair of the cell may attend, NaN where a weight is not
+    a number. `given` is the sum of each query's weights over all keys of the text, `[query]` of the region; empty where
+    a cell is a block of pairs.
+    """
+
+    layer: int
+    head: int
+    region: Region
+    cells: Float[np.ndarray, "row column"]
+    given: Float[np.ndarray, " query"]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the browser has to know of the tile besides its cells."""
+        queries, keys = self.region.queries, self.region.keys
+        return {
+            "layer": self.layer,
+            "head": self.head,
+            "region": [queries.start, queries.stop - 1, keys.start, keys.stop - 1],
+            "block": list(self.region.block),
+            "shape": list(self.cells.shape),
+        }
+
+
+def make_tile(att: Attention, layer: int, head: int, region: Region) -> Tile:
+    """Return the cells of one head's region.
+
+    Raises:
+        BadSelection: no such layer or head.
+    """
+    if not region.exact:
+        weights, mask = block_maxima(att, layer, head, region)
+        return Tile(layer, head, region, mark_masked(weights, mask), np.empty(0, np.float32))
+    queries, keys = region.slices
+    rows = att.weights(layer, head, queries)
+    cells = mark_masked(rows[:, keys], att.mask(layer, head, queries, keys))
+    return Tile(layer, head, region, cells, rows.sum(axis=1, dtype=np.float64).astype(np.float32))
+
+
+def mark_masked(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Return float32 weights with `MASKED_WEIGHT` where `mask` is False."""
+    return np.where(mask, weights, np.float32(MASKED_WEIGHT)).astype(np.float32)
+
+
+def pack_tile(tile: Tile) -> bytes:
+    """Return the answer to a request for a tile."""
+    return pack(tile.facts, {"cells": tile.cells, "given": tile.given})
