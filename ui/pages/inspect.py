@@ -12,20 +12,18 @@ from models.model_input import OWN_TEXT_NOTICE
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request
 from ui.panels.export import export_controls
-from ui.panels.head_controls import fit_selection, head_controls
-from ui.panels.head_pictures import show_heatmap, show_patches, show_signal, show_token_graph
-from ui.panels.measures import show_measures, show_pairs
+from ui.panels.head_pictures import show_patches, show_signal
+from ui.panels.instrument import show_instrument
 from ui.panels.model_picker import choose_model
-from ui.panels.overview import overview
 from ui.panels.picture_input import picture_controls
-from ui.panels.regions import region_controls
+from ui.panels.selection import choose_kind, fitted_selection, open_head
+from ui.panels.sentences import sentence_controls, sentences_of
 from ui.panels.text_input import text_input
 from ui.panels.truth import heads_panel, task_panel
 from ui.state import link
 from ui.state.inspect import INSPECT
 from viz.figures.base import Subject
 from viz.figures.signal import Signal
-from viz.figures.token_graph import readable_region
 
 _STYLE = Path(__file__).parents[1] / "style.css"
 
@@ -42,6 +40,7 @@ def page() -> None:
         picture_controls(model)
     else:
         text_input(model)
+        sentence_controls()
     notices = [*about_link, *model.card.notices]
     trace = _trace(model)
     if trace is not None:
@@ -54,7 +53,7 @@ def page() -> None:
         INSPECT.publish()
     else:
         task_panel(model, trace)
-        _heads(model, trace)
+        _pictures(model, trace)
 
 
 def _trace(model: Model) -> AttentionTrace | None:
@@ -68,40 +67,26 @@ def _trace(model: Model) -> AttentionTrace | None:
 
 @st.fragment
 @guarded
-def _heads(model: Model, trace: AttentionTrace) -> None:
-    """Show all heads and the chosen one; choosing another reruns this part alone.
+def _pictures(model: Model, trace: AttentionTrace) -> None:
+    """Show the instrument, the exports, and the pictures that follow the instrument's selection.
 
-    The pictures of the chosen head are sent first, into containers that exist before: the visitor waits for them.
+    The browser reports a selection a moment after the visitor's last change; this part alone runs then.
     """
-    INSPECT.now()
-    att, selection = fit_selection(trace)
-    choice = INSPECT.current()
-    options, subject = choice.draw_options(), Subject(att, trace.image)
-    layer, head = selection.of_one_head()
-    controls = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
-    with st.container(key="pictures"):
-        left, detail = st.columns([6, 5], gap="medium")
-        lines, numbers = st.columns([6, 5], gap="medium")
-    with lines:
-        show_token_graph(subject, selection, options)
-    with detail:
-        show_heatmap(subject, selection, options)
-        region_controls(att, choice)
-    with left:
-        overview(att, (layer, head), options)
-        if Signal().fits(subject):
-            show_signal(subject, selection, options)
-    with controls:
-        head_controls(trace, att, readable_region(att, selection))
+    choice = INSPECT.now()
+    with st.container(key="export-row", horizontal=True, horizontal_alignment="right", gap="small"):
+        att = choose_kind(trace)
+        open_head(model, att)
+        selection = fitted_selection(att)
+        choice = INSPECT.current()
+        options, subject = choice.draw_options(), Subject(att, trace.image)
         export_controls(subject, selection, options)
-    # The maps of a small model leave room for other pictures below them.
-    with left if model.card.task else numbers:
-        if trace.image is not None:
-            show_patches(subject, selection, options)
-    with numbers:
-        show_measures(att, layer, head)
-        show_pairs(att, selection)
-        heads_panel(model, layer, head)
+    show_instrument(att, sentences_of(model, att))
+    layer, head = selection.of_one_head()
+    if Signal().fits(subject):
+        show_signal(subject, selection, options)
+    if trace.image is not None:
+        show_patches(subject, selection, options)
+    heads_panel(model, layer, head)
     if trace.image is not None:
         st.caption("The picture is in no link: the address restores everything but the picture.")
     elif not link.fits_link(choice):

@@ -11,19 +11,19 @@ from models.checkpoints import bundled
 from models.scratch.tasks import TASKS, Task
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
-from ui.panels.text_input import forget_positions, use_text
+from ui.panels.text_input import use_text
 from ui.services.settings import allowed_models, default_model
 from ui.state.inspect import INSPECT, first_text, forget_head
 
 
 def choose_model() -> Model | None:
-    """Show the page's title and the model picker; return the chosen model.
+    """Show the page's title and the model picker in one row; return the chosen model.
 
     If it does not open, the last one that opened is returned, or else the server's own, and one sentence says why.
     None is returned while a model loads, or if none of them opens.
     """
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    left.markdown("# Headlight: what every attention head looks at")
+    row = st.container(key="model-row", horizontal=True, vertical_alignment="center", gap="small")
+    row.markdown("# Headlight", width="content")
     choice, session = INSPECT.current(), st.session_state
     wanted, problem = (choice.model, choice.revision), session.pop("opening problem", "")
     # A folder may have vanished since its model opened: then the last one does not open either.
@@ -45,19 +45,21 @@ def choose_model() -> Model | None:
         st.button("Try again", key="try again")
         return None
     session["opened"] = (name, revision)
-    with right:
+    with row:
         problem_is_shown = _model_picker(model, problem)
-    st.caption(_describe(model))
     if problem and not problem_is_shown:
         st.error(escape_markdown(problem), icon=":material/error:")
     return model
 
 
+def _name_model(model: Model) -> str:
+    """Return the label of the picker: the model's name and its numbers of layers and heads."""
+    return f"{escape_markdown(model.card.name)} · {', '.join(_describe_sizes(model.card.sizes))}"
+
+
 def _describe(model: Model) -> str:
     card = model.card
     parts = [
-        f"**{escape_markdown(card.name)}**",
-        ", ".join(_describe_sizes(card.sizes)),
         _count_parameters(card.n_parameters),
         f"revision {escape_markdown(card.revision[:19])}",
         f"{escape_markdown(card.device)}, {card.dtype}",
@@ -86,7 +88,9 @@ def _model_picker(model: Model, problem: str) -> bool:
     problem is shown in the popover while it is open, because the popover hides what is below it.
     """
     card, session, choice = model.card, st.session_state, INSPECT.current()
-    popover = st.popover("Model", icon=":material/deployed_code:", width="stretch", key="models", on_change="rerun")
+    popover = st.popover(
+        f"Model: {_name_model(model)}", icon=":material/deployed_code:", key="models", on_change="rerun"
+    )
     if session.get("typed for") != (choice.model, choice.revision) or "typed model" not in session:
         session["typed model"], session["typed revision"] = session["typed for"] = (choice.model, choice.revision)
     with popover:
@@ -112,6 +116,7 @@ def _model_picker(model: Model, problem: str) -> bool:
         )
         longest = "no limit" if card.max_tokens is None else f"{card.max_tokens:,} tokens at once"
         st.caption(f"{card.architecture}, {' and '.join(card.kinds)} attention, {longest}. Weights: {proof}.")
+        st.caption(_describe(model))
     return bool(popover.open)
 
 
@@ -124,7 +129,6 @@ def _open_typed() -> None:
     # Another model may have other kinds of attention.
     INSPECT.update(model=name, revision=revision, kind="")
     forget_head()
-    forget_positions()
     if name.startswith(bundled.SCRATCH_PREFIX) or before.text == first_text(before.model):
         use_text(first_text(name))
 

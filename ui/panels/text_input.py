@@ -1,4 +1,4 @@
-"""The text of the Inspect page: typed, or one of the examples; with a second text or a target."""
+"""The text of the Inspect page: typed, or one of the examples; with a second sentence, a target, or several texts."""
 
 from __future__ import annotations
 
@@ -6,60 +6,78 @@ import streamlit as st
 
 from analysis.truth import task_of
 from models import Model
-from ui.messages import escape_markdown
-from ui.state.inspect import DEFAULT_TEXT, INSPECT, MOST_GENERATED
+from ui.panels.examples import EXAMPLES, Example, example_of
+from ui.state.inspect import INSPECT, MOST_GENERATED
 
-EXAMPLES = {
-    "Coreference": DEFAULT_TEXT,
-    "The trophy": "The trophy does not fit in the suitcase because it is too big.",
-    "Two banks": "She sat on the bank of the river and thought about the bank that held her money.",
-    "Agreement": "The keys to the cabinet that the man bought are on the table.",
-    "Repetition": "To be, or not to be, that is the question.",
-    "Rare words": "Unbelievably, the neurophysiologist misdiagnosed pneumonoultramicroscopicsilicovolcanoconiosis.",
-}
-# A button's label; the whole text is its help.
-LONGEST_NAME = 44
+# An entry of the menu is cut here.
+LONGEST_NAME = 60
 
 
 def text_input(model: Model) -> None:
-    """Show the text box and the examples, and a second text or a target if the model reads one."""
-    st.text_area(
-        "Text to inspect",
-        **INSPECT.widget_args("text"),
-        on_change=forget_positions,
-        height=82,
-        placeholder="Type or paste a sentence, then press Ctrl+Enter",
-        help="Ctrl+Enter inspects.",
-    )
-    if "cross" in model.card.kinds:
-        st.text_input(
-            "Target: what the decoder reads",
-            **INSPECT.widget_args("target"),
-            help="Without it, the decoder reads what it generates.",
+    """Show the text box, the examples and the further inputs that the model has, in one row."""
+    with st.container(key="text-row", horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.text_area(
+            "Text to inspect",
+            **INSPECT.widget_args("text"),
+            height="content",
+            placeholder="Type or paste a sentence, then press Ctrl+Enter",
+            label_visibility="collapsed",
         )
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.button("Inspect", type="primary", key="inspect")
-        task = task_of(model)
-        examples = EXAMPLES if task is None else {_shorten(text): text for text in task.examples}
-        for name, text in examples.items():
-            st.button(name, key=f"example {name}", on_click=use_text, args=(text,), type="tertiary", help=text)
-        if model.card.writes:
+        st.button("Inspect", type="primary", key="inspect", help="Ctrl+Enter in the text does the same.")
+        _examples(model)
+        _more_inputs(model)
+
+
+def _examples(model: Model) -> None:
+    task = task_of(model)
+    names = [each.name for each in EXAMPLES] if task is None else [_shorten(text) for text in task.examples]
+    if not names:
+        return
+
+    def chosen() -> None:
+        name = st.session_state["examples"]
+        if name not in names:
+            return
+        number = names.index(name)
+        if task is None:
+            use_example(EXAMPLES[number])
+        else:
+            use_text(task.examples[number])
+
+    st.menu_button("Examples", names, key="examples", on_click=chosen)
+
+
+def _more_inputs(model: Model) -> None:
+    """Show what else the model reads: a target, tokens to continue with, a sentence pair; and several texts."""
+    cross, writes = "cross" in model.card.kinds, model.card.writes
+    if not writes and INSPECT.current().generate:
+        INSPECT.update(generate=0)
+    with st.popover("More", key="more inputs", help="A sentence pair, several texts, and what the model continues."):
+        if cross:
+            st.text_input(
+                "Target: what the decoder reads",
+                **INSPECT.widget_args("target"),
+                help="Without it, the decoder reads what it generates.",
+            )
+        if writes:
             st.number_input(
                 "Continue with tokens",
                 0,
                 MOST_GENERATED,
                 **INSPECT.widget_args("generate"),
-                on_change=forget_positions,
-                width=170,
                 help="The model continues the text greedily. A line in the pictures separates its tokens from yours.",
             )
-        elif INSPECT.current().generate:
-            INSPECT.update(generate=0)
-        if "encoder" in model.card.kinds and "cross" not in model.card.kinds and task is None:
-            pair = INSPECT.current().pair
-            name = f"Second text: {escape_markdown(_shorten(pair))}" if pair else "Second text"
-            with st.popover(name, key="second text", help="A pair of segments, as BERT was trained on."):
-                st.text_input("Second text", **INSPECT.widget_args("pair"))
+        if "encoder" in model.card.kinds and not cross and task_of(model) is None:
+            st.text_input(
+                "Sentence pair: the second sentence",
+                **INSPECT.widget_args("pair"),
+                help="The model reads both as one sequence of two segments, as BERT was trained.",
+            )
+        st.toggle(
+            "One text per line",
+            **INSPECT.widget_args("lines"),
+            help="Each line is a text of its own: choose between them, and rank heads over all of them.",
+        )
 
 
 def _shorten(text: str) -> str:
@@ -67,11 +85,13 @@ def _shorten(text: str) -> str:
 
 
 def use_text(text: str) -> None:
-    """Make another text the chosen one, without a second text or a target."""
-    INSPECT.update(text=text, pair="", target="")
-    forget_positions()
+    """Make another text the chosen one, without a second sentence or a target."""
+    INSPECT.update(text=text, pair="", target="", sentence=0)
 
 
-def forget_positions() -> None:
-    """Show all tokens and the whole head: positions belong to one text."""
-    INSPECT.update(token="", region="")
+def use_example(example: Example) -> None:
+    """Show an example: its text, and the head and pair that show its point if this model's heads are known."""
+    use_text(example.text)
+    INSPECT.update(lines=False)
+    if example_of(INSPECT.current().model, example.text):
+        INSPECT.select(**example.selection)

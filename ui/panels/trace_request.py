@@ -36,7 +36,7 @@ def build_request(model: Model) -> TraceRequest:
     generate = choice.generate if model.card.writes else 0
     # The session keeps the target for the next encoder-decoder; other models have no use for it.
     target = choice.target if "cross" in model.card.kinds else ""
-    return TraceRequest(model_id(model), choice.text, choice.pair, target, generate)
+    return TraceRequest(model_id(model), choice.shown_text, choice.pair, target, generate)
 
 
 def trace(model: Model) -> AttentionTrace | None:

@@ -17,7 +17,6 @@ from ui.panels.picture_input import known_answer
 from ui.services.attention_cache import cached
 from ui.services.models import model_id
 from ui.services.shared import Shared
-from ui.state.inspect import INSPECT, head_is_chosen
 from viz.figures.patches import data_address
 from viz.labels import label
 
@@ -33,8 +32,6 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     task = task_of(model)
     if task is None:
         return
-    if not head_is_chosen():
-        _choose_head(model)
     st.markdown(f"**{task.title}.** {task.rule} Where a head has to look: {task.looks[0].lower()}{task.looks[1:]}")
     if isinstance(task, Digits) and trace.image is not None:
         st.html(_digit_answer(task, model, trace.image))
@@ -65,12 +62,13 @@ def _digit_answer(task: Digits, model: Model, picture: np.ndarray) -> str:
     )
 
 
-def _choose_head(model: Model) -> None:
-    """Choose the head with the highest truth score: a visitor who opens a task wants to see it solved."""
+def best_head(model: Model) -> tuple[int, int] | None:
+    """Return the head with the highest truth score, which shows a task solved; None if no truth is known."""
     scores = _scores_of(model)
-    if scores is not None:
-        layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
-        INSPECT.update(layer=int(layer), head=int(head))
+    if scores is None:
+        return None
+    layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
+    return int(layer), int(head)
 
 
 def _why_unknown(task: Task) -> str:

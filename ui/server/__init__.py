@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 
 from ui.server.headers import SecurityHeaders
+from ui.server.preload import PreloadInstrument
 from ui.server.start import prepare, refuse_open_server
 from ui.server.static_files import StaticFiles
 from ui.server.uploads import BoundedUploads
@@ -14,4 +15,9 @@ __all__ = ["middleware", "prepare", "refuse_open_server"]
 
 def middleware() -> list[Middleware]:
     """Return the middleware, outermost first. The headers come first, so that static files get them too."""
-    return [Middleware(SecurityHeaders), Middleware(StaticFiles), Middleware(BoundedUploads)]
+    return [
+        Middleware(SecurityHeaders),
+        Middleware(StaticFiles),
+        Middleware(PreloadInstrument),
+        Middleware(BoundedUploads),
+    ]

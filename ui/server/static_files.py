@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import plotly
 from anyio import to_thread
@@ -15,13 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 from streamlit.file_util import get_static_dir
 
+from viz.browser.bundle import script, script_file
+
 # Streamlit serves fonts and pictures, which are already compressed.
 _MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css"}
 _A_YEAR = "public, immutable, max-age=31536000"
 
 
 class StaticFiles:
-    """Serves the scripts and styles of Streamlit and Plotly; the app answers all other requests."""
+    """Serves the scripts and styles of Streamlit, Plotly and the instrument; the app answers all other requests."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -29,8 +32,8 @@ class StaticFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a file, or let the app answer."""
         wanted = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-        path = _files().get(_without_base(scope["path"])) if wanted else None
-        if path is None:
+        path = _without_base(scope["path"])
+        if not wanted or path not in _files():
             await self._app(scope, receive, send)
             return
         headers = {"cache-control": _A_YEAR, "vary": "accept-encoding"}
@@ -38,20 +41,22 @@ class StaticFiles:
             headers["content-encoding"] = "gzip"
             body = await to_thread.run_sync(_compressed, path)
         else:
-            body = await to_thread.run_sync(path.read_bytes)
-        await Response(body, headers=headers, media_type=_MEDIA_TYPES[path.suffix])(scope, receive, send)
+            body = await to_thread.run_sync(_files()[path])
+        media_type = _MEDIA_TYPES[PurePosixPath(path).suffix]
+        await Response(body, headers=headers, media_type=media_type)(scope, receive, send)
 
 
 @cache
-def _files() -> dict[str, Path]:
-    """Return the files by URL path. The middleware serves no other file."""
+def _files() -> dict[str, Callable[[], bytes]]:
+    """Return the functions that read the files, by URL path. The middleware serves no other file."""
     static = Path(get_static_dir(), "static")
     found = (path for path in static.rglob("*") if path.suffix in _MEDIA_TYPES)
-    files = {f"/static/{path.relative_to(static).as_posix()}": path for path in found}
+    files = {f"/static/{path.relative_to(static).as_posix()}": path.read_bytes for path in found}
     # viz/browser/chart.js requests this URL.
-    files[f"/vendor/plotly-{get_plotlyjs_version()}.min.js"] = Path(plotly.__file__).parent.joinpath(
-        "package_data", "plotly.min.js"
-    )
+    plotly_path = Path(plotly.__file__).parent.joinpath("package_data", "plotly.min.js")
+    files[f"/vendor/plotly-{get_plotlyjs_version()}.min.js"] = plotly_path.read_bytes
+    # viz/browser/page/loader.js requests this one.
+    files[f"/vendor/{script_file('instrument_on_page')}"] = lambda: script("instrument_on_page").encode()
     return files
 
 
@@ -61,5 +66,5 @@ def _without_base(path: str) -> str:
 
 
 @cache
-def _compressed(path: Path) -> bytes:
-    return gzip.compress(path.read_bytes(), compresslevel=9, mtime=0)
+def _compressed(path: str) -> bytes:
+    return gzip.compress(_files()[path](), compresslevel=9, mtime=0)

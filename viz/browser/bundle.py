@@ -13,11 +13,13 @@ import html
 import posixpath
 import re
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 _ENTRIES = {
-    "instrument": "instrument/index.js",
+    "instrument": "instrument/standalone.js",
+    "instrument_on_page": "page/instrument.js",
     "flow": "instrument/token_graph.js",
     "grid": "instrument/grid.js",
     "training": "training/index.js",
@@ -47,6 +49,18 @@ class BundleError(ValueError):
 def script(name: str) -> str:
     """Return the JavaScript of a component ("flow", "grid", "chart", "training", ...), with all that it imports."""
     return join(_ENTRIES[name])
+
+
+@cache
+def script_file(name: str) -> str:
+    """Return the name under which a server offers a component's script; it changes with the script."""
+    return f"{name}-{sha256(script(name).encode()).hexdigest()[:16]}.js"
+
+
+@cache
+def loader(name: str) -> str:
+    """Return the JavaScript of a Streamlit component that imports a script from the server."""
+    return (_HERE / "page/loader.js").read_text(encoding="utf-8").replace("CODE", script_file(name))
 
 
 @cache

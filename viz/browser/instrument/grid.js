@@ -82,7 +82,7 @@ class Grid {
     const size = `${header.shape[0]} layers, ${header.shape[1]} heads`;
     this.canvas.setAttribute("aria-label", `${header.title}: ${size}. Arrow keys choose a head.`);
     if (header.selected) this.mark(header.selected);
-    else if (globals.headlightSelection) this.answered(globals.headlightSelection);
+    else if (globals.headlightShown) this.answered(globals.headlightShown);
     // Complete maps replace growing ones. A pick in the grid that was replaced may be lost if it is not answered yet.
     const pick = globals.headlightPick;
     if (pick && !this.waiting && performance.now() - pick.at < ANSWER_TIMEOUT_MS) this.select(pick.head);

@@ -2,7 +2,6 @@
 // The instrument: linked pictures of one trace that share one store. It knows nothing of its host (docs/decisions/0019).
 
 import { element, oncePerFrame, watch } from "../core/canvas.js";
-import { endPicture, pictureIn } from "../core/component.js";
 import { isDarkColour, themeOf } from "../core/theme.js";
 import { sameBytes } from "../core/unpack.js";
 import { Figures } from "./figures.js";
@@ -58,12 +57,6 @@ const PARTS = {
   pairs: Pairs,
 };
 
-/** @param {{ data: Uint8Array, parentElement: HTMLElement }} component */
-export default function mount({ data, parentElement }) {
-  pictureIn(parentElement, Instrument).show(data);
-  return () => endPicture(parentElement);
-}
-
 export class Instrument {
   /** @type {Host} */
   host = { transport: null };
@@ -81,10 +74,15 @@ export class Instrument {
   published = 0;
   /** @type {[name: string, colours: Uint8Array] | undefined} */
   colours;
+  /** The locked tokens of each text, by the name of its trace. @type {Map<string, Pick<State, "query" | "key" | "first">>} */
+  pairs = new Map();
+  /** @type {Theme | undefined} */
+  theme;
 
   /** @param {HTMLElement} parent */
   constructor(parent) {
     this.root = element("div", "instrument", parent);
+    this.grid = element("div", "instrument-grid", this.root);
     this.store = new Store({
       ...parseSelection("", { threshold: 0, contrast: "linear", palette: "automatic" }),
       side: "query",
@@ -92,7 +90,11 @@ export class Instrument {
     });
     this.redraw = oncePerFrame(() => this.draw());
     this.store.listeners.add(() => this.changed());
-    this.stop = watch(this.root, this.redraw);
+    this.stop = watch(this.root, () => {
+      // Reading the theme makes the browser compute styles, which a hover must not wait for.
+      this.theme = undefined;
+      this.redraw();
+    });
     this.root.addEventListener("keydown", (event) => {
       if (event.key === "Escape" && !event.defaultPrevented) this.release();
     });
@@ -107,29 +109,63 @@ export class Instrument {
     this.trace = trace;
     this.requests?.end();
     this.requests = new Requests(this.host.transport, trace, this.redraw);
-    const { opening, defaults } = trace.header;
-    const adopts = opening.id !== this.opened && this.store.number <= opening.after;
-    this.opened = opening.id;
-    const wanted = adopts ? parseSelection(opening.selection, defaults) : this.store.state;
     if (!this.parts.length) this.build();
-    this.store.set({ ...fitSelection(wanted, trace, adopts ? undefined : before), hover: NO_HOVER });
-    if (adopts) this.published = this.store.number;
+    this.adopt(trace, before);
     this.requests.growMaps();
     this.redraw();
+  }
+
+  /**
+   * Select what the message opens, unless the visitor has selected something since; else what is left of the present
+   * selection in this trace.
+   * @param {Trace} trace
+   * @param {Trace | undefined} before
+   */
+  adopt(trace, before) {
+    const { opening, defaults } = trace.header;
+    const { store } = this;
+    const adopts = opening.id !== this.opened && store.number <= opening.after;
+    this.opened = opening.id;
+    if (!adopts) {
+      store.set({
+        ...fitSelection(store.state, trace, before),
+        ...this.pairs.get(trace.header.trace),
+        hover: NO_HOVER,
+      });
+      return;
+    }
+    // The server knows this selection, so that it is not reported.
+    this.published = Number.POSITIVE_INFINITY;
+    store.set({ ...fitSelection(parseSelection(opening.selection, defaults), trace), hover: NO_HOVER });
+    store.number = opening.after;
+    this.published = store.number;
+    this.remember();
   }
 
   build() {
     const names = /** @type {(keyof typeof PARTS)[]} */ (this.trace?.header.parts ?? []);
     this.root.dataset.parts = names.join(" ");
-    if (names.length > 1) this.parts.push(new Toolbar(element("div", "part-toolbar", this.root), this));
-    for (const name of names) this.parts.push(new PARTS[name](element("section", `part-${name}`, this.root), this));
+    if (names.length > 1) this.parts.push(new Toolbar(element("div", "part-toolbar", this.grid), this));
+    for (const name of names) this.parts.push(new PARTS[name](element("section", `part-${name}`, this.grid), this));
+  }
+
+  /** The selection as a link writes it. */
+  get text() {
+    return this.trace ? formatSelection(this.store.state, this.trace.header.defaults) : "";
   }
 
   changed() {
     this.redraw();
-    if (!this.trace || this.store.number === this.published) return;
+    if (!this.trace || this.store.number <= this.published) return;
     this.published = this.store.number;
-    this.host.onSelection?.(formatSelection(this.store.state, this.trace.header.defaults), this.store.number);
+    this.remember();
+    this.host.onSelection?.(this.text, this.store.number);
+  }
+
+  /** Remember the locked tokens of a text, where there are several: heads are ranked over the pairs of all. */
+  remember() {
+    const { query, key, first } = this.store.state;
+    if (this.trace?.header.sentences.length) this.pairs.set(this.trace.header.trace, { query, key, first });
   }
 
   /** Release what is locked. */
@@ -143,7 +179,8 @@ export class Instrument {
     const { state } = this.store;
     const tile = trace.tile(state.layer, state.head, state.region);
     if (!tile) requests.needTile(state.layer, state.head, state.region);
-    const theme = themeOf(this.root);
+    this.theme ??= themeOf(this.root);
+    const { theme } = this;
     const dark = isDarkColour(toHex(theme.background));
     const palette = state.palette in trace.header.palettes ? state.palette : dark ? "night" : "blues";
     const colours = this.coloursOf(palette, trace.header.defaults.contrasts[state.contrast] ?? 1);

@@ -6,6 +6,6 @@ import { globals, SELECTION_EVENT } from "../core/globals.js";
 
 /** @param {{ data: [number, number, number] }} component layer, head, and the number of the pick that this answers */
 export default function mount({ data }) {
-  globals.headlightSelection = data;
+  globals.headlightShown = data;
   window.dispatchEvent(new CustomEvent(SELECTION_EVENT, { detail: data }));
 }

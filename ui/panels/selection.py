@@ -1,0 +1,54 @@
+"""Which attention and which head the page shows first, and what exports show: the browser's selection, fitted."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from analysis.selection import Selection, nearest_head
+from analysis.truth import truth_of
+from models import Attention, AttentionTrace, Model
+from ui.panels.examples import example_of
+from ui.panels.truth import best_head
+from ui.state.inspect import INSPECT, head_is_chosen, mark_head_chosen
+
+
+def choose_kind(trace: AttentionTrace) -> Attention:
+    """Show the kinds of attention if there are several, and return the chosen one."""
+    choice = INSPECT.current()
+    kind = choice.kind
+    if kind not in trace.kinds:
+        # A model of a task opens with the attention whose right answers are known.
+        kind = next((each for each in trace.kinds if truth_of(trace[each]) is not None), trace.kinds[0])
+        if choice.kind:
+            st.info(f"There is no {choice.kind} attention here: {kind} attention is shown instead.")
+        if kind != choice.kind and len(trace.kinds) > 1:
+            INSPECT.update(kind=kind)
+    if len(trace.kinds) > 1:
+        st.segmented_control("Attention", trace.kinds, **INSPECT.widget_args("kind"), required=True)
+    return trace[kind]
+
+
+def open_head(model: Model, att: Attention) -> None:
+    """Choose the head to show first, where neither the link nor the visitor has chosen one."""
+    if head_is_chosen():
+        return
+    mark_head_chosen()
+    choice = INSPECT.current()
+    example = example_of(choice.model, choice.text)
+    best = best_head(model)
+    if best is not None:
+        INSPECT.select(layer=best[0], head=best[1])
+    elif example is not None:
+        INSPECT.select(**example.selection)
+    else:
+        layer, head = nearest_head(att, choice.layer, choice.head)
+        INSPECT.select(layer=layer, head=head)
+
+
+def fitted_selection(att: Attention) -> Selection:
+    """Return what the browser shows, as far as it has reported it; say what of a link this text does not have."""
+    _, notices = INSPECT.opened_selection().fit(att)
+    for notice in notices:
+        st.info(notice)
+    fitted, _ = INSPECT.current().selection().fit(att)
+    return fitted
