@@ -1,6 +1,17 @@
-"""Attention to numbers: what one head does, as tables. Imports nothing of plots or pages."""
+"""Attention to numbers: what heads do, as tables. Imports nothing of plots or pages."""
 
 from analysis.attention_measures import MEASURES, head_measures, measures
+from analysis.heads import heads_for_pair, heads_for_pairs, heads_for_token
 from analysis.pairs import kept_mass, strongest_pairs, visible_pairs
 
-__all__ = ["MEASURES", "head_measures", "kept_mass", "measures", "strongest_pairs", "visible_pairs"]
+__all__ = [
+    "MEASURES",
+    "head_measures",
+    "heads_for_pair",
+    "heads_for_pairs",
+    "heads_for_token",
+    "kept_mass",
+    "measures",
+    "strongest_pairs",
+    "visible_pairs",
+]
