@@ -62,7 +62,7 @@ def trace_message(
         att: the attention; all weights are sent if it is small (`is_small`).
         opening: what the browser shows first.
         trace: the name under which the browser requests more; empty where nothing answers.
-        maps: the maps of all heads as far as they are computed; needed if the trace is not small.
+        maps: the maps of all heads as far as they are computed, for a trace that is not small; by default none are.
         tiles: tiles that the browser has from the start.
         parts: the pictures to show.
         options: the draw options that a link leaves out.
@@ -83,17 +83,18 @@ def trace_message(
         "style": style.instrument_style(),
         "readable": READABLE,
         "tiles": [tile.facts for tile in tiles],
+        "measures": [[name, title, meaning] for name, (title, meaning) in MEASURES.items()],
     }
     arrays: dict[str, np.ndarray] = {"colours": colour_tables()}
     for number, tile in enumerate(tiles):
         arrays[f"cells{number}"], arrays[f"given{number}"] = tile.cells, tile.given
-    if maps is None and is_small(att):
-        header["measures"] = [[name, title, meaning] for name, (title, meaning) in MEASURES.items()]
-        arrays["weights"] = all_weights(att)
-        arrays["measures"] = all_measures(att)
-    elif maps is not None:
-        header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": maps.n_done}
-        arrays |= pack_maps(maps)
+    if is_small(att):
+        arrays |= {"weights": all_weights(att), "measures": all_measures(att)}
+    else:
+        maps = maps or HeadMaps.empty(att)
+        done = maps.n_done  # read once: a job may be filling the maps
+        header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
+        arrays |= pack_maps(maps, stop=done)
     return pack(header, arrays)
 
 
@@ -101,8 +102,9 @@ def all_weights(att: Attention) -> Float[np.ndarray, "layer head query key"]:
     """Return the weights of all heads as the browser reads them; heads that a layer lacks are masked."""
     weights = np.full((att.n_layers, att.n_heads, att.n_query, att.n_key), style.MASKED_WEIGHT, np.float32)
     for layer in range(att.n_layers):
-        mask = np.stack([att.mask(layer, head) for head in range(att.heads_in(layer))])
-        weights[layer, : att.heads_in(layer)] = mark_masked(att.layer(layer), mask)
+        for head in range(att.heads_in(layer)):
+            # Head by head, as tiles and exports compute them: a whole layer may differ in the last digit.
+            weights[layer, head] = mark_masked(att.weights(layer, head), att.mask(layer, head))
     return weights
 
 
@@ -115,15 +117,16 @@ def all_measures(att: Attention) -> Float[np.ndarray, "layer head measure"]:
     return found
 
 
-def pack_maps(maps: HeadMaps, first: int = 0) -> dict[str, np.ndarray]:
-    """Return the arrays of the maps that are computed, from the layer `first` on.
+def pack_maps(maps: HeadMaps, first: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
+    """Return the arrays of the maps that are computed, from the layer `first` on, or up to the layer before `stop`.
 
     A byte of `maps` is a weight x `STRONGEST`, or `MASKED`. `broken` is 1 for the heads that have a weight that is not
-    a number.
+    a number. Heads that a layer lacks are masked and not broken.
     """
-    known = slice(first, maps.n_done)
-    values, mask = maps.values[known], maps.mask[known]
-    numbers = np.round(np.nan_to_num(values) * style.STRONGEST).astype(np.uint8)
+    known = slice(first, maps.n_done if stop is None else stop)
+    exists = np.arange(maps.values.shape[1]) < np.array(maps.n_heads[known], dtype=np.int64).reshape(-1, 1)
+    values, mask = maps.values[known], maps.mask[known] & exists[:, :, None, None]
+    numbers = np.round(np.clip(np.nan_to_num(values), 0, 1) * style.STRONGEST).astype(np.uint8)
     return {
         "maps": np.where(mask, numbers, np.uint8(style.MASKED)),
         "broken": (np.isnan(values) & mask).any(axis=(2, 3)).astype(np.uint8),

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis.blocks import block_maxima
-from analysis.selection import Region
+from analysis.selection import Region, Selection
 from models import Attention
 from viz.style import MASKED_WEIGHT
 from viz.wire.packing import pack
@@ -20,8 +20,8 @@ class Tile:
     """The cells of one head's region.
 
     `cells` are float32 `[row, column]`; `MASKED_WEIGHT` where no pair of the cell may attend, NaN where a weight is not
-    a number. `given` is the sum of each query's weights over all keys of the text, `[query]` of the region; empty where
-    a cell is a block of pairs.
+    a number. `given` is the sum of each query's weights over all keys of the text that it may attend to, `[query]` of
+    the region; empty where a cell is a block of pairs.
     """
 
     layer: int
@@ -47,15 +47,16 @@ def make_tile(att: Attention, layer: int, head: int, region: Region) -> Tile:
     """Return the cells of one head's region.
 
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer, head or region.
     """
+    region = Selection(layer, (head,), region=region).region_in(att)
     if not region.exact:
         weights, mask = block_maxima(att, layer, head, region)
         return Tile(layer, head, region, mark_masked(weights, mask), np.empty(0, np.float32))
     queries, keys = region.slices
-    rows = att.weights(layer, head, queries)
-    cells = mark_masked(rows[:, keys], att.mask(layer, head, queries, keys))
-    return Tile(layer, head, region, cells, rows.sum(axis=1, dtype=np.float64).astype(np.float32))
+    rows, mask = att.weights(layer, head, queries), att.mask(layer, head, queries)
+    given = rows.sum(axis=1, dtype=np.float64, where=mask).astype(np.float32)
+    return Tile(layer, head, region, mark_masked(rows[:, keys], mask[:, keys]), given)
 
 
 def mark_masked(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:
