@@ -1,19 +1,249 @@
 // @ts-check
+// All heads as thumbnails on one canvas, or the weight of one pair in all heads. A click or the arrow keys select a head.
 
+import { contextOf, element, fit } from "../core/canvas.js";
+import { aspectOf, colourThumbnails, drawOverHeads, paintHeads } from "./heads_drawing.js";
+import { HEADS_LEFT, HEADS_TOP, headAfter, headAt, layoutHeads, SMALL_PITCH, sameHead } from "./heads_layout.js";
+import { HeadsProgress } from "./heads_progress.js";
+import { HeadsTable } from "./heads_table.js";
+import { describeHead, describeHeadInFocus, describeHeads, describeLegend } from "./heads_words.js";
+import { findPair } from "./ranking_numbers.js";
+
+/** @import { HeadPlace, HeadsLayout } from "./heads_layout.js" */
+/** @import { FocusedPair } from "./heads_words.js" */
 /** @import { Instrument, Scene } from "./index.js" */
+/** @import { Trace } from "./trace.js" */
+
+const SCALES = /** @type {Record<string, string>} */ ({ linear: "weight", root: "weight, square root scale" });
 
 export class Heads {
+  /** @type {Trace | undefined} */
+  trace;
+  /** @type {HeadsLayout | undefined} */
+  layout;
+  /** What the painted picture depends on. @type {unknown[]} */
+  painted = [];
+  /** What the thumbnails' colours depend on. @type {unknown[]} */
+  coloured = [];
+  legend = "";
+  /** Whether the selected head was reached by keyboard: a small one is then enlarged. */
+  byKeyboard = false;
+  /** A file may show all heads without a selected one. */
+  isChosen = true;
+
   /**
    * @param {HTMLElement} parent
    * @param {Instrument} instrument
    */
   constructor(parent, instrument) {
-    this.parent = parent;
     this.instrument = instrument;
+    this.root = element("div", "heads", parent);
+    this.title = element("h2", "heads-title", this.root);
+    this.canvas = element("canvas", "heads-canvas", this.root);
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "application");
+    this.name = element("div", "heads-name", this.root);
+    this.name.setAttribute("role", "status");
+    this.progress = new HeadsProgress(this.root, instrument);
+    this.table = new HeadsTable(this.root, instrument);
+    this.sheet = document.createElement("canvas");
+    this.base = document.createElement("canvas");
+    this.listen();
+  }
+
+  listen() {
+    this.canvas.addEventListener("pointermove", (event) => {
+      this.byKeyboard = false;
+      this.hover(this.headUnder(event));
+    });
+    this.canvas.addEventListener("pointerleave", () => this.hover(null));
+    this.canvas.addEventListener("click", (event) => this.select(this.headUnder(event)));
+    this.canvas.addEventListener("keydown", (event) => this.press(event));
+    this.canvas.addEventListener("blur", () => {
+      this.byKeyboard = false;
+      this.instrument.redraw();
+    });
   }
 
   /** @param {Scene} scene */
   draw(scene) {
-    this.parent.textContent = `heads ${scene.state.layer} ${scene.state.head}`;
+    const width = this.root.clientWidth;
+    if (!width) return;
+    const { trace, state } = scene;
+    if (trace !== this.trace) this.show(trace);
+    const { header } = trace;
+    const scores = header.scores && state.truth ? header.scores : null;
+    const pair = this.pairOf(scene);
+    const size = { layers: trace.nLayers, heads: trace.nHeads, aspect: aspectOf(trace), scored: Boolean(scores) };
+    const layout = layoutHeads(size, width);
+    this.layout = layout;
+    const picture = {
+      scene,
+      layout,
+      sheet: this.sheet,
+      pair: pair?.weight ?? null,
+      scores,
+      scale: SCALES[state.contrast],
+    };
+    this.paint(scene, picture, pair);
+    const context = fit(this.canvas, layout.wide, layout.high);
+    context.clearRect(0, 0, layout.wide, layout.high);
+    context.drawImage(this.base, 0, 0, layout.wide, layout.high);
+    const heads = this.headsOf(scene, layout);
+    drawOverHeads({ ...picture, context }, heads);
+    this.describe(scene, heads, pair, scores);
+    this.progress.draw(scene);
+    this.table.draw(scene, scores);
   }
+
+  /** @param {Trace} trace */
+  show(trace) {
+    this.trace = trace;
+    const { header, nLayers, nHeads } = trace;
+    this.isChosen = /(^|&)layer=/.test(header.opening.selection) || header.parts.length > 1;
+    this.title.hidden = header.parts.length === 1;
+    this.canvas.setAttribute(
+      "aria-label",
+      `${header.title}: ${nLayers} layers, ${nHeads} heads. Arrow keys choose a head.`,
+    );
+    this.coloured = [];
+    this.painted = [];
+  }
+
+  /**
+   * Return the focused pair with its weight in all heads, null if there is none or the weights are not here.
+   * @param {Scene} scene
+   * @returns {FocusedPair | null}
+   */
+  pairOf({ trace, state, focus: { query, key } }) {
+    if (query === null || key === null) return null;
+    // The server is not asked for every pair that the pointer passes.
+    if (!trace.weights && (query !== state.query || key !== state.key)) return null;
+    const found = findPair(trace, this.instrument.requests, query, key);
+    return found && { ...found, query, key };
+  }
+
+  /**
+   * Return the heads that are drawn differently.
+   * @param {Scene} scene
+   * @param {HeadsLayout} layout
+   */
+  headsOf({ state, trace }, { pitch }) {
+    /** @type {HeadPlace | null} */
+    const selected = this.isChosen ? [state.layer, state.head] : null;
+    const [layer, head] = state.hover.head ?? [];
+    const exists = layer !== undefined && head !== undefined && head < (trace.heads[layer] ?? 0);
+    const hovered = exists ? state.hover.head : null;
+    const enlarged = pitch >= SMALL_PITCH ? null : (hovered ?? (this.byKeyboard ? selected : null));
+    return { selected, hovered, enlarged };
+  }
+
+  /**
+   * Paint what does not depend on the selection, if it has changed.
+   * @param {Scene} scene
+   * @param {Omit<import("./heads_drawing.js").HeadsPicture, "context">} picture
+   * @param {FocusedPair | null} pair
+   */
+  paint(scene, picture, pair) {
+    const { trace, theme, colours } = scene;
+    const { layout, scores } = picture;
+    if (!isSameList(this.coloured, [trace, colours, trace.done])) this.colour(scene);
+    const { wide, high, pitch } = layout;
+    const ratio = window.devicePixelRatio;
+    const look = [theme.text, theme.faded, theme.panel, theme.font, wide, high, pitch, ratio];
+    const wanted = [trace, colours, trace.done, Boolean(scores), pair?.weight, ...look];
+    if (isSameList(this.painted, wanted)) return;
+    this.painted = wanted;
+    this.legend = describeLegend(trace, trace.header.palettes[scene.palette].masked, Boolean(scores));
+    const context = fit(this.base, wide, high);
+    context.clearRect(0, 0, wide, high);
+    paintHeads({ ...picture, context });
+  }
+
+  /**
+   * Colour the thumbnails that are new, or all if the colours are.
+   * @param {Scene} scene
+   */
+  colour({ trace, colours }) {
+    const thumbnail = trace.done ? trace.thumbnail(0, 0) : null;
+    const [before, beforeColours, beforeDone] = this.coloured;
+    const first = before === trace && beforeColours === colours ? Number(beforeDone) : 0;
+    this.coloured = [trace, colours, trace.done];
+    if (!thumbnail) return;
+    const [wide, high] = [trace.nHeads * thumbnail.columns, trace.nLayers * thumbnail.rows];
+    if (first === 0) {
+      this.sheet.width = wide;
+      this.sheet.height = high;
+      contextOf(this.sheet).clearRect(0, 0, wide, high);
+    }
+    colourThumbnails(this.sheet, trace, colours, first);
+  }
+
+  /**
+   * @param {Scene} scene
+   * @param {ReturnType<Heads["headsOf"]>} heads
+   * @param {FocusedPair | null} pair
+   * @param {(number | null)[] | null} scores
+   */
+  describe(scene, { selected, hovered, enlarged }, pair, scores) {
+    const { trace } = scene;
+    const layout = /** @type {HeadsLayout} */ (this.layout);
+    const place = selected ? `${describeHead(trace, selected, scores)} is selected` : "Layers down, heads across";
+    const chosen = selected && pair ? describeHeadInFocus(trace, selected, pair, scores) : place;
+    const said = hovered
+      ? describeHeadInFocus(trace, hovered, pair, scores)
+      : this.legend
+        ? `${chosen}; ${this.legend}`
+        : chosen;
+    if (this.name.textContent !== said) this.name.textContent = said;
+    const title = describeHeads(scene, pair);
+    if (this.title.textContent !== title) this.title.textContent = title;
+    const shown = this.root.dataset;
+    shown.drawn = String(selected ?? "none");
+    shown.pair = pair ? `${pair.query} ${pair.key}` : "";
+    shown.enlarged = String(enlarged ?? "");
+    shown.done = String(trace.done);
+    shown.scores = (scores ?? []).join(" ");
+    shown.place = `${HEADS_LEFT} ${HEADS_TOP} ${layout.pitch} ${layout.pitchY}`;
+  }
+
+  /** @param {MouseEvent} event */
+  headUnder(event) {
+    if (!this.layout || !this.trace) return null;
+    const box = this.canvas.getBoundingClientRect();
+    return headAt(this.layout, this.trace.heads, event.clientX - box.left, event.clientY - box.top);
+  }
+
+  /** @param {HeadPlace | null} head */
+  hover(head) {
+    const { store } = this.instrument;
+    if (!sameHead(head, store.state.hover.head)) store.hover(head && { head });
+  }
+
+  /** @param {HeadPlace | null} head */
+  select(head) {
+    if (!head) return;
+    this.isChosen = true;
+    this.instrument.store.set({ layer: head[0], head: head[1] });
+    this.instrument.redraw();
+  }
+
+  /** @param {KeyboardEvent} event */
+  press(event) {
+    const { layer, head } = this.instrument.store.state;
+    const reached = this.trace && headAfter(event.key, [layer, head], this.trace.heads);
+    if (!reached) return;
+    event.preventDefault();
+    this.byKeyboard = true;
+    this.hover(null);
+    this.select(reached);
+  }
+}
+
+/**
+ * @param {unknown[]} one
+ * @param {unknown[]} other
+ */
+function isSameList(one, other) {
+  return one.length === other.length && one.every((each, place) => each === other[place]);
 }

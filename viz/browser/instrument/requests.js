@@ -115,11 +115,32 @@ export class Requests {
         this.timer = 0;
         if (!bytes || this.ended) return;
         const { header: facts, arrays } = unpack(bytes);
+        const { stopped } = this.trace;
         this.trace.addMaps(facts, arrays.maps, arrays.broken);
+        this.trace.stopped ||= stopped;
         this.onAnswer();
-        if (!facts.stopped) this.growMaps();
+        if (!this.trace.stopped) this.growMaps();
       }, LOOK_MS),
     );
+  }
+
+  /** Stop the computation of thumbnails. */
+  async stopMaps() {
+    clearTimeout(this.timer);
+    this.timer = 0;
+    this.trace.stopped = true;
+    this.onAnswer();
+    await this.get("maps/stop");
+    // An answer that was on its way may have said otherwise.
+    this.trace.stopped = true;
+    this.onAnswer();
+  }
+
+  /** Let the server compute the other thumbnails: it goes on when it is asked for them. */
+  continueMaps() {
+    this.trace.stopped = false;
+    this.onAnswer();
+    this.growMaps();
   }
 
   end() {

@@ -1,0 +1,313 @@
+// @ts-check
+// All heads on a canvas. What depends on the data is painted once; the selection and the pointer are drawn over it.
+
+import { contextOf } from "../core/canvas.js";
+import { fill, percent } from "../core/text.js";
+import {
+  boxOfHead,
+  CAPTION_HEIGHT,
+  cellsOfFocus,
+  enlargedBox,
+  HEADS_LEFT,
+  HEADS_TOP,
+  SCALE_HEIGHT,
+  sameHead,
+} from "./heads_layout.js";
+import { listHeads } from "./ranking_numbers.js";
+
+/** @import { Box, HeadPlace, HeadsLayout } from "./heads_layout.js" */
+/** @import { Scene } from "./index.js" */
+/** @import { Trace } from "./trace.js" */
+
+/**
+ * @typedef {object} HeadsPicture
+ * @property {CanvasRenderingContext2D} context
+ * @property {Scene} scene
+ * @property {HeadsLayout} layout
+ * @property {HTMLCanvasElement} sheet all thumbnails at their own resolution
+ * @property {Float32Array | null} pair the focused pair's weight in every head, which replaces the thumbnails
+ * @property {(number | null)[] | null} scores
+ * @property {string} scale what the colours mean
+ */
+
+// Pixels between two numbers of heads and of layers, and the width of a thumbnail beside whose score is a number.
+const HEAD_NUMBER_WIDTH = 22;
+const LAYER_NUMBER_HEIGHT = 13;
+const WIDE_THUMBNAIL = 64;
+// Widths of a cell that has room for "0.49", and for ".49".
+const ROOM_FOR_NUMBER = 27;
+const ROOM_FOR_DIGITS = 20;
+// The smallest row or column of a thumbnail that can be outlined.
+const SMALLEST_OUTLINED = 1.5;
+
+/**
+ * Colour the thumbnails of some layers at their own resolution.
+ * @param {HTMLCanvasElement} sheet
+ * @param {Trace} trace
+ * @param {Uint8Array} colours
+ * @param {number} first the first layer to colour
+ */
+export function colourThumbnails(sheet, trace, colours, first) {
+  const context = contextOf(sheet);
+  const table = new Uint32Array(256);
+  const bytes = new Uint8Array(table.buffer);
+  for (let number = 0; number < 256; number++) {
+    bytes.set(colours.subarray(3 * number, 3 * number + 3), 4 * number);
+    bytes[4 * number + 3] = 255;
+  }
+  for (let layer = first; layer < trace.done; layer++) {
+    for (let head = 0; head < trace.heads[layer]; head++) {
+      const thumbnail = trace.thumbnail(layer, head);
+      if (!thumbnail) continue;
+      const { rows, columns, cells } = thumbnail;
+      const image = new ImageData(columns, rows);
+      const pixels = new Uint32Array(image.data.buffer);
+      for (let cell = 0; cell < cells.length; cell++) pixels[cell] = table[cells[cell]];
+      context.putImageData(image, head * columns, layer * rows);
+    }
+  }
+}
+
+/**
+ * Paint what does not depend on the selection: thumbnails or a pair's weights, scores, frames and the colour scale.
+ * @param {HeadsPicture} picture
+ */
+export function paintHeads(picture) {
+  const { context, scene, layout } = picture;
+  context.textBaseline = "middle";
+  context.imageSmoothingEnabled = false;
+  for (const place of listHeads(scene.trace)) paintHead(picture, place);
+  paintScale(picture);
+  paintHeadAxes(picture, layout);
+}
+
+/**
+ * @param {HeadsPicture} picture
+ * @param {HeadPlace} place
+ */
+function paintHead(picture, place) {
+  const { context, scene, layout, pair, scores } = picture;
+  const { trace, theme } = scene;
+  const box = boxOfHead(layout, place);
+  const number = place[0] * trace.nHeads + place[1];
+  if (pair) paintPairCell(picture, box, pair[number]);
+  else paintThumbnail(picture, place, box);
+  const score = scores?.[number] ?? null;
+  if (score !== null) paintScore(picture, box, score);
+  const isBroken = place[0] < trace.done && trace.isBroken(...place);
+  frameBox(context, box, isBroken ? trace.header.defaults.bad : theme.faded, isBroken ? Math.min(2, layout.gap) : 0.5);
+}
+
+/**
+ * @param {Pick<HeadsPicture, "context" | "scene" | "sheet">} picture
+ * @param {HeadPlace} place
+ * @param {Box} box
+ */
+function paintThumbnail({ context, scene: { trace, theme }, sheet }, [layer, head], box) {
+  const thumbnail = trace.thumbnail(layer, head);
+  if (thumbnail) {
+    const { rows, columns } = thumbnail;
+    context.drawImage(sheet, head * columns, layer * rows, columns, rows, ...box);
+    return;
+  }
+  // Not computed yet: unlike any weight.
+  context.fillStyle = theme.panel;
+  context.fillRect(...box);
+}
+
+/**
+ * Paint a pair's weight in a head, as a number too where there is room.
+ * @param {HeadsPicture} picture
+ * @param {Box} box
+ * @param {number} weight
+ */
+function paintPairCell({ context, scene }, box, weight) {
+  const { header } = scene.trace;
+  const [x, y, width, height] = box;
+  const number = weight === -1 ? header.style.masked : Math.round(weight * header.style.strongest);
+  const rgb = Array.from(scene.colours.subarray(3 * number, 3 * number + 3));
+  context.fillStyle = Number.isNaN(weight) ? header.defaults.bad : `rgb(${rgb.join(", ")})`;
+  context.fillRect(...box);
+  if (weight === -1 || Number.isNaN(weight) || width < ROOM_FOR_DIGITS || height < 10) return;
+  const text = width < ROOM_FOR_NUMBER && weight < 0.995 ? weight.toFixed(2).slice(1) : weight.toFixed(2);
+  const size = Math.round(Math.max(10, Math.min(14, width / 3)));
+  context.font = `${size}px ${scene.theme.font}`;
+  // Luminance weights of red, green and blue: dark letters where black has more contrast than white.
+  context.fillStyle = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] > 140 ? "#10141c" : "#ffffff";
+  context.textAlign = "center";
+  context.fillText(text, x + width / 2, y + height / 2 + 1);
+}
+
+/**
+ * Paint a head's truth score below its thumbnail: a bar, and the number where there is room.
+ * @param {HeadsPicture} picture
+ * @param {Box} box
+ * @param {number} score
+ */
+function paintScore({ context, scene: { theme, trace }, layout }, [x, y, width, height], score) {
+  const bar = layout.below > 10 ? 5 : 3;
+  const top = y + height + (layout.below - bar) / 2 + 1;
+  const room = layout.pitch > WIDE_THUMBNAIL ? 30 : 0;
+  context.fillStyle = theme.panel;
+  context.fillRect(x, top, width - room, bar);
+  context.fillStyle = trace.header.defaults.truth;
+  context.fillRect(x, top, (width - room) * score, bar);
+  if (!room) return;
+  context.font = `10px ${theme.font}`;
+  context.fillStyle = theme.text;
+  context.textAlign = "right";
+  context.fillText(percent(score), x + width, top + 3);
+}
+
+/**
+ * Name what the numbers count: heads across, layers down.
+ * @param {HeadsPicture} picture
+ * @param {HeadsLayout} layout
+ */
+function paintHeadAxes({ context, scene: { theme } }, layout) {
+  context.font = `12px ${theme.font}`;
+  writeBeside(context, theme.text, "head", HEADS_LEFT - 4, HEADS_TOP / 2, "right");
+  context.save();
+  context.translate(8, (HEADS_TOP + layout.bottom) / 2);
+  context.rotate(-Math.PI / 2);
+  writeBeside(context, theme.text, "layer", 0, 0, "center");
+  context.restore();
+}
+
+/**
+ * Paint what the colours mean: those of the weights 0 to 1 between these two numbers, and the name of the contrast.
+ * @param {HeadsPicture} picture
+ */
+function paintScale({ context, scene: { theme, trace, colours }, layout, scale }) {
+  const left = HEADS_LEFT + 12;
+  const long = 90;
+  const middle = layout.bottom + SCALE_HEIGHT / 2 + 2;
+  for (let x = 0; x < long; x++) {
+    const colour = 3 * Math.round((x / (long - 1)) * trace.header.style.strongest);
+    context.fillStyle = `rgb(${colours.slice(colour, colour + 3).join(", ")})`;
+    context.fillRect(left + x, middle - 5, 1, 10);
+  }
+  frameBox(context, [left, middle - 5, long, 10], theme.faded, 0.5);
+  context.font = `12px ${theme.font}`;
+  writeBeside(context, theme.text, "0", left - 5, middle, "right");
+  writeBeside(context, theme.text, `1  ${scale}`, left + long + 5, middle, "left");
+}
+
+/**
+ * Draw what follows the selection, the focus and the pointer.
+ * @param {HeadsPicture} picture
+ * @param {{ selected: HeadPlace | null, hovered: HeadPlace | null, enlarged: HeadPlace | null }} heads
+ */
+export function drawOverHeads(picture, { selected, hovered, enlarged }) {
+  const { context, scene, layout } = picture;
+  const { trace, theme } = scene;
+  context.textBaseline = "middle";
+  context.imageSmoothingEnabled = false;
+  drawHeadNumbers(picture, selected);
+  if (!picture.pair) for (const place of listHeads(trace)) outlineFocus(picture, boxOfHead(layout, place));
+  if (hovered) frameBox(context, boxOfHead(layout, hovered), theme.text, 2);
+  if (selected) frameBox(context, boxOfHead(layout, selected), trace.header.style.selected, layout.gap > 2 ? 3 : 2);
+  if (enlarged) drawEnlarged(picture, enlarged, sameHead(enlarged, selected));
+}
+
+/**
+ * @param {HeadsPicture} picture
+ * @param {HeadPlace | null} selected
+ */
+function drawHeadNumbers({ context, scene: { trace, theme }, layout }, selected) {
+  const { style } = trace.header;
+  context.font = `12px ${theme.font}`;
+  const everyLayer = Math.ceil(LAYER_NUMBER_HEIGHT / layout.pitchY);
+  const everyHead = Math.ceil(HEAD_NUMBER_WIDTH / layout.pitch);
+  const isWritten = (
+    /** @type {number} */ number,
+    /** @type {number} */ every,
+    /** @type {number | undefined} */ chosen,
+  ) => number === chosen || (number % every === 0 && (chosen === undefined || Math.abs(number - chosen) >= every));
+  for (let layer = 0; layer < trace.nLayers; layer++) {
+    if (!isWritten(layer, everyLayer, selected?.[0])) continue;
+    const colour = selected?.[0] === layer ? style.selected : theme.text;
+    writeBeside(context, colour, String(layer), HEADS_LEFT - 6, HEADS_TOP + (layer + 0.5) * layout.pitchY, "right");
+  }
+  for (let head = 0; head < trace.nHeads; head++) {
+    if (!isWritten(head, everyHead, selected?.[1])) continue;
+    const colour = selected?.[1] === head ? style.selected : theme.text;
+    writeBeside(context, colour, String(head), HEADS_LEFT + (head + 0.5) * layout.pitch, HEADS_TOP / 2, "center");
+  }
+}
+
+/**
+ * Outline the row and the column of the focused tokens, where a cell is one pair and large enough.
+ * @param {HeadsPicture} picture
+ * @param {Box} box
+ */
+function outlineFocus({ context, scene: { trace, focus } }, [x, y, width, height]) {
+  if (trace.block[0] !== 1 || trace.block[1] !== 1) return;
+  const { row, column } = cellsOfFocus(focus, [1, 1]);
+  const [wide, high] = [width / trace.keys.length, height / trace.queries.length];
+  context.strokeStyle = trace.header.style.selected;
+  context.lineWidth = 0.75;
+  if (row !== null && high >= SMALLEST_OUTLINED) context.strokeRect(x, y + row * high, width, high);
+  if (column !== null && wide >= SMALLEST_OUTLINED) context.strokeRect(x + column * wide, y, wide, height);
+}
+
+/**
+ * Draw a head's map large over the picture, under its name.
+ * @param {HeadsPicture} picture
+ * @param {HeadPlace} place
+ * @param {boolean} isSelected
+ */
+function drawEnlarged(picture, place, isSelected) {
+  const { context, scene, layout } = picture;
+  const { trace, theme } = scene;
+  const thumbnail = trace.thumbnail(...place);
+  const aspect = aspectOf(trace);
+  const [x, y, width, height] = enlargedBox(layout, place, aspect);
+  context.fillStyle = theme.background;
+  context.fillRect(x - 3, y - 3, width + 6, height + 6);
+  frameBox(context, [x - 3, y - 3, width + 6, height + 6], isSelected ? trace.header.style.selected : theme.text, 1.5);
+  context.font = `11px ${theme.font}`;
+  const [layer, head] = place;
+  const name = thumbnail ? fill(trace.header.style.head, { layer, head }) : "Not computed yet";
+  context.fillStyle = theme.text;
+  context.textAlign = "left";
+  context.fillText(name, x, y + CAPTION_HEIGHT / 2 - 1, width);
+  /** @type {Box} */
+  const box = [x, y + CAPTION_HEIGHT, width, height - CAPTION_HEIGHT];
+  paintThumbnail(picture, place, box);
+  outlineFocus(picture, box);
+}
+
+/**
+ * Return the height of a thumbnail by its width: that of the text, within limits.
+ * @param {Trace} trace
+ */
+export function aspectOf(trace) {
+  return Math.min(2.5, Math.max(0.4, trace.queries.length / trace.keys.length));
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {string} colour
+ * @param {string} text
+ * @param {number} x
+ * @param {number} y
+ * @param {CanvasTextAlign} align
+ */
+function writeBeside(context, colour, text, x, y, align) {
+  context.fillStyle = colour;
+  context.textAlign = align;
+  context.fillText(text, x, y);
+}
+
+/**
+ * @param {CanvasRenderingContext2D} context
+ * @param {Box} box
+ * @param {string} colour
+ * @param {number} thickness
+ */
+function frameBox(context, [x, y, width, height], colour, thickness) {
+  context.strokeStyle = colour;
+  context.lineWidth = thickness;
+  context.strokeRect(x - thickness / 2, y - thickness / 2, width + thickness, height + thickness);
+}

@@ -1,0 +1,141 @@
+// @ts-check
+// Where the thumbnails of all heads are. They fit into the first screen, however many there are. No drawing.
+
+import { clamp } from "../core/text.js";
+
+/** @typedef {[layer: number, head: number]} HeadPlace */
+/** @typedef {[x: number, y: number, width: number, height: number]} Box */
+
+/**
+ * @typedef {object} HeadsLayout
+ * @property {number} pitch distance of two heads across
+ * @property {number} pitchY distance of two layers
+ * @property {number} gap between two thumbnails
+ * @property {number} below height that a truth score takes below its thumbnail
+ * @property {number} bottom lower end of the thumbnails
+ * @property {number} wide width of the picture
+ * @property {number} high height of the picture
+ */
+
+// Room in pixels for the numbers of layers and heads, and for the colour scale.
+export const HEADS_LEFT = 40;
+export const HEADS_TOP = 18;
+export const SCALE_HEIGHT = 26;
+// Thumbnails with a smaller pitch are enlarged under the pointer, to this many pixels.
+export const SMALL_PITCH = 40;
+export const ENLARGED_SIDE = 110;
+export const CAPTION_HEIGHT = 18;
+const LARGEST_PITCH = 104;
+// Height of all thumbnails together: with the rest of the part, 460 pixels.
+const MOST_HEIGHT = 416;
+const SMALLEST_HEIGHT = 14;
+const SCORE_HEIGHT = 15;
+const SMALL_SCORE_HEIGHT = 5;
+// Width of the colour scale, which is drawn also where heads are few.
+const SCALE_WIDTH = 320;
+
+/**
+ * Return the distances of the heads in pixels, and the size of the picture.
+ * @param {{ layers: number, heads: number, aspect: number, scored: boolean }} trace `aspect` is height by width of a
+ *   thumbnail
+ * @param {number} width
+ * @returns {HeadsLayout}
+ */
+export function layoutHeads({ layers, heads, aspect, scored }, width) {
+  const pitchWith = (/** @type {number} */ below) =>
+    Math.max(1, Math.min(LARGEST_PITCH, (width - HEADS_LEFT) / heads, (MOST_HEIGHT / layers - below) / aspect));
+  const isLarge = pitchWith(SCORE_HEIGHT) >= SMALL_PITCH;
+  const below = !scored ? 0 : isLarge ? SCORE_HEIGHT : SMALL_SCORE_HEIGHT;
+  const pitch = pitchWith(below);
+  const pitchY = Math.max(pitch * aspect, Math.min(SMALLEST_HEIGHT, MOST_HEIGHT / layers - below)) + below;
+  const wide = Math.min(width, Math.max(HEADS_LEFT + pitch * heads, SCALE_WIDTH));
+  const bottom = HEADS_TOP + pitchY * layers;
+  const gap = pitch > SMALL_PITCH ? 5 : pitch > 18 ? 3 : 1;
+  return { pitch, pitchY, gap, below, bottom, wide, high: bottom + SCALE_HEIGHT };
+}
+
+/**
+ * Return the box of a head's thumbnail.
+ * @param {HeadsLayout} layout
+ * @param {HeadPlace} place
+ * @returns {Box}
+ */
+export function boxOfHead({ pitch, pitchY, gap, below }, [layer, head]) {
+  const x = HEADS_LEFT + head * pitch;
+  const y = HEADS_TOP + layer * pitchY;
+  return [x + gap / 2, y + gap / 2, pitch - gap, pitchY - gap - below];
+}
+
+/**
+ * Return the head at a point, null beside the heads.
+ * @param {Pick<HeadsLayout, "pitch" | "pitchY">} layout
+ * @param {number[]} heads heads of each layer
+ * @param {number} x
+ * @param {number} y
+ * @returns {HeadPlace | null}
+ */
+export function headAt({ pitch, pitchY }, heads, x, y) {
+  const head = Math.floor((x - HEADS_LEFT) / pitch);
+  const layer = Math.floor((y - HEADS_TOP) / pitchY);
+  return layer >= 0 && head >= 0 && head < (heads[layer] ?? 0) ? [layer, head] : null;
+}
+
+/** @type {Record<string, [number, number]>} */
+const HEAD_STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+/**
+ * Return the head that an arrow key moves to, null for other keys.
+ * @param {string} key
+ * @param {HeadPlace} from
+ * @param {number[]} heads heads of each layer
+ * @returns {HeadPlace | null}
+ */
+export function headAfter(key, [layer, head], heads) {
+  if (!(key in HEAD_STEPS)) return null;
+  const [down, right] = HEAD_STEPS[key];
+  const next = clamp(layer + down, 0, heads.length - 1);
+  return [next, clamp(head + right, 0, heads[next] - 1)];
+}
+
+/**
+ * @param {HeadPlace | null} one
+ * @param {HeadPlace | null} other
+ */
+export function sameHead(one, other) {
+  return one?.[0] === other?.[0] && one?.[1] === other?.[1];
+}
+
+/**
+ * Return the box of the enlarged map of a head, inside the picture and beside the head's own thumbnail.
+ * @param {HeadsLayout} layout
+ * @param {HeadPlace} place
+ * @param {number} aspect height by width of a thumbnail
+ * @returns {Box}
+ */
+export function enlargedBox(layout, place, aspect) {
+  const [x, y, width, height] = boxOfHead(layout, place);
+  const shrinkage = Math.min(1, 1 / aspect, (layout.high - CAPTION_HEIGHT - 4) / (ENLARGED_SIDE * aspect));
+  const wide = ENLARGED_SIDE * shrinkage;
+  const high = wide * aspect + CAPTION_HEIGHT;
+  const space = 8;
+  const right = x + width + space;
+  const left = right + wide + 1 <= layout.wide ? right : x - space - wide;
+  return [
+    clamp(left, 1, layout.wide - wide - 1),
+    clamp(y + height / 2 - high / 2, 1, layout.high - high - 1),
+    wide,
+    high,
+  ];
+}
+
+/**
+ * Return the thumbnail's rows and columns of a position of each side, null where the focus has none.
+ * @param {{ query: number | null, key: number | null }} focus
+ * @param {[high: number, wide: number]} block queries and keys of a cell
+ */
+export function cellsOfFocus({ query, key }, [high, wide]) {
+  return {
+    row: query === null ? null : Math.floor(query / high),
+    column: key === null ? null : Math.floor(key / wide),
+  };
+}

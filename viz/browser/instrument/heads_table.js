@@ -1,0 +1,166 @@
+// @ts-check
+// The picture of all heads as a table, for everybody who cannot see it. It is built when a visitor opens it.
+
+import { element } from "../core/canvas.js";
+import { fill, percent } from "../core/text.js";
+import { findPair, listHeads } from "./ranking_numbers.js";
+import { formatRatio, formatWeight, namePair } from "./ranking_words.js";
+
+/** @import { HeadPlace } from "./heads_layout.js" */
+/** @import { Instrument, Scene } from "./index.js" */
+/** @import { PairInHeads } from "./ranking_numbers.js" */
+/** @import { Trace } from "./trace.js" */
+/** @typedef {[title: string, meaning: string, cell: (place: HeadPlace) => string]} Column */
+
+export class HeadsTable {
+  /** @type {HTMLTableRowElement[]} */
+  rows = [];
+  /** @type {unknown[]} */
+  shown = [];
+
+  /**
+   * @param {HTMLElement} parent
+   * @param {Instrument} instrument
+   */
+  constructor(parent, instrument) {
+    this.instrument = instrument;
+    this.root = element("details", "heads-table", parent);
+    element("summary", "heads-summary", this.root).textContent = "All heads as a table";
+    this.space = element("div", "heads-table-space", this.root);
+    this.space.tabIndex = 0;
+    this.space.setAttribute("role", "region");
+    this.space.setAttribute("aria-label", "All heads as a table");
+    this.root.addEventListener("toggle", () => instrument.redraw());
+  }
+
+  /**
+   * @param {Scene} scene
+   * @param {(number | null)[] | null} scores
+   */
+  draw({ trace, state }, scores) {
+    if (!this.root.open) return;
+    const { query, key } = state;
+    const isPair = query !== null && key !== null;
+    const pair = isPair ? findPair(trace, this.instrument.requests, query, key) : null;
+    const wanted = [trace, trace.done, pair?.weight, scores];
+    if (wanted.some((each, place) => each !== this.shown[place])) {
+      this.shown = wanted;
+      const caption = pair && isPair ? `Weight of ${namePair(trace, query, key)}` : trace.header.title;
+      this.build(trace, caption, pair ? pairColumns(trace, pair) : headColumns(trace, scores));
+    }
+    const selected = `${state.layer} ${state.head}`;
+    for (const row of this.rows) {
+      if (row.dataset.head === selected) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+  }
+
+  /**
+   * @param {Trace} trace
+   * @param {string} caption
+   * @param {Column[]} columns
+   */
+  build(trace, caption, columns) {
+    const table = document.createElement("table");
+    element("caption", "heads-caption", table).textContent = caption;
+    const titles = element("tr", "", element("thead", "", table));
+    for (const [title, meaning] of [["Head", ""], ...columns]) {
+      const cell = element("th", "", titles);
+      cell.scope = "col";
+      cell.textContent = title;
+      cell.title = meaning;
+    }
+    const body = element("tbody", "", table);
+    this.rows = listHeads(trace).map((place) => this.addRow(trace, place, columns, body));
+    this.space.replaceChildren(table);
+  }
+
+  /**
+   * @param {Trace} trace
+   * @param {HeadPlace} place
+   * @param {Column[]} columns
+   * @param {HTMLElement} body
+   */
+  addRow(trace, place, columns, body) {
+    const row = element("tr", "", body);
+    const [layer, head] = place;
+    row.dataset.head = `${layer} ${head}`;
+    const name = element("th", "", row);
+    name.scope = "row";
+    const button = element("button", "heads-button", name);
+    button.type = "button";
+    button.textContent = fill(trace.header.style.head, { layer, head });
+    button.addEventListener("click", () => this.instrument.store.set({ layer, head }));
+    for (const [, , cell] of columns) element("td", "", row).textContent = cell(place);
+    return row;
+  }
+}
+
+/**
+ * @param {Trace} trace
+ * @param {PairInHeads} pair
+ * @returns {Column[]}
+ */
+function pairColumns(trace, { weight, others }) {
+  const at = (/** @type {HeadPlace} */ [layer, head]) => layer * trace.nHeads + head;
+  const isMasked = (/** @type {HeadPlace} */ place) => weight[at(place)] === -1;
+  return [
+    [
+      "Weight",
+      "what the query gives the key",
+      (place) => (isMasked(place) ? "masked" : formatWeight(weight[at(place)])),
+    ],
+    ["Others", "mean of the other queries", (place) => formatWeight(others[at(place)])],
+    [
+      "Ratio",
+      "weight by others",
+      (place) => (isMasked(place) ? "" : formatRatio(weight[at(place)], others[at(place)])),
+    ],
+  ];
+}
+
+/**
+ * @param {Trace} trace
+ * @param {(number | null)[] | null} scores
+ * @returns {Column[]}
+ */
+function headColumns(trace, scores) {
+  const { measures, header, nHeads } = trace;
+  /** @type {Column[]} */
+  const columns = [];
+  const names = measures ? (header.measures ?? []) : [];
+  names.forEach(([name, title, meaning], number) => {
+    const of = (/** @type {HeadPlace} */ [layer, head]) => measures?.[(layer * nHeads + head) * names.length + number];
+    columns.push([title, meaning, (place) => formatMeasure(name, of(place) ?? Number.NaN)]);
+  });
+  if (!measures) columns.push(["Largest weight", "", (place) => largestWeight(trace, place)]);
+  if (scores) {
+    const of = (/** @type {HeadPlace} */ [layer, head]) => scores[layer * nHeads + head];
+    columns.push(["True key", "how often the strongest key is the true one", (place) => percent(of(place) ?? 0)]);
+  }
+  return columns;
+}
+
+/**
+ * Return a measure as text: entropy in bits, distance in tokens, all others are shares.
+ * @param {string} name
+ * @param {number} value
+ */
+function formatMeasure(name, value) {
+  if (Number.isNaN(value)) return "";
+  if (name === "entropy") return `${value.toFixed(2)} bits`;
+  return name === "distance" ? value.toFixed(1) : `${(100 * value).toFixed(1)}%`;
+}
+
+/**
+ * Return the largest weight of a head, as exactly as its thumbnail has it.
+ * @param {Trace} trace
+ * @param {HeadPlace} place
+ */
+function largestWeight(trace, place) {
+  const { masked, strongest } = trace.header.style;
+  const thumbnail = trace.thumbnail(...place);
+  if (!thumbnail) return "not computed yet";
+  const most = thumbnail.cells.reduce((most, cell) => (cell !== masked && cell > most ? cell : most), 0);
+  return (most / strongest).toFixed(2);
+}

@@ -1,0 +1,69 @@
+// @ts-check
+// What the picture of all heads says.
+
+import { fill, percent } from "../core/text.js";
+import { listHeads } from "./ranking_numbers.js";
+import { describePairFigures, namePair } from "./ranking_words.js";
+
+/** @import { HeadPlace } from "./heads_layout.js" */
+/** @import { PairInHeads } from "./ranking_numbers.js" */
+/** @import { Scene } from "./index.js" */
+/** @import { Trace } from "./trace.js" */
+
+/** @typedef {PairInHeads & { query: number, key: number }} FocusedPair */
+
+/**
+ * Return the legend: what a cell stands for where it is not one pair, and the colours of what is no weight. Empty if
+ * all is plain. viz/figures/grid.py says the same of a file.
+ * @param {Trace} trace
+ * @param {string} masked the name of the palette's colour of masked pairs
+ * @param {boolean} scored
+ */
+export function describeLegend(trace, masked, scored) {
+  const [high, wide] = trace.block;
+  const known = listHeads(trace).filter(([layer]) => layer < trace.done);
+  const notes = [];
+  if (trace.done < trace.nLayers) notes.push(`${trace.done} of ${trace.nLayers} layers so far`);
+  if (high > 1 || wide > 1) notes.push(`a cell is the largest weight of ${high} x ${wide} pairs`);
+  const number = trace.header.style.masked;
+  if (known.some((place) => trace.thumbnail(...place)?.cells.includes(number))) notes.push(`${masked}: masked`);
+  if (known.some((place) => trace.isBroken(...place))) notes.push(`pink: ${trace.header.style.words.bad}`);
+  if (scored) notes.push("per cent: how often a head's strongest key is the true one");
+  return notes.join(", ");
+}
+
+/**
+ * Return the name of a head, with its truth score.
+ * @param {Trace} trace
+ * @param {HeadPlace} place
+ * @param {(number | null)[] | null} scores
+ */
+export function describeHead({ header, nHeads }, [layer, head], scores) {
+  const score = scores?.[layer * nHeads + head] ?? null;
+  const scored = score === null ? "" : `, ${header.style.verb} the true key ${percent(score)} of the time`;
+  return `${fill(header.style.head, { layer, head })}${scored}`;
+}
+
+/**
+ * Return what is said of a head: what it gives to the focused pair, if there is one.
+ * @param {Trace} trace
+ * @param {HeadPlace} place
+ * @param {FocusedPair | null} pair
+ * @param {(number | null)[] | null} scores
+ */
+export function describeHeadInFocus(trace, place, pair, scores) {
+  const name = describeHead(trace, place, scores);
+  if (!pair) return name;
+  const number = place[0] * trace.nHeads + place[1];
+  if (pair.weight[number] === -1) return `${name}: masked`;
+  return `${name}: ${describePairFigures(pair, number)}`;
+}
+
+/**
+ * Return the title: all heads, or the pair whose weight is shown.
+ * @param {Scene} scene
+ * @param {FocusedPair | null} pair
+ */
+export function describeHeads({ trace }, pair) {
+  return pair ? `All heads: weight of ${namePair(trace, pair.query, pair.key)}` : "All heads";
+}
