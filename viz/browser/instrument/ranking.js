@@ -1,19 +1,268 @@
 // @ts-check
+// The heads for the locked pair or token, the most telling first. A click opens a head.
+
+import { element } from "../core/canvas.js";
+import { fill } from "../core/text.js";
+import { findPair, findToken, LEAST_WEIGHT, rankForPair, rankHeads } from "./ranking_numbers.js";
+import { describePair, describePairFigures, describeTokenFigures, namePair, quoteToken } from "./ranking_words.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
+/** @import { HeadPlace } from "./ranking_numbers.js" */
+/** @import { Trace } from "./trace.js" */
+
+/**
+ * @typedef {object} RankedHeads
+ * @property {string} title
+ * @property {(place: HeadPlace) => string} sentence about the selected head
+ * @property {HeadPlace[]} heads
+ * @property {(place: HeadPlace) => string} figures of a head's row
+ * @property {string} note what the list leaves out, or why it is empty
+ * @property {boolean} isPair
+ */
+
+// Rows that are shown at first.
+const FIRST_ROWS = 5;
 
 export class Ranking {
+  /** @type {"weight" | "ratio"} */
+  order = "weight";
+  showsAll = false;
+  /** What the list was built of. @type {unknown[]} */
+  built = [];
+  /** @type {RankedHeads | null} */
+  ranked = null;
+  /** @type {HTMLButtonElement[]} */
+  rows = [];
+
   /**
    * @param {HTMLElement} parent
    * @param {Instrument} instrument
    */
   constructor(parent, instrument) {
-    this.parent = parent;
     this.instrument = instrument;
+    this.root = element("div", "ranking", parent);
+    this.title = element("h2", "ranking-title", this.root);
+    this.sentence = element("p", "ranking-sentence", this.root);
+    this.sentence.setAttribute("role", "status");
+    this.orders = element("div", "ranking-orders", this.root);
+    this.orders.setAttribute("role", "group");
+    this.orders.setAttribute("aria-label", "Order of the heads");
+    const orders = /** @type {("weight" | "ratio")[]} */ (["weight", "ratio"]);
+    this.choices = orders.map((order) => this.addChoice(order));
+    this.list = element("ol", "ranking-list", this.root);
+    this.more = element("button", "ranking-button", this.root);
+    this.more.type = "button";
+    this.more.addEventListener("click", () => {
+      this.showsAll = !this.showsAll;
+      instrument.redraw();
+    });
+    this.note = element("p", "ranking-note", this.root);
+    this.listen();
+  }
+
+  /** @param {"weight" | "ratio"} order */
+  addChoice(order) {
+    const button = element("button", "ranking-button", this.orders);
+    button.type = "button";
+    button.dataset.order = order;
+    button.textContent = `By ${order}`;
+    button.addEventListener("click", () => {
+      this.order = order;
+      this.instrument.redraw();
+    });
+    return button;
+  }
+
+  listen() {
+    const { store } = this.instrument;
+    this.list.addEventListener("click", (event) => {
+      const place = placeOf(event);
+      if (place) store.set({ layer: place[0], head: place[1] });
+    });
+    this.list.addEventListener("pointerover", (event) => store.hover({ head: placeOf(event) }));
+    this.list.addEventListener("pointerleave", () => store.hover(null));
+    this.list.addEventListener("focusin", (event) => store.hover({ head: placeOf(event) }));
+    this.list.addEventListener("focusout", () => store.hover(null));
+    // One tab stop: the arrow keys move between the rows.
+    this.list.addEventListener("keydown", (event) => {
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      const here = this.rows.indexOf(/** @type {HTMLButtonElement} */ (event.target));
+      if (!step || here < 0) return;
+      event.preventDefault();
+      this.rows[here + step]?.focus();
+    });
   }
 
   /** @param {Scene} scene */
   draw(scene) {
-    this.parent.textContent = `ranking ${scene.state.layer} ${scene.state.head}`;
+    const { trace, state } = scene;
+    const ranked = this.rank(scene);
+    if (this.ranked !== ranked) {
+      this.ranked = ranked;
+      this.build(trace, ranked);
+    }
+    const place = /** @type {HeadPlace} */ ([state.layer, state.head]);
+    const sentence = ranked?.sentence(place) ?? "Lock two tokens to rank the heads by their weight.";
+    if (this.sentence.textContent !== sentence) this.sentence.textContent = sentence;
+    this.mark(String(place), String(state.hover.head ?? ""));
   }
+
+  /**
+   * Return the ranking of what is locked, the same object while nothing of it changes; null if nothing is locked.
+   * @param {Scene} scene
+   * @returns {RankedHeads | null}
+   */
+  rank({ trace, state: { query, key } }) {
+    const { requests } = this.instrument;
+    const figures =
+      query !== null && key !== null
+        ? findPair(trace, requests, query, key)
+        : query !== null
+          ? findToken(trace, requests, "query", query)
+          : key !== null
+            ? findToken(trace, requests, "key", key)
+            : null;
+    const wanted = [trace, query, key, figures, this.order, this.showsAll];
+    if (wanted.every((each, place) => each === this.built[place])) return this.ranked;
+    if (query !== this.built[1] || key !== this.built[2]) this.showsAll = false;
+    this.built = [...wanted.slice(0, -1), this.showsAll];
+    if (query !== null && key !== null) return this.rankPair(trace, query, key);
+    return query !== null
+      ? this.rankToken(trace, "query", query)
+      : key !== null
+        ? this.rankToken(trace, "key", key)
+        : null;
+  }
+
+  /**
+   * @param {Trace} trace
+   * @param {number} query
+   * @param {number} key
+   * @returns {RankedHeads}
+   */
+  rankPair(trace, query, key) {
+    const title = `Heads for ${namePair(trace, query, key)}`;
+    const pair = findPair(trace, this.instrument.requests, query, key);
+    if (!pair) return waitingRanking(title, true);
+    const heads = rankForPair(trace, pair, this.order);
+    const left = rankForPair(trace, pair, "weight").filter(
+      (place) => pair.weight[numberOf(trace, place)] < LEAST_WEIGHT,
+    );
+    const none = `No head lets ${quoteToken(trace, "query", query)} attend to ${quoteToken(trace, "key", key)}.`;
+    const leftOut = `Heads whose weight is below ${LEAST_WEIGHT} are left out: ${left.length}.`;
+    return {
+      title,
+      sentence: (place) => {
+        const number = numberOf(trace, place);
+        return describePair(trace, query, key, pair.weight[number], pair.others[number]);
+      },
+      heads,
+      figures: (place) => describePairFigures(pair, numberOf(trace, place)),
+      note: this.order === "ratio" && left.length ? leftOut : heads.length ? "" : none,
+      isPair: true,
+    };
+  }
+
+  /**
+   * @param {Trace} trace
+   * @param {"query" | "key"} side
+   * @param {number} position
+   * @returns {RankedHeads}
+   */
+  rankToken(trace, side, position) {
+    const token = quoteToken(trace, side, position);
+    const title = side === "query" ? `Heads in which ${token} attends to few` : `Heads in which few attend to ${token}`;
+    const found = findToken(trace, this.instrument.requests, side, position);
+    if (!found) return waitingRanking(title, false);
+    const describe = (/** @type {HeadPlace} */ place) =>
+      describeTokenFigures(trace, side, found, numberOf(trace, place));
+    const heads = rankHeads(trace, found.entropy, 1);
+    return {
+      title,
+      sentence: (place) =>
+        Number.isNaN(found.entropy[numberOf(trace, place)])
+          ? `In this head, ${token} has no entropy.`
+          : `In this head, ${token}: ${describe(place)}.`,
+      heads,
+      figures: describe,
+      note: heads.length
+        ? "The fewer bits of entropy, the sharper. Lock a second token to rank the heads for the pair."
+        : "",
+      isPair: false,
+    };
+  }
+
+  /**
+   * @param {Trace} trace
+   * @param {RankedHeads | null} ranked
+   */
+  build(trace, ranked) {
+    const heads = ranked?.heads ?? [];
+    this.title.textContent = ranked?.title ?? "Heads for a pair";
+    this.orders.hidden = !ranked?.isPair;
+    for (const choice of this.choices) choice.setAttribute("aria-pressed", String(choice.dataset.order === this.order));
+    this.note.textContent = ranked?.note ?? "";
+    this.more.hidden = heads.length <= FIRST_ROWS;
+    this.more.textContent = this.showsAll ? `Show the first ${FIRST_ROWS}` : `Show all ${heads.length}`;
+    this.more.setAttribute("aria-expanded", String(this.showsAll));
+    this.list.hidden = !heads.length;
+    this.list.replaceChildren();
+    this.rows = heads.slice(0, this.showsAll ? heads.length : FIRST_ROWS).map((place) => {
+      const row = element("button", "ranking-row", element("li", "", this.list));
+      const [layer, head] = place;
+      const name = fill(trace.header.style.head, { layer, head }).toLowerCase();
+      row.type = "button";
+      row.dataset.head = String(place);
+      row.textContent = `${name}: ${ranked?.figures(place)}`;
+      return row;
+    });
+  }
+
+  /**
+   * Mark the selected and the hovered head. The selected row, or else the first, is the list's tab stop.
+   * @param {string} selected
+   * @param {string} hovered
+   */
+  mark(selected, hovered) {
+    const focused = this.rows.find((row) => row === document.activeElement);
+    const stop = focused ?? this.rows.find((row) => row.dataset.head === selected) ?? this.rows[0];
+    for (const row of this.rows) {
+      const { head } = row.dataset;
+      if (head === selected) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+      row.classList.toggle("ranking-hovered", head === hovered);
+      row.tabIndex = row === stop ? 0 : -1;
+    }
+    const shown = this.root.dataset;
+    shown.first = this.rows[0]?.dataset.head ?? "";
+    shown.rows = String(this.rows.length);
+    shown.order = this.ranked?.isPair ? this.order : "";
+  }
+}
+
+/**
+ * @param {string} title
+ * @param {boolean} isPair
+ * @returns {RankedHeads}
+ */
+function waitingRanking(title, isPair) {
+  return { title, sentence: () => "", heads: [], figures: () => "", note: "Not known yet.", isPair };
+}
+
+/**
+ * @param {Trace} trace
+ * @param {HeadPlace} place
+ */
+function numberOf(trace, [layer, head]) {
+  return layer * trace.nHeads + head;
+}
+
+/**
+ * Return the head of the row that an event is on.
+ * @param {Event} event
+ * @returns {HeadPlace | null}
+ */
+function placeOf(event) {
+  const row = /** @type {HTMLElement} */ (event.target).closest("[data-head]");
+  return row ? /** @type {HeadPlace} */ (/** @type {HTMLElement} */ (row).dataset.head?.split(",").map(Number)) : null;
 }
