@@ -143,7 +143,7 @@ export class Ranking {
   rankPair(trace, query, key) {
     const title = `Heads for ${namePair(trace, query, key)}`;
     const pair = findPair(trace, this.instrument.requests, query, key);
-    if (!pair) return waitingRanking(title, true);
+    if (!pair) return waitingRanking(title, true, this.instrument.requests?.transport);
     const heads = rankForPair(trace, pair, this.order);
     const left = rankForPair(trace, pair, "weight").filter(
       (place) => pair.weight[numberOf(trace, place)] < LEAST_WEIGHT,
@@ -173,7 +173,7 @@ export class Ranking {
     const token = quoteToken(trace, side, position);
     const title = side === "query" ? `Heads in which ${token} attends to few` : `Heads in which few attend to ${token}`;
     const found = findToken(trace, this.instrument.requests, side, position);
-    if (!found) return waitingRanking(title, false);
+    if (!found) return waitingRanking(title, false, this.instrument.requests?.transport);
     const describe = (/** @type {HeadPlace} */ place) =>
       describeTokenFigures(trace, side, found, numberOf(trace, place));
     const heads = rankHeads(trace, found.entropy, 1);
@@ -243,10 +243,12 @@ export class Ranking {
 /**
  * @param {string} title
  * @param {boolean} isPair
+ * @param {unknown} server what answers; a file has none
  * @returns {RankedHeads}
  */
-function waitingRanking(title, isPair) {
-  return { title, sentence: () => "", heads: [], figures: () => "", note: "Not known yet.", isPair };
+function waitingRanking(title, isPair, server) {
+  const note = server ? "The server is asked for the weights." : "This file does not contain the weights of all heads.";
+  return { title, sentence: () => "", heads: [], figures: () => "", note, isPair };
 }
 
 /**

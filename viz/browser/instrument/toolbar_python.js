@@ -1,0 +1,111 @@
+// @ts-check
+// The lines of Python that rebuild what the instrument shows, with `models`, `viz` and `analysis`.
+
+import { writeRegion } from "./link.js";
+
+/** @import { Selection } from "./store.js" */
+
+// The defaults of viz.DrawOptions: an option that has its default is not written.
+const DRAW_DEFAULTS = { threshold: 0.05, palette: "blues", contrast: "linear", truth: true };
+// The defaults of `load_model`, and of `trace`.
+const USUAL_DTYPE = "float32";
+
+/**
+ * Return the lines that rebuild a view.
+ * @param {Record<string, any>} source the `Source` of the trace; `load` is the name that `load_model` takes, if it is
+ *   another than the model's
+ * @param {string} kind of attention
+ * @param {Selection} selection with the palette in use
+ */
+export function pythonLines(source, kind, selection) {
+  const { layer, head, first, query, key } = selection;
+  const options = writeOptions(selection);
+  const drawn = options && { options: "options" };
+  const place = { layer: String(layer), head: String(head) };
+  const region = selection.region && { region: pythonText(writeRegion(selection.region)) };
+  const isolated = selection[first];
+  const token = isolated !== null && { token: pythonText(`${first}:${isolated}`) };
+  const isPair = query !== null && key !== null;
+  const lines = [...(isPair ? ["import analysis"] : []), "import viz", "from models import load_model"];
+  if (source.image) lines.push("from PIL import Image");
+  lines.push("", `model = load_model(${writeArguments([loadName(source)], loadOptions(source))})`);
+  const [texts, named] = traceArguments(source);
+  lines.push(`att = model.trace(${writeArguments(texts, named)})[${pythonText(kind)}]`);
+  if (options) lines.push(`options = viz.DrawOptions(${options})`);
+  lines.push(`heatmap = viz.heatmap(${writeArguments(["att"], { ...place, ...region, ...drawn })})`);
+  lines.push(`flow = viz.flow(${writeArguments(["att"], { ...place, ...token, ...region, ...drawn })})`);
+  if (isPair) lines.push(`heads = analysis.heads_for_pair(att, ${query}, ${key})`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** @param {Record<string, any>} source */
+function loadName(source) {
+  return pythonText(source.load || source.model);
+}
+
+/**
+ * Return what `load_model` needs beside the name. A checksum of local weights is no revision of the hub.
+ * @param {Record<string, any>} source
+ */
+function loadOptions({ revision, dtype, load }) {
+  /** @type {Record<string, string>} */
+  const named = {};
+  if (/^[0-9a-f]{40}$/.test(revision) && !load) named.revision = pythonText(revision);
+  if (dtype !== USUAL_DTYPE) named.dtype = pythonText(dtype);
+  return named;
+}
+
+/**
+ * Return what `trace` needs. A target that the model generated itself is generated again.
+ * @param {Record<string, any>} source
+ * @returns {[texts: string[], named: Record<string, string>]}
+ */
+function traceArguments({ text, text_pair: pair, target, generate, image }) {
+  if (image) return [[], { image: 'Image.open("picture.png")' }];
+  /** @type {Record<string, string>} */
+  const named = {};
+  if (pair !== null && pair !== undefined) named.text_pair = pythonText(pair);
+  if (target !== null && target !== undefined) named.target = pythonText(target);
+  if (generate) named.generate = String(generate);
+  return [[pythonText(text)], named];
+}
+
+/**
+ * Return the options that differ from the defaults, empty without any.
+ * @param {Selection} selection
+ */
+function writeOptions(selection) {
+  const different = Object.entries(DRAW_DEFAULTS).filter(
+    ([name, usual]) => selection[/** @type {keyof typeof DRAW_DEFAULTS} */ (name)] !== usual,
+  );
+  return different
+    .map(([name]) => `${name}=${pythonValue(selection[/** @type {keyof typeof DRAW_DEFAULTS} */ (name)])}`)
+    .join(", ");
+}
+
+/** @param {number | string | boolean} value */
+function pythonValue(value) {
+  if (typeof value === "boolean") return value ? "True" : "False";
+  return typeof value === "string" ? pythonText(value) : String(value);
+}
+
+/**
+ * @param {string[]} positional
+ * @param {Record<string, string>} named
+ */
+function writeArguments(positional, named) {
+  return [...positional, ...Object.entries(named).map(([name, value]) => `${name}=${value}`)].join(", ");
+}
+
+/**
+ * Return a text as a literal of Python. Characters that reorder a line, or end it in some editors, are escaped: what is
+ * pasted must read as what it does.
+ * @param {string} text
+ */
+export function pythonText(text) {
+  // The escapes of JSON mean the same in Python.
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
