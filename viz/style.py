@@ -54,7 +54,7 @@ UNDER_LABELS, SLANTED_HEIGHT = 34, 0.75
 
 
 def chart_style() -> dict[str, float]:
-    """Return what viz/browser/chart.js measures with."""
+    """Return what viz/browser/core/chart.js measures with."""
     return {"under_labels": UNDER_LABELS, "slanted_height": SLANTED_HEIGHT}
 
 

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { heading, sizeOf } from "../../viz/browser/chart.js";
+import { chartHeading, chartSize } from "../../viz/browser/core/chart.js";
 import { sendable, wantedQuery } from "../../viz/browser/page/address.js";
 
 test("the address ends in the page's query and keeps Streamlit's own parameters", () => {
@@ -17,7 +17,7 @@ test("half a character and more than a message may hold are not sent", () => {
 });
 
 test("the first line of a title is its heading", () => {
-  assert.equal(heading("Layer 0<br>a note<br>another"), "<b>Layer 0</b><br>a note<br>another");
+  assert.equal(chartHeading("Layer 0<br>a note<br>another"), "<b>Layer 0</b><br>a note<br>another");
 });
 
 const STYLE = { under_labels: 40, slanted_height: 0.5 };
@@ -26,12 +26,12 @@ const AXIS = { ticktext: Array(20).fill("word"), tickfont: { size: 10 }, tickang
 const LAYOUT = { height: 500, margin: { l: 80, r: 8, t: 40, b: 100 }, xaxis: AXIS };
 
 test("a chart with room keeps its height", () => {
-  assert.deepEqual(sizeOf(LAYOUT, STYLE, AROUND), { width: 1000, height: 500 });
-  assert.deepEqual(sizeOf({ height: 300, margin: {}, xaxis: {} }, STYLE, AROUND), { width: 1000, height: 300 });
+  assert.deepEqual(chartSize(LAYOUT, STYLE, AROUND), { width: 1000, height: 500 });
+  assert.deepEqual(chartSize({ height: 300, margin: {}, xaxis: {} }, STYLE, AROUND), { width: 1000, height: 300 });
 });
 
 test("labels without room to be slanted stand upright, and take more height", () => {
-  const size = sizeOf(LAYOUT, STYLE, { ...AROUND, width: 400 });
+  const size = chartSize(LAYOUT, STYLE, { ...AROUND, width: 400 });
   assert.equal(size.width, 400);
   assert.equal(size.height, 560);
   assert.equal(size.margin.b, 160);
@@ -40,11 +40,11 @@ test("labels without room to be slanted stand upright, and take more height", ()
 
 test("a chart whose labels would meet even upright is wider than its element, which scrolls", () => {
   const least = 20 * 10 * 1.15 + 80 + 8 + 66;
-  assert.equal(sizeOf(LAYOUT, STYLE, { ...AROUND, width: 300 }).width, least);
+  assert.equal(chartSize(LAYOUT, STYLE, { ...AROUND, width: 300 }).width, least);
 });
 
 test("a chart fills the whole screen, and a file's height as far as it is wide", () => {
-  assert.equal(sizeOf(LAYOUT, STYLE, { ...AROUND, whole: true }).height, 900);
-  assert.equal(sizeOf(LAYOUT, STYLE, { ...AROUND, alone: true }).height, 776);
-  assert.equal(sizeOf(LAYOUT, STYLE, { ...AROUND, alone: true, screen: 300 }).height, 500);
+  assert.equal(chartSize(LAYOUT, STYLE, { ...AROUND, whole: true }).height, 900);
+  assert.equal(chartSize(LAYOUT, STYLE, { ...AROUND, alone: true }).height, 776);
+  assert.equal(chartSize(LAYOUT, STYLE, { ...AROUND, alone: true, screen: 300 }).height, 500);
 });

@@ -52,7 +52,7 @@ def _files() -> dict[str, Callable[[], bytes]]:
     static = Path(get_static_dir(), "static")
     found = (path for path in static.rglob("*") if path.suffix in _MEDIA_TYPES)
     files = {f"/static/{path.relative_to(static).as_posix()}": path.read_bytes for path in found}
-    # viz/browser/chart.js requests this URL.
+    # viz/browser/core/chart.js requests this URL.
     plotly_path = Path(plotly.__file__).parent.joinpath("package_data", "plotly.min.js")
     files[f"/vendor/plotly-{get_plotlyjs_version()}.min.js"] = plotly_path.read_bytes
     # viz/browser/page/loader.js requests this one.

@@ -68,7 +68,7 @@ def modules(pattern: str) -> list[tuple[str, str]]:
     [
         ("instrument/token_graph*.js", style.token_graph_style()),
         ("instrument/grid*.js", style.grid_style()),
-        ("chart.js", style.chart_style()),
+        ("core/chart.js", style.chart_style()),
     ],
 )
 def test_a_picture_repeats_no_constant_of_its_style(pattern: str, data: dict[str, Any]) -> None:
