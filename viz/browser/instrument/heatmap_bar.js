@@ -1,0 +1,162 @@
+// @ts-check
+// What stands around the heatmap: title, buttons and the fields of the region above it, the legend below it.
+
+import { element, fit } from "../core/canvas.js";
+import { fill } from "../core/text.js";
+import { isWhole, regionOfNumbers } from "./heatmap_choice.js";
+import { notesOf, scaleWords } from "./heatmap_words.js";
+
+/** @import { CellImage } from "./heatmap_cells.js" */
+/** @import { HeatmapPlace } from "./heatmap_layout.js" */
+/** @import { Scene } from "./index.js" */
+/** @import { Region } from "./store.js" */
+
+const REGION_ENDS = ["First query", "Last query", "First key", "Last key"];
+const LEGEND_WIDTH = 84;
+const LEGEND_HEIGHT = 10;
+
+export class HeatmapBar {
+  /** @type {Region | null} */
+  whole = null;
+
+  /**
+   * @param {HTMLElement} parent
+   * @param {(region: Region | null) => void} open
+   * @param {() => void} toggle Plotly
+   */
+  constructor(parent, open, toggle) {
+    this.root = element("div", "heatmap-bar", parent);
+    this.title = element("h2", "heatmap-title", this.root);
+    this.all = this.button("Whole head", () => open(null));
+    this.addRegion(open);
+    this.plotly = this.button("Plotly", toggle);
+    this.notes = element("p", "heatmap-notes", parent);
+  }
+
+  /**
+   * @param {string} text
+   * @param {() => void} press
+   */
+  button(text, press) {
+    const made = element("button", "heatmap-button", this.root);
+    made.type = "button";
+    made.textContent = text;
+    made.addEventListener("click", press);
+    return made;
+  }
+
+  /** @param {(region: Region | null) => void} open */
+  addRegion(open) {
+    this.region = element("details", "heatmap-region", this.root);
+    element("summary", "heatmap-button", this.region).textContent = "Region";
+    const form = element("div", "heatmap-form", this.region);
+    this.fields = REGION_ENDS.map((name) => {
+      const label = element("label", "heatmap-label", form);
+      label.textContent = name;
+      const field = element("input", "heatmap-field", label);
+      field.type = "number";
+      return field;
+    });
+    this.fields.forEach((field, end) => {
+      field.addEventListener("change", () => {
+        const numbers = this.fields?.map((each) => each.valueAsNumber) ?? [];
+        if (this.whole) open(regionOfNumbers(numbers, end, this.whole));
+      });
+    });
+    this.help = element("p", "heatmap-help", form);
+    this.region.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !this.region?.open) return;
+      event.preventDefault();
+      this.region.open = false;
+      this.region.querySelector("summary")?.focus();
+    });
+  }
+
+  /**
+   * @param {Scene} scene
+   * @param {HeatmapPlace | null} place
+   * @param {boolean} canAsk whether a server draws the figure of Plotly
+   * @param {boolean} isPlotly whether it is shown
+   */
+  draw({ trace, state }, place, canAsk, isPlotly) {
+    setText(this.title, fill(trace.header.style.head, { layer: state.layer, head: state.head }));
+    this.plotly.hidden = !canAsk;
+    this.plotly.setAttribute("aria-pressed", String(isPlotly));
+    const shown = state.region ?? trace.whole;
+    this.all.hidden = isWhole(shown, trace.whole);
+    if (this.region) this.region.hidden = trace.queries.length < 2 && trace.keys.length < 2;
+    if (place) setText(this.notes, notesOf(trace, place));
+    if (this.help) {
+      setText(this.help, `Up to ${trace.header.readable} tokens a side are shown pair by pair, more in blocks.`);
+    }
+    this.fields?.forEach((field, end) => {
+      const [first, last] = end < 2 ? [0, trace.whole[1]] : [0, trace.whole[3]];
+      field.min = String(first);
+      field.max = String(last);
+      if (document.activeElement !== field || this.whole !== trace.whole) field.value = String(shown[end]);
+    });
+    this.whole = trace.whole;
+  }
+}
+
+export class HeatmapLegend {
+  /** @type {Uint8Array | null} */
+  colours = null;
+
+  /** @param {HTMLElement} parent */
+  constructor(parent) {
+    this.root = element("div", "heatmap-legend", parent);
+    element("span", "", this.root).textContent = "0";
+    this.scale = element("canvas", "heatmap-scale", this.root);
+    this.scale.setAttribute("aria-hidden", "true");
+    element("span", "", this.root).textContent = "1";
+    this.contrast = element("span", "heatmap-contrast", this.root);
+    this.masked = this.entry("masked");
+    this.broken = this.entry("");
+    this.truth = this.entry("right answer");
+  }
+
+  /** @param {string} name */
+  entry(name) {
+    const entry = element("span", "heatmap-entry", this.root);
+    entry.hidden = true;
+    const swatch = element("i", "heatmap-swatch", entry);
+    const words = element("span", "", entry);
+    words.textContent = name;
+    return { entry, swatch, words };
+  }
+
+  /**
+   * @param {Scene} scene
+   * @param {CellImage | null} image
+   * @param {boolean} exact whether each cell is a pair
+   */
+  draw({ trace, state, colours }, image, exact) {
+    const { style, defaults, truth } = trace.header;
+    setText(this.contrast, scaleWords(state.contrast));
+    setText(this.broken.words, style.words.bad);
+    this.masked.entry.hidden = !image?.masked;
+    this.broken.entry.hidden = !image?.broken;
+    this.truth.entry.hidden = !truth?.length || !state.truth || !exact;
+    this.broken.swatch.style.background = defaults.bad;
+    this.truth.swatch.style.boxShadow = `inset 0 0 0 2px ${defaults.truth}`;
+    if (colours === this.colours) return;
+    this.colours = colours;
+    const colour = (/** @type {number} */ number) => `rgb(${colours.slice(3 * number, 3 * number + 3).join(", ")})`;
+    this.masked.swatch.style.background = colour(style.masked);
+    const context = fit(this.scale, LEGEND_WIDTH, LEGEND_HEIGHT);
+    for (let x = 0; x < LEGEND_WIDTH; x++) {
+      context.fillStyle = colour(Math.round((x / (LEGEND_WIDTH - 1)) * style.strongest));
+      context.fillRect(x, 0, 1, LEGEND_HEIGHT);
+    }
+  }
+}
+
+/**
+ * Change a text only where it differs, so that the browser has nothing to lay out.
+ * @param {HTMLElement} place
+ * @param {string} text
+ */
+export function setText(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
