@@ -30,6 +30,14 @@ PARTS = ("strip", "heads", "heatmap", "graph", "pairs", "ranking", "figures")
 
 
 @dataclass(frozen=True)
+class Sentence:
+    """One of several texts over which heads are ranked: the name of its trace, empty if it has none, and a label."""
+
+    trace: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Opening:
     """What the browser shows first, written as in a link.
 
@@ -55,6 +63,7 @@ def trace_message(
     tiles: Sequence[Tile] = (),
     parts: Sequence[str] = PARTS,
     options: DrawOptions | None = None,
+    sentences: Sequence[Sentence] = (),
 ) -> bytes:
     """Return what the instrument shows of a trace.
 
@@ -66,6 +75,7 @@ def trace_message(
         tiles: tiles that the browser has from the start.
         parts: the pictures to show.
         options: the draw options that a link leaves out.
+        sentences: the texts over which heads are ranked, this one among them; empty where there is one text.
     """
     options = options or DrawOptions()
     header: dict[str, Any] = {
@@ -83,6 +93,7 @@ def trace_message(
         "style": style.instrument_style(),
         "readable": READABLE,
         "tiles": [tile.facts for tile in tiles],
+        "sentences": [asdict(each) for each in sentences],
         "measures": [[name, title, meaning] for name, (title, meaning) in MEASURES.items()],
     }
     arrays: dict[str, np.ndarray] = {"colours": colour_tables()}

@@ -40,7 +40,7 @@ import { writeRegion } from "./link.js";
  * @property {number} readable cells of a side of an exact tile
  * @property {any[]} tiles
  * @property {{ trace: string, label: string }[]} sentences the texts over which heads are ranked; empty for one text
- * @property {[name: string, title: string, meaning: string][]} [measures]
+ * @property {[name: string, title: string, meaning: string][]} measures their values are in the arrays of a small trace
  * @property {[layers: number, heads: number, rows: number, columns: number]} [maps]
  * @property {[high: number, wide: number]} [block]
  * @property {number} [done]
