@@ -1,16 +1,21 @@
 // @ts-check
-// The text as a row of tokens, each coloured by the attention that it gets from, or gives to, the chosen token.
+// The text as a row of tokens, each coloured by the attention that it gets from, or gives to, the chosen token. Cross
+// attention has two rows: the tokens that are queries, and those that are keys.
 
 import { element } from "../core/canvas.js";
+import { contains, exactTile, shownPart, tileOf } from "./part.js";
+import { StripRow } from "./strip_row.js";
+import { labelOfRow, weightsOf } from "./strip_words.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
-/** @import { Trace } from "./trace.js" */
+/** @import { Region, State } from "./store.js" */
+/** @import { Tile, Trace } from "./trace.js" */
 
 export class Strip {
-  /** @type {HTMLButtonElement[][]} */
+  /** @type {StripRow[]} */
   rows = [];
-  /** @type {Trace | undefined} */
-  trace;
+  /** What the rows were built of. @type {unknown[]} */
+  built = [];
 
   /**
    * @param {HTMLElement} parent
@@ -19,17 +24,73 @@ export class Strip {
   constructor(parent, instrument) {
     this.parent = parent;
     this.instrument = instrument;
+    this.box = element("div", "strip", parent);
+    this.note = element("p", "strip-note", parent);
   }
 
   /** @param {Scene} scene */
   draw(scene) {
-    if (scene.trace !== this.trace) this.build(scene.trace);
+    const { trace, state, focus } = scene;
+    const part = partInStrip(trace, state);
+    if (this.built[0] !== trace || this.built[1] !== part.join()) this.build(trace, part);
+    const tile = this.tileOf(scene, part);
+    for (const row of this.rows) {
+      const shown = weightsOf(row.side, this.rows.length === 1, focus, tile);
+      row.draw(scene, shown, labelOfRow(row.side, shown, scene));
+    }
+    this.parent.dataset.focus = `${focus.query ?? ""}:${focus.key ?? ""}`;
   }
 
-  /** @param {Trace} trace */
-  build(trace) {
-    this.trace = trace;
-    this.parent.replaceChildren();
-    for (const [text] of trace.queries) element("button", "strip-token", this.parent).textContent = text;
+  /**
+   * Return the exact tile that has the tokens of the strip.
+   * @param {Scene} scene
+   * @param {Region} part
+   * @returns {Tile | null}
+   */
+  tileOf(scene, part) {
+    const { focus, state, trace } = scene;
+    if (focus.query === null && focus.key === null) return null;
+    const isWhole = part.join() === trace.whole.join();
+    const found = isWhole && state.region ? tileOf(this.instrument, null) : exactTile(this.instrument, scene);
+    return found && contains(found.region, focus) ? found : null;
   }
+
+  /**
+   * @param {Trace} trace
+   * @param {Region} part
+   */
+  build(trace, part) {
+    this.built = [trace, part.join()];
+    this.box.replaceChildren();
+    const [firstQuery, lastQuery, firstKey, lastKey] = part;
+    const { store } = this.instrument;
+    const cross = trace.header.keys !== null;
+    this.rows = [new StripRow(this.box, store, cross ? "query" : null, trace, [firstQuery, lastQuery])];
+    if (cross) this.rows.push(new StripRow(this.box, store, "key", trace, [firstKey, lastKey]));
+    this.parent.dataset.tokens = String(this.rows[0].buttons.length);
+    const hidden = part.join() !== trace.whole.join();
+    this.note.textContent = hidden ? describePart(part, cross) : "";
+    this.note.hidden = !hidden;
+  }
+}
+
+/**
+ * Return the part of the text that the strip shows: all of it, or what the token graph shows of a long one.
+ * @param {Trace} trace
+ * @param {State} state
+ * @returns {Region}
+ */
+function partInStrip(trace, state) {
+  const { whole } = trace;
+  const isShort = Math.max(trace.queries.length, trace.keys.length) <= trace.header.readable;
+  return isShort ? whole : shownPart(trace, state);
+}
+
+/**
+ * @param {Region} part
+ * @param {boolean} cross
+ */
+function describePart([firstQuery, lastQuery, firstKey, lastKey], cross) {
+  const keys = cross ? `, and keys ${firstKey} to ${lastKey}` : "";
+  return `The strip shows tokens ${firstQuery} to ${lastQuery}${keys}: open another region, or lock a token elsewhere.`;
 }
