@@ -47,6 +47,15 @@ REPEATED = "{token} ({position})"
 MORE = " and {count} more"
 UNKNOWN_SHARE = ", whose share is not known"
 SHARES = {"query": " hold {share} of its attention", "key": " hold {share} of the attention to it"}
+# What a picture says of all of its lines.
+LINES_FROM = "lines from {threshold} up"
+LINES_HOLD = "{lines} hold {share} of {whose} attention"
+OF_ALL, OF_PART = "the", "these queries'"
+LINES_HOLD_NOTHING = "{lines} hold nothing"
+SOME_BAD = "{lines}; some weights are not a number"
+BY_ROOT = ", opacity by square root"
+# A part of a head, as `Region.describe` in analysis/selection.py.
+PART = "queries {first_query} to {last_query}, keys {first_key} to {last_key}"
 LITTLE, NEARLY_ALL = "less than 1%", "more than 99%"
 
 # Room below a heatmap in pixels: the axis title takes the first, and slanted labels this share of upright ones.
@@ -82,6 +91,13 @@ def token_graph_style() -> dict[str, Any]:
             "lines": LINES_SHOWN,
             "shares": SHARES,
             "unknown": UNKNOWN_SHARE,
+            "from": LINES_FROM,
+            "hold": LINES_HOLD,
+            "whose": [OF_ALL, OF_PART],
+            "hold_nothing": LINES_HOLD_NOTHING,
+            "some_bad": SOME_BAD,
+            "root": BY_ROOT,
+            "part": PART,
             "little": LITTLE,
             "nearly": NEARLY_ALL,
         },

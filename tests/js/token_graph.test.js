@@ -49,6 +49,13 @@ const STYLE = {
     shares: { query: " are {share} of it", key: " are {share} to it" },
     little: "a little",
     nearly: "nearly all",
+    from: "from {threshold}",
+    hold: "{lines}: {share} of {whose}",
+    whose: ["all", "these"],
+    hold_nothing: "{lines}: none",
+    some_bad: "{lines}: broken",
+    root: " (root)",
+    part: "{first_query}-{last_query}:{first_key}-{last_key}",
   },
 };
 
@@ -127,7 +134,7 @@ test("a little is not nothing, and nearly all is not all", () => {
 });
 
 test("rows become lower where they are many", () => {
-  assert.deepEqual([1, 24, 25, 64, 65, 128].map(rowHeightFor), [24, 24, 20, 20, 16, 16]);
+  assert.deepEqual([1, 16, 17, 64, 65, 128].map(rowHeightFor), [22, 22, 20, 20, 16, 16]);
 });
 
 test("the tokens take their widest, at least some room, and not all of the width", () => {
@@ -137,13 +144,13 @@ test("the tokens take their widest, at least some room, and not all of the width
 
 test("a pointer reaches a token beside its column, and none between the columns or below the rows", () => {
   const layout = { left: 100, right: 300, rowHeight: 20, counts: /** @type {[number, number]} */ ([2, 3]) };
-  assert.deepEqual(tokenAt(0, 26, layout), { side: LEFT, row: 0 });
-  assert.deepEqual(tokenAt(139, 47, layout), { side: LEFT, row: 1 });
-  assert.equal(tokenAt(140, 47, layout), null);
-  assert.equal(tokenAt(260, 47, layout), null);
-  assert.deepEqual(tokenAt(261, 67, layout), { side: RIGHT, row: 2 });
-  assert.equal(tokenAt(0, 67, layout), null);
-  assert.equal(tokenAt(0, 25, layout), null);
+  assert.deepEqual(tokenAt(0, 22, layout), { side: LEFT, row: 0 });
+  assert.deepEqual(tokenAt(123, 43, layout), { side: LEFT, row: 1 });
+  assert.equal(tokenAt(124, 43, layout), null);
+  assert.equal(tokenAt(276, 43, layout), null);
+  assert.deepEqual(tokenAt(277, 63, layout), { side: RIGHT, row: 2 });
+  assert.equal(tokenAt(0, 63, layout), null);
+  assert.equal(tokenAt(0, 21, layout), null);
 });
 
 test("arrow keys begin at the first query and stay inside", () => {
@@ -158,8 +165,8 @@ test("arrow keys begin at the first query and stay inside", () => {
 test("a row is scrolled into view, and not further", () => {
   const list = { scrollTop: 100, clientHeight: 200 };
   assert.equal(scrollTo(5, 20, list), 100);
-  assert.equal(scrollTo(1, 20, list), 46);
-  assert.equal(scrollTo(20, 20, list), 26 + 20 * 20 + 20 - 200);
+  assert.equal(scrollTo(1, 20, list), 42);
+  assert.equal(scrollTo(20, 20, list), 22 + 20 * 20 + 20 - 200);
 });
 
 test("lines are bundled by strength, those that are no number last, and those out of view not at all", () => {

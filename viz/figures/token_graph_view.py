@@ -95,14 +95,15 @@ def readable_region(att: Attention, selection: Selection) -> Region:
 
 def describe(view: TokenGraphView, options: DrawOptions) -> str:
     """Return what is drawn and what the threshold hides, in words; pairs that are not a number have no share."""
-    lines = ", ".join([*view.notes, f"lines from {_all_digits(options.threshold)} up"])
-    contrast = "" if options.contrast == "linear" else ", opacity by square root"
+    lines = ", ".join([*view.notes, style.LINES_FROM.format(threshold=_all_digits(options.threshold))])
+    contrast = "" if options.contrast == "linear" else style.BY_ROOT
     if view.isolated:
         return describe_token(view, lines) + contrast
     if np.isnan(view.kept):
-        return f"{lines}; some weights are not a number" if np.isnan(view.weight).any() else f"{lines} hold nothing"
-    whose = "these queries'" if view.notes else "the"
-    return f"{lines} hold {style.describe_share(view.kept)} of {whose} attention{contrast}"
+        said = style.SOME_BAD if np.isnan(view.given).any() else style.LINES_HOLD_NOTHING
+        return said.format(lines=lines)
+    whose = style.OF_PART if view.notes else style.OF_ALL
+    return style.LINES_HOLD.format(lines=lines, share=style.describe_share(view.kept), whose=whose) + contrast
 
 
 def _all_digits(threshold: float) -> str:

@@ -1,19 +1,174 @@
 // @ts-check
+// The token graph of the selected head: queries left, keys right, lines for the weights from the threshold up.
+
+import { element } from "../core/canvas.js";
+import { asSentence, fill } from "../core/text.js";
+import { graphOf } from "./graph_lines.js";
+import { GraphPicture, SIDES } from "./graph_picture.js";
+import { exactTile, shownPart } from "./part.js";
+import { togglePair, toggleToken } from "./store.js";
+import { LEFT, RIGHT, tokenAfter } from "./token_graph_layout.js";
+import { describeLines, describePair, describePart, describeToken } from "./token_graph_words.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
+/** @import { Hover, Region } from "./store.js" */
+/** @import { Token } from "./token_graph_layout.js" */
+/** @import { Tile } from "./trace.js" */
+
+const GRAPH_PART = "The graph shows {part}: open another region, or lock a token elsewhere.";
+const GRAPH_WAITS = "The weights of this head have not come yet.";
+const GRAPH_LACKS = "This file does not have the weights of this head.";
+const GRAPH_KEYS = "Arrow keys choose a token, Enter locks it.";
 
 export class Graph {
+  /** What the graph was made of: trace, part, tile, threshold. @type {unknown[]} */
+  made = [];
+  said = "";
+  /** Whether the keyboard has chosen what is hovered. */
+  keyed = false;
+
   /**
    * @param {HTMLElement} parent
    * @param {Instrument} instrument
    */
   constructor(parent, instrument) {
-    this.parent = parent;
+    this.root = parent;
     this.instrument = instrument;
+    this.title = element("h2", "graph-title", parent);
+    this.status = element("div", "graph-status", parent);
+    this.status.setAttribute("role", "status");
+    this.picture = new GraphPicture(parent);
+    this.caption = element("p", "graph-caption", parent);
+    const { scroll } = this.picture;
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "application");
+    this.listen(scroll);
+  }
+
+  /** @param {HTMLElement} scroll */
+  listen(scroll) {
+    const { store } = this.instrument;
+    scroll.addEventListener("pointermove", (event) => {
+      this.keyed = false;
+      store.hover(this.picture.under(event));
+    });
+    scroll.addEventListener("pointerleave", () => store.hover(null));
+    scroll.addEventListener("blur", () => {
+      if (this.keyed) store.hover(null);
+      this.keyed = false;
+    });
+    scroll.addEventListener("click", (event) => this.toggle(this.picture.under(event)));
+    scroll.addEventListener("keydown", (event) => this.press(event));
   }
 
   /** @param {Scene} scene */
   draw(scene) {
-    this.parent.textContent = `graph ${scene.state.layer} ${scene.state.head}`;
+    const { palette, state, trace } = scene;
+    const tile = exactTile(this.instrument, scene);
+    const part = tile?.region ?? shownPart(trace, state);
+    const made = [trace, part.join(), tile, state.threshold];
+    if (made.some((each, at) => each !== this.made[at])) {
+      this.made = made;
+      this.picture.take(graphOf(trace, part, tile, state.threshold), tile);
+    }
+    const { graph } = this.picture;
+    if (!graph) return;
+    graph.header.line = trace.header.palettes[palette].line;
+    graph.header.gamma = trace.header.defaults.contrasts[state.contrast] ?? 1;
+    this.write(scene, part, tile);
+    this.picture.draw(scene);
+  }
+
+  /**
+   * Write what the picture shows in words.
+   * @param {Scene} scene
+   * @param {Region} part
+   * @param {Tile | null} tile
+   */
+  write(scene, part, tile) {
+    const { graph, number, rowHeight } = this.picture;
+    const { focus, state, trace } = scene;
+    if (!graph) return;
+    const said = [number, graph.header.gamma, focus.query, focus.key, state.query, state.key].join();
+    if (said === this.said) return;
+    this.said = said;
+    const { style, kind } = trace.header;
+    const head = fill(style.head, { layer: state.layer, head: state.head });
+    this.title.textContent = `Token to token: ${head[0].toLowerCase()}${head.slice(1)}`;
+    const isWhole = part.join() === trace.whole.join();
+    const lacking = this.instrument.requests?.transport ? GRAPH_WAITS : GRAPH_LACKS;
+    const lines = tile ? asSentence(describeLines(graph, state.threshold, isWhole ? null : part)) : lacking;
+    this.status.textContent = tile ? this.describe(scene, lines) : lines;
+    this.picture.scroll.setAttribute("aria-label", `${head}, ${kind} attention. ${lines} ${GRAPH_KEYS}`);
+    const cut = part.join() !== (state.region ?? trace.whole).join();
+    this.caption.textContent = cut ? fill(GRAPH_PART, { part: describePart(part, style) }) : "";
+    this.caption.hidden = !cut;
+    const names = SIDES.filter((side) => focus[side] !== null).map((side) => `${side}:${focus[side]}`);
+    Object.assign(this.root.dataset, {
+      focus: names.join(" "),
+      locked: state.query !== null || state.key !== null ? "yes" : "",
+      lines: String(graph.lines.weight.length),
+      rowHeight: String(rowHeight),
+    });
+  }
+
+  /**
+   * Return what is said of the chosen pair or token.
+   * @param {Scene} scene
+   * @param {string} lines what is said of all lines
+   */
+  describe({ focus, state }, lines) {
+    const { graph } = this.picture;
+    if (!graph) return lines;
+    const [query, key] = this.picture.rowsOf(focus);
+    if (query !== null && key !== null) {
+      const locked = state.query === focus.query && state.key === focus.key;
+      return describePair(graph, [query, key], this.picture.weight(query, key), locked);
+    }
+    if (query !== null) return describeToken(graph, { side: LEFT, row: query }, state.query === focus.query);
+    if (key !== null) return describeToken(graph, { side: RIGHT, row: key }, state.key === focus.key);
+    return lines;
+  }
+
+  /**
+   * Lock or release what was clicked; a click on nothing releases all.
+   * @param {Partial<Hover> | null} under
+   */
+  toggle(under) {
+    const { store } = this.instrument;
+    const query = under?.query ?? null;
+    const key = under?.key ?? null;
+    if (query !== null && key !== null) store.set(togglePair(store.state, query, key));
+    else if (query !== null) store.set(toggleToken(store.state, "query", query));
+    else if (key !== null) store.set(toggleToken(store.state, "key", key));
+    else this.instrument.release();
+  }
+
+  /** Return the token from which an arrow key moves: the hovered one, else the one that was locked first. */
+  get current() {
+    const { state } = this.instrument.store;
+    const tokens = [state.hover, state].map((positions) => {
+      const rows = this.picture.rowsOf(positions);
+      const sides = positions === state && state.first === "key" ? [RIGHT, LEFT] : [LEFT, RIGHT];
+      const side = sides.find((each) => rows[each] !== null);
+      return side === undefined ? null : /** @type {Token} */ ({ side, row: rows[side] });
+    });
+    return tokens[0] ?? tokens[1];
+  }
+
+  /** @param {KeyboardEvent} event */
+  press(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const from = this.current;
+    const reached = tokenAfter(event.key, from, this.picture.counts);
+    if (reached) {
+      this.keyed = true;
+      this.instrument.store.hover(this.picture.positionOf(reached));
+    } else if (event.key === "Enter" || event.key === " ") {
+      if (from) this.toggle(this.picture.positionOf(from));
+    } else return;
+    event.preventDefault();
+    const token = reached ?? from;
+    if (token) this.picture.scrollToRow(token.row);
   }
 }

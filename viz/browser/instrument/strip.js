@@ -69,7 +69,7 @@ export class Strip {
     if (cross) this.rows.push(new StripRow(this.box, store, "key", trace, [firstKey, lastKey]));
     this.parent.dataset.tokens = String(this.rows[0].buttons.length);
     const hidden = part.join() !== trace.whole.join();
-    this.note.textContent = hidden ? describePart(part, cross) : "";
+    this.note.textContent = hidden ? describeStripPart(part, cross) : "";
     this.note.hidden = !hidden;
   }
 }
@@ -90,7 +90,7 @@ function partInStrip(trace, state) {
  * @param {Region} part
  * @param {boolean} cross
  */
-function describePart([firstQuery, lastQuery, firstKey, lastKey], cross) {
+function describeStripPart([firstQuery, lastQuery, firstKey, lastKey], cross) {
   const keys = cross ? `, and keys ${firstKey} to ${lastKey}` : "";
   return `The strip shows tokens ${firstQuery} to ${lastQuery}${keys}: open another region, or lock a token elsewhere.`;
 }

@@ -188,7 +188,7 @@ class TokenGraph {
     // The strongest line is drawn last, above the others.
     const chosen = focus ? graph.byToken[focus.side][focus.row].slice().reverse() : null;
     drawLines(place, graph, chosen);
-    drawTokens(place, graph, focus);
+    drawTokens(place, graph, [focus?.side === LEFT ? focus.row : null, focus?.side === RIGHT ? focus.row : null]);
     drawHeading(place);
     this.root.dataset.drawn = this.root.dataset.focus;
   }

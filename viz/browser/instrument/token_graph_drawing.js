@@ -1,10 +1,10 @@
 // @ts-check
 // The lines and the tokens of a token graph on a canvas.
 
-import { bundle, LEFT } from "./token_graph_layout.js";
+import { bundle, LEFT, RIGHT } from "./token_graph_layout.js";
 
 /** @import { Theme } from "../core/theme.js" */
-/** @import { Token } from "./token_graph_layout.js" */
+/** @typedef {[query: number | null, key: number | null]} Rows of the focus, or of what is locked */
 /** @import { Graph, Style } from "./token_graph_words.js" */
 
 /**
@@ -19,6 +19,9 @@ import { bundle, LEFT } from "./token_graph_layout.js";
  * @property {number} firstRow the first row in view
  * @property {(row: number) => number} y middle of a row
  */
+
+// Opacity of the tokens that the tokenizer added, and of the names of the sides: readable, but behind the text.
+const SPECIAL = 0.7;
 
 /**
  * Return opacity and width of the lines of a strength.
@@ -49,14 +52,15 @@ export function emphasis(isolated, weight, any, { isolated: ground, reached, fad
  * @param {Place} place
  * @param {Graph} graph
  * @param {number[] | null} chosen the lines to draw, null for all
+ * @param {number} [fade] what their opacity is multiplied with
  */
-export function drawLines({ context, left, right, height, y }, { header, lines }, chosen) {
+export function drawLines({ context, left, right, height, y }, { header, lines }, chosen, fade = 1) {
   const { strengths } = header.style;
   const middle = (left + right) / 2;
   bundle(lines, chosen, strengths, y, height).forEach((ends, level) => {
     if (!ends.length) return;
     const look = lineLook(level, header.style, header.gamma);
-    context.globalAlpha = look.opacity;
+    context.globalAlpha = look.opacity * fade;
     context.strokeStyle = level === strengths ? header.bad : header.line;
     context.lineWidth = look.width;
     context.beginPath();
@@ -69,25 +73,52 @@ export function drawLines({ context, left, right, height, y }, { header, lines }
 }
 
 /**
+ * Draw the line of the chosen pair above the others; dashed if its weight is below the threshold.
+ * @param {Place} place
+ * @param {Graph} graph
+ * @param {[query: number, key: number]} rows
+ * @param {number} weight
+ * @param {boolean} shown whether the pair has a line without being chosen
+ */
+export function drawPair({ context, theme, left, right, y }, { header }, [query, key], weight, shown) {
+  const level = Number.isNaN(weight) ? header.style.strengths : Math.floor(weight * header.style.strengths);
+  const middle = (left + right) / 2;
+  context.globalAlpha = 1;
+  context.strokeStyle = Number.isNaN(weight) ? header.bad : theme.accent;
+  context.lineWidth = Math.max(2, lineLook(level, header.style, 1).width);
+  context.setLineDash(shown ? [] : [5, 4]);
+  context.beginPath();
+  context.moveTo(left, y(query));
+  context.bezierCurveTo(middle, y(query), middle, y(key), right, y(key));
+  context.stroke();
+  context.setLineDash([]);
+}
+
+/**
  * Draw the tokens of both sides that are in view.
  * @param {Place} place
  * @param {Graph} graph
- * @param {Token | null} focus the isolated token
+ * @param {Rows} focus the isolated token, or both tokens of the chosen pair
+ * @param {Rows} [locked]
  */
-export function drawTokens(place, graph, focus) {
+export function drawTokens(place, graph, focus, locked = [null, null]) {
   const { context, firstRow, height, rowHeight, y } = place;
   /** @type {Map<number, number>} */
   const reached = new Map();
-  if (focus) {
-    const ends = focus.side === LEFT ? graph.lines.key : graph.lines.query;
-    for (const line of graph.byToken[focus.side][focus.row]) reached.set(ends[line], graph.lines.weight[line]);
+  // The lines of a pair's query are shown, and not those of its key.
+  const from = focus[LEFT] !== null ? LEFT : RIGHT;
+  const chosen = focus[from];
+  if (chosen !== null) {
+    const ends = from === LEFT ? graph.lines.key : graph.lines.query;
+    for (const line of graph.byToken[from][chosen]) reached.set(ends[line], graph.lines.weight[line]);
   }
   context.textBaseline = "middle";
   graph.sides.forEach((tokens, side) => {
     context.textAlign = side === LEFT ? "right" : "left";
     for (let row = firstRow; row < tokens.length && y(row) < height + rowHeight; row++) {
-      const weight = focus && focus.side !== side ? reached.get(row) : undefined;
-      drawToken(place, graph, { side, row }, focus, weight);
+      const weight = from === side ? undefined : reached.get(row);
+      const marks = { isolated: focus[side] === row, any: chosen !== null, locked: locked[side] === row };
+      drawToken(place, graph, { side, row, weight, ...marks });
     }
   });
 }
@@ -95,24 +126,29 @@ export function drawTokens(place, graph, focus) {
 /**
  * @param {Place} place
  * @param {Graph} graph
- * @param {Token} token
- * @param {Token | null} focus
- * @param {number | undefined} weight
+ * @param {{ side: number, row: number, weight: number | undefined, isolated: boolean, any: boolean, locked: boolean }}
+ *   token `any` says whether some token is isolated
  */
-function drawToken({ context, theme, width, left, right, rowHeight, y }, { header, sides }, token, focus, weight) {
-  const { side, row } = token;
+function drawToken({ context, theme, width, left, right, rowHeight, y }, { header, sides }, token) {
+  const { side, row, isolated } = token;
   const [text, special] = sides[side][row];
-  const isolated = focus?.side === side && focus.row === row;
-  const { opacity, ground } = emphasis(isolated, weight, Boolean(focus), header.style);
+  const { opacity, ground } = emphasis(isolated, token.weight, token.any, header.style);
   const top = y(row) - rowHeight / 2;
+  const start = side === LEFT ? 0 : right + 4;
+  const end = side === LEFT ? left - 4 : width;
   if (ground) {
     context.globalAlpha = ground;
     context.fillStyle = isolated ? theme.accent : header.line;
-    const x = side === LEFT ? 0 : right + 4;
-    context.fillRect(x, top + 1, side === LEFT ? left - 4 : width - x, rowHeight - 2);
+    context.fillRect(start, top + 1, end - start, rowHeight - 2);
   }
-  context.globalAlpha = opacity;
-  context.fillStyle = special ? theme.faded : theme.text;
+  if (token.locked) {
+    context.globalAlpha = 1;
+    context.strokeStyle = theme.accent;
+    context.lineWidth = 1.5;
+    context.strokeRect(start + 1, top + 1, end - start - 2, rowHeight - 2);
+  }
+  context.globalAlpha = opacity * (special ? SPECIAL : 1);
+  context.fillStyle = theme.text;
   const room = side === LEFT ? left - 12 : width - right - 12;
   context.fillText(text, side === LEFT ? left - 10 : right + 10, y(row), room);
   context.globalAlpha = 0.55;
@@ -133,7 +169,8 @@ export function drawHeading({ context, theme, width, left, right }) {
   context.globalAlpha = 1;
   context.fillStyle = theme.background;
   context.fillRect(0, 0, width, 20);
-  context.fillStyle = theme.faded;
+  context.globalAlpha = SPECIAL;
+  context.fillStyle = theme.text;
   context.font = `12px ${theme.font}`;
   context.textAlign = "right";
   context.fillText("query", left - 10, 13);

@@ -17,12 +17,14 @@ import { clamp } from "../core/text.js";
 export const LEFT = 0;
 export const RIGHT = 1;
 // Pixels above the first row, for the names of the sides.
-export const TOP = 26;
+export const TOP = 22;
 // Share of the width between the columns in which a pointer still reaches a token.
-const REACH = 0.2;
+const REACH = 0.12;
+// Pixels from a line at which a pointer still reaches it.
+const NEAR = 4;
 // Pixels of a row, for at most so many rows.
 const ROW_HEIGHTS = [
-  [24, 24],
+  [16, 22],
   [64, 20],
   [Number.POSITIVE_INFINITY, 16],
 ];
@@ -70,6 +72,46 @@ export function tokenAt(x, y, { left, right, rowHeight, counts }) {
   if (x >= left + reach && x <= right - reach) return null;
   const side = x < left + reach ? LEFT : RIGHT;
   return row >= 0 && row < counts[side] ? { side, row } : null;
+}
+
+/**
+ * Return the line nearest to a point, null if none is near. Of equally near ones, the strongest is above the others.
+ * @param {number} x
+ * @param {number} y
+ * @param {{ left: number, right: number, y: (row: number) => number }} place
+ * @param {Lines} lines
+ * @param {number[] | null} chosen the lines that are drawn, null for all
+ * @returns {number | null}
+ */
+export function lineAt(x, y, place, lines, chosen) {
+  const width = place.right - place.left;
+  const across = (x - place.left) / width;
+  if (across <= 0 || across >= 1) return null;
+  const { height, slope } = curveAt(across);
+  let [found, nearest] = [/** @type {number | null} */ (null), NEAR];
+  for (let number = (chosen ?? lines.weight).length - 1; number >= 0; number--) {
+    const line = chosen ? chosen[number] : number;
+    const from = place.y(lines.query[line]);
+    const rise = place.y(lines.key[line]) - from;
+    const distance = Math.abs(y - from - rise * height) / Math.hypot(1, (rise * slope) / width);
+    if (distance < nearest) [found, nearest] = [line, distance];
+  }
+  return found;
+}
+
+/**
+ * Return how far a line has risen at a share of its way across, and its slope there, both as shares of the whole. It is
+ * the Bezier curve that is flat at both ends and whose inner points are in the middle.
+ * @param {number} across 0 to 1
+ */
+function curveAt(across) {
+  let [low, high] = [0, 1];
+  for (let halving = 0; halving < 20; halving++) {
+    const t = (low + high) / 2;
+    if (1.5 * t * (1 - t) + t ** 3 < across) low = t;
+    else high = t;
+  }
+  return { height: low * low * (3 - 2 * low), slope: (6 * low * (1 - low)) / (1.5 - 3 * low + 3 * low * low) };
 }
 
 /**

@@ -4,6 +4,7 @@
 import { asSentence, fill, percent } from "../core/text.js";
 import { LEFT } from "./token_graph_layout.js";
 
+/** @import { Region } from "./store.js" */
 /** @import { Lines, Token } from "./token_graph_layout.js" */
 
 /**
@@ -19,6 +20,13 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {string} lines
  * @property {{ query: string, key: string }} shares
  * @property {string} unknown
+ * @property {string} from
+ * @property {string} hold
+ * @property {[all: string, part: string]} whose
+ * @property {string} hold_nothing
+ * @property {string} some_bad
+ * @property {string} root
+ * @property {string} part
  * @property {string} little
  * @property {string} nearly
  */
@@ -126,6 +134,61 @@ export function describeShare(share, { bounds: [little, nearly, whole], words })
  */
 export function describeGraph(header) {
   return asSentence(header.summary);
+}
+
+/**
+ * Return what is drawn and what the threshold hides.
+ * @param {Graph} graph
+ * @param {number} threshold
+ * @param {Region | null} part that is shown, null for the whole head
+ */
+export function describeLines({ header, lines }, threshold, part) {
+  const { words } = header.style;
+  const lowest = fill(words.from, { threshold: allDigits(threshold) });
+  const said = part ? `${describePart(part, header.style)}, ${lowest}` : lowest;
+  const sum = (/** @type {Float32Array} */ numbers) => numbers.reduce((total, number) => total + number, 0);
+  const whole = sum(lines.given);
+  if (Number.isNaN(whole)) return fill(words.some_bad, { lines: said });
+  if (!whole) return fill(words.hold_nothing, { lines: said });
+  const share = describeShare(sum(lines.weight) / whole, header.style);
+  const contrast = header.gamma === 1 ? "" : words.root;
+  return fill(words.hold, { lines: said, share, whose: words.whose[part ? 1 : 0] }) + contrast;
+}
+
+/**
+ * @param {Region} part
+ * @param {Style} style
+ */
+export function describePart([firstQuery, lastQuery, firstKey, lastKey], { words }) {
+  const [first_query, last_query, first_key, last_key] = [firstQuery, lastQuery, firstKey, lastKey].map((position) =>
+    position.toLocaleString("en"),
+  );
+  return fill(words.part, { first_query, last_query, first_key, last_key });
+}
+
+/**
+ * Return a threshold with all its digits, and at least two: a rounded one would promise other lines.
+ * @param {number} threshold
+ */
+function allDigits(threshold) {
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: 20, useGrouping: false };
+  return Number(threshold.toPrecision(6)).toLocaleString("en", digits);
+}
+
+/**
+ * Return what the weight of a pair is.
+ * @param {Graph} graph
+ * @param {[query: number, key: number]} rows
+ * @param {number} weight -1 where the query may not attend to the key
+ * @param {boolean} locked
+ */
+export function describePair({ header, sides }, [query, key], weight, locked) {
+  const { words, digits } = header.style;
+  const named = (/** @type {number} */ side, /** @type {number} */ row) =>
+    fill(words.repeated, { token: sides[side][row][0], position: row + header.first[side] });
+  const number = Number.isNaN(weight) ? words.bad : weight === -1 ? "masked" : weight.toFixed(digits);
+  const pair = `${named(LEFT, query)}${locked ? words.locked : ""} ${words.verbs.query} ${named(1 - LEFT, key)}`;
+  return `${pair}: ${number}`;
 }
 
 /**
