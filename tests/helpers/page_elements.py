@@ -1,6 +1,7 @@
 """Read what a page shows, without a browser."""
 
 import json
+from typing import Any
 from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
@@ -13,12 +14,12 @@ def charts(app: AppTest) -> list[dict]:
 
 
 def address(app: AppTest) -> dict[str, str]:
-    """Return the URL parameters that the page sets."""
+    """Return the URL parameters that the page sets, those of the selection at the end, as it was opened."""
     (bar,) = [each.proto for each in app.get("bidi_component") if each.proto.component_name == "headlight_address"]
-    return dict(parse_qsl(json.loads(bar.json)["query"]))
+    shown = json.loads(bar.json)
+    return dict(parse_qsl("&".join(filter(None, (shown["query"], shown["selection"])))))
 
 
-def follow(app: AppTest) -> None:
-    """Set the URL that the page asks for, as a browser does: it tells the server which updates have arrived."""
-    app.query_params.clear()
-    app.query_params.update(address(app))
+def chosen(app: AppTest, page: str) -> Any:
+    """Return the choice of a page ("inspect", "steps", ...) in the visitor's session."""
+    return app.session_state[f"{page} state"].choice

@@ -34,7 +34,8 @@ def connection() -> None:
     """Run the page when its browser has lost the server and found it again; last in a run, outside of any fragment.
 
     A server that was started anew has no fragments yet, and runs none that a message asks for. Another number in each
-    run tells the browser that the page is drawn.
+    run tells the browser that the page is drawn. The message of the browser has the query of its URL, which the new
+    session reads (ui/state/open_page.py).
     """
     _connection(key="connection", data=monotonic(), height=1, on_found_change=lambda: None)
 
@@ -93,11 +94,17 @@ def chart(
     _chart(key=key, data=pack_chart(figure, alt, buttons=buttons), on_box_change=boxed)
 
 
-def address_bar(query: str, step: str, went: int, on_went: Callable[[str, int], None]) -> None:
-    """Make the address end in a query; `on_went(query, number)` is called for Back and Forward, with where they lead.
+def address_bar(
+    query: str, step: str, went: int, on_went: Callable[[str, int], None], *, selection: str | None = None
+) -> None:
+    """Make the browser's URL end in a query and the selection that the browser shows.
 
-    A change of `step` is one to go back over; within a step, the present entry is renamed. `went` is the number of the
-    last Back or Forward that the page has answered.
+    Args:
+        query: the parameters that the server owns.
+        step: a change of it adds an entry to the browser's history; within a step, the present entry is renamed.
+        went: the number of the last Back or Forward that the page has answered.
+        on_went: called as `on_went(query, number)` for Back and Forward, with the query to which they lead.
+        selection: the parameters of the selection until the browser has one; None for a page that has no selection.
     """
 
     def gone() -> None:
@@ -108,7 +115,8 @@ def address_bar(query: str, step: str, went: int, on_went: Callable[[str, int], 
             return
         on_went(str(query), number)
 
-    _address(key="address", data={"query": query, "step": step, "went": went}, height=1, on_went_change=gone)
+    shown = {"query": query, "step": step, "went": went, "selection": selection}
+    _address(key="address", data=shown, height=1, on_went_change=gone)
 
 
 def training_picture(scene: bytes, frames: bytes, on_lacks: Callable[[], None]) -> None:

@@ -46,12 +46,12 @@ def page() -> None:
     )
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
-    if STEPS.current().part == "words":
+    if STEPS.now().part == "words":
         three_words()
     else:
         real_head()
     STEPS.publish()
-    if not link.fits_link(STEPS.current()):
+    if not link.fits_link(STEPS.now()):
         st.caption("What you wrote is too long for a link: the address restores everything but that.")
 
 

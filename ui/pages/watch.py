@@ -26,12 +26,11 @@ def page() -> None:
     st.pills(
         "Task",
         tuple(TASKS),
-        **WATCH.widget_args("task"),
+        **WATCH.widget_args("task", on_change=_open_task),
         format_func=lambda name: TASKS[name].title,
-        on_change=_open_task,
         label_visibility="collapsed",
     )
-    choice = WATCH.current()
+    choice = WATCH.now()
     show_lesson(choice.task)
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
@@ -48,11 +47,8 @@ def page() -> None:
 
 
 def _open_task() -> None:
-    task = WATCH.current().task
-    if task is None:  # a click on the chosen task takes it away; `restore` puts it back
-        return
     stop_and_show_recording()
-    choose_task(task)
+    choose_task(WATCH.now().task)
 
 
 page()

@@ -34,7 +34,7 @@ def real_head() -> None:
         st.error(escape_markdown(f"{model.card.name} reads no sentences: choose a model of text, such as minilm."))
         return
     _choose_head(model)
-    choice = STEPS.current()
+    choice = STEPS.now()
     try:
         head = _compute_head(choice, model)
     except BaseException as error:
@@ -49,7 +49,7 @@ def real_head() -> None:
 
 
 def _choose_model() -> Model | None:
-    choice = STEPS.current()
+    choice = STEPS.now()
     left, right = st.columns([1, 2], gap="medium")
     with left:
         allowed = allowed_models()
@@ -61,12 +61,11 @@ def _choose_model() -> Model | None:
             if choice.model not in allowed:
                 st.info(f"This server opens only its own models: {escape_markdown(default_model())} is shown instead.")
                 STEPS.update(model=default_model(), revision="")
-            st.selectbox(
-                "Model", allowed, **STEPS.widget_args("model"), on_change=STEPS.update, kwargs={"revision": ""}
-            )
+            args = STEPS.widget_args("model", on_change=STEPS.update, kwargs={"revision": ""})
+            st.selectbox("Model", allowed, **args)
     with right:
         st.text_input("Sentence", **STEPS.widget_args("text"))
-    choice = STEPS.current()
+    choice = STEPS.now()
     try:
         return open_model(choice.model, choice.revision)
     except BaseException as error:
@@ -76,7 +75,7 @@ def _choose_model() -> Model | None:
 
 def _choose_head(model: Model) -> None:
     """Show the controls of kind, layer and head; replace what the model does not have by the nearest that it has."""
-    card, choice = model.card, STEPS.current()
+    card, choice = model.card, STEPS.now()
     if choice.kind not in card.kinds:
         if choice.kind:
             st.info(f"There is no {choice.kind} attention here: {card.kinds[0]} attention is shown instead.")
@@ -113,18 +112,14 @@ def _choose_pair(head: HeadInternals, choice: StepsChoice) -> Pair:
     """Show the controls that choose the query token and the key token; return the choice."""
     sides = {"query_token": head.query_tokens, "key_token": head.key_tokens}
     for name, tokens in sides.items():
-        # In every run: another sentence gives the same positions other tokens.
         STEPS.update(**{name: min(getattr(choice, name), len(tokens) - 1)})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         for (name, tokens), title in zip(sides.items(), ("Query: who looks", "Key: who is looked at"), strict=True):
-            st.selectbox(
-                title,
-                range(len(tokens)),
-                **STEPS.widget_args(name),
-                width=230,
-                format_func=partial(name_token, tokens),
-            )
-    choice = STEPS.current()
+            label = partial(name_token, tokens)
+            positions = range(len(tokens))
+            args = STEPS.widget_args(name, labels=map(label, positions))
+            st.selectbox(title, positions, **args, width=230, format_func=label)
+    choice = STEPS.now()
     return Pair(choice.query_token, choice.key_token)
 
 

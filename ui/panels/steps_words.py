@@ -35,7 +35,7 @@ def three_words() -> None:
     problem = _edit_matrices()
     if problem:
         st.error(escape_markdown(f"{problem} The pictures show the numbers before."), icon=":material/error:")
-    choice = STEPS.current()
+    choice = STEPS.now()
     words, matrices = words_of(choice), matrices_of(choice)
     options = Options(choice.heads, choice.scaling, choice.temperature, choice.causal)
     steps = attention_steps(matrices, options)
@@ -57,7 +57,7 @@ def three_words() -> None:
 
 
 def _controls() -> None:
-    choice = STEPS.current()
+    choice = STEPS.now()
     width = len(EXAMPLES[choice.example].matrices["w_q"])
     possible = [heads for heads in HEADS if width % heads == 0]
     if choice.heads not in possible:
@@ -103,7 +103,7 @@ def _reset() -> None:
 
 def _edit_matrices() -> str | None:
     """Show an editor for each matrix and store what can be computed with; return what is wrong, in one sentence."""
-    choice = STEPS.current()
+    choice = STEPS.now()
     shown = [name for name in MATRICES if name != "w_o" or choice.heads > 1]
     problems = []
     with st.expander("Edit the numbers: everything below follows at once", icon=":material/edit:"):
@@ -158,20 +158,19 @@ def _choose_pair(choice: StepsChoice, words: tuple[str, ...]) -> Chosen:
     """Show the controls that choose the query, the key and the head to work out; return the choice."""
     limits = {"query": len(words), "key": len(words), "of_head": choice.heads}
     for name, limit in limits.items():
-        # In every run: another example gives the same positions other words.
         STEPS.update(**{name: min(getattr(choice, name), limit - 1)})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         for name, title in (("query", "Query: who looks"), ("key", "Key: who is looked at")):
             st.segmented_control(
                 title,
                 range(len(words)),
-                **STEPS.widget_args(name),
+                **STEPS.widget_args(name, labels=words),
                 required=True,
                 format_func=lambda n: escape_markdown(words[n]),
             )
         if choice.heads > 1:
             st.segmented_control("Head worked out", range(choice.heads), **STEPS.widget_args("of_head"), required=True)
-    choice = STEPS.current()
+    choice = STEPS.now()
     return Chosen(choice.query, choice.key, choice.of_head)
 
 
@@ -196,7 +195,7 @@ def _explain_scaling(steps: Steps, words: tuple[str, ...], chosen: Chosen) -> No
             if len(steps.q) > 1:
                 st.caption(f"Head {head}")
             st.html(pictures.spread(steps, words, head, chosen))
-        if STEPS.current().example == "rows":
+        if STEPS.now().example == "rows":
             st.caption(_ONE_TO_TEN)
     with right:
         st.markdown("The same for random vectors of growing width, 8 keys, mean of 2,000 draws:")

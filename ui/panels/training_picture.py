@@ -58,7 +58,7 @@ def _show_recording(task: str, state_of_own: str, own: TrainingProcess | None) -
         st.error(escape_markdown(describe_error(error, f"replaying {path}")), icon=":material/error:")
         return
     st.markdown(". ".join(filter(None, (f"## Recorded: {TASKS[task].title}", state_of_own))))
-    if own is None and WATCH.current().text not in (recording.text, recording.text or "0"):
+    if own is None and WATCH.now().text not in (recording.text, recording.text or "0"):
         st.caption("The recording is over its own text: Start training watches yours.")
     settings = replace(TASKS[task].settings, steps=recording.steps_in_all)
     name = f"{task} {path.stat().st_mtime_ns}"

@@ -13,8 +13,8 @@ from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from ui.services.settings import DEFAULT_MODEL, default_model
 from ui.state import link
-from ui.state.kinds import number, on_off, one_of, region, revision, string, token, whole_number
-from ui.state.link import param
+from ui.state.kinds import are_pair, number, on_off, one_of, partner, region, revision, string, token, whole_number
+from ui.state.link import BROWSER, param
 from ui.state.page_state import PageState
 from viz import DrawOptions
 from viz.colours import CONTRASTS, PALETTES
@@ -22,6 +22,7 @@ from viz.colours import CONTRASTS, PALETTES
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
 MOST_GENERATED = 64
+MOST_SENTENCES = 1000
 LONGEST_MODEL = 300
 # The session's key of whether neither the link nor the visitor has chosen a layer and a head.
 _HEAD_NOT_CHOSEN = "head not chosen"
@@ -39,23 +40,35 @@ def _first_text(earlier: Any) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The choices of the page. Layer and head are in every link, so that a reader of the link sees what it shows."""
+    """The choices of the page. Layer and head are in every link, so that a reader of the link sees what it shows.
+
+    With `lines`, each line of the text is a sentence of its own, and `sentence` is the number of the one that is shown.
+    `token` is locked; with `partner`, which is on the other side, it is the selected pair.
+    """
 
     model: str = param(DEFAULT_MODEL, string(LONGEST_MODEL), free=True, adds_history=True)
     revision: str = param("", revision(), free=True, adds_history=True)
     text: str = param(_first_text, string(), free=True, adds_history=True)
     pair: str = param("", string(), free=True, adds_history=True)
     target: str = param("", string(), free=True, adds_history=True)
+    lines: bool = param(False, on_off(), adds_history=True)
+    sentence: int = param(0, whole_number(0, MOST_SENTENCES - 1))
     generate: int = param(0, whole_number(0, MOST_GENERATED, "number of tokens"))
     kind: str = param("", one_of("", "encoder", "decoder", "cross"))
-    layer: int = param(5, whole_number(0, 9999), always_in_link=True)
-    head: int = param(11, whole_number(0, 9999), always_in_link=True)
-    threshold: float = param(0.05, number(0, 1, "weight"))
-    palette: str = param(AUTOMATIC, one_of(AUTOMATIC, *PALETTES))
-    contrast: str = param("linear", one_of(*CONTRASTS))
-    token: str = param("", token())
-    region: str = param("", region())
-    truth: bool = param(True, on_off("True", "False"))
+    layer: int = param(5, whole_number(0, 9999), always_in_link=True, owner=BROWSER)
+    head: int = param(11, whole_number(0, 9999), always_in_link=True, owner=BROWSER)
+    threshold: float = param(0.05, number(0, 1, "weight"), owner=BROWSER)
+    palette: str = param(AUTOMATIC, one_of(AUTOMATIC, *PALETTES), owner=BROWSER)
+    contrast: str = param("linear", one_of(*CONTRASTS), owner=BROWSER)
+    token: str = param("", token(), owner=BROWSER)
+    partner: str = param("", partner(), owner=BROWSER)
+    region: str = param("", region(), owner=BROWSER)
+    truth: bool = param(True, on_off("True", "False"), owner=BROWSER)
+
+    def __post_init__(self) -> None:
+        """Drop a partner that another token has left without a pair."""
+        if self.partner and not are_pair(self.token, self.partner):
+            object.__setattr__(self, "partner", "")
 
     def selection(self) -> Selection:
         """Return what is shown; it may name more than the text has (`Selection.fit`)."""
@@ -109,5 +122,3 @@ def choose_selection(selection: Selection) -> None:
     changed = {name: value for name, value in fitted.items() if getattr(choice, name) != value}
     if changed:
         INSPECT.update(**changed)
-    # In every run: another model gives the same token another name.
-    INSPECT.resend("token")

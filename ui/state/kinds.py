@@ -109,6 +109,23 @@ def token() -> Kind:
     return Kind(read)
 
 
+def partner() -> Kind:
+    """Return the kind of the other token of a pair: one of the other side than the field `token`; "" is none."""
+
+    def read(written: str, earlier: Any) -> str:
+        token().read(written, earlier)
+        if written and not are_pair(earlier.token, written):
+            raise ValueError(f"{_quote(written)} makes no pair with the token {_quote(earlier.token)}")
+        return written
+
+    return Kind(read)
+
+
+def are_pair(one: str, other: str) -> bool:
+    """Return whether two tokens, each written as in a link, stand on different sides; "" stands on none."""
+    return {one.partition(":")[0], other.partition(":")[0]} == {"query", "key"}
+
+
 def region() -> Kind:
     """Return the kind of a part of a head, such as "0-63:128-191"; "" is the whole head."""
 

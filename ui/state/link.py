@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 Choice = TypeVar("Choice")
 # Servers and chat programs cut links that are much longer than this.
 MOST_CHARACTERS_IN_LINK = 2000
+# Who changes a field.
+SERVER, BROWSER = "server", "browser"
 
 
 def write_plain(value: Any) -> str:
@@ -42,13 +44,20 @@ class Kind:
 
 
 def param(
-    default: Any, kind: Kind, *, always_in_link: bool = False, free: bool = False, adds_history: bool = False
+    default: Any,
+    kind: Kind,
+    *,
+    always_in_link: bool = False,
+    free: bool = False,
+    adds_history: bool = False,
+    owner: str = SERVER,
 ) -> Any:
     """Declare a field of a choice.
 
     `default` is the value that a link leaves out, or a function that computes it from the earlier fields. A `free`
     field holds whatever a visitor types. A change of a field that `adds_history` is a step that the browser's Back
-    button undoes; a change of another field only renames the present entry.
+    button undoes; a change of another field only renames the present entry. The `owner` is the one that changes the
+    field and writes it in the URL: `SERVER` or `BROWSER`.
     """
     metadata = {
         "default": default,
@@ -56,6 +65,7 @@ def param(
         "always_in_link": always_in_link,
         "free": free,
         "adds_history": adds_history,
+        "owner": owner,
     }
     return field(metadata=metadata) if callable(default) else field(default=default, metadata=metadata)
 
@@ -63,6 +73,11 @@ def param(
 def names(of: Any, mark: str | None = None) -> tuple[str, ...]:
     """Return the names of all fields, or of those marked "free", "adds_history" or "always_in_link"."""
     return tuple(each.name for each in fields(of) if mark is None or each.metadata[mark])
+
+
+def names_of(of: Any, owner: str) -> tuple[str, ...]:
+    """Return the names of the fields that `SERVER` or `BROWSER` owns."""
+    return tuple(each.name for each in fields(of) if each.metadata["owner"] == owner)
 
 
 def kind_of(of: Any, name: str) -> Kind:
@@ -98,11 +113,15 @@ def standard(of: type[Choice], **values: Any) -> Choice:
     return parse(of, {}, **values)[0]
 
 
-def format(choice: Any) -> dict[str, str]:
-    """Return the parameters of a link that restores a choice: what differs from the defaults, if not too long."""
+def format(choice: Any, owner: str | None = None) -> dict[str, str]:
+    """Return the parameters of a link that restores a choice: what differs from the defaults, if not too long.
+
+    With an `owner`, only the parameters of its fields are returned.
+    """
     return {
         each.name: written
         for each, written in _written_fields(choice)
+        if owner in (None, each.metadata["owner"])
         if each.metadata["always_in_link"] or getattr(choice, each.name) != _default(each, choice)
         if len(written) <= each.metadata["kind"].longest
     }

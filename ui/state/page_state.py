@@ -1,48 +1,66 @@
 """A page's choices in the visitor's session: the one module that touches their keys in `st.session_state`.
 
-A choice is a frozen dataclass (ui/state/link.py). Each field has a session key, the page's prefix and the field's
-name, which is also the key of the widget that shows it.
+A choice is a frozen dataclass (ui/state/link.py). The session has one for each page, and one writer for each field
+(docs/decisions/0019).
 
-Two facts about Streamlit explain the rest of this module.
-
-- The server sends a widget its value only when the session key was written in this run. A value that is sent replaces
-  what the visitor chooses while the run goes on, so that keys are written only when a value has changed, or when the
-  names of a widget's options may have changed.
-- The browser sends the values of all its widgets with every message. After a picture or a button has changed a choice
-  on the server, a stale widget value would overwrite that change. Such changes are therefore pending until the browser
-  has acknowledged them. The browser also sends its URL with every message, and the server makes it change the URL last
-  in each run: the URL shows what the browser's widgets have received (`merge_pending`).
+- The server owns a field that an ordinary widget shows. The browser sends the values of all its widgets with every
+  message, also values from before a change by the server. After such a change the field therefore has another widget,
+  with another key: `text`, then `text#1`, `text#2`. A value under an earlier key counts only if it differs from what
+  that widget showed: then the visitor has changed it since.
+- The browser owns a selection. It reports its choice (`receive`), and the server keeps a copy that it never sends back.
+  The server's own choice of a selection is an opening (`select`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from time import monotonic
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from secrets import token_urlsafe
 from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.state.session_state import Serialized
 
 from ui.components import address_bar
-from ui.state import link
+from ui.state import link, open_page
+from viz.wire.instrument import Opening
 
 Choice = TypeVar("Choice")
-# Give up waiting after this many seconds: a browser that cannot write its URL never acknowledges an update.
-ACKNOWLEDGEMENT_TIMEOUT_SECONDS = 20.0
-# The session's key, shared by all pages, of whether the browser sends the URL that the page has given it.
-_URL_IS_FOLLOWED = "URL is followed"
+# The session's key of the page that was drawn last.
+_DRAWN = "page drawn"
+# A browser is hardly ever more changes of the server behind.
+_EARLIER_WIDGETS = 4
+# A browser counts with floats, which have all whole numbers up to this one.
+_LARGEST_NUMBER = 2**53
+
+
+@dataclass
+class _Memory(Generic[Choice]):
+    """What the session remembers of a page."""
+
+    choice: Choice
+    # Sentences about the link that was opened last, and the text and model that it opened.
+    notices: tuple[str, ...] = ()
+    linked: tuple[Any, ...] = ()
+    # For each field: how often its widget was replaced, and what the widgets before it showed, by key.
+    generations: dict[str, int] = field(default_factory=dict)
+    earlier: dict[str, dict[str, Any]] = field(default_factory=dict)
+    labels: dict[str, int] = field(default_factory=dict)
+    # Number of the last Back or Forward, and of the last selection that the browser has reported.
+    went: int = 0
+    received: int = 0
+    opening: Opening = field(default_factory=partial(Opening, "", ""))
 
 
 @dataclass(frozen=True)
 class PageState(Generic[Choice]):
     """The choices of one page.
 
-    `of` is the dataclass of the choices; `prefix` stands before a field's name in the session's keys, and `page`
-    before the name of everything else that is remembered for the page. `parse(query)` returns the choice that a link
-    describes on this server, and one sentence for each parameter that is ignored.
+    `of` is the dataclass of the choices; `prefix` stands before a field's name in the keys of widgets, and `page` names
+    the page in the session. `parse(query)` returns the choice that a link describes on this server, and one sentence
+    for each parameter that is ignored.
     """
 
     page: str
@@ -51,141 +69,203 @@ class PageState(Generic[Choice]):
     parse: Callable[[Mapping[str, str]], tuple[Choice, list[str]]]
 
     def restore(self) -> list[str]:
-        """Put the link's choice into the session, once; return the notices about the link.
+        """Put the link's choice into the session, once; return the notices about the link. First in a run.
 
         They are returned as long as the text or model that the link opened is the present one.
         """
         session = st.session_state
-        if self._key("published") not in session:
-            self._open(st.query_params.to_dict())
-            session.update(self._texts_from_browser())
-        choice = self.now()
-        opened, notices = session[self._key("notices")]
-        return list(notices) if opened == self._history_entry(choice) else []
+        if self._key not in session:
+            self._restore_open_page()
+        elif session.get(_DRAWN) != self.page:
+            # The visitor comes back from another page: the browser starts anew, with the selection that it left.
+            self._memory.received = 0
+            self._open_selection()
+        session[_DRAWN] = self.page
+        memory, choice = self._memory, self.now()
+        return list(memory.notices) if memory.linked == self._history_entry(choice) else []
 
     def now(self) -> Choice:
-        """Return the choice as it is at this moment; to be called first in a run, and in callbacks, which precede it.
+        """Return the choice as it is at this moment, with what the visitor has typed and chosen since the last call.
 
-        A choice that was given to a callback when its button was drawn may be out of date: the visitor may have typed
-        since. Values that are missing or impossible are replaced by those that were last published.
+        A choice that was given to a callback when its button was drawn may be out of date. A value that is missing or
+        impossible leaves the one before.
         """
-        session = st.session_state
-        free = link.names(self.of, "free")
         for name in link.names(self.of):
-            value = session.get(self.prefix + name)
-            if value is None:  # at first, and where a visitor emptied a number
-                session[self.prefix + name] = getattr(self.last_published, name)
-            elif name not in free and (possible := self._possible(name, value)) is not value:
-                session[self.prefix + name] = possible
-        self.merge_pending()
-        return self.current()
+            self._read_widgets(name)
+        return self._memory.choice
 
     def current(self) -> Choice:
-        """Return the choice that is in the session."""
-        return self.of(**{name: st.session_state[self.prefix + name] for name in link.names(self.of)})
+        """Return the same as `now`."""
+        return self.now()
 
     def update(self, **values: Any) -> None:
-        """Change some of the choices, for a picture or a button; their widgets in the browser receive them later."""
-        self._write(values)
-        st.session_state[self._key("pending")] = {**self.pending, **values}
-        st.session_state[self._key("pending since")] = monotonic()
+        """Change some of the choices, for a button or a picture: other widgets show them, in this run or the next."""
+        choice = self.now()
+        changed = {name: value for name, value in values.items() if getattr(choice, name) != value}
+        for name in changed:
+            self._replace_widget(name)
+        self._set(changed)
+        if set(changed) & set(link.names_of(self.of, link.BROWSER)):
+            self._open_selection()
 
-    def resend(self, *names: str) -> None:
-        """Send widgets their present values again in this run, because their options may have other names now."""
-        self._write({name: st.session_state[self.prefix + name] for name in names})
+    def widget_args(
+        self,
+        name: str,
+        *,
+        labels: Iterable[Hashable] | None = None,
+        on_change: Callable[..., None] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the arguments of the widget that shows a choice; call it immediately before the widget is drawn.
 
-    def widget_args(self, name: str) -> dict[str, Any]:
-        """Return the arguments of a widget that shows a choice; the session keeps it also while there is no widget."""
-        return {"key": self.prefix + name, "persist_state": "session"}
-
-    @property
-    def last_published(self) -> Choice:
-        """The choice when the URL was last written."""
-        return st.session_state[self._key("published")]
-
-    @property
-    def pending(self) -> dict[str, Any]:
-        """The changes by pictures and buttons that the browser has not acknowledged, by field; {} after the timeout."""
-        session = st.session_state
-        waited = monotonic() - session.get(self._key("pending since"), 0.0)
-        return dict(session.get(self._key("pending"), {})) if waited < ACKNOWLEDGEMENT_TIMEOUT_SECONDS else {}
-
-    def merge_pending(self) -> None:
-        """Keep the changes by pictures and buttons, unless the visitor has chosen something else since.
-
-        To be called before the choices are read, in every run. A value that is still the one of the browser's URL
-        comes from a widget that has not received the change; any other value is the visitor's own.
+        Args:
+            name: the field.
+            labels: the names of the options, where one option may have another name later, as tokens of another text
+                do: Streamlit sends names, so that other names need another widget.
+            on_change: called with `kwargs` after the visitor has changed the choice.
         """
-        session, context, pending = st.session_state, get_script_run_ctx(), self.pending
-        if not pending or context is None:
+        self._read_widgets(name)
+        memory, session = self._memory, st.session_state
+        if labels is not None:
+            named = hash(tuple(labels))
+            if memory.labels.setdefault(name, named) != named:
+                memory.labels[name] = named
+                self._replace_widget(name)
+        key, value = self._widget(name), getattr(memory.choice, name)
+        # Streamlit sends a value that is written in this run, which replaces what the visitor chooses meanwhile.
+        if session.get(key) != value:
+            session[key] = value
+        if on_change is None:
+            return {"key": key}
+        return {"key": key, "on_change": self._changed, "args": (name, key, on_change, dict(kwargs or {}))}
+
+    def receive(self, text: str, number: int) -> None:
+        """Keep the selection that the browser reports, written as in a link, and its number; bad messages change less.
+
+        A parameter that is not there, or cannot be read, has its default.
+        """
+        if not isinstance(text, str) or not isinstance(number, int) or not 0 <= number <= _LARGEST_NUMBER:
             return
-        in_browser = dict(parse_qsl(context.query_string, keep_blank_values=True))
-        if not session.get(_URL_IS_FOLLOWED):
-            # Until the server changes the query, a browser sends the URL that it opened (viz/browser/page/address.js).
-            session[_URL_IS_FOLLOWED] = True
-            st.query_params.clear()
-        in_session = link.format(self.current())
-        for name, value in list(pending.items()):
-            key, is_old = self.prefix + name, in_session.get(name) == in_browser.get(name)
-            if session[key] != value and is_old:
-                session[key] = value
-            elif session[key] != value or is_old:
-                del pending[name]
-        session[self._key("pending")] = pending
+        names = link.names_of(self.of, link.BROWSER)
+        try:
+            sent = dict(parse_qsl(text[: link.MOST_CHARACTERS_IN_LINK], keep_blank_values=True))
+        except ValueError:
+            return
+        choice, _ = link.parse(self.of, {name: written for name, written in sent.items() if name in names})
+        self._set({name: getattr(choice, name) for name in names})
+        self._memory.received = number
+
+    def select(self, **values: Any) -> None:
+        """Change the selection for the server: the browser adopts it, unless the visitor has chosen another since."""
+        self._set(values)
+        self._open_selection()
+
+    def opening(self) -> Opening:
+        """Return what the browser shows first; it stays the same until the server chooses another selection."""
+        return self._memory.opening
 
     def publish(self) -> None:
-        """Make the URL describe the present choice, and remember it for the next visit of the page; last in a run."""
-        choice, session = self.current(), st.session_state
-        session[self._key("published")] = choice
-        session[self._key("pending")] = {name: getattr(choice, name) for name in self.pending}
+        """Make the browser's URL describe the present choice, as far as the server owns it."""
+        choice, memory = self.now(), self._memory
         # The texts may be a megabyte: the browser needs to know only whether they are others.
         entry = str(hash(self._history_entry(choice)))
-        address_bar(urlencode(link.format(choice)), entry, session.get(self._key("went"), 0), self._go)
+        selection = memory.opening.selection if link.names_of(self.of, link.BROWSER) else None
+        address_bar(urlencode(link.format(choice, link.SERVER)), entry, memory.went, self._go, selection=selection)
 
     def _go(self, query: str, number: int) -> None:
         """Choose what an earlier URL describes, for the whole page: the browser went back or forward."""
-        self.update(**vars(self._open(dict(parse_qsl(query, keep_blank_values=True)))))
-        st.session_state[self._key("went")] = number
+        memory = self._memory
+        memory.went = number
+        choice, notices = self.parse(dict(parse_qsl(query, keep_blank_values=True)))
+        memory.notices, memory.linked = tuple(notices), self._history_entry(choice)
+        self.update(**{name: getattr(choice, name) for name in link.names_of(self.of, link.SERVER)})
+        self.select(**{name: getattr(choice, name) for name in link.names_of(self.of, link.BROWSER)})
         st.rerun()
 
-    def _open(self, query: Mapping[str, str]) -> Choice:
-        choice, notices = self.parse(query)
-        st.session_state[self._key("published")] = choice
-        st.session_state[self._key("notices")] = self._history_entry(choice), notices
-        return choice
+    def _restore_open_page(self) -> None:
+        """Begin with the link's choice, and with the widgets of a page that was open before this session."""
+        choice, notices = self.parse(open_page.sent_query())
+        memory = st.session_state[self._key] = _Memory(choice, tuple(notices), self._history_entry(choice))
+        for name, generation, text in self._sent_widgets():
+            # The widget stays in the browser, with what is typed there.
+            memory.generations[name] = generation
+            if name in link.names(self.of, "free") and text is not None:  # a long text is in no link
+                self._set({name: text})
+        self._open_selection()
+
+    def _sent_widgets(self) -> list[tuple[str, int, str | None]]:
+        """Return field, generation and text of the page's widgets in the browser, the latest of a field last."""
+        pattern = re.compile(rf"{re.escape(self.prefix)}({'|'.join(link.names(self.of))})(?:#(\d{{1,6}}))?", re.ASCII)
+        found = [(pattern.fullmatch(key), text) for key, text in open_page.sent_widgets().items()]
+        sent = [(match[1], int(match[2] or 0), text) for match, text in found if match]
+        return sorted(sent, key=lambda each: each[1])
+
+    def _read_widgets(self, name: str) -> None:
+        """Take over what the visitor has chosen in the widget of a field, or in one that the server has replaced."""
+        session, memory = st.session_state, self._memory
+        chosen = session.get(self._widget(name))
+        if self._is_possible(name, chosen):
+            self._set({name: chosen})
+        shown = memory.earlier.get(name, {})
+        for key, value in list(shown.items()):
+            chosen = session.get(key)
+            if chosen != value and self._is_possible(name, chosen):
+                shown[key] = chosen
+                self._replace_widget(name)
+                self._set({name: chosen})
+
+    def _changed(self, name: str, key: str, on_change: Callable[..., None], kwargs: Mapping[str, Any]) -> None:
+        """Pass on a change by the visitor; Streamlit also tells of a value that an earlier widget has sent again."""
+        chosen, shown = st.session_state.get(key), self._memory.earlier.get(name, {})
+        is_new = key == self._widget(name) or (key in shown and shown[key] != chosen)
+        if is_new and self._is_possible(name, chosen):
+            self.now()
+            on_change(**kwargs)
+
+    def _replace_widget(self, name: str) -> None:
+        memory = self._memory
+        shown = memory.earlier.setdefault(name, {})
+        shown[self._widget(name)] = getattr(memory.choice, name)
+        for key in list(shown)[:-_EARLIER_WIDGETS]:
+            del shown[key]
+        memory.generations[name] = memory.generations.get(name, 0) + 1
+
+    def _open_selection(self) -> None:
+        memory = self._memory
+        selection = urlencode(link.format(memory.choice, link.BROWSER))
+        memory.opening = Opening(token_urlsafe(9), selection, memory.received)
+
+    def _is_possible(self, name: str, value: Any) -> bool:
+        """Return whether a value can be a visitor's choice: Streamlit accepts values that no widget offers."""
+        before = getattr(self._memory.choice, name)
+        if value is None or type(value) is not type(before):
+            return False
+        if name in link.names(self.of, "free"):
+            return True
+        kind = link.kind_of(self.of, name)
+        try:
+            kind.read(kind.write(value), self._memory.choice)
+        except ValueError:
+            return False
+        return True
 
     def _history_entry(self, choice: Choice) -> tuple[Any, ...]:
         """Return the values whose change adds an entry to the browser's history."""
         return tuple(getattr(choice, name) for name in link.names(self.of, "adds_history"))
 
-    def _texts_from_browser(self) -> dict[str, str]:
-        """Return the texts in the boxes of a browser whose page this session has not drawn yet, by session key.
+    def _set(self, values: Mapping[str, Any]) -> None:
+        memory = self._memory
+        memory.choice = replace(memory.choice, **values)  # type: ignore[type-var]
 
-        A page that was open when the server was restarted sends them; a long text is in no link.
-        """
-        context = get_script_run_ctx()
-        states = context.session_state._state._new_widget_state.states if context is not None else {}
-        keys, found = {self.prefix + name for name in link.names(self.of, "free")}, {}
-        for identity, state in states.items():
-            key = identity.split("-", 2)[-1]  # Streamlit: a prefix, a hash and the key
-            # Streamlit reads what a browser sent only when the widget is drawn.
-            if key in keys and isinstance(state, Serialized) and state.value.WhichOneof("value") == "string_value":
-                found[key] = state.value.string_value
-        return found
+    def _widget(self, name: str) -> str:
+        """Return the key of a field's present widget."""
+        generation = self._memory.generations.get(name)
+        return self.prefix + name + (f"#{generation}" if generation else "")
 
-    def _possible(self, name: str, value: Any) -> Any:
-        """Return a widget's value, or the last published one if it was never offered: Streamlit accepts any value."""
-        kind = link.kind_of(self.of, name)
-        try:
-            readable = kind.read(kind.write(value), self.last_published)
-        except ValueError:
-            return getattr(self.last_published, name)
-        return value if type(value) is type(readable) else readable
+    @property
+    def _memory(self) -> _Memory[Choice]:
+        return st.session_state[self._key]
 
-    def _write(self, values: Mapping[str, Any]) -> None:
-        for name, value in values.items():
-            st.session_state[self.prefix + name] = value
-
-    def _key(self, name: str) -> str:
-        """Return the session's key of what the page remembers besides the choices."""
-        return f"{self.page} {name}"
+    @property
+    def _key(self) -> str:
+        return f"{self.page} state"

@@ -13,6 +13,8 @@ CHOICE = Choice(
     text="Birds sing & dance = 100% #1?",
     pair="second",
     target="ziel",
+    lines=True,
+    sentence=3,
     generate=17,
     kind="cross",
     layer=3,
@@ -21,6 +23,7 @@ CHOICE = Choice(
     palette="cividis",
     contrast="root",
     token="key:3",
+    partner="query:7",
     region="0-63:128-191",
     truth=False,
     model="some/model",
@@ -64,6 +67,10 @@ def test_a_model_of_a_task_opens_with_a_text_of_the_task():
         ("generate", "65", "is no number of tokens from 0 to 64"),
         ("generate", "1.5", "is no number of tokens from 0 to 64"),
         ("token", "query:x", "is no token such as query:8 or key:2"),
+        ("partner", "query:x", "is no token such as query:8 or key:2"),
+        ("partner", "key:2", "'key:2' makes no pair with the token ''"),
+        ("sentence", "1000", "is no number from 0 to 999"),
+        ("lines", "True", "is none of on, off"),
         ("region", "3-2:0-1", "is no region such as 0-63:128-191"),
         ("region", "all", "is no region such as 0-63:128-191"),
         ("revision", "../..", "is no branch, tag or commit"),
@@ -77,6 +84,23 @@ def test_a_bad_parameter_is_named_and_ignored(name, value, why):
     assert len(notices) == 1
     assert notices[0].startswith(f"The link's {name} is ignored: ")
     assert why in notices[0]
+
+
+def test_a_pair_has_a_token_on_each_side():
+    pair = {"token": "query:8", "partner": "key:2"}
+    assert link.parse(Choice, pair) == (link.standard(Choice, **pair), [])
+    choice, notices = link.parse(Choice, {"token": "key:8", "partner": "key:2"})
+    assert (choice.token, choice.partner) == ("key:8", "")
+    assert notices == ["The link's partner is ignored: 'key:2' makes no pair with the token 'key:8'."]
+    assert replace(link.standard(Choice, **pair), token="").partner == ""
+
+
+def test_the_url_has_two_writers():
+    owners = {owner: link.names_of(Choice, owner) for owner in (link.SERVER, link.BROWSER)}
+    selection = ("layer", "head", "threshold", "palette", "contrast", "token", "partner", "region", "truth")
+    assert owners[link.BROWSER] == selection
+    assert link.format(CHOICE) == {**link.format(CHOICE, link.SERVER), **link.format(CHOICE, link.BROWSER)}
+    assert set(link.format(CHOICE, link.SERVER)) == set(owners[link.SERVER])
 
 
 def test_a_text_too_long_for_a_link_is_left_out_and_told():

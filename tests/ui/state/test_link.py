@@ -12,7 +12,7 @@ from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
 from ui.services.trainings import LONGEST_TEXT
 from ui.state import link
-from ui.state.inspect import AUTOMATIC, MOST_GENERATED, Choice
+from ui.state.inspect import AUTOMATIC, MOST_GENERATED, MOST_SENTENCES, Choice
 from ui.state.kinds import number, on_off, one_of, string, whole_number, write_matrix
 from ui.state.link import MOST_CHARACTERS_IN_LINK, param
 from ui.state.steps import HEADS, MATRICES, PARTS, TEMPERATURES, StepsChoice
@@ -39,13 +39,24 @@ def regions(draw) -> str:
 
 
 @st.composite
+def pairs(draw) -> tuple[str, str]:
+    """A locked token or none, with another one of the other side or none."""
+    query, key = draw(WHOLE), draw(WHOLE)
+    one, other = draw(st.permutations([f"query:{query}", f"key:{key}"]))
+    return draw(st.sampled_from([("", ""), (one, ""), (one, other)]))
+
+
+@st.composite
 def inspect_choices(draw) -> Choice:
+    token, partner = draw(pairs())
     return Choice(
         model=draw(st.sampled_from(["minilm", "scratch:brackets", "scratch:dates", "org/model"]) | TEXT),
         revision=draw(REVISIONS),
         text=draw(TEXT | st.sampled_from([task.examples[0] for task in TASKS.values() if task.examples])),
         pair=draw(TEXT),
         target=draw(TEXT),
+        lines=draw(st.booleans()),
+        sentence=draw(st.integers(0, MOST_SENTENCES - 1)),
         generate=draw(st.integers(0, MOST_GENERATED)),
         kind=draw(KINDS),
         layer=draw(WHOLE),
@@ -53,7 +64,8 @@ def inspect_choices(draw) -> Choice:
         threshold=draw(six_digits(0, 1)),
         palette=draw(st.sampled_from([AUTOMATIC, *PALETTES])),
         contrast=draw(st.sampled_from(list(CONTRASTS))),
-        token=draw(st.just("") | st.builds("{}:{}".format, st.sampled_from(["query", "key"]), WHOLE)),
+        token=token,
+        partner=partner,
         region=draw(st.just("") | regions()),
         truth=draw(st.booleans()),
     )
@@ -119,7 +131,25 @@ def test_a_link_has_what_differs_from_the_defaults(page):
 
 NAMES = sorted({name for page in PAGES for name in link.names(page)})
 GARBAGE = st.text(max_size=60) | st.sampled_from(
-    ["٣", "³", "+5", "1e3", "-0", "nan", "inf", "9" * 5000, "query:", "5-2:0-1", "٠-٣:٠-٣", "1,2;3", ";,", "||", "on"]
+    [
+        "٣",
+        "key:2",
+        "query:8",
+        "³",
+        "+5",
+        "1e3",
+        "-0",
+        "nan",
+        "inf",
+        "9" * 5000,
+        "query:",
+        "5-2:0-1",
+        "٠-٣:٠-٣",
+        "1,2;3",
+        ";,",
+        "||",
+        "on",
+    ]
 )
 
 

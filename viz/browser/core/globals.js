@@ -14,7 +14,7 @@
  * @property {Uint8Array} [headlightFrames] the last message of frames of a training
  * @property {Map<string, any>} [headlightTrainings] frames by the name of their training
  * @property {Promise<any> | null} [headlightPlotly] resolves to Plotly
- * @property {any} [headlightAddress]
+ * @property {any} [headlightAddress] the page's address bar (page/address_bar.js)
  * @property {any} [headlightConnection]
  * @property {any} [Plotly]
  */

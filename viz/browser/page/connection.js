@@ -4,6 +4,8 @@
 // has drawn it.
 
 import { globals } from "../core/globals.js";
+import { orderPopovers } from "./popovers.js";
+import { repairTypedTexts } from "./typed_text.js";
 
 /** @import { Component, Send } from "../core/component.js" */
 
@@ -27,6 +29,8 @@ class Connection {
   run;
 
   constructor() {
+    repairTypedTexts();
+    orderPopovers();
     new MutationObserver(() => this.look()).observe(document.body, {
       subtree: true,
       attributeFilter: ["data-test-connection-state"],
@@ -39,7 +43,9 @@ class Connection {
     if (state === "CONNECTED" && this.lost) {
       allowUse(false);
       this.timer = Number(setTimeout(() => allowUse(true), ANSWER_TIMEOUT_MS));
-      this.send("found", ++this.found);
+      globals.headlightAddress?.forget();
+      // Streamlit itself sends the query with which it was opened.
+      this.send("found", [++this.found, location.search]);
     }
     this.lost = state !== "CONNECTED";
   }
