@@ -37,10 +37,12 @@ export const LABEL_GAP = 6;
 const BOX_TOP = 3;
 const BOX_RIGHT = 4;
 // Height of the cells: of texts of up to 13 tokens, what each further token adds, and the most.
-const LEAST_BOX = 300;
+const LEAST_BOX = 290;
 const BOX_FOR = 13;
 const BOX_PER_TOKEN = 4;
 const MOST_BOX = 500;
+// The title of the queries is this long.
+const LEAST_HIGH = 96;
 const MOST_PITCH = 60;
 // A side of few tokens beside a long one is stretched to this length, or to this pitch.
 const SHORT_BOX = 60;
@@ -100,7 +102,7 @@ function placeWith(font, wide, region, readable, measure) {
   const upright = widest <= pitch[1] * every[1] - 3;
   const under = Math.ceil(upright ? font + 3 : Math.min(widest, MOST_UNDER)) + LABEL_GAP;
   const [height, width] = [counts[0] * pitch[0], counts[1] * pitch[1]];
-  const high = Math.ceil(BOX_TOP + height + under + SIDE_TITLE);
+  const high = Math.ceil(Math.max(BOX_TOP + height + under + SIDE_TITLE, LEAST_HIGH));
   const block = blockOf(region, readable);
   return { region, counts, block, pitch, every, font, upright, left, top: BOX_TOP, width, height, under, wide, high };
 }

@@ -11,18 +11,19 @@ import { isWhole } from "./heatmap_choice.js";
 /** @import { Label, Trace } from "./trace.js" */
 
 const HEATMAP_DIGITS = 4;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 export const QUERY_TITLE = "query (attends)";
 export const KEY_TITLE = "key (attended to)";
 export const POOLED_HINT = "Draw a box to open a part of it pair by pair.";
 export const TOUCH_HINT = "Tap it to open a part pair by pair.";
-const CONTRAST_WORDS = /** @type {Record<string, string>} */ ({ root: "colour by square root" });
+const CONTRAST_WORDS = /** @type {Record<string, string>} */ ({ root: "square root" });
 
 /**
  * Return what stands beside the colour scale.
  * @param {string} contrast
  */
 export function scaleWords(contrast) {
-  return contrast === "linear" ? "weight" : `weight, ${CONTRAST_WORDS[contrast] ?? contrast}`;
+  return contrast === "linear" ? "weight" : `weight (${CONTRAST_WORDS[contrast] ?? contrast})`;
 }
 
 /**
@@ -47,6 +48,17 @@ export function notesOf(trace, { region, block: [high, wide] }) {
 }
 
 /**
+ * Return a token with its position. A label that runs from right to left is isolated, because it would otherwise move
+ * the position and the weight to its other side.
+ * @param {Label[]} labels
+ * @param {number} position
+ */
+export function tokenName(labels, position) {
+  const [text] = labels[position];
+  return `${RIGHT_TO_LEFT.test(text) ? `\u2068${text}\u2069` : text} (${position})`;
+}
+
+/**
  * Return the sentence about what all parts emphasise, or about the cell under the pointer where it is a block.
  * @param {Scene} scene
  * @param {HeatmapPlace} place
@@ -54,7 +66,6 @@ export function notesOf(trace, { region, block: [high, wide] }) {
  */
 export function describeFocus(scene, place, cell) {
   const { trace, focus, tile } = scene;
-  const name = (/** @type {Label[]} */ labels, /** @type {number} */ at) => `${labels[at][0]} (${at})`;
   const pooled = Math.max(...place.block) > 1;
   if (pooled && cell) {
     const pairs = pairsOfCell(place, ...cell);
@@ -65,7 +76,7 @@ export function describeFocus(scene, place, cell) {
   }
   const { query, key } = focus;
   if (query !== null && key !== null) {
-    const pair = `${name(trace.queries, query)} ${trace.header.style.verb} ${name(trace.keys, key)}`;
+    const pair = `${tokenName(trace.queries, query)} ${trace.header.style.verb} ${tokenName(trace.keys, key)}`;
     return isOutside(scene, place)
       ? `${pair}: outside the region`
       : `${pair}: ${weightWords(scene, weightAt(tile, query, key))}`;
@@ -73,10 +84,10 @@ export function describeFocus(scene, place, cell) {
   if (query === null && key === null) return "";
   const side = query !== null ? "query" : "key";
   const position = /** @type {number} */ (query ?? key);
-  const own = name(side === "query" ? trace.queries : trace.keys, position);
+  const own = tokenName(side === "query" ? trace.queries : trace.keys, position);
   const most = pooled || isOutside(scene, place) ? null : strongestOf(tile, side, position);
   if (!most) return own;
-  const other = name(side === "query" ? trace.keys : trace.queries, most.position);
+  const other = tokenName(side === "query" ? trace.keys : trace.queries, most.position);
   const verb = side === "query" ? "gives most to" : "gets most from";
   return `${own} ${verb} ${other}: ${weightWords(scene, most.weight)}`;
 }
