@@ -82,8 +82,7 @@ def pair_in_heads(
     Raises:
         BadSelection: this text has no such query or key.
     """
-    for side, position in zip(SIDES, (query, key), strict=True):
-        check_position(att, side, position)
+    check_pair(att, query, key)
     received = received or Received.empty(att, range(key, key + 1)).fill(att)
     weights = np.full((att.n_layers, att.n_heads), np.nan, np.float32)
     allowed = np.zeros(weights.shape, np.bool_)
@@ -131,6 +130,16 @@ def token_in_heads(
     largest, giver = received.largest[..., key - received.keys.start], received.giver[..., key - received.keys.start]
     there = np.isfinite(largest)
     return received.entropy(key), np.where(there, giver, -1), np.where(there, largest, np.float32(np.nan))
+
+
+def check_pair(att: Attention, query: int, key: int) -> None:
+    """Check the positions of a pair.
+
+    Raises:
+        BadSelection: this text has no such query or key.
+    """
+    for side, position in zip(SIDES, (query, key), strict=True):
+        check_position(att, side, position)
 
 
 def check_position(att: Attention, side: str, position: int) -> None:

@@ -1,4 +1,4 @@
-"""The server around the pages: security headers, static files, limited uploads, and checks at the start."""
+"""The server around the pages: routes, security headers, static files, limited uploads, and checks at the start."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from starlette.middleware import Middleware
 
 from ui.server.headers import SecurityHeaders
 from ui.server.preload import PreloadInstrument
+from ui.server.routes import routes
 from ui.server.start import prepare, refuse_open_server
 from ui.server.static_files import StaticFiles
 from ui.server.uploads import BoundedUploads
 
-__all__ = ["middleware", "prepare", "refuse_open_server"]
+__all__ = ["middleware", "prepare", "refuse_open_server", "routes"]
 
 
 def middleware() -> list[Middleware]:
