@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as PaperFigure
 from matplotlib.patches import Rectangle
 
@@ -19,9 +18,10 @@ from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, pooling
 from viz.figures.grid_view import GridView, check_both, grid_view
 from viz.figures.heatmap import bar_title
+from viz.head_maps import HeadMaps
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_colour_bar, add_title, draw_maps
-from viz.wire.packing import pack
+from viz.wire.instrument import Opening, is_small, trace_message
 
 GAP = 0.08
 # Inches of all maps on paper: with the numbers and the colour bar, the width of a column of text.
@@ -38,7 +38,7 @@ class Grid(Figure[GridView]):
     one_head = False
     shows_all_maps = True
     shows_tokens = False
-    component = "grid"
+    component = "instrument"
 
     def check_heads(self, layer: int | None, head: int | None) -> None:
         """Check that a layer and a head are given together."""
@@ -89,35 +89,14 @@ class Grid(Figure[GridView]):
         return figure
 
     def to_wire(self, view: GridView, options: DrawOptions) -> bytes:
-        """Return all maps as bytes that number the colours, and the colours.
-
-        The first 255 colours are those of the weights from 0 to 1, the last is that of what is masked.
-        """
-        header: dict[str, Any] = {
-            "style": style.grid_style(),
-            "title": describe(view, options),
-            "note": legend(view, options),
-            "heads": list(view.n_heads),
-            "shape": list(view.maps.shape),
-            "done": view.n_done,
-            "aspect": float(np.clip(view.n_query / view.n_key, 0.4, 2.5)),
-            "selected": list(view.selected) if view.selected else None,
-            "scale": bar_title(options),
-            "outline": style.SELECTED,
-            "bad": colours.NOT_A_NUMBER,
-            "truth": colours.TRUTH,
-            "scores": None if view.scores is None else _or_none(view.scores),
-        }
-        known = slice(view.n_done)
-        numbers = np.round(np.nan_to_num(view.maps[known]) * style.STRONGEST).astype(np.uint8)
-        masked = np.array([to_rgb(colours.masked(options.palette)[1])]) * 255
-        table = colours.table(options.palette, options.contrast, style.MASKED)
-        arrays = {
-            "maps": np.where(view.mask[known], numbers, np.uint8(style.MASKED)),
-            "colours": np.vstack([table, masked.round().astype(np.uint8)]),
-            "broken": view.bad.astype(np.uint8),
-        }
-        return pack(header, arrays)
+        """Return the message of an instrument that shows all heads alone."""
+        att, chosen = view.att, view.selected
+        place = {"layer": chosen[0], "head": chosen[1]} if chosen else {}
+        look = {"palette": options.palette, "contrast": options.contrast, "truth": options.truth}
+        # A small trace is sent with its weights, of which the browser makes the maps.
+        maps = None if is_small(att) else HeadMaps(view.maps, view.mask, view.block, view.n_heads, view.n_done)
+        opening = Opening("file", urlencode({**place, **look}))
+        return trace_message(att, opening, maps=maps, parts=("heads",), options=options)
 
     def to_paper(self, view: GridView, options: DrawOptions) -> PaperFigure:
         """Return the maps as one drawing with a common colour bar."""
@@ -233,8 +212,3 @@ def _draw_heads(axes: Axes, view: GridView, options: DrawOptions) -> None:
     if view.selected:
         layer, head = view.selected
         axes.add_patch(Rectangle((head - 0.5, layer - 0.5), 1, 1, fill=False, ec=style.SELECTED, lw=1.5, zorder=3))
-
-
-def _or_none(scores: Float[np.ndarray, "layer head"]) -> list[float | None]:
-    """Return numbers in the order of layers and heads, as JSON has them: NaN becomes null."""
-    return [None if np.isnan(score) else round(float(score), 4) for score in scores.flat]

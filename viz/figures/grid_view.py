@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from analysis.selection import Selection
 from analysis.truth import truth_scores_of_text
+from models import Attention
 from models.errors import BadSelection
 from viz.figures.base import Subject
 from viz.head_maps import HeadMaps
@@ -36,6 +37,7 @@ class GridView:
     block: tuple[int, int]
     selected: tuple[int, int] | None
     title: str
+    att: Attention
     scores: Float[np.ndarray, "layer head"] | None = None
 
     @property
@@ -73,7 +75,17 @@ def grid_view(subject: Subject, selection: Selection, options: DrawOptions) -> G
     title = f"All heads, {att.kind} attention"
     scores = truth_scores_of_text(att) if options.truth else None
     return GridView(
-        maps.values, maps.mask, maps.n_heads, maps.n_done, att.n_query, att.n_key, maps.block, selected, title, scores
+        maps.values,
+        maps.mask,
+        maps.n_heads,
+        maps.n_done,
+        att.n_query,
+        att.n_key,
+        maps.block,
+        selected,
+        title,
+        att,
+        scores,
     )
 
 

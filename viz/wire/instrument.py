@@ -17,6 +17,7 @@ from analysis.attention_measures import MEASURES, measures
 from analysis.selection import READABLE
 from analysis.truth import truth_of, truth_scores_of_text
 from models import Attention, Token
+from models.checkpoints.bundled import PUBLISHED_AS
 from viz import colours, style
 from viz.head_maps import HeadMaps
 from viz.labels import boundaries, label
@@ -64,6 +65,7 @@ def trace_message(
     parts: Sequence[str] = PARTS,
     options: DrawOptions | None = None,
     sentences: Sequence[Sentence] = (),
+    model: str = "",
 ) -> bytes:
     """Return what the instrument shows of a trace.
 
@@ -76,6 +78,7 @@ def trace_message(
         parts: the pictures to show.
         options: the draw options that a link leaves out.
         sentences: the texts over which heads are ranked, this one among them; empty where there is one text.
+        model: the name that `load_model` takes, by default that of the source; a folder has a longer one.
     """
     options = options or DrawOptions()
     header: dict[str, Any] = {
@@ -84,7 +87,7 @@ def trace_message(
         "opening": asdict(opening),
         "parts": list(parts),
         "kind": att.kind,
-        "source": asdict(att.source),
+        "source": _describe_source(att, model),
         "heads": [att.heads_in(layer) for layer in range(att.n_layers)],
         **_describe_tokens(att),
         **_describe_truth(att),
@@ -151,6 +154,12 @@ def colour_tables() -> np.ndarray:
         masked = np.array([to_rgb(colours.masked(palette)[1])]) * 255
         tables.append(np.vstack([colours.table(palette, "linear", style.MASKED), masked.round().astype(np.uint8)]))
     return np.stack(tables)
+
+
+def _describe_source(att: Attention, model: str) -> dict[str, Any]:
+    """Return where the trace comes from; `load` is the name that `load_model` takes."""
+    bundled = {published: name for name, published in PUBLISHED_AS.items()}
+    return {**asdict(att.source), "load": model or bundled.get(att.source.model, att.source.model)}
 
 
 def _describe_tokens(att: Attention) -> dict[str, Any]:

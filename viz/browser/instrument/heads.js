@@ -6,11 +6,11 @@ import { aspectOf, colourThumbnails, drawOverHeads, paintHeads } from "./heads_d
 import { HEADS_LEFT, HEADS_TOP, headAfter, headAt, layoutHeads, SMALL_PITCH, sameHead } from "./heads_layout.js";
 import { HeadsProgress } from "./heads_progress.js";
 import { HeadsTable } from "./heads_table.js";
-import { describeHead, describeHeadInFocus, describeHeads, describeLegend } from "./heads_words.js";
+import { describeHead, describeHeadInFocus, describeHeads, describeLegend, examineHeads } from "./heads_words.js";
 import { findPair } from "./ranking_numbers.js";
 
 /** @import { HeadPlace, HeadsLayout } from "./heads_layout.js" */
-/** @import { FocusedPair } from "./heads_words.js" */
+/** @import { FocusedPair, HeadFacts } from "./heads_words.js" */
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Trace } from "./trace.js" */
 
@@ -26,6 +26,8 @@ export class Heads {
   /** What the thumbnails' colours depend on. @type {unknown[]} */
   coloured = [];
   legend = "";
+  /** @type {HeadFacts} */
+  facts = { broken: new Set(), isMasked: false };
   /** Whether the selected head was reached by keyboard: a small one is then enlarged. */
   byKeyboard = false;
   /** A file may show all heads without a selected one. */
@@ -77,14 +79,9 @@ export class Heads {
     const size = { layers: trace.nLayers, heads: trace.nHeads, aspect: aspectOf(trace), scored: Boolean(scores) };
     const layout = layoutHeads(size, width);
     this.layout = layout;
-    const picture = {
-      scene,
-      layout,
-      sheet: this.sheet,
-      pair: pair?.weight ?? null,
-      scores,
-      scale: SCALES[state.contrast],
-    };
+    if (!isSameList(this.coloured, [trace, scene.colours, trace.done])) this.colour(scene);
+    const sheet = { sheet: this.sheet, pair: pair?.weight ?? null, broken: this.facts.broken };
+    const picture = { scene, layout, ...sheet, scores, scale: SCALES[state.contrast] };
     this.paint(scene, picture, pair);
     const context = fit(this.canvas, layout.wide, layout.high);
     context.clearRect(0, 0, layout.wide, layout.high);
@@ -147,14 +144,13 @@ export class Heads {
   paint(scene, picture, pair) {
     const { trace, theme, colours } = scene;
     const { layout, scores } = picture;
-    if (!isSameList(this.coloured, [trace, colours, trace.done])) this.colour(scene);
     const { wide, high, pitch } = layout;
     const ratio = window.devicePixelRatio;
     const look = [theme.text, theme.faded, theme.panel, theme.font, wide, high, pitch, ratio];
     const wanted = [trace, colours, trace.done, Boolean(scores), pair?.weight, ...look];
     if (isSameList(this.painted, wanted)) return;
     this.painted = wanted;
-    this.legend = describeLegend(trace, trace.header.palettes[scene.palette].masked, Boolean(scores));
+    this.legend = describeLegend(trace, this.facts, trace.header.palettes[scene.palette].masked, Boolean(scores));
     const context = fit(this.base, wide, high);
     context.clearRect(0, 0, wide, high);
     paintHeads({ ...picture, context });
@@ -169,6 +165,7 @@ export class Heads {
     const [before, beforeColours, beforeDone] = this.coloured;
     const first = before === trace && beforeColours === colours ? Number(beforeDone) : 0;
     this.coloured = [trace, colours, trace.done];
+    if (before !== trace || beforeDone !== trace.done) this.facts = examineHeads(trace);
     if (!thumbnail) return;
     const [wide, high] = [trace.nHeads * thumbnail.columns, trace.nLayers * thumbnail.rows];
     if (first === 0) {

@@ -26,6 +26,7 @@ import { listHeads } from "./ranking_numbers.js";
  * @property {HeadsLayout} layout
  * @property {HTMLCanvasElement} sheet all thumbnails at their own resolution
  * @property {Float32Array | null} pair the focused pair's weight in every head, which replaces the thumbnails
+ * @property {Set<string>} broken heads with a weight that is not a number: "3,1"
  * @property {(number | null)[] | null} scores
  * @property {string} scale what the colours mean
  */
@@ -38,7 +39,7 @@ const WIDE_THUMBNAIL = 64;
 const ROOM_FOR_NUMBER = 27;
 const ROOM_FOR_DIGITS = 20;
 // The smallest row or column of a thumbnail that can be outlined.
-const SMALLEST_OUTLINED = 1.5;
+const SMALLEST_OUTLINED = 2;
 
 /**
  * Colour the thumbnails of some layers at their own resolution.
@@ -94,7 +95,7 @@ function paintHead(picture, place) {
   else paintThumbnail(picture, place, box);
   const score = scores?.[number] ?? null;
   if (score !== null) paintScore(picture, box, score);
-  const isBroken = place[0] < trace.done && trace.isBroken(...place);
+  const isBroken = picture.broken.has(String(place));
   frameBox(context, box, isBroken ? trace.header.defaults.bad : theme.faded, isBroken ? Math.min(2, layout.gap) : 0.5);
 }
 
@@ -204,7 +205,9 @@ export function drawOverHeads(picture, { selected, hovered, enlarged }) {
   context.textBaseline = "middle";
   context.imageSmoothingEnabled = false;
   drawHeadNumbers(picture, selected);
-  if (!picture.pair) for (const place of listHeads(trace)) outlineFocus(picture, boxOfHead(layout, place));
+  const isFocused = scene.focus.query !== null || scene.focus.key !== null;
+  const known = isFocused && !picture.pair ? listHeads(trace).filter(([layer]) => layer < trace.done) : [];
+  for (const place of known) outlineFocus(picture, boxOfHead(layout, place));
   if (hovered) frameBox(context, boxOfHead(layout, hovered), theme.text, 2);
   if (selected) frameBox(context, boxOfHead(layout, selected), trace.header.style.selected, layout.gap > 2 ? 3 : 2);
   if (enlarged) drawEnlarged(picture, enlarged, sameHead(enlarged, selected));
@@ -275,7 +278,7 @@ function drawEnlarged(picture, place, isSelected) {
   /** @type {Box} */
   const box = [x, y + CAPTION_HEIGHT, width, height - CAPTION_HEIGHT];
   paintThumbnail(picture, place, box);
-  outlineFocus(picture, box);
+  if (thumbnail) outlineFocus(picture, box);
 }
 
 /**

@@ -11,23 +11,38 @@ import { describePairFigures, namePair } from "./ranking_words.js";
 /** @import { Trace } from "./trace.js" */
 
 /** @typedef {PairInHeads & { query: number, key: number }} FocusedPair */
+/** @typedef {{ broken: Set<string>, isMasked: boolean }} HeadFacts heads with a weight that is not a number: "3,1" */
+
+/**
+ * Return which heads have a weight that is not a number, and whether any pair is masked.
+ * @param {Trace} trace
+ * @returns {HeadFacts}
+ */
+export function examineHeads(trace) {
+  const known = listHeads(trace).filter(([layer]) => layer < trace.done);
+  const number = trace.header.style.masked;
+  const broken = known.filter((place) => trace.isBroken(...place)).map(String);
+  return {
+    broken: new Set(broken),
+    isMasked: known.some((place) => trace.thumbnail(...place)?.cells.includes(number)),
+  };
+}
 
 /**
  * Return the legend: what a cell stands for where it is not one pair, and the colours of what is no weight. Empty if
  * all is plain. viz/figures/grid.py says the same of a file.
- * @param {Trace} trace
+ * @param {Pick<Trace, "block" | "done" | "nLayers" | "header">} trace
+ * @param {HeadFacts} facts
  * @param {string} masked the name of the palette's colour of masked pairs
  * @param {boolean} scored
  */
-export function describeLegend(trace, masked, scored) {
+export function describeLegend(trace, facts, masked, scored) {
   const [high, wide] = trace.block;
-  const known = listHeads(trace).filter(([layer]) => layer < trace.done);
   const notes = [];
   if (trace.done < trace.nLayers) notes.push(`${trace.done} of ${trace.nLayers} layers so far`);
   if (high > 1 || wide > 1) notes.push(`a cell is the largest weight of ${high} x ${wide} pairs`);
-  const number = trace.header.style.masked;
-  if (known.some((place) => trace.thumbnail(...place)?.cells.includes(number))) notes.push(`${masked}: masked`);
-  if (known.some((place) => trace.isBroken(...place))) notes.push(`pink: ${trace.header.style.words.bad}`);
+  if (facts.isMasked) notes.push(`${masked}: masked`);
+  if (facts.broken.size) notes.push(`pink: ${trace.header.style.words.bad}`);
   if (scored) notes.push("per cent: how often a head's strongest key is the true one");
   return notes.join(", ");
 }

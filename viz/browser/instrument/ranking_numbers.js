@@ -1,6 +1,6 @@
 // @ts-check
-// A pair or a token in every head: its weights, and the heads in the order of them. analysis/heads_for_pair defines the
-// same figures in Python.
+// A pair or a token in every head: its weights, and the heads in the order of them. analysis/heads.py defines the same
+// figures in Python.
 
 import { unpack } from "../core/unpack.js";
 
@@ -117,7 +117,8 @@ export function computeToken(trace, side, position) {
     const given = row.filter((each) => each !== -1);
     if (!given.length || given.some(Number.isNaN)) continue;
     // A row is a distribution over keys. A column is none over queries, so its weights are divided by their sum.
-    entropy[number] = entropyOf(given, side === "query" ? 1 : given.reduce((sum, each) => sum + each, 0));
+    const sum = given.reduce((sum, each) => sum + each, 0);
+    entropy[number] = sum > 0 ? entropyOf(given, side === "query" ? 1 : sum) : Number.NaN;
     strongest[number] = row.reduce((best, each, place) => (each > row[best] ? place : best), 0);
     weight[number] = row[strongest[number]];
   }
@@ -125,12 +126,11 @@ export function computeToken(trace, side, position) {
 }
 
 /**
- * Return the entropy in bits of weights that are divided by a sum; NaN if the sum is 0.
+ * Return the entropy in bits of weights that are divided by a sum.
  * @param {number[]} weights
  * @param {number} sum
  */
 function entropyOf(weights, sum) {
-  if (!sum) return Number.NaN;
   return weights.reduce((bits, each) => (each > 0 ? bits - (each / sum) * Math.log2(each / sum) : bits), 0);
 }
 

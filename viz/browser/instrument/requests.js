@@ -130,9 +130,10 @@ export class Requests {
     this.timer = 0;
     this.trace.stopped = true;
     this.onAnswer();
-    await this.get("maps/stop");
-    // An answer that was on its way may have said otherwise.
-    this.trace.stopped = true;
+    const bytes = await this.get("maps/stop");
+    if (!bytes || this.ended) return;
+    const { header: facts, arrays } = unpack(bytes);
+    this.trace.addMaps(facts, arrays.maps, arrays.broken);
     this.onAnswer();
   }
 

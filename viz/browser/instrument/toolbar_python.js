@@ -7,7 +7,7 @@ import { writeRegion } from "./link.js";
 
 // The defaults of viz.DrawOptions: an option that has its default is not written.
 const DRAW_DEFAULTS = { threshold: 0.05, palette: "blues", contrast: "linear", truth: true };
-// The defaults of `load_model`, and of `trace`.
+// The default of `load_model`.
 const USUAL_DTYPE = "float32";
 
 /**
@@ -28,7 +28,7 @@ export function pythonLines(source, kind, selection) {
   const isPair = query !== null && key !== null;
   const lines = [...(isPair ? ["import analysis"] : []), "import viz", "from models import load_model"];
   if (source.image) lines.push("from PIL import Image");
-  lines.push("", `model = load_model(${writeArguments([loadName(source)], loadOptions(source))})`);
+  lines.push("", `model = load_model(${writeArguments([pythonText(loadName(source))], loadOptions(source))})`);
   const [texts, named] = traceArguments(source);
   lines.push(`att = model.trace(${writeArguments(texts, named)})[${pythonText(kind)}]`);
   if (options) lines.push(`options = viz.DrawOptions(${options})`);
@@ -40,17 +40,18 @@ export function pythonLines(source, kind, selection) {
 
 /** @param {Record<string, any>} source */
 function loadName(source) {
-  return pythonText(source.load || source.model);
+  return source.load || source.model;
 }
 
 /**
  * Return what `load_model` needs beside the name. A checksum of local weights is no revision of the hub.
  * @param {Record<string, any>} source
  */
-function loadOptions({ revision, dtype, load }) {
+function loadOptions(source) {
+  const { revision, dtype, model } = source;
   /** @type {Record<string, string>} */
   const named = {};
-  if (/^[0-9a-f]{40}$/.test(revision) && !load) named.revision = pythonText(revision);
+  if (/^[0-9a-f]{40}$/.test(revision) && loadName(source) === model) named.revision = pythonText(revision);
   if (dtype !== USUAL_DTYPE) named.dtype = pythonText(dtype);
   return named;
 }
