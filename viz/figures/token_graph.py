@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
@@ -28,7 +29,9 @@ from viz.figures.token_graph_view import (
 from viz.labels import boundaries, columns, label
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_title
+from viz.wire.instrument import Opening, trace_message
 from viz.wire.packing import pack
+from viz.wire.tiles import make_tile
 
 CURVE = np.linspace(0, 1, 13)
 PAPER_WIDTH = 3.4  # inches between the two columns of tokens
@@ -45,7 +48,7 @@ class TokenGraph(Figure[TokenGraphView]):
     options = ("threshold", "palette", "contrast")
     token_help = "the one whose lines are drawn alone: query:8 or key:2"
     takes_region = True
-    component = "flow"
+    component = "instrument"
 
     def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> TokenGraphView:
         """Return the lines of the selected head."""
@@ -89,30 +92,12 @@ class TokenGraph(Figure[TokenGraphView]):
         return figure
 
     def to_wire(self, view: TokenGraphView, options: DrawOptions) -> bytes:
-        """Return tokens, lines of all tokens, the one that is locked, and colours."""
-        isolated = view.isolated
-        header = {
-            "title": view.title,
-            "style": style.token_graph_style(),
-            "summary": describe(replace(view, isolated=None), options),
-            "first": [view.region.queries.start, view.region.keys.start],
-            "locked": [isolated.side, isolated.position] if isolated else None,
-            "queries": [[label(token), token.special] for token in view.query_tokens],
-            "keys": [[label(token), token.special] for token in view.key_tokens],
-            "cuts": [boundaries(view.query_tokens), boundaries(view.key_tokens)],
-            "line": colours.line(options.palette),
-            "bad": colours.NOT_A_NUMBER,
-            "gamma": colours.CONTRASTS[options.contrast],
-        }
-        query, key = view.rows
-        arrays: dict[str, np.ndarray] = {
-            "query": query.astype(np.uint16),
-            "key": key.astype(np.uint16),
-            "weight": view.weight.astype(np.float32),
-            "given": view.given.astype(np.float32),
-            "received": view.received.astype(np.float32),
-        }
-        return pack(header, arrays)
+        """Return the message of the instrument with this picture alone: its tokens, its tile, its selection."""
+        place = {"layer": view.layer, "head": view.head, "palette": options.palette, "region": view.region}
+        locked = {"token": view.isolated} if view.isolated else {}
+        opening = Opening("file", urlencode(place | locked, safe=":"))
+        tile = make_tile(view.att, view.layer, view.head, view.region)
+        return trace_message(view.att, opening, tiles=[tile], parts=["graph"], options=options, only=view.region)
 
     def to_paper(self, view: TokenGraphView, options: DrawOptions) -> PaperFigure:
         """Return the lines with the tokens in two columns, as high as a page at most."""
@@ -156,6 +141,33 @@ def flow(
     options, figure = options or DrawOptions(), TokenGraph()
     view = figure.view(Subject(att), Selection.parse(layer, head, token=token, region=region), options)
     return figure.to_plotly(view, options)
+
+
+def pack_lines(view: TokenGraphView, options: DrawOptions) -> bytes:
+    """Return what viz/browser/instrument/token_graph.js draws: tokens, lines of all tokens, the locked one, colours."""
+    isolated = view.isolated
+    header = {
+        "title": view.title,
+        "style": style.token_graph_style(),
+        "summary": describe(replace(view, isolated=None), options),
+        "first": [view.region.queries.start, view.region.keys.start],
+        "locked": [isolated.side, isolated.position] if isolated else None,
+        "queries": [[label(token), token.special] for token in view.query_tokens],
+        "keys": [[label(token), token.special] for token in view.key_tokens],
+        "cuts": [boundaries(view.query_tokens), boundaries(view.key_tokens)],
+        "line": colours.line(options.palette),
+        "bad": colours.NOT_A_NUMBER,
+        "gamma": colours.CONTRASTS[options.contrast],
+    }
+    query, key = view.rows
+    arrays: dict[str, np.ndarray] = {
+        "query": query.astype(np.uint16),
+        "key": key.astype(np.uint16),
+        "weight": view.weight.astype(np.float32),
+        "given": view.given.astype(np.float32),
+        "received": view.received.astype(np.float32),
+    }
+    return pack(header, arrays)
 
 
 def _draw_lines(axes: Axes, view: TokenGraphView, options: DrawOptions) -> None:

@@ -22,7 +22,8 @@ class TokenGraphView:
     `query` and `key` are positions in the whole text, the tokens those of the region. `kept` is the share of all
     attention of the region's queries that the pairs have. `isolated` is the token whose lines alone are drawn, if any,
     and `kept_alone` the share that they have of the attention that it gives to all keys, or gets from the region's
-    queries. These wholes are `given`, one for each query of the region, and `received`, one for each key.
+    queries. These wholes are `given`, one for each query of the region, and `received`, one for each key. All are of
+    one `head` of a `layer` of `att`.
     """
 
     query: np.ndarray
@@ -39,6 +40,9 @@ class TokenGraphView:
     notes: tuple[str, ...]
     given: Float[np.ndarray, " query"]
     received: Float[np.ndarray, " key"]
+    att: Attention
+    layer: int
+    head: int
 
     @property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -81,7 +85,8 @@ def token_graph_view(att: Attention, selection: Selection, options: DrawOptions)
     is_whole = region == Region.whole(att)
     title, notes = head_title(att, layer, head), () if is_whole else (region.describe(),)
     names = *tokens_in(att, region), title, notes
-    return TokenGraphView(query, key, weight, kept, alone, isolated, region, is_whole, *names, given, received)
+    drawn = query, key, weight, kept, alone, isolated, region, is_whole
+    return TokenGraphView(*drawn, *names, given, received, att, layer, head)
 
 
 def readable_region(att: Attention, selection: Selection) -> Region:

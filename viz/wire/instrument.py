@@ -14,13 +14,13 @@ from jaxtyping import Float
 from matplotlib.colors import to_rgb
 
 from analysis.attention_measures import MEASURES, measures
-from analysis.selection import READABLE
+from analysis.selection import READABLE, Region
 from analysis.truth import truth_of, truth_scores_of_text
 from models import Attention, Token
 from models.checkpoints.bundled import PUBLISHED_AS
 from viz import colours, style
 from viz.head_maps import HeadMaps
-from viz.labels import boundaries, label
+from viz.labels import boundaries, label, tokens_in
 from viz.options import DrawOptions
 from viz.wire.packing import pack
 from viz.wire.tiles import Tile, mark_masked
@@ -66,6 +66,7 @@ def trace_message(
     options: DrawOptions | None = None,
     sentences: Sequence[Sentence] = (),
     model: str = "",
+    only: Region | None = None,
 ) -> bytes:
     """Return what the instrument shows of a trace.
 
@@ -79,6 +80,7 @@ def trace_message(
         options: the draw options that a link leaves out.
         sentences: the texts over which heads are ranked, this one among them; empty where there is one text.
         model: the name that `load_model` takes, by default that of the source; a folder has a longer one.
+        only: the region whose tokens alone are sent, with no weights but those of `tiles`; for a file of one picture.
     """
     options = options or DrawOptions()
     header: dict[str, Any] = {
@@ -87,10 +89,10 @@ def trace_message(
         "opening": asdict(opening),
         "parts": list(parts),
         "kind": att.kind,
-        "source": _describe_source(att, model),
+        "source": {} if only else _describe_source(att, model),
         "heads": [att.heads_in(layer) for layer in range(att.n_layers)],
-        **_describe_tokens(att),
-        **_describe_truth(att),
+        **_describe_tokens(att, only),
+        **_describe_truth(att, only),
         "palettes": _describe_palettes(),
         "defaults": _describe_defaults(options),
         "style": style.instrument_style(),
@@ -102,9 +104,9 @@ def trace_message(
     arrays: dict[str, np.ndarray] = {"colours": colour_tables()}
     for number, tile in enumerate(tiles):
         arrays[f"cells{number}"], arrays[f"given{number}"] = tile.cells, tile.given
-    if is_small(att):
+    if only is None and is_small(att):
         arrays |= {"weights": all_weights(att), "measures": all_measures(att)}
-    else:
+    elif only is None:
         maps = maps or HeadMaps.empty(att)
         done = maps.n_done  # read once: a job may be filling the maps
         header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
@@ -162,20 +164,24 @@ def _describe_source(att: Attention, model: str) -> dict[str, Any]:
     return {**asdict(att.source), "load": model or bundled.get(att.source.model, att.source.model)}
 
 
-def _describe_tokens(att: Attention) -> dict[str, Any]:
+def _describe_tokens(att: Attention, only: Region | None) -> dict[str, Any]:
+    """Return the labels of both sides; of a region, also where it begins and how many tokens the text has."""
+    cuts = {"cuts": [boundaries(att.query_tokens), boundaries(att.key_tokens)]}
+    if only:
+        queries, keys = tokens_in(att, only)
+        starts, counts = [only.queries.start, only.keys.start], [att.n_query, att.n_key]
+        return {"queries": _labels(queries), "keys": _labels(keys), "starts": starts, "counts": counts, **cuts}
     same = att.query_tokens == att.key_tokens
-    return {
-        "queries": _labels(att.query_tokens),
-        "keys": None if same else _labels(att.key_tokens),
-        "cuts": [boundaries(att.query_tokens), boundaries(att.key_tokens)],
-    }
+    return {"queries": _labels(att.query_tokens), "keys": None if same else _labels(att.key_tokens), **cuts}
 
 
 def _labels(tokens: tuple[Token, ...]) -> list[list[Any]]:
     return [[label(token), token.special] for token in tokens]
 
 
-def _describe_truth(att: Attention) -> dict[str, Any]:
+def _describe_truth(att: Attention, only: Region | None) -> dict[str, Any]:
+    if only:
+        return {"truth": None, "scores": None}
     truth, scores = truth_of(att), truth_scores_of_text(att)
     return {
         "truth": None if truth is None else np.argwhere(truth.mask).tolist(),

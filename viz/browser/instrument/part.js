@@ -40,7 +40,7 @@ export function shownPart(trace, state) {
   const region = state.region ?? trace.whole;
   const last = lastParts.get(trace);
   if (last?.region === region.join() && contains(last.part, state)) return last.part;
-  const limits = { readable: trace.header.readable, cross: trace.keys !== trace.queries };
+  const limits = { readable: trace.header.readable, cross: trace.header.kind === "cross" };
   const part = readablePart(region, state, limits);
   lastParts.set(trace, { region: region.join(), part });
   return part;

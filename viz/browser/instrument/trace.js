@@ -30,6 +30,8 @@ import { writeRegion } from "./link.js";
  * @property {number[]} heads heads of each layer
  * @property {Label[]} queries
  * @property {Label[] | null} keys null if they are the same tokens
+ * @property {[query: number, key: number]} [starts] the positions of the first tokens sent, where they are a part
+ * @property {[queries: number, keys: number]} [counts] tokens of the text, of which a part is sent
  * @property {[number[], number[]]} cuts positions of each side before which another text begins
  * @property {[query: number, key: number][] | null} truth
  * @property {(number | null)[] | null} scores
@@ -64,8 +66,9 @@ export class Trace {
   constructor(bytes) {
     const { header, arrays } = unpack(bytes);
     this.header = /** @type {Header} */ (header);
-    this.queries = this.header.queries;
-    this.keys = this.header.keys ?? this.header.queries;
+    const { queries, keys, starts, counts } = this.header;
+    this.queries = starts && counts ? placed(queries, starts[0], counts[0]) : queries;
+    this.keys = starts && counts && keys ? placed(keys, starts[1], counts[1]) : (keys ?? queries);
     this.heads = this.header.heads;
     this.nLayers = this.heads.length;
     this.nHeads = Math.max(...this.heads);
@@ -226,6 +229,17 @@ export class Trace {
     const sides = [this.queries.length, this.keys.length];
     return this.header.block ?? sides.map((count) => Math.ceil(count / THUMBNAIL));
   }
+}
+
+/**
+ * Return the labels of a whole text of which a part was sent; the others are empty.
+ * @param {Label[]} labels
+ * @param {number} start
+ * @param {number} count
+ * @returns {Label[]}
+ */
+function placed(labels, start, count) {
+  return Array.from({ length: count }, (_, position) => labels[position - start] ?? ["", false]);
 }
 
 /**
