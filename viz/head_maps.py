@@ -55,6 +55,10 @@ class HeadMaps:
         """Whether every layer is filled."""
         return self.n_done == len(self.n_heads)
 
+    def first_layers(self, n_done: int) -> HeadMaps:
+        """Return the same maps without those of later layers, which a job may be filling."""
+        return HeadMaps(self.values, self.mask, self.block, self.n_heads, min(n_done, self.n_done))
+
     def coarse(self) -> HeadMaps:
         """Return the same maps at a third of the resolution, for the browser to show while the rest is computed."""
         rows, columns = (np.arange(0, n, 3) for n in self.values.shape[2:])

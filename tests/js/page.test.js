@@ -51,11 +51,7 @@ test("server and instrument each write their own parameters", () => {
   bar.select("layer=6");
   bar.show({ ...INSPECT, query: "text=a&kind=cross" });
   bar.show({ ...INSPECT, query: "text=b", step: "2" });
-  assert.deepEqual(history, [
-    "rename /?text=a&layer=6",
-    "rename /?text=a&kind=cross&layer=6",
-    "add /?text=b&layer=6",
-  ]);
+  assert.deepEqual(history, ["rename /?text=a&layer=6", "rename /?text=a&kind=cross&layer=6", "add /?text=b&layer=6"]);
 });
 
 test("an instrument that comes before the server's first word waits for it", () => {

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis.selection import Region, Selection
+from analysis.selection import Region
 from models import Attention
 from ui.components.instrument import instrument
 from ui.services.attention_cache import maps_of, request_maps
 from ui.services.instrument_traces import name_of
 from ui.services.visitor import visitor
-from ui.state.inspect import INSPECT
+from ui.state.inspect import INSPECT, opened_selection
 from viz.wire.instrument import Opening, Sentence, is_small, trace_message
 from viz.wire.tiles import make_tile
 
@@ -34,7 +34,7 @@ def _message(att: Attention, opening: Opening, name: str, sentences: Sequence[Se
     if is_small(att):
         return trace_message(att, opening, trace=name, sentences=sentences)
     maps = maps_of(att).first_layers(_n_layers_sent(att, opening, name))
-    selection, _ = INSPECT.opened_selection().fit(att)
+    selection, _ = opened_selection(opening).fit(att)
     layer, head = selection.of_one_head()
     tile = make_tile(att, layer, head, selection.region or Region.whole(att))
     return trace_message(att, opening, trace=name, maps=maps, tiles=[tile], sentences=sentences)

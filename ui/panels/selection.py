@@ -9,7 +9,7 @@ from analysis.truth import truth_of
 from models import Attention, AttentionTrace, Model
 from ui.panels.examples import example_of
 from ui.panels.truth import best_head
-from ui.state.inspect import INSPECT, head_is_chosen, mark_head_chosen
+from ui.state.inspect import INSPECT, head_is_chosen, mark_head_chosen, opened_selection
 
 
 def choose_kind(trace: AttentionTrace) -> Attention:
@@ -47,7 +47,7 @@ def open_head(model: Model, att: Attention) -> None:
 
 def fitted_selection(att: Attention) -> Selection:
     """Return what the browser shows, as far as it has reported it; say what of a link this text does not have."""
-    _, notices = INSPECT.opened_selection().fit(att)
+    _, notices = opened_selection(INSPECT.opening()).fit(att)
     for notice in notices:
         st.info(notice)
     fitted, _ = INSPECT.current().selection().fit(att)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -18,6 +19,7 @@ from ui.state.link import BROWSER, param
 from ui.state.page_state import PageState
 from viz import DrawOptions
 from viz.colours import CONTRASTS, PALETTES
+from viz.wire.instrument import Opening
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
 AUTOMATIC = "automatic"
@@ -70,6 +72,17 @@ class Choice:
         if self.partner and not are_pair(self.token, self.partner):
             object.__setattr__(self, "partner", "")
 
+    @property
+    def texts(self) -> list[str]:
+        """The lines that are read each by itself, or the whole text."""
+        lines = [line for line in self.text.splitlines() if line.strip()] if self.lines else []
+        return lines or [self.text]
+
+    @property
+    def shown_text(self) -> str:
+        """The text of which the page shows the attention."""
+        return self.texts[min(self.sentence, len(self.texts) - 1)]
+
     def selection(self) -> Selection:
         """Return what is shown; it may name more than the text has (`Selection.fit`)."""
         return Selection.parse(self.layer, self.head, token=self.token, region=self.region, kind=self.kind)
@@ -109,16 +122,6 @@ def mark_head_chosen() -> None:
 INSPECT = PageState("inspect", "", Choice, parse)
 
 
-def choose_selection(selection: Selection) -> None:
-    """Make a fitted selection the present one."""
-    fitted = {
-        "kind": selection.kind,
-        "layer": selection.layer,
-        "head": selection.head,
-        "token": str(selection.token or ""),
-        "region": str(selection.region or ""),
-    }
-    choice = INSPECT.current()
-    changed = {name: value for name, value in fitted.items() if getattr(choice, name) != value}
-    if changed:
-        INSPECT.update(**changed)
+def opened_selection(opening: Opening) -> Selection:
+    """Return the selection that an opening names; it may name more than the text has (`Selection.fit`)."""
+    return link.parse(Choice, dict(parse_qsl(opening.selection)))[0].selection()

@@ -1,4 +1,4 @@
-"""The claim of each example, computed from the model's weights: its pair stands out, in its head and among all heads."""
+"""The claim of each example, computed from the weights: its pair stands out, in its head and among all heads."""
 
 import numpy as np
 import pytest

@@ -9,8 +9,7 @@
  * @property {[layer: number, head: number, pick: number]} [headlightShown] the head that the server shows, and the
  *   number of the pick that this answers
  * @property {{ head: Head, number: number, at: number }} [headlightPick] the visitor's last pick in the grid
- * @property {string} [headlightSelection] the instrument's selection as a link writes it
- * @property {any} [headlightSelected] the same with its number, for the next instrument of this tab
+ * @property {any} [headlightSelected] the instrument's selection with its number, for the next instrument of this tab
  * @property {Uint8Array} [headlightFrames] the last message of frames of a training
  * @property {Map<string, any>} [headlightTrainings] frames by the name of their training
  * @property {Promise<any> | null} [headlightPlotly] resolves to Plotly

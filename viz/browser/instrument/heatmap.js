@@ -7,7 +7,7 @@ import { openRegion, pairAfter, readableAround } from "./heatmap_choice.js";
 import { HeatmapPicture } from "./heatmap_picture.js";
 import { HeatmapPlotly } from "./heatmap_plotly.js";
 import { HeatmapPointer } from "./heatmap_pointer.js";
-import { describeFocus, nameOf, POOLED_HINT, TOUCH_HINT } from "./heatmap_words.js";
+import { describeFocus, nameHeatmap, POOLED_HINT, TOUCH_HINT } from "./heatmap_words.js";
 import { togglePair, toggleToken } from "./store.js";
 
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
@@ -59,7 +59,7 @@ export class Heatmap {
     const exact = Math.max(...place.block) === 1;
     this.legend.draw(scene, this.picture.image, exact);
     setText(this.status, describeFocus(scene, place, this.cell) || this.hintOf(exact));
-    const name = nameOf(scene);
+    const name = nameHeatmap(scene);
     if (this.picture.root.ariaLabel !== name) this.picture.root.ariaLabel = name;
     this.write(scene, place);
   }

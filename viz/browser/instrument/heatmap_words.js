@@ -116,7 +116,7 @@ function weightWords({ trace }, weight) {
  * Return the name of the picture for those who cannot see it.
  * @param {Scene} scene
  */
-export function nameOf({ trace, state }) {
+export function nameHeatmap({ trace, state }) {
   const head = fill(trace.header.style.head, { layer: state.layer, head: state.head });
   return (
     `Heatmap of ${head.toLowerCase()}: queries down, keys across. Arrow keys move over the cells, Enter locks. ` +

@@ -4,7 +4,13 @@
 import { element } from "../core/canvas.js";
 import { fill } from "../core/text.js";
 import { findPair, findToken, LEAST_WEIGHT, rankForPair, rankHeads } from "./ranking_numbers.js";
-import { describePair, describePairFigures, describeTokenFigures, namePair, quoteToken } from "./ranking_words.js";
+import {
+  describePairFigures,
+  describeRankedPair,
+  describeTokenFigures,
+  namePair,
+  quoteToken,
+} from "./ranking_words.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { HeadPlace } from "./ranking_numbers.js" */
@@ -154,7 +160,7 @@ export class Ranking {
       title,
       sentence: (place) => {
         const number = numberOf(trace, place);
-        return describePair(trace, query, key, pair.weight[number], pair.others[number]);
+        return describeRankedPair(trace, query, key, pair.weight[number], pair.others[number]);
       },
       heads,
       figures: (place) => describePairFigures(pair, numberOf(trace, place)),

@@ -62,7 +62,7 @@ export function formatRatio(weight, others) {
  * @param {number} weight -1 where masked
  * @param {number} others
  */
-export function describePair(trace, query, key, weight, others) {
+export function describeRankedPair(trace, query, key, weight, others) {
   const [one, other] = [quoteToken(trace, "query", query), quoteToken(trace, "key", key)];
   if (weight === -1) return `In this head, ${one} may not attend to ${other}.`;
   if (Number.isNaN(weight)) return `In this head, what ${one} gives ${other} is ${trace.header.style.words.bad}.`;

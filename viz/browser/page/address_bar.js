@@ -69,7 +69,8 @@ export class AddressBar {
    */
   select(selection) {
     this.selection = selection;
-    if (this.path === location.pathname && !this.awaited && typeof this.shown?.selection === "string") this.write(false);
+    if (this.path === location.pathname && !this.awaited && typeof this.shown?.selection === "string")
+      this.write(false);
   }
 
   /** Expect no answer any more: the connection to the server was lost. */

@@ -4,6 +4,7 @@
 import { endPicture, pictureIn } from "../core/component.js";
 import { globals } from "../core/globals.js";
 import { Instrument } from "../instrument/index.js";
+import { addressBar } from "./address_bar.js";
 
 /** @import { State } from "../instrument/store.js" */
 
@@ -93,8 +94,7 @@ class Report {
   follow() {
     const { store, opened, published } = this.instrument;
     globals.headlightSelected = { state: store.state, number: store.number, opened, published };
-    globals.headlightSelection = this.instrument.text;
-    globals.headlightAddress?.select?.(this.instrument.text);
+    addressBar().select(this.instrument.text);
   }
 
   flush() {

@@ -1,0 +1,85 @@
+// @ts-check
+// Streamlit puts the content of a popover at the end of the document, where the Tab key finds it after everything else.
+// Here the content of an open popover follows its button: opening it moves the focus to its first field, Tab after the
+// last field closes it and goes on behind the button, and Shift+Tab before the first field goes back to the button.
+
+const BUTTON = '[data-testid="stPopoverButton"][aria-expanded="true"]';
+const BODY = '[data-testid="stPopoverBody"]';
+const REACHABLE = "a[href], button, input, select, textarea, [tabindex]";
+const FIELD = "input, select, textarea, [role='radio'], [role='combobox']";
+// The content of some popovers comes from the server.
+const CONTENT_TIMEOUT_MS = 5_000;
+
+/** Put the content of every popover behind its button, from now on. */
+export function orderPopovers() {
+  let touched = false;
+  const observer = new MutationObserver((changes) => {
+    const opened = changes.some(({ target }) => /** @type {Element} */ (target).matches(BUTTON));
+    // On a phone the focus of a field would open the keyboard.
+    if (opened && !touched) focusFirst(performance.now() + CONTENT_TIMEOUT_MS);
+  });
+  observer.observe(document.body, { subtree: true, attributeFilter: ["aria-expanded"] });
+  const touch = (/** @type {PointerEvent | KeyboardEvent} */ event) => {
+    touched = "pointerType" in event && event.pointerType === "touch";
+  };
+  window.addEventListener("pointerdown", touch, true);
+  window.addEventListener("keydown", touch, true);
+  window.addEventListener("keydown", moveByTab, true);
+}
+
+/**
+ * Move the focus from the button of the open popover to its first field, as soon as it has one.
+ * @param {number} deadline
+ */
+function focusFirst(deadline) {
+  const { button, fields } = openPopover();
+  const active = document.activeElement;
+  const waits = active === button || active === document.body;
+  if (!button || !waits || performance.now() > deadline) return;
+  const first = fields.find((each) => each.matches(FIELD)) ?? fields[0];
+  if (first) first.focus({ preventScroll: true });
+  else requestAnimationFrame(() => focusFirst(deadline));
+}
+
+/** @param {KeyboardEvent} event */
+function moveByTab(event) {
+  if (event.key !== "Tab" || event.altKey || event.ctrlKey || event.metaKey) return;
+  const { button, body, fields } = openPopover();
+  const active = document.activeElement;
+  if (!button || !body || !active) return;
+  if (active === button && !event.shiftKey && fields.length) {
+    event.preventDefault();
+    fields[0].focus();
+  } else if (body.contains(active)) {
+    if (event.shiftKey && !follows(fields, active, Node.DOCUMENT_POSITION_PRECEDING)) {
+      event.preventDefault();
+      button.focus();
+    } else if (!event.shiftKey && !follows(fields, active, Node.DOCUMENT_POSITION_FOLLOWING)) {
+      // From the button, the browser goes on to what is behind it.
+      button.focus();
+      button.click();
+    }
+  }
+}
+
+function openPopover() {
+  const button = /** @type {HTMLElement | null} */ (document.querySelector(BUTTON));
+  const body = /** @type {HTMLElement | null} */ (document.querySelector(BODY));
+  const all = /** @type {HTMLInputElement[]} */ ([...(body?.querySelectorAll(REACHABLE) ?? [])]);
+  const fields = all.filter((each) => each.tabIndex >= 0 && !each.disabled && each.getClientRects().length);
+  return { button, body, fields };
+}
+
+/**
+ * Return whether any of the fields is before or behind an element; the radio buttons of a group are one field.
+ * @param {HTMLInputElement[]} fields
+ * @param {Element} element
+ * @param {number} position
+ */
+function follows(fields, element, position) {
+  const { type, name } = /** @type {HTMLInputElement} */ (element);
+  return fields.some((each) => {
+    const isSameField = type === "radio" && each.type === "radio" && each.name === name;
+    return !isSameField && element.compareDocumentPosition(each) & position;
+  });
+}
