@@ -13,6 +13,7 @@ from huggingface_hub.utils import disable_progress_bars
 from streamlit import config
 from transformers.utils import logging as transformers_logging
 
+from ui.server.sockets import send_without_delay
 from ui.services.settings import allowed_models, any_model
 from ui.services.trainings import trainings
 
@@ -55,12 +56,13 @@ def silence_progress_bars() -> None:
 
 @asynccontextmanager
 async def prepare(app: Any) -> AsyncIterator[None]:
-    """Turn off progress bars, delete what a killed server left, and hide permanent objects from the garbage collector.
+    """Prepare sockets and the log, delete what a killed server left, and hide permanent objects from the collector.
 
     Most objects belong to libraries: a full collection takes a third of a second with them and a few milliseconds
-    without. Models are loaded later, so the collector can still free a model that is dropped.
+    without. Models are loaded later, so the garbage collector can still free a model that is dropped.
     """
     del app
+    send_without_delay()
     silence_progress_bars()
     trainings()  # its constructor deletes the folders of killed servers
     gc.collect()
