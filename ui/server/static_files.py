@@ -32,8 +32,8 @@ class StaticFiles:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a file, or let the app answer."""
         wanted = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-        path = _without_base(scope["path"])
-        if not wanted or path not in _files():
+        path = _without_base(scope["path"]) if wanted else ""
+        if path not in _files():
             await self._app(scope, receive, send)
             return
         headers = {"cache-control": _A_YEAR, "vary": "accept-encoding"}

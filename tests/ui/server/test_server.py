@@ -56,6 +56,18 @@ def test_every_response_has_the_security_headers(path):
     assert "unsafe" not in rules["script-src"]
 
 
+def test_the_middleware_lets_the_start_of_the_server_pass():
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["type"])
+
+    for part in reversed(middleware()):
+        app = part.cls(app)
+    asyncio.run(app({"type": "lifespan"}, None, None))
+    assert seen == ["lifespan"]
+
+
 def test_the_policy_names_every_inline_script_of_the_page():
     index = Path(get_static_dir(), "index.html").read_text()
     policy = ask("/")[1]["content-security-policy"]
