@@ -1,11 +1,13 @@
 """Small packets leave at once, as seen on a connection that this process has accepted."""
 
+import gc
 import socket
 from pathlib import Path
 
+import anyio
 import pytest
 
-from ui.server import sockets
+from ui.server import prepare, sockets
 from ui.server.sockets import send_without_delay
 
 
@@ -41,10 +43,6 @@ def test_a_system_that_lists_no_open_files_is_left_as_it_is(monkeypatch: pytest.
 
 
 def test_the_server_prepares_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
-    import anyio
-
-    from ui.server import prepare
-
     called = []
     monkeypatch.setattr("ui.server.start.send_without_delay", lambda: called.append(True))
 
@@ -52,5 +50,8 @@ def test_the_server_prepares_its_sockets(monkeypatch: pytest.MonkeyPatch) -> Non
         async with prepare(None):
             pass
 
-    anyio.run(start)
+    try:
+        anyio.run(start)
+    finally:
+        gc.unfreeze()
     assert called == [True]
