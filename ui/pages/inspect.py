@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from analysis.truth import truth_of
-from models import AttentionTrace, Model
+from models import Attention, AttentionTrace, Model
 from models.model_input import OWN_TEXT_NOTICE
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request
@@ -32,7 +32,8 @@ def page() -> None:
     """Show the text, its trace and the pictures, from top to bottom."""
     st.html(_STYLE)
     about_link = INSPECT.restore()
-    model = choose_model()
+    row = st.container(key="model-row", horizontal=True, vertical_alignment="center", gap="small")
+    model = choose_model(row)
     if model is None:
         INSPECT.publish()
         return
@@ -52,8 +53,10 @@ def page() -> None:
     if trace is None:
         INSPECT.publish()
     else:
+        with row:
+            att = choose_kind(trace)
         task_panel(model, trace)
-        _pictures(model, trace)
+        _pictures(model, trace, att)
 
 
 def _trace(model: Model) -> AttentionTrace | None:
@@ -67,18 +70,15 @@ def _trace(model: Model) -> AttentionTrace | None:
 
 @st.fragment
 @guarded
-def _pictures(model: Model, trace: AttentionTrace) -> None:
+def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     """Show the instrument, the exports, and the pictures that follow the instrument's selection.
 
     The browser reports a selection a moment after the visitor's last change; this part alone runs then.
     """
-    choice = INSPECT.now()
+    open_head(model, att)
+    selection, choice = fitted_selection(att), INSPECT.current()
+    options, subject = choice.draw_options(), Subject(att, trace.image)
     with st.container(key="export-row", horizontal=True, horizontal_alignment="right", gap="small"):
-        att = choose_kind(trace)
-        open_head(model, att)
-        selection = fitted_selection(att)
-        choice = INSPECT.current()
-        options, subject = choice.draw_options(), Subject(att, trace.image)
         export_controls(subject, selection, options)
     show_instrument(att, sentences_of(model, att))
     layer, head = selection.of_one_head()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from models import Model
 from models.checkpoints import bundled
@@ -16,13 +17,12 @@ from ui.services.settings import allowed_models, default_model
 from ui.state.inspect import INSPECT, first_text, forget_head
 
 
-def choose_model() -> Model | None:
-    """Show the page's title and the model picker in one row; return the chosen model.
+def choose_model(row: DeltaGenerator) -> Model | None:
+    """Show the page's title and the model picker in a row of the page; return the chosen model.
 
     If it does not open, the last one that opened is returned, or else the server's own, and one sentence says why.
     None is returned while a model loads, or if none of them opens.
     """
-    row = st.container(key="model-row", horizontal=True, vertical_alignment="center", gap="small")
     row.markdown("# Headlight", width="content")
     choice, session = INSPECT.current(), st.session_state
     wanted, problem = (choice.model, choice.revision), session.pop("opening problem", "")

@@ -24,7 +24,9 @@ def choose_kind(trace: AttentionTrace) -> Attention:
         if kind != choice.kind and len(trace.kinds) > 1:
             INSPECT.update(kind=kind)
     if len(trace.kinds) > 1:
-        st.segmented_control("Attention", trace.kinds, **INSPECT.widget_args("kind"), required=True)
+        st.segmented_control(
+            "Attention", trace.kinds, **INSPECT.widget_args("kind"), required=True, label_visibility="collapsed"
+        )
     return trace[kind]
 
 
