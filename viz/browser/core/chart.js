@@ -92,6 +92,7 @@ export class Chart {
   /** @type {Promise<unknown> | undefined} */
   drawing;
   drawnIn = "";
+  titleSize = 18;
   listens = false;
   ended = false;
 
@@ -166,7 +167,7 @@ export class Chart {
         x: 0,
         xanchor: "left",
         xref: "container",
-        font: { size: 18 },
+        font: { size: this.titleSize },
       },
       hoverlabel: {
         ...layout.hoverlabel,

@@ -52,7 +52,8 @@ export class Heatmap {
     const { requests } = this.instrument;
     const canAsk = Boolean(requests?.transport);
     const isPlotly = this.isPlotly && canAsk;
-    const place = this.picture.draw(scene, this.cell, this.box) ?? this.picture.place;
+    this.dropCell(scene.state.region ?? scene.trace.whole);
+    const place = this.picture.draw(scene, this.cell, this.box);
     this.bar.draw(scene, place, canAsk, isPlotly);
     if (requests && isPlotly) this.plotly.draw(scene, requests, place?.high ?? 0);
     if (!place) return;
@@ -62,6 +63,15 @@ export class Heatmap {
     const name = nameHeatmap(scene);
     if (this.picture.root.ariaLabel !== name) this.picture.root.ariaLabel = name;
     this.write(scene, place);
+  }
+
+  /**
+   * Forget the block under the pointer if another text or region does not have it.
+   * @param {Region} region
+   */
+  dropCell([firstQuery, lastQuery, firstKey, lastKey]) {
+    const [query, key] = this.cell ?? [-1, -1];
+    if (query < firstQuery || query > lastQuery || key < firstKey || key > lastKey) this.cell = null;
   }
 
   /** @param {boolean} exact */

@@ -64,6 +64,10 @@ export class HeatmapBar {
       });
     });
     this.help = element("p", "heatmap-help", form);
+    this.region.addEventListener("focusout", ({ relatedTarget }) => {
+      if (this.region && relatedTarget && !this.region.contains(/** @type {Node} */ (relatedTarget)))
+        this.region.open = false;
+    });
     this.region.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !this.region?.open) return;
       event.preventDefault();

@@ -22,6 +22,7 @@ export class HeatmapPicture {
 
   /** @param {HTMLElement} parent */
   constructor(parent) {
+    this.parent = parent;
     this.root = element("div", "heatmap-picture", parent);
     this.root.tabIndex = 0;
     this.root.setAttribute("role", "application");
@@ -36,10 +37,11 @@ export class HeatmapPicture {
    * @param {Scene} scene
    * @param {[query: number, key: number] | null} cell the block under the pointer
    * @param {[x: number, y: number][] | null} box that is being drawn
-   * @returns {HeatmapPlace | null} null while the picture is hidden
+   * @returns {HeatmapPlace | null} null without a place on the page
    */
   draw(scene, cell, box) {
-    const wide = this.root.clientWidth;
+    // Plotly may stand in its place: the picture is then drawn out of sight.
+    const wide = this.parent.clientWidth;
     if (!wide) return null;
     const { trace, state, theme, tile, thumbnail, colours, focus } = scene;
     const look = `${theme.text} ${theme.background} ${theme.accent} ${theme.font}`;

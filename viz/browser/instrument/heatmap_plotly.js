@@ -26,7 +26,6 @@ export class HeatmapPlotly {
   /** @type {Chart | null} */
   chart = null;
   height = PLOTLY_HEIGHT;
-  name = "head";
 
   /**
    * @param {HTMLElement} parent
@@ -53,7 +52,6 @@ export class HeatmapPlotly {
     this.message.textContent = isRefused ? PLOTLY_REFUSED : bytes || this.chart ? "" : "The server draws the figure…";
     this.root.dataset.shown = bytes ? path : (this.root.dataset.shown ?? "");
     this.height = Math.max(PLOTLY_HEIGHT, height);
-    this.name = `layer${scene.state.layer}-head${scene.state.head}`;
     if (bytes) this.build().show(bytes);
     this.chart?.follow();
   }
@@ -63,6 +61,8 @@ export class HeatmapPlotly {
     const chart = new Chart(this.root);
     // The instrument redraws when its size or the theme changes, and may end without telling its parts.
     chart.stop();
+    // Beside the buttons of Plotly there is little room.
+    chart.titleSize = 13;
     chart.adapt = (figure) => {
       figure.layout.height = this.height;
       const config = /** @type {any} */ (figure.config);
