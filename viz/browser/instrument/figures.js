@@ -42,10 +42,10 @@ export function measuresOf({ trace, state }, count, requests) {
   }
   // Without a server nothing will come.
   if (!requests?.transport) return Array(count).fill(null);
-  const read = (/** @type {Uint8Array} */ bytes) => JSON.parse(new TextDecoder().decode(bytes));
-  const path = `detail/${state.layer}/${state.head}`;
-  const answer = requests.answer(path, read);
-  return answer?.measures ?? (requests.answers.has(path) ? Array(count).fill(null) : null);
+  const answer = requests.detail(state.layer, state.head, null);
+  return (
+    answer?.measures ?? (requests.answers.has(`detail/${state.layer}/${state.head}`) ? Array(count).fill(null) : null)
+  );
 }
 
 export class Figures {

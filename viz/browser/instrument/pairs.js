@@ -3,7 +3,6 @@
 
 import { element } from "../core/canvas.js";
 import { clamp } from "../core/text.js";
-import { writeRegion } from "./link.js";
 import { strongestPairs } from "./pairs_ranked.js";
 import { PairRow } from "./pairs_row.js";
 import { exactTile, isExact } from "./part.js";
@@ -131,8 +130,7 @@ export class Pairs {
    * @returns {Pair[] | null}
    */
   askDetail({ layer, head, region }) {
-    const path = `detail/${layer}/${head}${region ? `/${writeRegion(region)}` : ""}`;
-    return this.instrument.requests?.answer(path, readPairs) ?? null;
+    return this.instrument.requests?.detail(layer, head, region)?.pairs ?? null;
   }
 
   /**
@@ -234,14 +232,4 @@ export function nextOnly(before, { query, key, first }) {
   }
   if (query !== null) return { side: "query", position: query };
   return key === null ? null : { side: "key", position: key };
-}
-
-/**
- * Return the pairs of the server's answer. JSON has no NaN.
- * @param {Uint8Array} bytes
- * @returns {Pair[]}
- */
-function readPairs(bytes) {
-  const { pairs } = JSON.parse(new TextDecoder().decode(bytes));
-  return pairs.map((/** @type {Pair} */ [query, key, weight]) => [query, key, weight ?? Number.NaN]);
 }

@@ -2,6 +2,7 @@
 // What the instrument asks its host for: tiles, thumbnails, details. A host without a transport answers nothing.
 
 import { unpack } from "../core/unpack.js";
+import { writeRegion } from "./link.js";
 import { tileKey } from "./trace.js";
 
 /** @import { Trace } from "./trace.js" */
@@ -12,7 +13,13 @@ import { tileKey } from "./trace.js";
  * @property {(trace: string, path: string) => Promise<Uint8Array>} get answers a request of docs/decisions/0019
  */
 
-// Seconds between two looks at thumbnails that are being computed.
+/**
+ * @typedef {object} Detail
+ * @property {(number | null)[]} measures of the whole head, null where one is not defined
+ * @property {[query: number, key: number, weight: number][]} pairs the strongest of the region
+ */
+
+// Milliseconds between two looks at thumbnails that are being computed.
 const LOOK_MS = 700;
 // Requests that the browser makes on its own at a time.
 const PREFETCHED = 2;
@@ -73,6 +80,18 @@ export class Requests {
   }
 
   /**
+   * Return what the server computes of a head whose weights the browser does not have; null until it has come.
+   * @param {number} layer
+   * @param {number} head
+   * @param {Region | null} region
+   * @returns {Detail | null}
+   */
+  detail(layer, head, region) {
+    const path = `detail/${layer}/${head}${region ? `/${writeRegion(region)}` : ""}`;
+    return this.answer(path, readDetail);
+  }
+
+  /**
    * Ask for a tile that the browser does not have.
    * @param {number} layer
    * @param {number} head
@@ -98,9 +117,9 @@ export class Requests {
    */
   prefetch(heads, region) {
     if (!this.transport || this.trace.weights) return;
-    const missing = heads.filter((head) => !this.trace.has(...head, region));
     const idle = globalThis.requestIdleCallback ?? setTimeout;
     idle(() => {
+      const missing = heads.filter((head) => !this.trace.has(...head, region));
       for (const head of missing) if (this.waiting.size < PREFETCHED) this.needTile(...head, region);
     });
   }
@@ -148,4 +167,16 @@ export class Requests {
     this.ended = true;
     clearTimeout(this.timer);
   }
+}
+
+/**
+ * @param {Uint8Array} bytes JSON, which has null for a weight that is not a number
+ * @returns {Detail}
+ */
+function readDetail(bytes) {
+  const { measures, pairs } = JSON.parse(new TextDecoder().decode(bytes));
+  return {
+    measures,
+    pairs: pairs.map((/** @type {any[]} */ [query, key, weight]) => [query, key, weight ?? Number.NaN]),
+  };
 }
