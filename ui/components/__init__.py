@@ -17,12 +17,9 @@ from viz.wire.packing import pack_chart
 
 # Plotly puts its styles into the document, where a shadow root would not see them.
 _chart = st.components.v2.component("headlight_chart", css=style("chart"), js=script("chart"), isolate_styles=False)
-_grid = st.components.v2.component("headlight_grid", css=style("grid"), js=script("grid"))
-_flow = st.components.v2.component("headlight_flow", css=style("flow"), js=script("flow"))
 _training = st.components.v2.component("headlight_training", css=style("training"), js=script("training"))
 # These have no picture. What they bring would otherwise be sent again with every message of a picture.
 _frames = st.components.v2.component("headlight_frames", js=script("frames"))
-_pointer = st.components.v2.component("headlight_pointer", js=script("pointer"))
 _address = st.components.v2.component("headlight_address", js=script("address"))
 _connection = st.components.v2.component("headlight_connection", js=script("connection"))
 
@@ -38,35 +35,6 @@ def connection() -> None:
     session reads (ui/state/open_page.py).
     """
     _connection(key="connection", data=monotonic(), height=1, on_found_change=lambda: None)
-
-
-def head_grid(packed: bytes, selected: tuple[int, int], on_pick: Callable[[int, int], None]) -> None:
-    """Show all heads; `on_pick(layer, head)` is called when one is clicked or reached by the arrow keys."""
-
-    def picked() -> None:
-        try:
-            layer, head, number = (int(number) for number in st.session_state["grid"].picked)
-        except _FORGED:
-            return
-        if min(layer, head) >= 0:
-            st.session_state["last pick"] = number
-            on_pick(layer, head)
-
-    # The page runs again when it has turned dark or light, for palettes that follow; nothing else is to do.
-    _grid(key="grid", data=packed, on_picked_change=picked, on_themed_change=lambda: None)
-    # With the number of the pick that this answers, so that a visitor who is ahead is not taken back.
-    _pointer(key="pointer", data=[*selected, st.session_state.get("last pick", 0)], height=1)
-
-
-def flow_graph(packed: bytes, on_lock: Callable[[str], None]) -> None:
-    """Show one head's lines; `on_lock` gets "query:8" when a token is locked by a click, "" when none is."""
-
-    def locked() -> None:
-        token = st.session_state["flow"].locked
-        if token is not None:
-            on_lock(str(token))
-
-    _flow(key="flow", data=packed, on_locked_change=locked)
 
 
 def chart(

@@ -20,12 +20,9 @@ _HERE = Path(__file__).parent
 _ENTRIES = {
     "instrument": "instrument/standalone.js",
     "instrument_on_page": "page/instrument.js",
-    "flow": "instrument/token_graph.js",
-    "grid": "instrument/grid.js",
     "training": "training/index.js",
     "chart": "chart.js",
     "frames": "page/frames.js",
-    "pointer": "page/pointer.js",
     "address": "page/address.js",
     "connection": "page/connection.js",
 }
@@ -47,7 +44,7 @@ class BundleError(ValueError):
 
 @cache
 def script(name: str) -> str:
-    """Return the JavaScript of a component ("flow", "grid", "chart", "training", ...), with all that it imports."""
+    """Return the JavaScript of a component ("instrument", "chart", "training", ...), with all that it imports."""
     return join(_ENTRIES[name])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -30,7 +29,6 @@ from viz.labels import boundaries, columns, label
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_title
 from viz.wire.instrument import Opening, trace_message
-from viz.wire.packing import pack
 from viz.wire.tiles import make_tile
 
 CURVE = np.linspace(0, 1, 13)
@@ -141,33 +139,6 @@ def flow(
     options, figure = options or DrawOptions(), TokenGraph()
     view = figure.view(Subject(att), Selection.parse(layer, head, token=token, region=region), options)
     return figure.to_plotly(view, options)
-
-
-def pack_lines(view: TokenGraphView, options: DrawOptions) -> bytes:
-    """Return what viz/browser/instrument/token_graph.js draws: tokens, lines of all tokens, the locked one, colours."""
-    isolated = view.isolated
-    header = {
-        "title": view.title,
-        "style": style.token_graph_style(),
-        "summary": describe(replace(view, isolated=None), options),
-        "first": [view.region.queries.start, view.region.keys.start],
-        "locked": [isolated.side, isolated.position] if isolated else None,
-        "queries": [[label(token), token.special] for token in view.query_tokens],
-        "keys": [[label(token), token.special] for token in view.key_tokens],
-        "cuts": [boundaries(view.query_tokens), boundaries(view.key_tokens)],
-        "line": colours.line(options.palette),
-        "bad": colours.NOT_A_NUMBER,
-        "gamma": colours.CONTRASTS[options.contrast],
-    }
-    query, key = view.rows
-    arrays: dict[str, np.ndarray] = {
-        "query": query.astype(np.uint16),
-        "key": key.astype(np.uint16),
-        "weight": view.weight.astype(np.float32),
-        "given": view.given.astype(np.float32),
-        "received": view.received.astype(np.float32),
-    }
-    return pack(header, arrays)
 
 
 def _draw_lines(axes: Axes, view: TokenGraphView, options: DrawOptions) -> None:

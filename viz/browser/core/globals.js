@@ -6,9 +6,6 @@
 
 /**
  * @typedef {object} Globals
- * @property {[layer: number, head: number, pick: number]} [headlightShown] the head that the server shows, and the
- *   number of the pick that this answers
- * @property {{ head: Head, number: number, at: number }} [headlightPick] the visitor's last pick in the grid
  * @property {any} [headlightSelected] the instrument's selection with its number, for the next instrument of this tab
  * @property {Uint8Array} [headlightFrames] the last message of frames of a training
  * @property {Map<string, any>} [headlightTrainings] frames by the name of their training
@@ -21,5 +18,4 @@
 /** @type {typeof globalThis & Globals} */
 export const globals = globalThis;
 
-export const SELECTION_EVENT = "headlight-selection";
 export const FRAMES_EVENT = "headlight-frames";
