@@ -68,9 +68,10 @@ export class AddressBar {
    * @param {string} selection its parameters
    */
   select(selection) {
+    const isShown = this.shown !== undefined && this.path === location.pathname;
+    if (isShown && this.shown?.selection === null) return; // of the page before
     this.selection = selection;
-    if (this.path === location.pathname && !this.awaited && typeof this.shown?.selection === "string")
-      this.write(false);
+    if (isShown && !this.awaited) this.write(false);
   }
 
   /** Expect no answer any more: the connection to the server was lost. */

@@ -7,8 +7,10 @@ const BUTTON = '[data-testid="stPopoverButton"][aria-expanded="true"]';
 const BODY = '[data-testid="stPopoverBody"]';
 const REACHABLE = "a[href], button, input, select, textarea, [tabindex]";
 const FIELD = "input, select, textarea, [role='radio'], [role='combobox']";
-// The content of some popovers comes from the server.
+// The content of some popovers comes from the server, and the browser loads the code of fields when it needs it first.
 const CONTENT_TIMEOUT_MS = 5_000;
+// A popover that still has no field has only buttons.
+const FIELD_TIMEOUT_MS = 700;
 
 /** Put the content of every popover behind its button, from now on. */
 export function orderPopovers() {
@@ -16,7 +18,7 @@ export function orderPopovers() {
   const observer = new MutationObserver((changes) => {
     const opened = changes.some(({ target }) => /** @type {Element} */ (target).matches(BUTTON));
     // On a phone the focus of a field would open the keyboard.
-    if (opened && !touched) focusFirst(performance.now() + CONTENT_TIMEOUT_MS);
+    if (opened && !touched) focusFirst(performance.now());
   });
   observer.observe(document.body, { subtree: true, attributeFilter: ["aria-expanded"] });
   const touch = (/** @type {PointerEvent | KeyboardEvent} */ event) => {
@@ -29,16 +31,17 @@ export function orderPopovers() {
 
 /**
  * Move the focus from the button of the open popover to its first field, as soon as it has one.
- * @param {number} deadline
+ * @param {number} opened when the popover was opened
  */
-function focusFirst(deadline) {
+function focusFirst(opened) {
   const { button, fields } = openPopover();
   const active = document.activeElement;
-  const waits = active === button || active === document.body;
-  if (!button || !waits || performance.now() > deadline) return;
-  const first = fields.find((each) => each.matches(FIELD)) ?? fields[0];
-  if (first) first.focus({ preventScroll: true });
-  else requestAnimationFrame(() => focusFirst(deadline));
+  const waited = performance.now() - opened;
+  if (!button || (active !== button && active !== document.body) || waited > CONTENT_TIMEOUT_MS) return;
+  const first = fields.find((each) => each.matches(FIELD)) ?? (waited > FIELD_TIMEOUT_MS ? fields[0] : undefined);
+  first?.focus({ preventScroll: true });
+  // A popover that is not placed yet is hidden, and takes no focus.
+  if (!first || document.activeElement !== first) requestAnimationFrame(() => focusFirst(opened));
 }
 
 /** @param {KeyboardEvent} event */
@@ -66,7 +69,9 @@ function openPopover() {
   const button = /** @type {HTMLElement | null} */ (document.querySelector(BUTTON));
   const body = /** @type {HTMLElement | null} */ (document.querySelector(BODY));
   const all = /** @type {HTMLInputElement[]} */ ([...(body?.querySelectorAll(REACHABLE) ?? [])]);
-  const fields = all.filter((each) => each.tabIndex >= 0 && !each.disabled && each.getClientRects().length);
+  // Streamlit takes the content out of the tab order while the focus is elsewhere, and remembers its tab index.
+  const isReachable = (/** @type {HTMLElement} */ each) => each.tabIndex >= 0 || each.dataset.tabindex !== undefined;
+  const fields = all.filter((each) => isReachable(each) && !each.disabled && each.getClientRects().length);
   return { button, body, fields };
 }
 
