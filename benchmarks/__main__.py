@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, fuzz, growth, kills, load, page, peers, scratch
+from benchmarks import device, extraction, fuzz, growth, kills, load, page, peers, scratch, visit
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PARTS = ("extraction", "scratch", "peers", "page", "growth", "device", "load", "fuzz", "kills")
+PARTS = ("extraction", "scratch", "peers", "visit", "page", "growth", "device", "load", "fuzz", "kills")
 
 
 def preface(where: str) -> str:

@@ -17,7 +17,7 @@ from models import load_model
 from tests.helpers.app_server import start_app
 from tests.helpers.visitor import DESKTOP
 
-SECONDS = 90.0
+SECONDS = 25.0
 MOST_RATIO = 1.3
 TEXT = "The cat sat on the mat because it was tired."
 # What is on the screen when a visit is complete.

@@ -122,7 +122,7 @@ def _model_picker(model: Model, problem: str) -> bool:
 
 def _open_typed() -> None:
     """Open the model that the visitor named; replace the first text of another model by one that this one can read."""
-    session, before = st.session_state, INSPECT.current()
+    session, before = st.session_state, INSPECT.now()
     name = session["typed model"].strip()
     # If the operator lists the models, the list has the revisions too, and there is no box for them.
     revision = session.get("typed revision", "").strip() if allowed_models() is None else ""

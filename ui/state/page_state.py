@@ -95,8 +95,8 @@ class PageState(Generic[Choice]):
         return self._memory.choice
 
     def current(self) -> Choice:
-        """Return the same as `now`."""
-        return self.now()
+        """Return the choice as `now` and the widgets drawn since have left it; in callbacks, call `now`."""
+        return self._memory.choice
 
     def update(self, **values: Any) -> None:
         """Change some of the choices, for a button or a picture: other widgets show them, in this run or the next."""

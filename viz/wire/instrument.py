@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Float
@@ -27,6 +28,7 @@ from viz.wire.tiles import Tile, mark_masked
 
 # A trace of at most this many tokens on each side and this many heads is sent whole.
 SMALL_TOKENS, SMALL_HEADS = 64, 150
+_ARRAYS: WeakKeyDictionary[Attention, dict[str, np.ndarray]] = WeakKeyDictionary()
 PARTS = ("strip", "heads", "heatmap", "graph", "pairs", "ranking", "figures")
 
 
@@ -105,13 +107,20 @@ def trace_message(
     for number, tile in enumerate(tiles):
         arrays[f"cells{number}"], arrays[f"given{number}"] = tile.cells, tile.given
     if only is None and is_small(att):
-        arrays |= {"weights": all_weights(att), "measures": all_measures(att)}
+        arrays |= _arrays_of(att)
     elif only is None:
         maps = maps or HeadMaps.empty(att)
         done = maps.n_done  # read once: a job may be filling the maps
         header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
         arrays |= pack_maps(maps, stop=done)
     return pack(header, arrays)
+
+
+def _arrays_of(att: Attention) -> dict[str, np.ndarray]:
+    """Return the weights and measures of all heads of a small trace; every visitor and every opening needs the same."""
+    if att not in _ARRAYS:
+        _ARRAYS[att] = {"weights": all_weights(att), "measures": all_measures(att)}
+    return _ARRAYS[att]
 
 
 def all_weights(att: Attention) -> Float[np.ndarray, "layer head query key"]:

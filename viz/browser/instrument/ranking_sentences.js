@@ -1,0 +1,76 @@
+// @ts-check
+// The heads for the pairs that a visitor has locked in several texts, by the mean over the texts.
+
+import { unpack } from "../core/unpack.js";
+import { LEAST_WEIGHT, rankHeads } from "./ranking_numbers.js";
+import { formatWeight } from "./ranking_words.js";
+
+/** @import { Instrument } from "./index.js" */
+/** @import { RankedHeads } from "./ranking.js" */
+/** @import { HeadPlace } from "./ranking_numbers.js" */
+/** @import { Trace } from "./trace.js" */
+
+/** @typedef {Record<"weight_mean" | "weight_minimum" | "ratio_mean" | "ratio_minimum", Float32Array>} Means */
+
+/**
+ * Return the texts in which a pair is locked, as a request names them: `NAME:8:2`.
+ * @param {Pick<Instrument, "pairs">} instrument
+ * @param {Pick<Trace, "header">} trace
+ */
+export function lockedPairs({ pairs }, { header }) {
+  return header.sentences.flatMap(({ trace }) => {
+    const locked = pairs.get(trace);
+    const isPair = trace && locked && locked.query !== null && locked.key !== null;
+    return isPair ? [`${trace}:${locked.query}:${locked.key}`] : [];
+  });
+}
+
+/**
+ * Return the ranking over all texts in which a pair is locked; null for fewer than two.
+ * @param {Instrument} instrument
+ * @param {Trace} trace
+ * @param {"weight" | "ratio"} order
+ * @returns {RankedHeads | null}
+ */
+export function rankOverTexts(instrument, trace, order) {
+  const wanted = lockedPairs(instrument, trace);
+  if (wanted.length < 2) return null;
+  const title = `Heads over ${wanted.length} of ${trace.header.sentences.length} texts`;
+  /** @type {Means | null} */
+  const means = instrument.requests?.answer(`rank/${wanted.join(",")}`, (bytes) => unpack(bytes).arrays) ?? null;
+  const numberOf = (/** @type {HeadPlace} */ [layer, head]) => layer * trace.nHeads + head;
+  return {
+    title,
+    sentence: (place) => (means ? `In this head: ${describeMeans(means, numberOf(place))}.` : ""),
+    heads: means ? rankHeads(trace, valuesOf(means, order), -1) : [],
+    figures: (place) => (means ? describeMeans(means, numberOf(place)) : ""),
+    note: means ? noteOf(order) : "The server is asked for the weights.",
+    isPair: true,
+  };
+}
+
+/**
+ * @param {Means} means
+ * @param {"weight" | "ratio"} order
+ */
+function valuesOf(means, order) {
+  if (order === "weight") return means.weight_mean;
+  return means.ratio_mean.map((ratio, number) => (means.weight_mean[number] >= LEAST_WEIGHT ? ratio : Number.NaN));
+}
+
+/** @param {"weight" | "ratio"} order */
+function noteOf(order) {
+  const mean = "Mean over the texts in which a pair is locked, and the smallest of them.";
+  return order === "weight" ? mean : `${mean} Heads whose mean weight is below ${LEAST_WEIGHT} are left out.`;
+}
+
+/**
+ * @param {Means} means
+ * @param {number} number layer * nHeads + head
+ */
+function describeMeans(means, number) {
+  const ratio = (/** @type {number} */ value) => (Number.isFinite(value) ? value.toFixed(value < 10 ? 1 : 0) : "–");
+  const [mean, least] = [means.weight_mean[number], means.weight_minimum[number]].map(formatWeight);
+  const ratios = `${ratio(means.ratio_mean[number])} times the others (at least ${ratio(means.ratio_minimum[number])})`;
+  return `${mean} (at least ${least}), ${ratios}`;
+}
