@@ -225,8 +225,8 @@ def test_the_grid_of_many_heads_stays_below_a_megabyte() -> None:
     att = attention(random_weights(1, 32, 97, 97))
     att._layers = att._layers * 48
     header, arrays = unpack(packed("grid", att))
-    assert header["shape"] == [48, 32, 20, 20]
-    assert "a cell is the largest weight of 5 x 5 pairs" in header["note"]
+    assert header["maps"] == [48, 32, 20, 20]
+    assert header["block"] == [5, 5]
     assert sum(array.nbytes for array in arrays.values()) < 1_000_000
 
 

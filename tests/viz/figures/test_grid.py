@@ -11,8 +11,9 @@ from tests.helpers.draw import view_of
 from tests.helpers.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
 from viz import DrawOptions
 from viz.colours import NOT_A_NUMBER, masked
-from viz.figures.grid import SELECTED, describe
+from viz.figures.grid import describe
 from viz.head_maps import THUMBNAIL, HeadMaps
+from viz.style import SELECTED
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.helpers.draw import packed
+from tests.helpers.draw import packed, view_of
 from tests.helpers.hand_made import (
     HOSTILE,
     N_HEADS,
@@ -72,43 +72,37 @@ def test_flow_data_keep_what_is_no_number() -> None:
     assert "nan" not in header["summary"]
 
 
-def test_grid_data_are_all_maps_and_the_colours() -> None:
+def test_grid_data_of_a_short_text_are_its_weights_and_what_is_chosen() -> None:
     header, arrays = unpack(packed("grid", attention(WEIGHTS), 1, 2, options=DrawOptions(palette="viridis")))
-    assert header["shape"] == [N_LAYERS, N_HEADS, N_QUERY, N_KEY]
     assert header["heads"] == [N_HEADS] * N_LAYERS
-    assert header["selected"] == [1, 2]
-    maps = arrays["maps"].reshape(header["shape"])
-    # Half of a 254th is what eight bits can lose where one of them is kept for what is masked.
-    np.testing.assert_allclose(maps / 254, WEIGHTS, rtol=0, atol=0.5 / 254 + 1e-7)
-    found = arrays["colours"].reshape(256, 3)
+    assert header["parts"] == ["heads"]
+    assert header["opening"]["selection"] == "layer=1&head=2&palette=viridis&contrast=linear&truth=True"
+    np.testing.assert_array_equal(arrays["weights"], WEIGHTS.ravel())
+    number = list(header["palettes"]).index("viridis")
+    found = arrays["colours"].reshape(-1, 256, 3)[number]
     np.testing.assert_array_equal(found[:255], table("viridis", n_colours=255))
-    np.testing.assert_array_equal(found[[0, 254]], table("viridis")[[0, 255]])
     assert bytes(found[255]).hex() == masked("blues")[1].lstrip("#")
-    assert header["note"] == ""
-    assert header["scale"] == "weight"
-    assert (
-        unpack(packed("grid", attention(WEIGHTS), options=DrawOptions(contrast="root")))[0]["scale"]
-        == "weight (colour by square root)"
-    )
-    assert not arrays["broken"].any()
-    assert unpack(packed("grid", attention(WEIGHTS)))[0]["selected"] is None
+    assert "layer" not in unpack(packed("grid", attention(WEIGHTS)))[0]["opening"]["selection"]
 
 
-def test_grid_data_mark_the_heads_with_a_bad_value() -> None:
-    weights = WEIGHTS.copy()
+def test_grid_data_of_a_long_text_are_its_maps() -> None:
+    weights = random_weights(2, 3, 67, 71)
     weights[1, 0, 2, 3] = np.nan
-    _, arrays = unpack(packed("grid", attention(weights)))
+    att = attention(weights)
+    header, arrays = unpack(packed("grid", att))
+    maps, view = arrays["maps"].reshape(header["maps"]), view_of("grid", att)
+    # Half of a 254th is what eight bits can lose where one of them is kept for what is masked.
+    np.testing.assert_allclose(maps / 254, np.nan_to_num(view.maps), rtol=0, atol=0.5 / 254 + 1e-7)
     np.testing.assert_array_equal(arrays["broken"], [0, 0, 0, 1, 0, 0])
 
 
 def test_a_causal_mask_has_a_colour_of_its_own_in_the_maps() -> None:
-    att = causal_attention(7)
+    att = causal_attention(97)
     header, arrays = unpack(packed("grid", att))
-    maps = arrays["maps"].reshape(header["shape"])
-    above = np.triu(np.ones((7, 7), dtype=bool), 1)
+    maps = arrays["maps"].reshape(header["maps"])
+    above = np.triu(np.ones(maps.shape[2:], dtype=bool), 1)
     assert (maps[0, 0][above] == 255).all()
-    np.testing.assert_allclose(maps[0, 0][~above] / 254, att.weights(0, 0)[~above], rtol=0, atol=0.5 / 254 + 1e-7)
-    assert header["note"] == "grey: masked"
+    assert (maps[0, 0][~above] < 255).all()
 
 
 def test_colours_of_0_and_1_are_the_palettes_ends_with_any_contrast() -> None:

@@ -2,8 +2,9 @@
 // All heads as thumbnails on one canvas, or the weight of one pair in all heads. A click or the arrow keys select a head.
 
 import { contextOf, element, fit } from "../core/canvas.js";
-import { aspectOf, colourThumbnails, drawOverHeads, paintHeads } from "./heads_drawing.js";
+import { aspectOf, colourThumbnails, paintHeads } from "./heads_drawing.js";
 import { HEADS_LEFT, HEADS_TOP, headAfter, headAt, layoutHeads, SMALL_PITCH, sameHead } from "./heads_layout.js";
+import { drawOverHeads } from "./heads_overlay.js";
 import { HeadsProgress } from "./heads_progress.js";
 import { HeadsTable } from "./heads_table.js";
 import { describeHead, describeHeadInFocus, describeHeads, describeLegend, examineHeads } from "./heads_words.js";
@@ -14,7 +15,7 @@ import { findPair } from "./ranking_numbers.js";
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Trace } from "./trace.js" */
 
-const SCALES = /** @type {Record<string, string>} */ ({ linear: "weight", root: "weight, square root scale" });
+const SCALES = /** @type {Record<string, string>} */ ({ linear: "weight", root: "weight (colour by square root)" });
 
 export class Heads {
   /** @type {Trace | undefined} */

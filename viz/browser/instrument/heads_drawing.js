@@ -1,18 +1,9 @@
 // @ts-check
-// All heads on a canvas. What depends on the data is painted once; the selection and the pointer are drawn over it.
+// All heads on a canvas. This is what does not depend on the selection; heads_overlay.js draws the rest over it.
 
 import { contextOf } from "../core/canvas.js";
-import { fill, percent } from "../core/text.js";
-import {
-  boxOfHead,
-  CAPTION_HEIGHT,
-  cellsOfFocus,
-  enlargedBox,
-  HEADS_LEFT,
-  HEADS_TOP,
-  SCALE_HEIGHT,
-  sameHead,
-} from "./heads_layout.js";
+import { percent } from "../core/text.js";
+import { boxOfHead, HEADS_LEFT, HEADS_TOP, SCALE_HEIGHT } from "./heads_layout.js";
 import { listHeads } from "./ranking_numbers.js";
 
 /** @import { Box, HeadPlace, HeadsLayout } from "./heads_layout.js" */
@@ -31,15 +22,11 @@ import { listHeads } from "./ranking_numbers.js";
  * @property {string} scale what the colours mean
  */
 
-// Pixels between two numbers of heads and of layers, and the width of a thumbnail beside whose score is a number.
-const HEAD_NUMBER_WIDTH = 22;
-const LAYER_NUMBER_HEIGHT = 13;
+// The width of a thumbnail beside whose score is a number.
 const WIDE_THUMBNAIL = 64;
 // Widths of a cell that has room for "0.49", and for ".49".
 const ROOM_FOR_NUMBER = 27;
 const ROOM_FOR_DIGITS = 20;
-// The smallest row or column of a thumbnail that can be outlined.
-const SMALLEST_OUTLINED = 2;
 
 /**
  * Colour the thumbnails of some layers at their own resolution.
@@ -104,7 +91,7 @@ function paintHead(picture, place) {
  * @param {HeadPlace} place
  * @param {Box} box
  */
-function paintThumbnail({ context, scene: { trace, theme }, sheet }, [layer, head], box) {
+export function paintThumbnail({ context, scene: { trace, theme }, sheet }, [layer, head], box) {
   const thumbnail = trace.thumbnail(layer, head);
   if (thumbnail) {
     const { rows, columns } = thumbnail;
@@ -195,93 +182,6 @@ function paintScale({ context, scene: { theme, trace, colours }, layout, scale }
 }
 
 /**
- * Draw what follows the selection, the focus and the pointer.
- * @param {HeadsPicture} picture
- * @param {{ selected: HeadPlace | null, hovered: HeadPlace | null, enlarged: HeadPlace | null }} heads
- */
-export function drawOverHeads(picture, { selected, hovered, enlarged }) {
-  const { context, scene, layout } = picture;
-  const { trace, theme } = scene;
-  context.textBaseline = "middle";
-  context.imageSmoothingEnabled = false;
-  drawHeadNumbers(picture, selected);
-  const isFocused = scene.focus.query !== null || scene.focus.key !== null;
-  const known = isFocused && !picture.pair ? listHeads(trace).filter(([layer]) => layer < trace.done) : [];
-  for (const place of known) outlineFocus(picture, boxOfHead(layout, place));
-  if (hovered) frameBox(context, boxOfHead(layout, hovered), theme.text, 2);
-  if (selected) frameBox(context, boxOfHead(layout, selected), trace.header.style.selected, layout.gap > 2 ? 3 : 2);
-  if (enlarged) drawEnlarged(picture, enlarged, sameHead(enlarged, selected));
-}
-
-/**
- * @param {HeadsPicture} picture
- * @param {HeadPlace | null} selected
- */
-function drawHeadNumbers({ context, scene: { trace, theme }, layout }, selected) {
-  const { style } = trace.header;
-  context.font = `12px ${theme.font}`;
-  const everyLayer = Math.ceil(LAYER_NUMBER_HEIGHT / layout.pitchY);
-  const everyHead = Math.ceil(HEAD_NUMBER_WIDTH / layout.pitch);
-  const isWritten = (
-    /** @type {number} */ number,
-    /** @type {number} */ every,
-    /** @type {number | undefined} */ chosen,
-  ) => number === chosen || (number % every === 0 && (chosen === undefined || Math.abs(number - chosen) >= every));
-  for (let layer = 0; layer < trace.nLayers; layer++) {
-    if (!isWritten(layer, everyLayer, selected?.[0])) continue;
-    const colour = selected?.[0] === layer ? style.selected : theme.text;
-    writeBeside(context, colour, String(layer), HEADS_LEFT - 6, HEADS_TOP + (layer + 0.5) * layout.pitchY, "right");
-  }
-  for (let head = 0; head < trace.nHeads; head++) {
-    if (!isWritten(head, everyHead, selected?.[1])) continue;
-    const colour = selected?.[1] === head ? style.selected : theme.text;
-    writeBeside(context, colour, String(head), HEADS_LEFT + (head + 0.5) * layout.pitch, HEADS_TOP / 2, "center");
-  }
-}
-
-/**
- * Outline the row and the column of the focused tokens, where a cell is one pair and large enough.
- * @param {HeadsPicture} picture
- * @param {Box} box
- */
-function outlineFocus({ context, scene: { trace, focus } }, [x, y, width, height]) {
-  if (trace.block[0] !== 1 || trace.block[1] !== 1) return;
-  const { row, column } = cellsOfFocus(focus, [1, 1]);
-  const [wide, high] = [width / trace.keys.length, height / trace.queries.length];
-  context.strokeStyle = trace.header.style.selected;
-  context.lineWidth = 0.75;
-  if (row !== null && high >= SMALLEST_OUTLINED) context.strokeRect(x, y + row * high, width, high);
-  if (column !== null && wide >= SMALLEST_OUTLINED) context.strokeRect(x + column * wide, y, wide, height);
-}
-
-/**
- * Draw a head's map large over the picture, under its name.
- * @param {HeadsPicture} picture
- * @param {HeadPlace} place
- * @param {boolean} isSelected
- */
-function drawEnlarged(picture, place, isSelected) {
-  const { context, scene, layout } = picture;
-  const { trace, theme } = scene;
-  const thumbnail = trace.thumbnail(...place);
-  const aspect = aspectOf(trace);
-  const [x, y, width, height] = enlargedBox(layout, place, aspect);
-  context.fillStyle = theme.background;
-  context.fillRect(x - 3, y - 3, width + 6, height + 6);
-  frameBox(context, [x - 3, y - 3, width + 6, height + 6], isSelected ? trace.header.style.selected : theme.text, 1.5);
-  context.font = `11px ${theme.font}`;
-  const [layer, head] = place;
-  const name = thumbnail ? fill(trace.header.style.head, { layer, head }) : "Not computed yet";
-  context.fillStyle = theme.text;
-  context.textAlign = "left";
-  context.fillText(name, x, y + CAPTION_HEIGHT / 2 - 1, width);
-  /** @type {Box} */
-  const box = [x, y + CAPTION_HEIGHT, width, height - CAPTION_HEIGHT];
-  paintThumbnail(picture, place, box);
-  if (thumbnail) outlineFocus(picture, box);
-}
-
-/**
  * Return the height of a thumbnail by its width: that of the text, within limits.
  * @param {Trace} trace
  */
@@ -297,7 +197,7 @@ export function aspectOf(trace) {
  * @param {number} y
  * @param {CanvasTextAlign} align
  */
-function writeBeside(context, colour, text, x, y, align) {
+export function writeBeside(context, colour, text, x, y, align) {
   context.fillStyle = colour;
   context.textAlign = align;
   context.fillText(text, x, y);
@@ -309,7 +209,7 @@ function writeBeside(context, colour, text, x, y, align) {
  * @param {string} colour
  * @param {number} thickness
  */
-function frameBox(context, [x, y, width, height], colour, thickness) {
+export function frameBox(context, [x, y, width, height], colour, thickness) {
   context.strokeStyle = colour;
   context.lineWidth = thickness;
   context.strokeRect(x - thickness / 2, y - thickness / 2, width + thickness, height + thickness);

@@ -45,7 +45,8 @@ export function layoutHeads({ layers, heads, aspect, scored }, width) {
   const pitchWith = (/** @type {number} */ below) =>
     Math.max(1, Math.min(LARGEST_PITCH, (width - HEADS_LEFT) / heads, (MOST_HEIGHT / layers - below) / aspect));
   const isLarge = pitchWith(SCORE_HEIGHT) >= SMALL_PITCH;
-  const below = !scored ? 0 : isLarge ? SCORE_HEIGHT : SMALL_SCORE_HEIGHT;
+  const small = Math.min(SMALL_SCORE_HEIGHT, MOST_HEIGHT / layers / 3);
+  const below = !scored ? 0 : isLarge ? SCORE_HEIGHT : small;
   const pitch = pitchWith(below);
   const pitchY = Math.max(pitch * aspect, Math.min(SMALLEST_HEIGHT, MOST_HEIGHT / layers - below)) + below;
   const wide = Math.min(width, Math.max(HEADS_LEFT + pitch * heads, SCALE_WIDTH));
@@ -63,7 +64,7 @@ export function layoutHeads({ layers, heads, aspect, scored }, width) {
 export function boxOfHead({ pitch, pitchY, gap, below }, [layer, head]) {
   const x = HEADS_LEFT + head * pitch;
   const y = HEADS_TOP + layer * pitchY;
-  return [x + gap / 2, y + gap / 2, pitch - gap, pitchY - gap - below];
+  return [x + gap / 2, y + gap / 2, Math.max(1, pitch - gap), Math.max(1, pitchY - gap - below)];
 }
 
 /**

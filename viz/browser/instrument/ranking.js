@@ -177,7 +177,7 @@ export class Ranking {
    */
   rankToken(trace, side, position) {
     const token = quoteToken(trace, side, position);
-    const title = side === "query" ? `Heads in which ${token} attends to few` : `Heads in which few attend to ${token}`;
+    const title = `Heads in which ${token} ${trace.header.style.words.verbs[side]} few`;
     const found = findToken(trace, this.instrument.requests, side, position);
     if (!found) return waitingRanking(title, false, this.instrument.requests?.transport);
     const describe = (/** @type {HeadPlace} */ place) =>
