@@ -1,11 +1,14 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { linesOf } from "../../viz/browser/instrument/graph_lines.js";
+import { contains, readablePart } from "../../viz/browser/instrument/part.js";
 import { emphasis, lineLook } from "../../viz/browser/instrument/token_graph_drawing.js";
 import {
   bundle,
   columnsOf,
   LEFT,
+  lineAt,
   linesByToken,
   RIGHT,
   rowHeightFor,
@@ -15,6 +18,8 @@ import {
 } from "../../viz/browser/instrument/token_graph_layout.js";
 import {
   describeGraph,
+  describeLines,
+  describePair,
   describeShare,
   describeToken,
   lockedToken,
@@ -191,4 +196,59 @@ test("the isolated token and the ends of its lines stand out, the others fade", 
   assert.deepEqual(emphasis(false, Number.NaN, true, STYLE), { opacity: 1, ground: 0.2 + 0.3 });
   assert.deepEqual(emphasis(false, undefined, true, STYLE), { opacity: 0.7, ground: 0 });
   assert.deepEqual(emphasis(false, undefined, false, STYLE), { opacity: 1, ground: 0 });
+});
+
+test("the lines of a tile begin with the weakest, and a masked pair has none", () => {
+  const cells = Float32Array.of(0.5, -1, 0.05, 0.25, Number.NaN, 0.049, 0, 0.25, 1e-40);
+  /** @type {import("../../viz/browser/instrument/trace.js").Tile} */
+  const tile = { region: [0, 2, 0, 2], block: [1, 1], shape: [3, 3], cells, given: Float32Array.of(1, 2, 3) };
+  const lines = linesOf(tile, 0.05);
+  assert.deepEqual([...lines.query], [0, 1, 2, 0, 1]);
+  assert.deepEqual([...lines.key], [2, 0, 1, 0, 1]);
+  assert.ok(Number.isNaN(lines.weight[4]));
+  assert.deepEqual([...lines.given], [1, 2, 3]);
+  assert.equal(lines.received[0], 0.75);
+  // Without a threshold, a weight of nothing has no line.
+  assert.equal(linesOf(tile, 0).weight.length, 6);
+});
+
+test("all lines in words", () => {
+  const plain = { ...GRAPH, lines: { ...LINES, weight: Float32Array.of(0.25, 0.25, 0.5, 0.5) } };
+  assert.equal(describeLines(plain, 0.1 + 0.2, null), "from 0.30: 75% of all");
+  assert.equal(describeLines(plain, 0.012, [10, 11, 2000, 2002]), "10-11:2,000-2,002, from 0.012: 75% of these");
+  const root = { ...plain, header: { ...HEADER, gamma: 0.5 } };
+  assert.equal(describeLines(root, 0, null), "from 0.00: 75% of all (root)");
+  const given = (/** @type {number} */ each) => ({ ...plain, lines: { ...LINES, given: Float32Array.of(0, each) } });
+  assert.equal(describeLines(given(0), 1, null), "from 1.00: none");
+  assert.equal(describeLines(given(Number.NaN), 1e-7, null), "from 0.0000001: broken");
+});
+
+test("a pair in words names both positions", () => {
+  assert.equal(describePair(GRAPH, [1, 2], 0.26, false), "cat@11 reads a@22: 0.3");
+  assert.equal(describePair(GRAPH, [1, 2], 0.26, true), "cat@11! reads a@22: 0.3");
+  assert.equal(describePair(GRAPH, [0, 0], Number.NaN, false), "the@10 reads a@20: broken");
+  assert.equal(describePair(GRAPH, [0, 0], -1, false), "the@10 reads a@20: masked");
+});
+
+test("a pointer reaches the nearest line, of equally near ones the strongest, and none that is far", () => {
+  const place = { left: 0, right: 200, y: (/** @type {number} */ row) => 10 + 20 * row };
+  // From query 0 to key 2, in the middle between both rows.
+  assert.equal(lineAt(100, 30, place, LINES, [1]), 1);
+  assert.equal(lineAt(100, 33, place, LINES, [1]), 1);
+  assert.equal(lineAt(100, 37, place, LINES, [1]), null);
+  // A steep line is as near as its shortest way says.
+  assert.equal(lineAt(100, 34.2, place, LINES, [1]), 1);
+  assert.equal(lineAt(100, 20, place, LINES, null), 2);
+  assert.equal(lineAt(0, 10, place, LINES, null), null);
+  const twice = { ...LINES, query: Uint16Array.of(0, 0, 0, 0), key: Uint16Array.of(1, 1, 1, 1) };
+  assert.equal(lineAt(100, 20, place, twice, null), 3);
+});
+
+test("a locked pair has both of its tokens in the readable part", () => {
+  const limits = { readable: 128, cross: false };
+  const part = readablePart([0, 999, 0, 999], { query: 900, key: 100 }, limits);
+  assert.deepEqual(part, [836, 963, 36, 163]);
+  assert.ok(contains(part, { query: 900, key: 100 }));
+  assert.ok(!contains(part, { query: 900, key: 164 }));
+  assert.ok(contains(part, { query: null, key: 36 }));
 });

@@ -17,6 +17,7 @@ from tests.helpers.draw import packed, paper, view_of
 from tests.helpers.hand_made import attention, causal_attention, random_weights
 from tests.helpers.read_back import read_csv, unpack
 from viz import CannotExport, DrawOptions
+from viz.figures.token_graph import describe as describe_lines
 from viz.files.tables import MAX_ROWS, too_many_rows
 from viz.head_maps import MOST_CELLS, thumbnail
 
@@ -130,16 +131,26 @@ def test_a_flow_shows_the_region() -> None:
     assert set(zip(view.query, view.key, strict=True)) == wanted
     share = sum(WEIGHTS[pair] for pair in wanted) / WEIGHTS[300:310].sum()
     assert view.kept == pytest.approx(share)
-    header, arrays = unpack(packed("flow", ATT, 0, 0, **chosen))
-    assert header["first"] == [300, 17]
-    assert [text for text, _ in header["queries"]] == [f"q{n}" for n in range(300, 310)]
-    assert set(zip(arrays["query"] + 300, arrays["key"] + 17, strict=True)) == wanted
-    assert header["summary"].startswith("queries 300 to 309, keys 17 to 80, lines from 0.10 up hold")
-    assert header["summary"].endswith("of these queries' attention")
+    said = describe_lines(view, chosen["options"])
+    assert said.startswith("queries 300 to 309, keys 17 to 80, lines from 0.10 up hold")
+    assert said.endswith("of these queries' attention")
     left = viz.flow(ATT, 0, 0, **chosen).data[-2]
     assert left.text[0] == "q300"
     query, key = max(wanted, key=lambda pair: WEIGHTS[pair])
     assert left.hovertext[query - 300].startswith(f"q{query} ({query}) attends to<br>k{key} ({key}): 0.")
+
+
+def test_a_file_of_a_region_has_its_tokens_and_weights_alone() -> None:
+    message = packed("flow", ATT, 0, 0, region="300-309:17-80", options=DrawOptions(threshold=0.1))
+    header, arrays = unpack(message)
+    assert header["starts"] == [300, 17]
+    assert header["counts"] == [ATT.n_query, ATT.n_key]
+    assert [text for text, _ in header["queries"]] == [f"q{n}" for n in range(300, 310)]
+    assert [text for text, _ in header["keys"]] == [f"k{n}" for n in range(17, 81)]
+    np.testing.assert_array_equal(arrays["cells0"].reshape(10, 64), WEIGHTS[300:310, 17:81])
+    # Must not happen: something of the rest of the text travels with the file.
+    assert b"q299" not in message
+    assert sum(array.size for name, array in arrays.items() if name != "colours") == 10 * 64 + 10
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What several renderers draw and say with has one home, viz/style.py: the browser gets it, and never repeats it."""
 
+import base64
 import re
 from collections.abc import Iterator
 from itertools import product
@@ -15,7 +16,7 @@ from tests.helpers.node import call
 from tests.helpers.paths import ROOT
 from tests.helpers.read_back import unpack
 from viz import DrawOptions, style
-from viz.figures.token_graph_view import describe_token
+from viz.figures.token_graph_view import describe, describe_token
 
 BROWSER = ROOT / "viz" / "browser"
 # Halves and a few pixels are everywhere: tests/js changes these constants of the style and sees the picture follow.
@@ -67,13 +68,14 @@ def modules(pattern: str) -> list[tuple[str, str]]:
     ("pattern", "data"),
     [
         ("instrument/token_graph*.js", style.token_graph_style()),
+        ("instrument/graph*.js", style.token_graph_style()),
         ("instrument/heads*.js", style.grid_style()),
         ("core/chart.js", style.chart_style()),
     ],
 )
 def test_a_picture_repeats_no_constant_of_its_style(pattern: str, data: dict[str, Any]) -> None:
     for name, code in modules(pattern):
-        allowed = {24.0} if name == "token_graph_layout.js" else set()  # pixels of a row
+        allowed = {6.0} if name == "token_graph_words.js" else set()  # digits of a threshold
         assert repeated(code, data) - allowed == set(), name
 
 
@@ -110,6 +112,20 @@ def test_the_data_carry_the_style() -> None:
     assert unpack(packed("grid", att))[0]["style"].items() >= style.grid_style().items()
 
 
+# The token graph of a file's bytes in base64.
+GRAPH_OF_A_FILE = """
+    import { graphOf } from "./viz/browser/instrument/graph_lines.js";
+    import { Trace } from "./viz/browser/instrument/trace.js";
+    function graph(message, threshold) {
+      const trace = new Trace(new Uint8Array(Buffer.from(message, "base64")));
+      const [tile] = trace.tiles.values();
+      const { contrast, contrasts } = trace.header.defaults;
+      const made = graphOf(trace, tile.region, tile, threshold);
+      made.header.gamma = contrasts[contrast];
+      return { ...made, region: tile.region, whole: trace.whole };
+    }"""
+
+
 def hostile_weights() -> Iterator[tuple[str, Attention]]:
     """Heads with repeated tokens, a weight that is not a number, queries that give nothing, and sinks."""
     names = tokens("the", "cat", "{token}", "the", "saw"), tokens("the", "$&", "the", "猫", "a", "b", "c")
@@ -132,19 +148,33 @@ def test_the_browser_says_of_a_token_what_a_file_says(name: str, att: Attention)
     cases, expected = [], []
     for threshold, region, side in product((0, 0.05, 0.3), ("", "1-3:2-6"), ("query", "key")):
         chosen: dict[str, Any] = {"region": region, "options": DrawOptions(threshold=threshold)}
-        header, arrays = unpack(packed("flow", att, 0, 0, **chosen))
-        first, shown = header["first"][side == "key"], len(header["keys" if side == "key" else "queries"])
-        for position in range(first, first + shown):
+        message = base64.b64encode(packed("flow", att, 0, 0, **chosen)).decode()
+        span = view_of("flow", att, 0, 0, **chosen).side(side)[1]
+        for position in span:
             expected.append(describe_token(view_of("flow", att, 0, 0, token=f"{side}:{position}", **chosen)))
-            lines = {key: [None if np.isnan(x) else float(x) for x in array] for key, array in arrays.items()}
-            cases.append([header, lines, {"side": int(side == "key"), "row": position - first}])
-    code = """
-    import { linesByToken } from "./viz/browser/instrument/token_graph_layout.js";
-    import { describeToken } from "./viz/browser/instrument/token_graph_words.js";
-    const result = data.map(([header, lines, token]) => {
-      for (const name in lines) lines[name] = Float32Array.from(lines[name], (value) => value ?? NaN);
-      const sides = [header.queries, header.keys];
-      const byToken = linesByToken(lines, [sides[0].length, sides[1].length]);
-      return describeToken({ header, lines, sides, byToken }, token, false);
-    });"""
+            cases.append([message, threshold, {"side": int(side == "key"), "row": position - span.start}])
+    code = f"""{GRAPH_OF_A_FILE}
+    import {{ describeToken }} from "./viz/browser/instrument/token_graph_words.js";
+    const result = data.map(([message, threshold, token]) => describeToken(graph(message, threshold), token, false));"""
+    assert call(code, cases) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "att"), list(hostile_weights()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_the_browser_draws_the_lines_of_a_file_and_says_the_same_of_them(name: str, att: Attention) -> None:
+    cases, expected = [], []
+    for threshold, region, contrast in product((0, 0.05, 0.3, 0.123456, 1), ("", "1-3:2-6"), ("linear", "root")):
+        chosen: dict[str, Any] = {"region": region, "options": DrawOptions(threshold=threshold, contrast=contrast)}
+        view = view_of("flow", att, 0, 0, **chosen)
+        query, key = view.rows
+        expected.append([query.tolist(), key.tolist(), describe(view, chosen["options"])])
+        cases.append([base64.b64encode(packed("flow", att, 0, 0, **chosen)).decode(), threshold])
+    code = f"""{GRAPH_OF_A_FILE}
+    import {{ describeLines }} from "./viz/browser/instrument/token_graph_words.js";
+    const result = data.map(([message, threshold]) => {{
+      const made = graph(message, threshold);
+      const part = made.region.join() === made.whole.join() ? null : made.region;
+      return [[...made.lines.query], [...made.lines.key], describeLines(made, threshold, part)];
+    }});"""
     assert call(code, cases) == expected

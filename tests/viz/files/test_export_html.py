@@ -70,8 +70,9 @@ def test_nothing_is_loaded_from_outside(exported: Callable[[str, str], Export], 
 def test_our_own_scripts_ask_nobody(exported: Callable[[str, str], Export]) -> None:
     for name in ("flow", "grid"):
         code = "".join(text for _, text in Reader(exported(name, "html").data.decode("utf-8")).scripts)
+        code = code.replace('"http', "")
         for word in ("fetch(", "XMLHttpRequest", "WebSocket", "import(", "importScripts", "innerHTML", "eval(", "http"):
-            assert not re.search(rf"\b{re.escape(word)}", code.replace('"http', "")), (name, word)
+            assert not re.search(rf"\b{re.escape(word)}", code), (name, word)
 
 
 def test_the_page_forbids_its_own_requests(exported: Callable[[str, str], Export], figure: str) -> None:
@@ -119,7 +120,7 @@ def test_flow_and_grid_carry_the_data_of_the_page() -> None:
         header, arrays = unpack(base64.b64decode(packed))
         if name == "flow":
             assert [text for text, _ in header["queries"]] == list(HOSTILE)
-            assert len(arrays["weight"]) == (weights >= 0.05).sum()
+            np.testing.assert_array_equal(arrays["cells0"].reshape(weights.shape), weights)
         else:
             assert header["parts"] == ["heads"]
             assert header["opening"]["selection"].startswith("layer=0&head=0&")

@@ -49,27 +49,23 @@ def test_a_type_that_the_browser_cannot_view_is_an_error() -> None:
         pack({}, {"a": np.zeros(2, dtype=np.float16)})
 
 
-def test_flow_data_are_the_lines_and_the_tokens() -> None:
+def test_flow_data_are_the_weights_and_the_tokens() -> None:
     texts = ["[CLS]", *HOSTILE[:4]]
     att = attention(WEIGHTS, tokens(*texts, special=[0]), tokens(*HOSTILE[4:11]))
     header, arrays = unpack(packed("flow", att, 1, 2, options=DrawOptions(threshold=0.1, contrast="root")))
     assert header["queries"] == [[text, position == 0] for position, text in enumerate(texts)]
     assert [text for text, _ in header["keys"]] == list(HOSTILE[4:11])
-    assert header["gamma"] == 0.5
-    assert header["bad"] == NOT_A_NUMBER
-    found = dict(zip(zip(arrays["query"], arrays["key"], strict=True), arrays["weight"], strict=True))
-    assert found == {index: weight for index, weight in np.ndenumerate(WEIGHTS[1, 2]) if weight >= 0.1}
-    assert (np.diff(arrays["weight"]) >= 0).all()
-    assert "hold" in header["summary"]
+    assert header["defaults"]["contrasts"][header["defaults"]["contrast"]] == 0.5
+    assert header["defaults"]["bad"] == NOT_A_NUMBER
+    np.testing.assert_array_equal(arrays["cells0"].reshape(WEIGHTS[1, 2].shape), WEIGHTS[1, 2])
+    np.testing.assert_allclose(arrays["given0"], WEIGHTS[1, 2].sum(axis=1))
 
 
 def test_flow_data_keep_what_is_no_number() -> None:
     weights = WEIGHTS[0, 0].copy()
     weights[4, 6] = np.nan
-    header, arrays = unpack(packed("flow", attention(weights), 0, 0, options=DrawOptions(threshold=1.0)))
-    assert (arrays["query"][-1], arrays["key"][-1]) == (4, 6)
-    assert np.isnan(arrays["weight"][-1])
-    assert "nan" not in header["summary"]
+    _, arrays = unpack(packed("flow", attention(weights), 0, 0, options=DrawOptions(threshold=1.0)))
+    assert np.argwhere(np.isnan(arrays["cells0"].reshape(weights.shape))).tolist() == [[4, 6]]
 
 
 def test_grid_data_of_a_short_text_are_its_weights_and_what_is_chosen() -> None:

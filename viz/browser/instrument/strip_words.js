@@ -14,8 +14,8 @@ import { fill } from "../core/text.js";
  */
 
 const NOTHING_CHOSEN = "Hover over a word.";
-const ROW_NAMES = { query: "Decoder reads:", key: "It attends to:" };
-const DECODER = "What a token attends to is what the model reads there to predict the next token.";
+const READER = "The decoder reads:";
+const DECODER = "The row of a token is what the model reads there to predict the next token.";
 
 /**
  * Return what a row shows: the tokens that the chosen query attends to, or those that the chosen key is attended to by.
@@ -50,8 +50,9 @@ export function weightsOf(side, alone, focus, tile) {
  */
 export function labelOfRow(side, { from }, { trace, focus }) {
   const title = trace.header.kind === "decoder" ? DECODER : "";
-  if (!from) return { label: trace.header.keys ? ROW_NAMES[side] : NOTHING_CHOSEN, title };
   const { verbs } = trace.header.style.words;
+  if (!from && !trace.header.keys) return { label: NOTHING_CHOSEN, title };
+  if (!from) return { label: side === "query" ? READER : fill("It {verb}:", { verb: verbs.query }), title };
   const position = /** @type {number} */ (focus[from]);
   const [text] = (from === "query" ? trace.queries : trace.keys)[position];
   return { label: fill("'{text}' {verb}:", { text, verb: verbs[from] }), title };

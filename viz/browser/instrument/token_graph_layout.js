@@ -111,7 +111,7 @@ function curveAt(across) {
     if (1.5 * t * (1 - t) + t ** 3 < across) low = t;
     else high = t;
   }
-  return { height: low * low * (3 - 2 * low), slope: (6 * low * (1 - low)) / (1.5 - 3 * low + 3 * low * low) };
+  return { height: low * low * (3 - 2 * low), slope: (2 * low * (1 - low)) / (0.5 - low + low * low) };
 }
 
 /**
