@@ -57,7 +57,7 @@ def token_position(page: Page, side: str, row: int) -> tuple[float, float]:
     box = page.locator(".flow-scroll").bounding_box()
     height = int(flow(page).get_attribute("data-row-height"))
     x = box["x"] + (20 if side == "query" else box["width"] - 20)
-    return x, box["y"] + 26 + (row + 0.5) * height
+    return x, box["y"] + 22 + (row + 0.5) * height
 
 
 def cell_position(page: Page, query: int, key: int) -> tuple[float, float]:

@@ -20,24 +20,29 @@ const TINY = 2 ** -126;
  */
 export function linesOf({ shape: [rows, columns], cells, given }, threshold) {
   const least = Math.fround(Math.max(threshold, TINY));
-  /** @type {number[]} */
-  const found = [];
+  // Numbers that sort as the weights do, and equal weights as their cells: numbers sort ten times faster than cells by
+  // a function. As bits, a larger weight is a larger number, and what is not a number the largest.
+  const bits = new Uint32Array(cells.buffer, cells.byteOffset, cells.length);
+  const ranks = new Float64Array(cells.length);
+  let count = 0;
   const received = new Float64Array(columns);
   for (let cell = 0; cell < rows * columns; cell++) {
     const weight = cells[cell];
     if (weight === -1) continue;
     received[cell % columns] += weight;
-    if (!(weight < least)) found.push(cell);
+    if (!(weight < least)) ranks[count++] = bits[cell] * cells.length + cell;
   }
-  const rank = (/** @type {number} */ cell) => (Number.isNaN(cells[cell]) ? 2 : cells[cell]);
-  found.sort((one, other) => rank(one) - rank(other) || one - other);
-  return {
-    query: Uint16Array.from(found, (cell) => Math.floor(cell / columns)),
-    key: Uint16Array.from(found, (cell) => cell % columns),
-    weight: Float32Array.from(found, (cell) => cells[cell]),
-    given,
-    received: Float32Array.from(received),
-  };
+  const lines = { query: new Uint16Array(count), key: new Uint16Array(count), weight: new Float32Array(count) };
+  ranks
+    .subarray(0, count)
+    .sort()
+    .forEach((rank, line) => {
+      const cell = rank % cells.length;
+      lines.query[line] = Math.floor(cell / columns);
+      lines.key[line] = cell % columns;
+      lines.weight[line] = cells[cell];
+    });
+  return { ...lines, given, received: Float32Array.from(received) };
 }
 
 /**

@@ -166,11 +166,15 @@ export class Pairs {
    * @param {Scene} scene
    */
   mark({ focus, state }) {
-    this.pairs.forEach(([query, key], number) => {
+    const touches = (/** @type {Pair} */ [query, key]) =>
+      (focus.query === null || focus.query === query) && (focus.key === null || focus.key === key);
+    // A mark on every row would say nothing.
+    const any = !this.pairs.every(touches);
+    this.pairs.forEach((pair, number) => {
+      const [query, key] = pair;
       this.rows[number].mark({
         chosen: focus.query === query && focus.key === key,
-        touched: (focus.query === null || focus.query === query) && (focus.key === null || focus.key === key),
-        any: focus.query !== null || focus.key !== null,
+        touched: any && touches(pair),
         locked: state.query === query && state.key === key,
       });
     });

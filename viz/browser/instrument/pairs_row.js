@@ -44,13 +44,13 @@ export class PairRow {
     this.bar.style.width = `${strongest ? (100 * (weight || 0)) / strongest : 0}%`;
   }
 
-  /** @param {{ chosen: boolean, touched: boolean, any: boolean, locked: boolean }} marks */
-  mark({ chosen, touched, any, locked }) {
-    const marked = `${chosen} ${touched && any} ${locked}`;
+  /** @param {{ chosen: boolean, touched: boolean, locked: boolean }} marks */
+  mark({ chosen, touched, locked }) {
+    const marked = `${chosen} ${touched} ${locked}`;
     if (marked === this.marked) return;
     this.marked = marked;
     this.element.classList.toggle("pairs-chosen", chosen);
-    this.element.classList.toggle("pairs-touched", touched && any);
+    this.element.classList.toggle("pairs-touched", touched);
     this.element.classList.toggle("pairs-locked", locked);
     this.button.setAttribute("aria-pressed", String(locked));
   }

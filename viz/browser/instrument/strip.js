@@ -16,6 +16,8 @@ export class Strip {
   rows = [];
   /** What the rows were built of. @type {unknown[]} */
   built = [];
+  /** What was locked in the last frame. @type {[query: number | null, key: number | null]} */
+  locked = [null, null];
 
   /**
    * @param {HTMLElement} parent
@@ -38,7 +40,26 @@ export class Strip {
       const shown = weightsOf(row.side, this.rows.length === 1, focus, tile);
       row.draw(scene, shown, labelOfRow(row.side, shown, scene));
     }
+    this.follow(scene.state);
     this.parent.dataset.focus = `${focus.query ?? ""}:${focus.key ?? ""}`;
+  }
+
+  /**
+   * Bring a token of a long text into view when it has been locked elsewhere. Only the strip scrolls, not the page.
+   * @param {State} state
+   */
+  follow({ query, key }) {
+    const [lastQuery, lastKey] = this.locked;
+    this.locked = [query, key];
+    const position = query !== lastQuery && query !== null ? query : key !== lastKey ? key : null;
+    if (position === null || this.box.scrollHeight <= this.box.clientHeight) return;
+    const row = position === query ? this.rows[0] : this.rows[this.rows.length - 1];
+    const button = row.buttons[position - row.first];
+    if (!button) return;
+    const [box, own] = [this.box.getBoundingClientRect(), button.getBoundingClientRect()];
+    const above = own.top - row.label.offsetHeight - box.top;
+    if (above < 0) this.box.scrollTop += above;
+    else if (own.bottom > box.bottom) this.box.scrollTop += own.bottom - box.bottom + 4;
   }
 
   /**
