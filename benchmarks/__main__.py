@@ -67,6 +67,7 @@ def main() -> None:
         "extraction": partial(extraction.main, report, where),
         "scratch": partial(scratch.main, report, where),
         "peers": partial(peers.main, report, chosen.peers),
+        "visit": partial(visit.main, report),
         "page": partial(page.main, report),
         "growth": partial(growth.main, report, where),
         "device": partial(device.main, report, where),

@@ -10,7 +10,7 @@ import {
   ratiosOf,
 } from "../../viz/browser/instrument/ranking_numbers.js";
 import {
-  describePair,
+  describeRankedPair,
   describeTokenFigures,
   formatRatio,
   formatWeight,
@@ -135,15 +135,15 @@ test("a pair is computed once for a small trace, and asked for once of a large o
 
 test("the sentence about a pair is true of the head", () => {
   assert.equal(
-    describePair(TRACE, 2, 1, 0.494, 0.128),
+    describeRankedPair(TRACE, 2, 1, 0.494, 0.128),
     "In this head, 'the' (2) gives 'cat' 0.49; the other tokens give it 0.13 on average.",
   );
   assert.equal(
-    describePair(TRACE, 1, 1, 0.5, NaN),
+    describeRankedPair(TRACE, 1, 1, 0.5, NaN),
     "In this head, 'cat' gives 'cat' 0.50; no other token may attend to it.",
   );
-  assert.equal(describePair(TRACE, 1, 2, -1, NaN), "In this head, 'cat' may not attend to 'the' (2).");
-  assert.equal(describePair(TRACE, 1, 1, NaN, 1), "In this head, what 'cat' gives 'cat' is not a number.");
+  assert.equal(describeRankedPair(TRACE, 1, 2, -1, NaN), "In this head, 'cat' may not attend to 'the' (2).");
+  assert.equal(describeRankedPair(TRACE, 1, 1, NaN, 1), "In this head, what 'cat' gives 'cat' is not a number.");
 });
 
 test("numbers say what they are, also at their ends", () => {

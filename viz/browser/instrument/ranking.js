@@ -4,6 +4,7 @@
 import { element } from "../core/canvas.js";
 import { fill } from "../core/text.js";
 import { findPair, findToken, LEAST_WEIGHT, rankForPair, rankHeads } from "./ranking_numbers.js";
+import { findMeans, lockedPairs, rankOverTexts } from "./ranking_sentences.js";
 import {
   describePairFigures,
   describeRankedPair,
@@ -14,6 +15,7 @@ import {
 
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { HeadPlace } from "./ranking_numbers.js" */
+/** @import { Means } from "./ranking_sentences.js" */
 /** @import { Trace } from "./trace.js" */
 
 /**
@@ -33,6 +35,8 @@ export class Ranking {
   /** @type {"weight" | "ratio"} */
   order = "weight";
   showsAll = false;
+  /** Whether heads are ranked over all texts in which a pair is locked. */
+  overTexts = false;
   /** What the list was built of. @type {unknown[]} */
   built = [];
   /** @type {RankedHeads | null} */
@@ -55,6 +59,13 @@ export class Ranking {
     this.orders.setAttribute("aria-label", "Order of the heads");
     const orders = /** @type {("weight" | "ratio")[]} */ (["weight", "ratio"]);
     this.choices = orders.map((order) => this.addChoice(order));
+    this.texts = element("button", "ranking-button", this.root);
+    this.texts.type = "button";
+    this.texts.textContent = "Over all texts";
+    this.texts.addEventListener("click", () => {
+      this.overTexts = !this.overTexts;
+      instrument.redraw();
+    });
     this.list = element("ol", "ranking-list", this.root);
     this.more = element("button", "ranking-button", this.root);
     this.more.type = "button";
@@ -119,25 +130,33 @@ export class Ranking {
    * @returns {RankedHeads | null}
    */
   rank({ trace, state: { query, key } }) {
-    const { requests } = this.instrument;
-    const figures =
-      query !== null && key !== null
-        ? findPair(trace, requests, query, key)
-        : query !== null
-          ? findToken(trace, requests, "query", query)
-          : key !== null
-            ? findToken(trace, requests, "key", key)
-            : null;
-    const wanted = [trace, query, key, figures, this.order, this.showsAll];
+    const pairs = lockedPairs(this.instrument, trace);
+    const over = this.overTexts && pairs.length > 1 ? pairs : null;
+    const figures = over ? findMeans(this.instrument, over) : this.find(trace, query, key);
+    const wanted = [trace, query, key, figures, this.order, over?.join(), pairs.length, this.showsAll];
     if (wanted.every((each, place) => each === this.built[place])) return this.ranked;
     if (query !== this.built[1] || key !== this.built[2]) this.showsAll = false;
     this.built = [...wanted.slice(0, -1), this.showsAll];
+    if (over) return rankOverTexts(trace, over.length, /** @type {Means | null} */ (figures), this.order);
     if (query !== null && key !== null) return this.rankPair(trace, query, key);
     return query !== null
       ? this.rankToken(trace, "query", query)
       : key !== null
         ? this.rankToken(trace, "key", key)
         : null;
+  }
+
+  /**
+   * Return the figures of what is locked, null if nothing is or until the server has answered.
+   * @param {Trace} trace
+   * @param {number | null} query
+   * @param {number | null} key
+   */
+  find(trace, query, key) {
+    const { requests } = this.instrument;
+    if (query !== null && key !== null) return findPair(trace, requests, query, key);
+    if (query !== null) return findToken(trace, requests, "query", query);
+    return key !== null ? findToken(trace, requests, "key", key) : null;
   }
 
   /**
@@ -206,6 +225,11 @@ export class Ranking {
     const heads = ranked?.heads ?? [];
     this.title.textContent = ranked?.title ?? "Heads for a pair";
     this.orders.hidden = !ranked?.isPair;
+    const nPairs = lockedPairs(this.instrument, trace).length;
+    this.texts.hidden = trace.header.sentences.length < 2;
+    this.texts.disabled = nPairs < 2;
+    this.texts.title = nPairs < 2 ? "Lock a pair in at least two of the texts." : "";
+    this.texts.setAttribute("aria-pressed", String(this.overTexts && nPairs > 1));
     for (const choice of this.choices) choice.setAttribute("aria-pressed", String(choice.dataset.order === this.order));
     this.note.textContent = ranked?.note ?? "";
     this.more.hidden = heads.length <= FIRST_ROWS;

@@ -26,21 +26,27 @@ export function lockedPairs({ pairs }, { header }) {
 }
 
 /**
- * Return the ranking over all texts in which a pair is locked; null for fewer than two.
- * @param {Instrument} instrument
- * @param {Trace} trace
- * @param {"weight" | "ratio"} order
- * @returns {RankedHeads | null}
+ * Return the means over texts, null until the server has answered.
+ * @param {Pick<Instrument, "requests">} instrument
+ * @param {string[]} pairs as `lockedPairs` names them
+ * @returns {Means | null}
  */
-export function rankOverTexts(instrument, trace, order) {
-  const wanted = lockedPairs(instrument, trace);
-  if (wanted.length < 2) return null;
-  const title = `Heads over ${wanted.length} of ${trace.header.sentences.length} texts`;
-  /** @type {Means | null} */
-  const means = instrument.requests?.answer(`rank/${wanted.join(",")}`, (bytes) => unpack(bytes).arrays) ?? null;
+export function findMeans({ requests }, pairs) {
+  return requests?.answer(`rank/${pairs.join(",")}`, (bytes) => unpack(bytes).arrays) ?? null;
+}
+
+/**
+ * Return the ranking over the texts in which a pair is locked.
+ * @param {Trace} trace
+ * @param {number} nPairs
+ * @param {Means | null} means
+ * @param {"weight" | "ratio"} order
+ * @returns {RankedHeads}
+ */
+export function rankOverTexts(trace, nPairs, means, order) {
   const numberOf = (/** @type {HeadPlace} */ [layer, head]) => layer * trace.nHeads + head;
   return {
-    title,
+    title: `Heads over ${nPairs} of ${trace.header.sentences.length} texts`,
     sentence: (place) => (means ? `In this head: ${describeMeans(means, numberOf(place))}.` : ""),
     heads: means ? rankHeads(trace, valuesOf(means, order), -1) : [],
     figures: (place) => (means ? describeMeans(means, numberOf(place)) : ""),
