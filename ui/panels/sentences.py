@@ -8,7 +8,6 @@ from dataclasses import replace
 import streamlit as st
 
 from models import Attention, HeadlightError, Model
-from ui.messages import escape_markdown
 from ui.panels.trace_request import build_request
 from ui.services.instrument_traces import name_of
 from ui.services.settings import ask_seconds
@@ -49,7 +48,7 @@ def sentence_controls() -> None:
 
 
 def _shorten(text: str) -> str:
-    return escape_markdown(text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…")
+    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
 
 
 def sentences_of(model: Model, att: Attention) -> list[Sentence]:

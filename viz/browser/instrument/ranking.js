@@ -39,8 +39,8 @@ export class Ranking {
   overTexts = false;
   /** What the list was built of. @type {unknown[]} */
   built = [];
-  /** @type {RankedHeads | null} */
-  ranked = null;
+  /** What is shown; undefined before anything is. @type {RankedHeads | null | undefined} */
+  ranked = undefined;
   /** @type {HTMLButtonElement[]} */
   rows = [];
 
@@ -59,7 +59,7 @@ export class Ranking {
     this.orders.setAttribute("aria-label", "Order of the heads");
     const orders = /** @type {("weight" | "ratio")[]} */ (["weight", "ratio"]);
     this.choices = orders.map((order) => this.addChoice(order));
-    this.texts = element("button", "ranking-button", this.root);
+    this.texts = element("button", "ranking-button", this.orders);
     this.texts.type = "button";
     this.texts.textContent = "Over all texts";
     this.texts.addEventListener("click", () => {
@@ -134,7 +134,7 @@ export class Ranking {
     const over = this.overTexts && pairs.length > 1 ? pairs : null;
     const figures = over ? findMeans(this.instrument, over) : this.find(trace, query, key);
     const wanted = [trace, query, key, figures, this.order, over?.join(), pairs.length, this.showsAll];
-    if (wanted.every((each, place) => each === this.built[place])) return this.ranked;
+    if (wanted.every((each, place) => each === this.built[place])) return this.ranked ?? null;
     if (query !== this.built[1] || key !== this.built[2]) this.showsAll = false;
     this.built = [...wanted.slice(0, -1), this.showsAll];
     if (over) return rankOverTexts(trace, over.length, /** @type {Means | null} */ (figures), this.order);

@@ -77,6 +77,6 @@ function noteOf(order) {
 function describeMeans(means, number) {
   const ratio = (/** @type {number} */ value) => (Number.isFinite(value) ? value.toFixed(value < 10 ? 1 : 0) : "–");
   const [mean, least] = [means.weight_mean[number], means.weight_minimum[number]].map(formatWeight);
-  const ratios = `${ratio(means.ratio_mean[number])} times the others (at least ${ratio(means.ratio_minimum[number])})`;
-  return `${mean} (at least ${least}), ${ratios}`;
+  const ratios = `${ratio(means.ratio_mean[number])} times the others, at least ${ratio(means.ratio_minimum[number])}`;
+  return `${mean}, at least ${least}; ${ratios}`;
 }
