@@ -1,169 +1,198 @@
-"""The main job, as a visitor does it: paste a sentence, see every head, choose one, follow its lines."""
+"""The main job, as a visitor does it: paste a sentence, see all heads and the pictures of one, share what is found."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import (
     PHONE,
-    cell_position,
-    flow,
-    grid,
-    head_position,
+    choose_example,
+    expect_focus,
+    expect_head,
+    expect_locked,
+    graph,
+    graph_keys,
+    heads_keys,
     inspect_text,
-    token_position,
+    strip_token,
+    tokens,
     url_with,
     wait_until_drawn,
     wait_until_idle,
 )
+from ui.panels.examples import EXAMPLES
 
 pytestmark = pytest.mark.e2e
+PICTURES = (".strip", ".heads-canvas", ".heatmap-picture", ".part-graph canvas")
 
 
-def tokens_of_heatmap(page: Page) -> list[str]:
-    return page.locator(".js-plotly-plot").evaluate("(plot) => plot._fullLayout.yaxis.ticktext.map(String)")
+def is_in_view(page: Page, part: str) -> bool:
+    """Whether a part is on the screen, without scrolling and without anything above it."""
+    return page.locator(part).evaluate(
+        """(part) => { const { left, top, right, bottom } = part.getBoundingClientRect();
+        const shown = (x, y) => { const found = document.elementFromPoint(x, y);
+            return found !== null && (part.contains(found) || found.contains(part)); };
+        return left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight
+            && shown(left + 3, top + 3) && shown(right - 3, bottom - 3); }"""
+    )
 
 
 def test_opens_already_inspected(open_page):
-    page = open_page()
+    traffic = Traffic()
+    page = open_page(prepare=traffic.install)
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(
         "The cat sat on the mat because it was tired."
     )
-    card = page.get_by_text("6 layers × 12 heads")
-    expect(card).to_contain_text("all-MiniLM-L6-v2")
-    expect(card).to_contain_text("22.7 M parameters")
-    expect(card).to_contain_text("sha256:53aa51172d14")
-    expect(card).to_contain_text("cpu")
-    assert "because" in tokens_of_heatmap(page)
-    expect(grid(page)).to_have_attribute("data-selected", "5,11")
-    # Must not happen: a message about an error or a traceback.
+    expect(page.get_by_role("button", name="Model: sentence-transformers/all-MiniLM-L6-v2")).to_contain_text(
+        "6 layers × 12 heads"
+    )
+    assert "because" in tokens(page)
+    # The first text is an example: it opens at a head that shows its point, with the pair.
+    expect_head(page, 3, 1)
+    expect_locked(page, 8, 2)
+    expect(
+        page.get_by_text("In this head, 'it' gives 'cat' 0.49; the other tokens give it 0.13 on average.")
+    ).to_be_visible()
+    expect(page.get_by_text("Click a head. Hover over a word.")).to_be_visible()
+    # Must not happen: a message about an error, a traceback, Plotly, or a request for what the message had.
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    assert traffic.requests == []
+    assert [name for name in traffic.scripts if "plotly" in name] == []
+    assert sum(traffic.received) < 500_000
+    assert len(traffic.sent) <= 2
+
+
+@pytest.mark.parametrize(("size", "n_visible"), [((1400, 1000), 4), ((1280, 720), 3)])
+def test_the_first_screen_has_the_pictures(open_page, size, n_visible):
+    page = open_page("/", viewport={"width": size[0], "height": size[1]})
+    for part in PICTURES[:n_visible]:
+        assert is_in_view(page, part), part
+    # Must not happen: a page that is wider than the window.
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_phone_shows_everything_in_order(open_page, dark):
+    page = open_page("/", viewport=PHONE, dark=dark)
+    tops = []
+    for part in (*PICTURES, ".ranking", ".figures", ".pairs-scroll"):
+        box = page.locator(part).bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"], part
+        tops.append(box["y"])
+    assert tops == sorted(tops)
+    # The controls fold away, and unfold.
+    assert not page.get_by_label("Layer", exact=True).is_visible()
+    page.get_by_text("Controls", exact=True).click()
+    expect(page.get_by_label("Layer", exact=True)).to_be_visible()
+    # Must not happen: a page that is wider than the window.
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_touch_locks_a_token(app, browser):
+    traffic = Traffic()
+    with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
+        page = context.new_page()
+        traffic.install(page)
+        page.goto(f"{app}/?layer=3&head=1")
+        wait_until_drawn(page)
+        traffic.clear()
+        strip_token(page, 8).tap()
+        expect_locked(page, 8, None)
+        expect(page).to_have_url(url_with("token=query%3A8"))
+        strip_token(page, 2).tap()
+        expect_locked(page, 8, 2)
+        expect_focus(page, 8, 2)
+        strip_token(page, 8).tap()
+        strip_token(page, 2).tap()
+        expect_locked(page, None, None)
+        # Must not happen: a request, or a message for every tap.
+        assert traffic.requests == []
+        page.wait_for_timeout(1000)
+        assert len(traffic.sent) <= 4
 
 
 def test_a_sentence_of_ones_own(open_page):
     page = open_page()
     inspect_text(page, "Ada wrote the first program.")
-    expect(flow(page)).not_to_have_attribute("data-lines", "0")
-    assert tokens_of_heatmap(page)[1:4] == ["ada", "wrote", "the"]
     expect(page).to_have_url(url_with("Ada+wrote"))
-
-
-def test_every_example_opens(open_page):
-    page = open_page()
-    for name, word in (("Two banks", "river"), ("Agreement", "cabinet"), ("Coreference", "mat")):
-        page.get_by_role("button", name=name).click()
-        wait_until_idle(page)
-        assert word in tokens_of_heatmap(page), name
-
-
-def test_a_click_and_the_arrow_keys_select_a_head(open_page):
-    page = open_page()
-    canvas = page.locator(".grid-canvas")
-    # Layer 0, head 2 is the head of MiniLM that looks at the previous token.
-    canvas.hover(position=head_position(page, 0, 2))
-    expect(page.locator(".grid-name")).to_have_text("Layer 0, head 2")
-    canvas.click(position=head_position(page, 0, 2))
-    expect(page.get_by_role("heading", name="Token to token: layer 0, head 2")).to_be_visible()
-    expect(page.locator(".figures").get_by_text("Previous token")).to_be_visible()
-    wait_until_idle(page)
-    assert page.locator(".figures div").filter(has_text="Previous token").inner_text().split()[-1] == "100.0%"
-    expect(page).to_have_url(url_with("layer=0"))
-    expect(page).to_have_url(url_with("head=2"))
-    canvas.press("ArrowRight")
-    expect(page.get_by_role("heading", name="Token to token: layer 0, head 3")).to_be_visible()
-    canvas.press("ArrowDown")
-    expect(page.get_by_role("heading", name="Token to token: layer 1, head 3")).to_be_visible()
-    # The ordinary controls follow.
-    expect(page.get_by_role("combobox", name="Layer")).to_have_value("1")
-
-
-def test_ordinary_controls_select_the_same_head(open_page):
-    page = open_page()
-    page.get_by_role("combobox", name="Layer").click()
-    page.get_by_role("option", name="3", exact=True).click()
-    wait_until_idle(page)
-    page.get_by_role("combobox", name="Head").click()
-    page.get_by_role("option", name="1", exact=True).click()
-    expect(grid(page)).to_have_attribute("data-selected", "3,1")
-    expect(page.get_by_role("heading", name="Figures of layer 3, head 1")).to_be_visible()
-
-
-def test_heatmap_hover_names_both_tokens_and_the_weight(open_page):
-    page = open_page()
-    # "it" (8) attends to "cat" (2) with 0.71181 in the golden figures.
-    page.mouse.move(*cell_position(page, query=8, key=2))
-    hover = page.locator(".hoverlayer .hovertext")
-    expect(hover).to_contain_text("it (8) attends to cat (2)")
-    expect(hover).to_contain_text("weight 0.7118")
-
-
-def test_hovering_a_token_isolates_its_lines_without_the_server(open_page):
-    page = open_page()
-    sent = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    page.reload()
     wait_until_drawn(page)
-    before = len(sent)
-    page.mouse.move(*token_position(page, "query", 8))
-    expect(flow(page)).to_have_attribute("data-focus", "query:8")
-    status = page.locator(".flow-status")
-    expect(status).to_contain_text("it (8) attends to cat 0.712")
-    page.mouse.move(*token_position(page, "key", 2))
-    expect(flow(page)).to_have_attribute("data-focus", "key:2")
-    expect(status).to_contain_text("cat (2) is attended to by cat 0.918")
-    assert before > 0
-    assert len(sent) == before, "hovering must not talk to the server"
-    # A click locks: the lines stay when the pointer leaves.
-    page.mouse.click(*token_position(page, "query", 8))
-    page.mouse.move(5, 5)
-    expect(flow(page)).to_have_attribute("data-locked", "yes")
-    expect(flow(page)).to_have_attribute("data-focus", "query:8")
-    assert len(sent) > before, "only the click tells the server, for the link and the exports"
-    wait_until_idle(page)
-    expect(page).to_have_url(url_with("token=query%3A8"))
-    page.locator(".grid-canvas").press("ArrowLeft")
-    wait_until_idle(page)
-    # The same token in the next head.
-    expect(flow(page)).to_have_attribute("data-focus", "query:8")
-    expect(page.get_by_role("heading", name="Token to token: layer 5, head 10")).to_be_visible()
-    page.locator(".flow-scroll").press("Escape")
-    expect(flow(page)).to_have_attribute("data-focus", "")
-    page.locator(".flow-scroll").press("ArrowDown")
-    expect(flow(page)).to_have_attribute("data-focus", "query:0")
-    wait_until_idle(page)
+    assert tokens(page)[1:4] == ["ada", "wrote", "the"]
+    expect(graph(page)).not_to_have_attribute("data-lines", "0")
+
+
+def test_every_example_opens_at_its_head_with_its_pair(open_page):
+    traffic = Traffic()
+    page = open_page("/?text=Birds+sing&layer=0&head=0", prepare=traffic.install)
+    for example in (*EXAMPLES[1:], EXAMPLES[0]):
+        traffic.clear()
+        choose_example(page, example.name)
+        expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(example.text)
+        expect_head(page, example.layer, example.head)
+        expect_locked(page, example.query, example.key)
+        said = page.locator(".ranking-sentence")
+        pair = [tokens(page)[position] for position in (example.query, example.key)]
+        expect(said).to_have_text(
+            re.compile(
+                rf"In this head, '{pair[0]}' gives '{pair[1]}' 0\.\d\d; the other tokens give it 0\.\d\d on average\."
+            )
+        )
+        wait_until_idle(page)
+        expect(page).to_have_url(url_with(f"layer={example.layer}&head={example.head}&token=query%3A{example.query}"))
+        # Must not happen: a report of what the server chose itself, or a request for what its message had.
+        page.wait_for_timeout(600)
+        assert len(traffic.sent) == 1, example.name
+        assert traffic.requests == []
+
+
+def test_a_new_text_keeps_the_head_and_the_token_at_the_same_position(open_page):
+    page = open_page("/?text=The+cat+sat+there&layer=2&head=9&token=query:2&region=0-3:0-3")
+    inspect_text(page, "The cat ran home")
+    expect(page).to_have_url(url_with("ran+home"))
+    wait_until_drawn(page)
+    expect_head(page, 2, 9)
+    expect_locked(page, 2, None)
+    inspect_text(page, "The dog ran home")
+    expect(page).to_have_url(url_with("The+dog"))
+    wait_until_drawn(page)
+    expect_head(page, 2, 9)
+    # Must not happen: another token is locked in place of "cat", or a link that names it.
+    expect_locked(page, None, None)
     expect(page).not_to_have_url(url_with("token="))
 
 
-def test_the_threshold_says_what_it_hides(open_page):
-    page = open_page("/?threshold=0.5")
-    expect(page.locator(".flow-status")).to_contain_text("Lines from 0.50 up hold")
-    few = int(flow(page).get_attribute("data-lines"))
-    page = open_page("/?threshold=0")
-    assert int(flow(page).get_attribute("data-lines")) == 13 * 13
-    expect(page.locator(".flow-status")).to_contain_text("hold 100% of the attention")
-    assert 0 < few < 20
+def test_a_new_text_keeps_the_region_of_the_same_tokens(open_page):
+    page = open_page("/?text=The+cat+sat+there&region=1-2:0-2")
+    expect(page.locator(".heatmap")).to_have_attribute("data-region", "1 2 0 2")
+    inspect_text(page, "The cat ran home")
+    expect(page).to_have_url(url_with("ran+home"))
+    wait_until_drawn(page)
+    expect(page.locator(".heatmap")).to_have_attribute("data-region", "1 2 0 2")
+    inspect_text(page, "The dog ran home")
+    expect(page).to_have_url(url_with("The+dog"))
+    # Must not happen: a region of other tokens.
+    expect(page.locator(".heatmap")).to_have_attribute("data-region", "0 5 0 5")
+    expect(page).not_to_have_url(url_with("region="))
 
 
 def test_the_link_restores_the_view(open_page):
     page = open_page("/?text=Birds+sing+at+dawn&layer=2&head=7&threshold=0.2&palette=viridis&contrast=root")
-    assert tokens_of_heatmap(page) == [
-        '<span style="color:#808895">[CLS]</span>',
-        "birds",
-        "sing",
-        "at",
-        "dawn",
-        '<span style="color:#808895">[SEP]</span>',
-    ]
-    expect(grid(page)).to_have_attribute("data-selected", "2,7")
-    expect(page.locator(".flow-status")).to_contain_text("Lines from 0.20 up")
+    assert tokens(page) == ["[CLS]", "birds", "sing", "at", "dawn", "[SEP]"]
+    expect_head(page, 2, 7)
+    expect(page.locator(".graph-status")).to_contain_text("Lines from 0.20 up")
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
     inspect_text(page, "Birds sing at night")
     expect(page).to_have_url(url_with("night"))
+    wait_until_drawn(page)
     again = open_page(page.url[page.url.index("/?") :])
-    assert "night" in tokens_of_heatmap(again)
-    expect(grid(again)).to_have_attribute("data-selected", "2,7")
+    assert "night" in tokens(again)
+    expect_head(again, 2, 7)
+    expect(again.locator(".graph-status")).to_contain_text("Lines from 0.20 up")
+    # Must not happen: a lock of the first example.
+    expect_locked(again, None, None)
 
 
 def test_bad_parameters_are_ignored_with_a_notice(open_page):
@@ -173,7 +202,9 @@ def test_bad_parameters_are_ignored_with_a_notice(open_page):
     expect(alerts.filter(has_text="The link's palette is ignored")).to_be_visible()
     expect(alerts.filter(has_text="The link's threshold is ignored")).to_be_visible()
     expect(alerts.filter(has_text="There is no layer 5, head 99")).to_be_visible()
-    expect(grid(page)).to_have_attribute("data-selected", "5,11")
+    expect_head(page, 5, 11)
+    # Must not happen: what was ignored stays in the link.
+    expect(page).not_to_have_url(url_with("99"))
 
 
 def test_text_outside_the_vocabulary_is_said(open_page):
@@ -196,12 +227,13 @@ def test_what_cannot_be_inspected_is_one_sentence_and_the_page_goes_on(open_page
     expect(page.get_by_test_id("stException")).to_have_count(0)
     inspect_text(page, "Birds sing")
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
-    assert "birds" in tokens_of_heatmap(page)
+    wait_until_drawn(page)
+    assert "birds" in tokens(page)
 
 
 def test_an_unknown_model_is_one_sentence_and_the_last_one_stays(open_page):
     page = open_page()
-    page.get_by_role("button", name="Model").click()
+    page.get_by_role("button", name="Model:").click()
     box = page.get_by_role("textbox", name="Model: bundled name, hub id, or folder")
     box.fill("no/such-model![x](http://127.0.0.1:9/a.png)")
     box.press("Enter")
@@ -211,34 +243,48 @@ def test_an_unknown_model_is_one_sentence_and_the_last_one_stays(open_page):
     expect(box).to_have_value("no/such-model![x](http://127.0.0.1:9/a.png)")
     expect(page.get_by_text("6 layers × 12 heads")).to_be_visible()
     expect(page.locator("img[src*='127.0.0.1:9']")).to_have_count(0)
+    expect_head(page, 3, 1)
+
+
+def test_the_model_is_described_beside_its_name(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Model:").click()
+    described = page.get_by_test_id("stPopoverBody").get_by_text("22.7 M parameters")
+    expect(described).to_contain_text("sha256:53aa51172d14")
+    expect(described).to_contain_text("cpu")
 
 
 def test_an_encoder_decoder_shows_three_kinds(open_page, tiny_bart):
     page = open_page(f"/?model={tiny_bart}&text=she+likes+coffee&target=the+cat+sat&kind=cross&layer=2&head=1")
-    assert len(tokens_of_heatmap(page)) == 5
-    box = page.locator(".flow-scroll")
-    expect(box).to_have_attribute("aria-label", re.compile("cross attention"))
-    expect(page.locator(".figures div").filter(has_text="Previous token")).to_contain_text("–")
-    card = page.get_by_text("encoder 2 layers × 5 heads, decoder 3 layers × 3 heads, cross 3 layers × 3 heads")
-    expect(card).to_contain_text(re.compile(r"\d\d,\d{3} parameters"))
-
-
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_phone_shows_everything_without_sideways_scrolling(open_page, dark):
-    page = open_page("/", viewport=PHONE, dark=dark)
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    for part in (".grid-canvas", ".js-plotly-plot", ".flow-canvas"):
-        box = page.locator(part).bounding_box()
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= PHONE["width"], part
+    assert len(tokens(page)) == 5
+    expect(page.locator(".strip-tokens")).to_have_count(2)
+    expect(graph_keys(page)).to_have_attribute("aria-label", re.compile("cross attention"))
+    expect(
+        page.locator('[data-measure="previous"]').or_(page.locator(".figures-entry", has_text="Previous token"))
+    ).to_contain_text("–")
+    expect(page.get_by_role("button", name="Model:")).to_contain_text(
+        "encoder 2 layers × 5 heads, decoder 3 layers × 3 heads, cross 3 layers × 3 heads"
+    )
+    page.get_by_role("radio", name="encoder").or_(page.get_by_role("button", name="encoder", exact=True)).first.click()
+    expect(graph_keys(page)).to_have_attribute("aria-label", re.compile("encoder attention"))
+    # Must not happen: the tokens of the other kind stay.
+    expect(page.locator(".strip-tokens")).to_have_count(1)
+    assert "likes" in tokens(page)
 
 
 def test_the_pictures_follow_the_theme_while_the_page_is_open(open_page):
-    page = open_page()
-    darkest = "(plot) => plot.data[0].colorscale.at(-1)[1]"
-    light = page.locator(".js-plotly-plot").evaluate(darkest)
+    traffic = Traffic()
+    page = open_page("/?layer=2&head=9&token=query:8", prepare=traffic.install)
+    masked = "() => document.querySelector('.strip-token').style.backgroundColor"
+    light = page.evaluate(masked)
+    heads_keys(page).press("ArrowLeft")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"(light) => ({darkest})(document.querySelector('.js-plotly-plot')) !== light", arg=light)
+    page.wait_for_function(f"(light) => ({masked})() !== light", arg=light)
     wait_until_idle(page)
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"(light) => ({darkest})(document.querySelector('.js-plotly-plot')) === light", arg=light)
+    page.wait_for_function("() => matchMedia('(prefers-color-scheme: light)').matches")
+    wait_until_idle(page)
+    # Must not happen: the head and the token that were chosen are taken back.
+    expect_head(page, 2, 8)
+    expect_locked(page, 8, None)
+    assert traffic.requests == []

@@ -4,16 +4,16 @@ import re
 
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
 
+from tests.helpers.heatmap_page import Heatmap
+
 DESKTOP = {"width": 1400, "height": 1000}
 PHONE = {"width": 390, "height": 844}
 expect.set_options(timeout=20_000)
 
 
 def wait_until_drawn(page: Page) -> None:
-    """Wait until all pictures of the Inspect page are drawn and the server is idle."""
-    page.wait_for_selector(".js-plotly-plot .heatmaplayer image, .js-plotly-plot .hm", timeout=60_000)
-    page.wait_for_selector(".grid[data-drawn]", timeout=30_000)
-    page.wait_for_selector(".flow[data-lines]", timeout=30_000)
+    """Wait until the instrument of the Inspect page shows exact weights and the server is idle."""
+    page.wait_for_selector('.instrument[data-drawn$=" exact"]', timeout=60_000)
     wait_until_idle(page)
 
 
@@ -37,61 +37,118 @@ def inspect_text(page: Page, text: str) -> None:
     wait_until_idle(page)
 
 
-def flow(page: Page) -> Locator:
-    return page.locator(".flow")
+def choose_example(page: Page, name: str) -> None:
+    """Choose an entry of the menu of examples."""
+    page.get_by_role("button", name="Examples").click()
+    page.get_by_role("menuitem", name=name).click()
 
 
-def grid(page: Page) -> Locator:
-    return page.locator(".grid")
+def tokens(page: Page) -> list[str]:
+    """Return the tokens of the strip, whose first row has the queries."""
+    return page.locator(".strip-tokens").first.locator("button").all_inner_texts()
+
+
+def strip_token(page: Page, position: int) -> Locator:
+    return page.locator(f'.strip-token[data-position="{position}"]').first
+
+
+def graph(page: Page) -> Locator:
+    return page.locator(".part-graph")
+
+
+def graph_keys(page: Page) -> Locator:
+    """Return the part of the token graph that takes keys."""
+    return page.locator(".part-graph").get_by_role("application")
+
+
+def heads_keys(page: Page) -> Locator:
+    """Return the picture of all heads, which takes keys and clicks."""
+    return page.locator(".heads-canvas")
+
+
+def heatmap(page: Page) -> Heatmap:
+    return Heatmap(page)
+
+
+def expect_head(page: Page, layer: int, head: int) -> None:
+    """Every part of the instrument shows this head."""
+    expect(page.locator(".instrument")).to_have_attribute("data-drawn", f"{layer} {head} exact")
+    expect(page.locator(".heads")).to_have_attribute("data-drawn", f"{layer},{head}")
+    expect(page.locator(".heatmap")).to_have_attribute("data-head", f"{layer} {head}")
+    expect(page.locator(".figures")).to_have_attribute("data-head", f"{layer} {head}")
+    expect(page.locator(".part-pairs")).to_have_attribute("data-drawn", f"{layer} {head}")
+    expect(page.get_by_role("heading", name=f"Layer {layer}, head {head}", exact=True)).to_be_attached()
+    expect(page.get_by_role("heading", name=f"Token to token: layer {layer}, head {head}")).to_be_attached()
+    expect(page.get_by_label("Layer", exact=True)).to_have_value(str(layer))
+    expect(page.get_by_label("Head", exact=True)).to_have_value(str(head))
+
+
+def expect_focus(page: Page, query: int | None, key: int | None) -> None:
+    """Strip, heatmap and token graph emphasise this query and this key."""
+    written = [str("" if position is None else position) for position in (query, key)]
+    expect(page.locator(".part-strip")).to_have_attribute("data-focus", ":".join(written))
+    expect(page.locator(".heatmap")).to_have_attribute("data-focus", " ".join(written))
+    names = [f"{side}:{position}" for side, position in zip(("query", "key"), written, strict=True) if position]
+    expect(graph(page)).to_have_attribute("data-focus", " ".join(names))
+
+
+def expect_locked(page: Page, query: int | None, key: int | None) -> None:
+    """The heatmap and the buttons of the strip show this query and this key as locked."""
+    written = " ".join(str("" if position is None else position) for position in (query, key))
+    expect(page.locator(".heatmap")).to_have_attribute("data-locked", written)
+    expect(graph(page)).to_have_attribute("data-locked", "yes" if written.strip() else "")
+    expect(page.get_by_role("button", name="Release", exact=True)).to_be_enabled(enabled=bool(written.strip()))
 
 
 def head_position(page: Page, layer: int, head: int) -> dict[str, float]:
-    """Return the middle of a head's map, in pixels of the grid's canvas."""
-    left, top, across, down = map(float, grid(page).get_attribute("data-place").split())
+    """Return the middle of a head's map, in pixels of the canvas of all heads."""
+    left, top, across, down = map(float, page.locator(".heads").get_attribute("data-place").split())
     return {"x": left + (head + 0.5) * across, "y": top + (layer + 0.5) * down}
 
 
 def token_position(page: Page, side: str, row: int) -> tuple[float, float]:
-    """Scroll the flow into view, and return the position of a token on the page, in pixels."""
-    page.locator(".flow-scroll").scroll_into_view_if_needed()
-    box = page.locator(".flow-scroll").bounding_box()
-    height = int(flow(page).get_attribute("data-row-height"))
-    x = box["x"] + (20 if side == "query" else box["width"] - 20)
-    return x, box["y"] + 22 + (row + 0.5) * height
+    """Scroll the token graph into view, and return the position of a token on the page, in pixels."""
+    graph_keys(page).scroll_into_view_if_needed()
+    box = graph_keys(page).bounding_box()
+    left, right, top, height = map(float, graph(page).get_attribute("data-place").split())
+    x = left - 20 if side == "query" else right + 20
+    return box["x"] + x, box["y"] + top + (row + 0.5) * height
 
 
 def cell_position(page: Page, query: int, key: int) -> tuple[float, float]:
-    """Scroll the heatmap into view, move the pointer beside a pair, and return the position of the pair, in pixels."""
-    plot = page.locator(".js-plotly-plot")
-    plot.scroll_into_view_if_needed()
-    x, y = plot.evaluate(
-        """(plot, [query, key]) => {
-        const { xaxis, yaxis } = plot._fullLayout, box = plot.getBoundingClientRect();
-        return [box.left + xaxis._offset + xaxis.d2p(key), box.top + yaxis._offset + yaxis.d2p(query)]; }""",
-        [query, key],
-    )
-    page.mouse.move(x - 3, y - 3)
-    return x, y
+    """Scroll the heatmap into view, and return the position of a pair on the page, in pixels."""
+    page.locator(".heatmap-picture").scroll_into_view_if_needed()
+    return Heatmap(page).point(query, key)
 
 
 class MessageGate:
-    """Holds back the server's messages to a page while it is closed; `install` it before the page is opened."""
+    """Holds back the server's messages to a page while it is closed; `install` it before the page is opened.
+
+    `sent` counts what the page sends to the server.
+    """
 
     def __init__(self) -> None:
         self.closed = False
         self.waiting: list[bytes] = []
+        self.sent = 0
 
     def install(self, page: Page) -> None:
         page.route_web_socket("**/_stcore/stream", self._connect)
 
     def _connect(self, page_side: WebSocketRoute) -> None:
         self._page_side = page_side
-        page_side.connect_to_server().on_message(self._receive)
+        server_side = page_side.connect_to_server()
+        server_side.on_message(self._receive)
+        page_side.on_message(lambda message: self._send(server_side, message))
 
     def _receive(self, message: bytes) -> None:
         self.waiting.append(message)
         if not self.closed:
             self.open()
+
+    def _send(self, server_side: WebSocketRoute, message: str | bytes) -> None:
+        self.sent += 1
+        server_side.send(message)
 
     def close(self) -> None:
         self.closed = True
