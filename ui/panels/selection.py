@@ -49,8 +49,17 @@ def open_head(model: Model, att: Attention) -> None:
 
 def fitted_selection(att: Attention) -> Selection:
     """Return what the browser shows, as far as it has reported it; say what of a link this text does not have."""
-    _, notices = opened_selection(INSPECT.opening()).fit(att)
-    for notice in notices:
-        st.info(notice)
+    if _is_opened_with(att):
+        _, notices = opened_selection(INSPECT.opening()).fit(att)
+        for notice in notices:
+            st.info(notice)
     fitted, _ = INSPECT.current().selection().fit(att)
     return fitted
+
+
+def _is_opened_with(att: Attention) -> bool:
+    """Return whether the opening was chosen for this text: with a later text the browser keeps what it can, silently."""
+    opening, here = INSPECT.opening(), (att.source, att.kind)
+    if st.session_state.get("opening seen", ("",))[0] != opening.id:
+        st.session_state["opening seen"] = (opening.id, here)
+    return st.session_state["opening seen"][1] == here
