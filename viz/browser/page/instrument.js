@@ -7,6 +7,7 @@ import { Instrument } from "../instrument/index.js";
 import { addressBar } from "./address_bar.js";
 
 /** @import { State } from "../instrument/store.js" */
+/** @import { Trace } from "../instrument/trace.js" */
 
 /**
  * @typedef {object} Mounted what Streamlit gives to a component, and the address of the server
@@ -16,7 +17,7 @@ import { addressBar } from "./address_bar.js";
  * @property {string} server
  */
 
-/** @typedef {{ state: State, number: number, opened: string, published: number }} Remembered */
+/** @typedef {{ state: State, number: number, opened: string, published: number, trace: Trace | undefined }} Remembered */
 
 // The server needs the selection for exports alone, so it hears of it when the visitor pauses.
 const PAUSE_MS = 300;
@@ -59,6 +60,8 @@ function restore(instrument, remembered) {
   instrument.store.number = remembered.number;
   instrument.opened = remembered.opened;
   instrument.published = remembered.published;
+  // Another text keeps a locked token only if it is the same token.
+  instrument.trace = remembered.trace;
 }
 
 /** Tells the server and the URL what is selected. */
@@ -92,8 +95,8 @@ class Report {
 
   /** Write the selection into the URL, and keep it for the next instrument of this tab. */
   follow() {
-    const { store, opened, published } = this.instrument;
-    globals.headlightSelected = { state: store.state, number: store.number, opened, published };
+    const { store, opened, published, trace } = this.instrument;
+    globals.headlightSelected = { state: store.state, number: store.number, opened, published, trace };
     addressBar().select(this.instrument.text);
   }
 
