@@ -16,6 +16,7 @@ from tests.helpers.visitor import (
     graph_keys,
     heads_keys,
     inspect_text,
+    select_box,
     strip_token,
     tokens,
     url_with,
@@ -78,16 +79,16 @@ def test_the_first_screen_has_the_pictures(open_page, size, n_visible):
 def test_a_phone_shows_everything_in_order(open_page, dark):
     page = open_page("/", viewport=PHONE, dark=dark)
     tops = []
-    for part in (*PICTURES, ".ranking", ".figures", ".pairs-scroll"):
+    for part in (*PICTURES, ".ranking", ".figures", ".part-pairs"):
         box = page.locator(part).bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE["width"], part
         tops.append(box["y"])
     assert tops == sorted(tops)
     # The controls fold away, and unfold.
-    assert not page.get_by_label("Layer", exact=True).is_visible()
+    assert not select_box(page, "Layer").is_visible()
     page.get_by_text("Controls", exact=True).click()
-    expect(page.get_by_label("Layer", exact=True)).to_be_visible()
+    expect(select_box(page, "Layer")).to_be_visible()
     # Must not happen: a page that is wider than the window.
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
@@ -226,9 +227,13 @@ def test_what_cannot_be_inspected_is_one_sentence_and_the_page_goes_on(open_page
     expect(page.get_by_test_id("stAlert")).to_contain_text("There is nothing to inspect")
     expect(page.get_by_test_id("stException")).to_have_count(0)
     inspect_text(page, "Birds sing")
-    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+    expect(page).to_have_url(url_with("text=Birds"))
     wait_until_drawn(page)
     assert "birds" in tokens(page)
+    expect_head(page, 3, 1)
+    # Must not happen: the position of "cat" is locked in this text, or a sentence about a token that the link never had.
+    expect_locked(page, None, None)
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 
 def test_an_unknown_model_is_one_sentence_and_the_last_one_stays(open_page):

@@ -66,6 +66,11 @@ def heads_keys(page: Page) -> Locator:
     return page.locator(".heads-canvas")
 
 
+def select_box(page: Page, name: str) -> Locator:
+    """Return a select box of the toolbar; on a phone it may be folded away."""
+    return page.locator(".toolbar").get_by_role("combobox", name=name, exact=True, include_hidden=True)
+
+
 def heatmap(page: Page) -> Heatmap:
     return Heatmap(page)
 
@@ -79,8 +84,8 @@ def expect_head(page: Page, layer: int, head: int) -> None:
     expect(page.locator(".part-pairs")).to_have_attribute("data-drawn", f"{layer} {head}")
     expect(page.get_by_role("heading", name=f"Layer {layer}, head {head}", exact=True)).to_be_attached()
     expect(page.get_by_role("heading", name=f"Token to token: layer {layer}, head {head}")).to_be_attached()
-    expect(page.get_by_label("Layer", exact=True)).to_have_value(str(layer))
-    expect(page.get_by_label("Head", exact=True)).to_have_value(str(head))
+    expect(select_box(page, "Layer")).to_have_value(str(layer))
+    expect(select_box(page, "Head")).to_have_value(str(head))
 
 
 def expect_focus(page: Page, query: int | None, key: int | None) -> None:
