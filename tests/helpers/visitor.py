@@ -102,7 +102,8 @@ def expect_locked(page: Page, query: int | None, key: int | None) -> None:
     written = " ".join(str("" if position is None else position) for position in (query, key))
     expect(page.locator(".heatmap")).to_have_attribute("data-locked", written)
     expect(graph(page)).to_have_attribute("data-locked", "yes" if written.strip() else "")
-    expect(page.get_by_role("button", name="Release", exact=True)).to_be_enabled(enabled=bool(written.strip()))
+    release = page.get_by_role("button", name="Release", exact=True, include_hidden=True)
+    expect(release).to_be_enabled(enabled=bool(written.strip()))
 
 
 def head_position(page: Page, layer: int, head: int) -> dict[str, float]:

@@ -58,7 +58,7 @@ def fitted_selection(att: Attention) -> Selection:
 
 
 def _is_opened_with(att: Attention) -> bool:
-    """Return whether the opening was chosen for this text: with a later text the browser keeps what it can, silently."""
+    """Return whether the opening was chosen for this text: the browser adapts it to later ones."""
     opening, here = INSPECT.opening(), (att.source, att.kind)
     if st.session_state.get("opening seen", ("",))[0] != opening.id:
         st.session_state["opening seen"] = (opening.id, here)
