@@ -6,6 +6,7 @@ import pytest
 import streamlit
 
 from ui import components
+from ui.components import instrument as instrument_component
 
 NAN = float("nan")
 
@@ -17,9 +18,8 @@ def said(monkeypatch):
     def say(name: str, key: str, event: str, sent: object, show) -> list:
         heard: list = []
         monkeypatch.setattr(streamlit, "session_state", {key: SimpleNamespace(**{event: sent})})
-        for each in ("_grid", "_pointer", "_chart", "_address"):
-            monkeypatch.setattr(components, each, lambda **given: None)
-        monkeypatch.setattr(components, name, lambda **given: given[f"on_{event}_change"]())
+        module = instrument_component if name == "_instrument" else components
+        monkeypatch.setattr(module, name, lambda **given: given[f"on_{event}_change"]())
         monkeypatch.setattr(components, "pack_chart", lambda *given, **options: b"")
         show(lambda *told: heard.append(told))
         return heard
@@ -30,17 +30,37 @@ def said(monkeypatch):
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        ([2, 3, 7], [(2, 3)]),
+        ({"text": "layer=3&head=1", "number": 7}, [("layer=3&head=1", 7)]),
+        ({"text": "", "number": 0, "more": 1}, [("", 0)]),
+        # Whatever stands for a text is one: ui/state/page_state.py reads what it can of it.
+        ({"text": None, "number": 1.0}, [("None", 1)]),
+        ({"text": ["layer=3"], "number": "4"}, [("['layer=3']", 4)]),
         *(
             (odd, [])
-            for odd in (None, True, 5, "ab", [], [1, 2], [1, 2, 3, 4], [-1, 0, 1], ["a", 1, 2], [None] * 3, {})
+            for odd in (
+                None,
+                True,
+                5,
+                "ab",
+                [],
+                [1, 2],
+                {},
+                {"text": "layer=3"},
+                {"number": 1},
+                {"text": "", "number": []},
+            )
         ),
-        ([NAN, 1, 2], []),
-        ([float("inf"), 1, 2], []),
+        ({"text": "", "number": None}, []),
+        ({"text": "", "number": "x"}, []),
+        ({"text": "", "number": NAN}, []),
+        ({"text": "", "number": float("inf")}, []),
+        ({"text": "", "number": "9" * 5000}, []),
     ],
 )
-def test_a_pick_in_the_grid(sent, expected, said):
-    found = said("_grid", "grid", "picked", sent, lambda hear: components.head_grid(b"", (0, 0), hear))
+def test_a_selection_of_the_instrument(sent, expected, said):
+    found = said(
+        "_instrument", "instrument", "selection", sent, lambda hear: instrument_component.instrument(b"", hear)
+    )
     assert found == expected
 
 
