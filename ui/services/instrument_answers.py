@@ -59,18 +59,14 @@ class Request:
         return _parse_number(self.parts[place], what)
 
     def head(self) -> Selection:
-        """Return the head and the region of `3/1` or `3/1/0-63:128-191`.
+        """Return the head and the region of `3/1` or `3/1/0-63:128-191`, not checked against the text.
 
         Raises:
-            BadSelection: this text has no such head or region.
+            BadSelection: it is written differently.
         """
         layer, head = self.number(0, "layer"), self.number(1, "head")
         region = Region.parse(self.parts[2]) if len(self.parts) == 3 else None
-        selection = Selection(layer, (head,), region=region)
-        selection.region_in(self.att)
-        if layer >= self.att.n_layers or head >= self.att.heads_in(layer):
-            raise BadSelection(f"There is no layer {layer}, head {head} in this model.")
-        return selection
+        return Selection(layer, (head,), region=region)
 
 
 @dataclass(frozen=True)

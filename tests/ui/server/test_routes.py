@@ -18,7 +18,7 @@ from tests.analysis.test_heads import ragged, with_nan
 from tests.helpers.hand_made import HOSTILE, attention, causal_attention, random_weights, tokens
 from tests.helpers.read_back import unpack
 from ui.server.routes import routes
-from ui.services.attention_cache import maps_of
+from ui.services.attention_cache import _cache_of, maps_of
 from ui.services.instrument_traces import name_of
 from viz.head_maps import HeadMaps
 from viz.wire.instrument import pack_maps
@@ -146,8 +146,11 @@ def test_thumbnails_stop_and_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     header, arrays = browser.arrays("maps/stop")
     assert header == {"first": 0, "done": 0, "stopped": True, "seconds": None, "arrays": header["arrays"]}
     may_go.set()
-    job_done = maps_of(att).n_done
-    assert job_done <= 1
+    job = _cache_of(att).job
+    assert job is not None
+    assert job.wait(20)
+    # The layer that was being computed is the last one.
+    assert maps_of(att).n_done == 1
     for _ in range(1000):
         if browser.arrays("maps/0")[0]["done"] == 5:
             break
