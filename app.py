@@ -15,7 +15,7 @@ import streamlit as st
 import viz  # noqa: F401
 from ui.components import connection
 from ui.messages import failures_shown
-from ui.server import middleware, prepare, refuse_open_server, routes
+from ui.server import instrument_routes, middleware, prepare, refuse_open_server
 
 if __name__ == "__main__":
     # A local file, because browsers would fetch emoji and symbol icons from another server.
@@ -30,4 +30,4 @@ if __name__ == "__main__":
     connection()
 else:
     refuse_open_server()
-    app = st.App(__file__, lifespan=prepare, routes=routes(), middleware=middleware())
+    app = st.App(__file__, lifespan=prepare, routes=instrument_routes(), middleware=middleware())

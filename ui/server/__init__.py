@@ -6,12 +6,12 @@ from starlette.middleware import Middleware
 
 from ui.server.headers import SecurityHeaders
 from ui.server.preload import PreloadInstrument
-from ui.server.routes import routes
+from ui.server.routes import instrument_routes
 from ui.server.start import prepare, refuse_open_server
 from ui.server.static_files import StaticFiles
 from ui.server.uploads import BoundedUploads
 
-__all__ = ["middleware", "prepare", "refuse_open_server", "routes"]
+__all__ = ["instrument_routes", "middleware", "prepare", "refuse_open_server"]
 
 
 def middleware() -> list[Middleware]:

@@ -24,7 +24,7 @@ LASTS = "private, max-age=3600, immutable"
 CHANGES = "no-store"
 
 
-def routes() -> list[Route]:
+def instrument_routes() -> list[Route]:
     """Return the routes of this app, below the base path of the server."""
     base = str(config.get_option("server.baseUrlPath") or "").strip("/")
     return [Route(f"{f'/{base}' if base else ''}/instrument/{{trace}}/{{path:path}}", answer_request, methods=["GET"])]

@@ -17,7 +17,7 @@ from models import Attention
 from tests.analysis.test_heads import ragged, with_nan
 from tests.helpers.hand_made import HOSTILE, attention, causal_attention, random_weights, tokens
 from tests.helpers.read_back import unpack
-from ui.server.routes import routes
+from ui.server.routes import instrument_routes
 from ui.services.attention_cache import _cache_of, maps_of
 from ui.services.instrument_traces import name_of
 from viz.head_maps import HeadMaps
@@ -31,7 +31,7 @@ class Browser:
     """One visitor's requests of one trace."""
 
     def __init__(self, att: Attention, visitor: str = VISITOR) -> None:
-        self.client = TestClient(Starlette(routes=routes()), raise_server_exceptions=False)
+        self.client = TestClient(Starlette(routes=instrument_routes()), raise_server_exceptions=False)
         self.name = name_of(att, visitor)
 
     def ask(self, path: str, status: int = 200):
@@ -283,7 +283,7 @@ def test_the_routes_follow_the_base_path() -> None:
     before = config.get_option("server.baseUrlPath")
     config.set_option("server.baseUrlPath", "/lab/headlight/")
     try:
-        client = TestClient(Starlette(routes=routes()))
+        client = TestClient(Starlette(routes=instrument_routes()))
     finally:
         config.set_option("server.baseUrlPath", before)
     name = name_of(att, VISITOR)

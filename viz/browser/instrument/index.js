@@ -111,6 +111,8 @@ export class Instrument {
     this.requests = new Requests(this.host.transport, trace, this.redraw);
     if (!this.parts.length) this.build();
     this.adopt(trace, before);
+    this.root.dataset.trace = trace.header.trace;
+    this.root.dataset.drawn = "";
     this.requests.growMaps();
     this.redraw();
   }
@@ -187,6 +189,8 @@ export class Instrument {
     const thumbnail = trace.thumbnail(state.layer, state.head);
     const scene = { trace, state, focus: focusOf(state), tile, thumbnail, theme, dark, palette, colours };
     for (const part of this.parts) part.draw(scene);
+    const { query, key } = scene.focus;
+    this.root.dataset.focus = `${query ?? ""} ${key ?? ""}`;
     this.root.dataset.drawn = `${state.layer} ${state.head} ${tile ? "exact" : thumbnail ? "thumbnail" : "nothing"}`;
     if (tile) requests.prefetch(neighbours(state, trace.heads), state.region);
   }
