@@ -62,6 +62,7 @@ export class Toolbar {
     const threshold = this.addLabel(panel, "Threshold of the token graph");
     this.threshold = element("input", "toolbar-range", threshold);
     Object.assign(this.threshold, { type: "range", min: "0", max: "1", step: "0.01" });
+    this.threshold.ariaLabel = "Threshold of the token graph";
     this.thresholdValue = element("output", "toolbar-value", threshold);
     this.threshold.addEventListener("input", () => store.set({ threshold: Number(this.threshold?.value) }));
     this.colours = this.addSelect(panel, "Colours", (palette) => store.set({ palette }));
@@ -100,6 +101,7 @@ export class Toolbar {
    */
   addSelect(parent, name, choose) {
     const select = element("select", "toolbar-select", this.addLabel(parent, name));
+    select.ariaLabel = name; // The label's own text contains that of all options.
     select.addEventListener("change", () => choose(select.value));
     return select;
   }
