@@ -193,12 +193,7 @@ def test_hostile_tokens_are_shown_and_not_run(figure: str, open_file: Callable[[
         assert page.locator(".ytick text").all_text_contents() == list(texts)
         assert page.locator(".xtick text").all_text_contents() == list(texts)
     else:
-<<<<<<< HEAD
-        page.wait_for_selector({"flow": ".part-graph[data-drawn]", "grid": ".grid[data-drawn]"}[figure])
-=======
-        drawn = "heads" if figure == "grid" else figure
-        page.wait_for_function(f"() => document.querySelector('.{drawn}')?.dataset.drawn !== undefined")
->>>>>>> f264454 (tests: all heads, ranking and toolbar in a real browser)
+        page.wait_for_selector({"flow": ".part-graph[data-drawn]", "grid": ".heads[data-drawn]"}[figure])
     assert page.locator("img, b, s, i").count() == 0
     origin = page.evaluate("JSON.parse(document.getElementById('headlight-provenance').textContent)")
     assert origin["source"]["text"] == PAYLOAD

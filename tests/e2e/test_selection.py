@@ -1,4 +1,4 @@
-"""One selection in all pictures: heads, tokens, pairs, regions and looks, without the server until the visitor pauses."""
+"""One selection in all pictures: heads, tokens, pairs, regions and looks, without the server until a pause."""
 
 import contextlib
 import io
