@@ -208,6 +208,8 @@ test("the lines of a tile begin with the weakest, and a masked pair has none", (
   assert.ok(Number.isNaN(lines.weight[4]));
   assert.deepEqual([...lines.given], [1, 2, 3]);
   assert.equal(lines.received[0], 0.75);
+  const row = { ...tile, shape: /** @type {[number, number]} */ ([1, 2]), cells: Float32Array.of(-1, 0.5) };
+  assert.deepEqual([...linesOf(row, 0.05).received], [0, 0.5]);
   // Without a threshold, a weight of nothing has no line.
   assert.equal(linesOf(tile, 0).weight.length, 6);
 });
