@@ -1,100 +1,174 @@
-"""A visitor who is quicker than the page, goes Back, locks tokens by keyboard, or pastes half a character."""
+"""A visitor who is quicker than the server, goes Back, or pastes half a character: no choice is taken back."""
 
 import re
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import (
     MessageGate,
-    flow,
-    grid,
+    choose_example,
+    expect_head,
+    expect_locked,
+    graph_keys,
+    heads_keys,
     inspect_text,
-    token_position,
+    select_box,
+    strip_token,
+    tokens,
     url_with,
     wait_until_drawn,
     wait_until_idle,
 )
 
 pytestmark = pytest.mark.e2e
+# The browser has reported its selection by then, and the gate holds what the server answered.
+ANSWERED_MS = 1500
 
 
-def tokens(page: Page) -> list[str]:
-    return page.locator(".st-key-heatmap .js-plotly-plot").evaluate(
-        "(plot) => plot._fullLayout.yaxis.ticktext.map(String)"
+def record_heads(page: Page) -> None:
+    """Write down every head that the instrument draws from now on."""
+    page.evaluate(
+        """() => { window.seen = []; const picture = document.querySelector(".instrument");
+        new MutationObserver(() => window.seen.push(picture.dataset.drawn))
+            .observe(picture, { attributes: true, attributeFilter: ["data-drawn"] }); }"""
     )
 
 
 def test_quick_arrow_keys_end_where_they_lead(open_page):
-    page = open_page("/?layer=0&head=0")
-    page.evaluate(
-        """() => { window.seen = []; const look = (root) => [...root.querySelectorAll("*")].flatMap((one) =>
-            [...(one.matches(".grid") ? [one] : []), ...(one.shadowRoot ? look(one.shadowRoot) : [])]);
-        const [picture] = look(document);
-        new MutationObserver(() => window.seen.push(Number(picture.dataset.selected.split(",")[1])))
-            .observe(picture, { attributes: true, attributeFilter: ["data-selected"] }); }"""
-    )
-    canvas = page.locator(".grid-canvas")
+    traffic = Traffic()
+    page = open_page("/?layer=0&head=0", prepare=traffic.install)
+    record_heads(page)
+    traffic.clear()
     for _ in range(10):
-        canvas.press("ArrowRight")
+        heads_keys(page).press("ArrowRight")
         page.wait_for_timeout(90)
-    expect(page.get_by_role("heading", name="Token to token: layer 0, head 10")).to_be_visible()
+    expect_head(page, 0, 10)
+    page.wait_for_timeout(1200)
     wait_until_idle(page)
-    expect(grid(page)).to_have_attribute("data-selected", "0,10")
-    # Must not happen: an outline that jumps back to a head that was left.
-    seen = page.evaluate("window.seen")
-    assert seen == sorted(seen)
+    # Must not happen: a head that was left is drawn again, or one that is not exact.
+    assert page.evaluate("window.seen") == [f"0 {head} exact" for head in range(1, 11)]
     expect(page).to_have_url(url_with("head=10"))
+    assert traffic.requests == []
+    assert len(traffic.sent) <= 3
 
 
 def test_a_pick_and_a_slider_in_quick_succession_both_hold(open_page):
     gate = MessageGate()
     page = open_page("/?layer=0&head=5", prepare=gate.install)
-    # The widgets have not heard of the pick when the slider's message takes their values along.
+    page.get_by_text("Look", exact=True).click()
     gate.close()
-    page.locator(".grid-canvas").press("ArrowLeft")
-    page.wait_for_timeout(1500)
-    page.get_by_role("slider", name="Flow threshold").press("ArrowRight")
-    page.wait_for_timeout(1500)
+    n_sent = gate.sent
+    heads_keys(page).press("ArrowLeft")
+    page.wait_for_timeout(ANSWERED_MS)
+    page.locator(".toolbar-range").press("ArrowRight")
+    page.wait_for_timeout(ANSWERED_MS)
+    assert gate.sent == n_sent + 2
+    record_heads(page)
     gate.open()
-    expect(page.get_by_role("heading", name="Token to token: layer 0, head 4")).to_be_visible()
     wait_until_idle(page)
-    expect(page.get_by_role("combobox", name="Head", exact=True)).to_have_value("4")
+    expect_head(page, 0, 4)
     expect(page).to_have_url(url_with("head=4&threshold=0.06"))
-    # Must not happen: a head that only its own widget can leave, or that it cannot go back to.
-    page.get_by_role("combobox", name="Head", exact=True).click()
-    page.get_by_role("option", name="5", exact=True).click()
-    expect(page.get_by_role("heading", name="Token to token: layer 0, head 5")).to_be_visible()
+    select_box(page, "Head").select_option("5")
+    expect_head(page, 0, 5)
     wait_until_idle(page)
     expect(page).to_have_url(url_with("head=5&threshold=0.06"))
+    # Must not happen: the server's answers change the head.
+    assert page.evaluate("window.seen") == ["0 5 exact"]
 
 
 def test_a_lock_and_a_head_in_quick_succession_both_hold(open_page):
     gate = MessageGate()
     page = open_page("/?layer=0&head=5&token=query:8", prepare=gate.install)
     gate.close()
-    page.mouse.click(*token_position(page, "query", 3))
-    page.wait_for_timeout(1500)
-    page.locator(".grid-canvas").press("ArrowRight")
-    page.wait_for_timeout(1500)
+    strip_token(page, 8).click()
+    strip_token(page, 3).click()
+    page.wait_for_timeout(ANSWERED_MS)
+    heads_keys(page).press("ArrowRight")
+    page.wait_for_timeout(ANSWERED_MS)
+    record_heads(page)
     gate.open()
-    expect(page.get_by_role("heading", name="Token to token: layer 0, head 6")).to_be_visible()
     wait_until_idle(page)
+    expect_head(page, 0, 6)
+    expect_locked(page, 3, None)
     expect(page).to_have_url(url_with("head=6&token=query%3A3"))
-    expect(page.get_by_role("combobox", name="Isolate", exact=True)).to_have_value(re.compile("sat"))
+    # Must not happen: the server's answers draw another head.
+    assert page.evaluate("window.seen") == []
+
+
+def test_a_head_that_is_chosen_while_an_example_arrives_is_kept(open_page):
+    gate = MessageGate()
+    page = open_page("/?text=Birds+sing&layer=0&head=5", prepare=gate.install)
+    gate.close()
+    choose_example(page, "Two banks")
+    page.wait_for_timeout(ANSWERED_MS)
+    heads_keys(page).press("ArrowRight")
+    expect_head(page, 0, 6)
+    page.wait_for_timeout(ANSWERED_MS)
+    gate.open()
+    expect(page).to_have_url(url_with("She+sat"))
+    wait_until_drawn(page)
+    assert "river" in tokens(page)
+    # Must not happen: the example's head, which is older than the visitor's choice.
+    expect_head(page, 0, 6)
+    expect(page).to_have_url(url_with("layer=0&head=6"))
+
+
+def test_two_examples_in_quick_succession_show_the_second(open_page):
+    gate = MessageGate()
+    page = open_page("/?text=Birds+sing&layer=0&head=5", prepare=gate.install)
+    gate.close()
+    choose_example(page, "Two banks")
+    page.wait_for_timeout(ANSWERED_MS)
+    n_waiting = len(gate.waiting)
+    choose_example(page, "Repetition")
+    page.wait_for_timeout(ANSWERED_MS)
+    assert len(gate.waiting) > n_waiting > 0
+    gate.release(n_waiting)
+    page.wait_for_timeout(300)
+    gate.open()
+    expect(page).to_have_url(url_with("To+be"))
+    wait_until_drawn(page)
+    expect_head(page, 1, 1)
+    expect_locked(page, 7, 2)
+    # Must not happen: the first example's text stays in the box or in the pictures.
+    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(re.compile("To be"))
+    assert "river" not in tokens(page)
+
+
+def test_a_theme_change_takes_nothing_back(open_page):
+    gate = MessageGate()
+    page = open_page("/?layer=2&head=9", prepare=gate.install)
+    gate.close()
+    heads_keys(page).press("ArrowLeft")
+    strip_token(page, 8).click()
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(ANSWERED_MS)
+    heads_keys(page).press("ArrowLeft")
+    page.wait_for_timeout(ANSWERED_MS)
+    record_heads(page)
+    gate.open()
+    wait_until_idle(page)
+    expect_head(page, 2, 7)
+    expect_locked(page, 8, None)
+    # Must not happen: an answer draws a head that was left.
+    assert page.evaluate("window.seen") == []
 
 
 def test_back_twice_before_the_page_answers_keeps_what_lies_ahead(open_page):
     gate = MessageGate()
     page = open_page("/?text=Alpha", prepare=gate.install)
     inspect_text(page, "Bravo")
+    expect(page).to_have_url(url_with("text=Bravo"))
     inspect_text(page, "Charlie")
+    expect(page).to_have_url(url_with("text=Charlie"))
     gate.close()
     page.evaluate("history.back()")
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(ANSWERED_MS)
     n_waiting = len(gate.waiting)
     page.evaluate("history.back()")
-    page.wait_for_timeout(1500)
+    page.wait_for_timeout(ANSWERED_MS)
     gate.release(n_waiting)
     page.wait_for_timeout(300)
     gate.open()
@@ -105,66 +179,74 @@ def test_back_twice_before_the_page_answers_keeps_what_lies_ahead(open_page):
         page.evaluate("history.forward()")
         expect(box).to_have_value(text)
         wait_until_idle(page)
+        # Must not happen: an entry that lay ahead has another text.
         expect(page).to_have_url(url_with(f"text={text}"))
 
 
 def test_back_and_forward_go_from_text_to_text(open_page):
-    page = open_page()
+    traffic = Traffic()
+    page = open_page(prepare=traffic.install)
     length = page.evaluate("history.length")
     inspect_text(page, "Birds sing at dawn")
-    page.locator(".grid-canvas").press("ArrowLeft")
-    wait_until_idle(page)
-    page.locator(".grid-canvas").press("ArrowLeft")
-    expect(page.get_by_role("heading", name="Token to token: layer 5, head 9")).to_be_visible()
-    wait_until_idle(page)
+    expect(page).to_have_url(url_with("text=Birds"))
+    wait_until_drawn(page)
+    heads_keys(page).press("ArrowLeft")
+    heads_keys(page).press("ArrowDown")
+    expect_head(page, 4, 0)
+    strip_token(page, 2).click()
+    expect_locked(page, 2, None)
     inspect_text(page, "Dogs bark at night")
-    # One step for each text, none for a head.
+    expect(page).to_have_url(url_with("text=Dogs"))
+    # One step for each text, none for a head or a token.
     assert page.evaluate("history.length") == length + 2
+    wait_until_drawn(page)
+    heads_keys(page).press("ArrowDown")
+    expect_head(page, 5, 0)
     page.go_back()
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
-    wait_until_idle(page)
+    wait_until_drawn(page)
     assert "birds" in tokens(page)
-    expect(page).to_have_url(url_with("head=9"))
+    expect_head(page, 4, 0)
+    expect_locked(page, 2, None)
+    expect(page).to_have_url(url_with("layer=4&head=0&token=query%3A2"))
     page.go_back()
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(re.compile("The cat sat"))
-    wait_until_idle(page)
+    wait_until_drawn(page)
+    expect_head(page, 3, 1)
+    expect_locked(page, 8, 2)
     page.go_forward()
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
-    wait_until_idle(page)
+    wait_until_drawn(page)
+    expect_head(page, 4, 0)
+    page.go_forward()
+    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Dogs bark at night")
+    wait_until_drawn(page)
+    expect_head(page, 5, 0)
+    # Must not happen: Back or Forward adds an entry, or requests what a message has.
     assert page.evaluate("history.length") == length + 2
+    assert traffic.requests == []
 
 
 def test_back_from_another_page_finds_what_was_left(open_page):
     page = open_page("/?layer=1&head=3")
     inspect_text(page, "Birds sing at dawn")
+    expect(page).to_have_url(url_with("text=Birds"))
+    wait_until_drawn(page)
+    heads_keys(page).press("ArrowRight")
+    strip_token(page, 2).click()
     page.get_by_role("button", name="Learn").click()
     page.get_by_role("menuitem", name="Step by step").click()
     expect(page.get_by_role("heading", name="Attention, step by step")).to_be_visible()
     wait_until_idle(page)
+    # Must not happen: the selection of one page in the address of another.
+    expect(page).not_to_have_url(url_with("token="))
     page.go_back()
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
     wait_until_drawn(page)
+    expect_head(page, 1, 4)
+    expect_locked(page, 2, None)
     expect(page).to_have_url(url_with("Birds"))
-
-
-def test_a_lock_is_told_at_once_and_what_the_keys_pass_is_let_go(open_page):
-    page = open_page()
-    status = page.locator(".flow-status")
-    page.mouse.click(*token_position(page, "query", 8))
-    expect(status).to_contain_text("it (8) (locked) attends to cat 0.7")
-    wait_until_idle(page)
-    scroll = page.locator(".flow-scroll")
-    scroll.press("ArrowDown")
-    expect(status).to_contain_text("was (9) attends to")
-    scroll.press("Tab")
-    expect(flow(page)).to_have_attribute("data-focus", "query:8")
-    expect(status).to_contain_text("it (8) (locked)")
-    expect(page).to_have_url(url_with("token=query%3A8"))
-
-
-def test_repeated_tokens_are_told_apart_in_words(open_page):
-    page = open_page("/?layer=5&head=10&token=key:2&threshold=0")
-    expect(page.locator(".flow-status")).to_contain_text(re.compile(r"is attended to by .*the \(5\) 0\.\d+"))
+    expect(page).to_have_url(url_with("layer=1&head=4&token=query%3A2"))
 
 
 def test_half_a_character_becomes_a_picture(open_page):
@@ -177,9 +259,11 @@ def test_half_a_character_becomes_a_picture(open_page):
         box.dispatchEvent(new Event("input", { bubbles: true })); }"""
     )
     box.press("Control+Enter")
+    expect(strip_token(page, 1)).to_have_text("broken")
     wait_until_idle(page)
-    assert tokens(page)[1] == "broken"
     assert tokens(page)[-2].endswith("i")
+    # Must not happen: a connection that has ended.
+    expect(page.locator('[data-test-connection-state="CONNECTED"]')).to_be_attached()
 
 
 def test_more_than_a_message_holds_is_refused_in_a_sentence(open_page):
@@ -193,15 +277,17 @@ def test_more_than_a_message_holds_is_refused_in_a_sentence(open_page):
     box.press("Control+Enter")
     expect(page.get_by_text("has more than 2,000,000 characters")).to_be_visible(timeout=60_000)
     inspect_text(page, "Birds sing at dawn")
-    assert "birds" in tokens(page)
+    expect(strip_token(page, 1)).to_have_text("birds")
 
 
 def test_a_link_that_is_partly_wrong_says_so_until_the_next_text(open_page):
     page = open_page("/?layer=abc")
     notice = page.get_by_text("The link's layer is ignored")
     expect(notice).to_be_visible()
-    page.locator(".grid-canvas").press("ArrowLeft")
+    heads_keys(page).press("ArrowLeft")
+    page.wait_for_timeout(1000)
     wait_until_idle(page)
+    expect(notice).to_be_visible()
     inspect_text(page, "Birds sing at dawn")
     expect(notice).to_have_count(0)
 
@@ -212,3 +298,20 @@ def test_what_is_refused_does_not_leave_another_text_in_the_address(open_page):
     expect(page.get_by_text("There is nothing to inspect")).to_be_visible()
     wait_until_idle(page)
     expect(page).not_to_have_url(url_with("Birds"))
+
+
+def test_a_key_in_the_graph_locks_at_once(open_page):
+    gate = MessageGate()
+    page = open_page("/?layer=5&head=11", prepare=gate.install)
+    gate.close()
+    strip_token(page, 8).click()
+    expect(page.locator(".graph-status")).to_contain_text("it (8) (locked) attends to cat 0.7")
+    graph_keys(page).press("ArrowDown")
+    expect(page.locator(".graph-status")).to_contain_text("was (9) attends to")
+    graph_keys(page).press("Enter")
+    page.wait_for_timeout(ANSWERED_MS)
+    gate.open()
+    wait_until_idle(page)
+    # Must not happen: the server's answer to the first lock takes the second one back.
+    expect_locked(page, 9, None)
+    expect(page).to_have_url(url_with("token=query%3A9"))
