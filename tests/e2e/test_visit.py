@@ -136,12 +136,7 @@ def test_every_example_opens_at_its_head_with_its_pair(open_page):
         expect_locked(page, example.query, example.key)
         said = page.locator(".ranking-sentence")
         query, key = (tokens(page)[position] for position in (example.query, example.key))
-<<<<<<< HEAD
-        says = rf"In this head, '{query}'[ ()\d]* gives '{key}'[ ()\d]* 0\.\d\d; "
-        says += r"the other tokens give it 0\.\d\d on average\."
-=======
         says = rf"'{query}'[ ()\d]* gives '{key}'[ ()\d]* 0\.\d\d; the other tokens give it 0\.\d\d on average\."
->>>>>>> 932e010 (tests: delay the server's messages to the new page)
         expect(said).to_have_text(re.compile(says))
         wait_until_idle(page)
         expect(page).to_have_url(url_with(f"layer={example.layer}&head={example.head}&token=query%3A{example.query}"))
