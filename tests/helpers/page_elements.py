@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl
 
 from streamlit.testing.v1 import AppTest
 
+_WIDGETS = ("text_input", "text_area", "selectbox", "number_input", "toggle", "slider", "select_slider", "button_group")
+
 
 def charts(app: AppTest) -> list[dict]:
     """Return the figures of the page's Plotly charts, from top to bottom, as the server sent them."""
@@ -23,3 +25,10 @@ def address(app: AppTest) -> dict[str, str]:
 def chosen(app: AppTest, page: str) -> Any:
     """Return the choice of a page ("inspect", "steps", ...) in the visitor's session."""
     return app.session_state[f"{page} state"].choice
+
+
+def widget(app: AppTest, key: str) -> Any:
+    """Return the widget of a field; after a change by the server its key ends in a number."""
+    shown = [each for kind in _WIDGETS for each in getattr(app, kind) if each.key and each.key.partition("#")[0] == key]
+    (found,) = shown
+    return found

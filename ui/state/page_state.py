@@ -135,9 +135,11 @@ class PageState(Generic[Choice]):
         # Streamlit sends a value that is written in this run, which replaces what the visitor chooses meanwhile.
         if session.get(key) != value:
             session[key] = value
-        if on_change is None:
-            return {"key": key}
-        return {"key": key, "on_change": self._changed, "args": (name, key, on_change, dict(kwargs or {}))}
+        # A widget in a popover that is not open yet is sent its value in every run.
+        args: dict[str, Any] = {"key": key, "persist_state": "session"}
+        if on_change is not None:
+            args |= {"on_change": self._changed, "args": (name, key, on_change, dict(kwargs or {}))}
+        return args
 
     def receive(self, text: str, number: int) -> None:
         """Keep the selection that the browser reports, written as in a link, and its number; bad messages change less.
@@ -228,6 +230,7 @@ class PageState(Generic[Choice]):
         shown[self._widget(name)] = getattr(memory.choice, name)
         for key in list(shown)[:-_EARLIER_WIDGETS]:
             del shown[key]
+            st.session_state.pop(key, None)
         memory.generations[name] = memory.generations.get(name, 0) + 1
 
     def _open_selection(self) -> None:

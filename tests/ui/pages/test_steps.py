@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.steps import Matrices, attention_steps
 from models import load_model
 from models.capture.head_internals import head_internals
-from tests.helpers.page_elements import address, follow
+from tests.helpers.page_elements import address, chosen, widget
 from tests.helpers.paths import APP, golden
 from ui.services.jobs import Jobs
 from ui.state.kinds import write_matrix
@@ -90,10 +90,10 @@ def test_what_is_worked_out_is_the_chosen_pair():
 
 def test_the_switches_change_the_steps():
     app = run()
-    app.toggle(key="steps_causal").set_value(True).run()
+    widget(app, "steps_causal").set_value(True).run()
     assert np.isneginf(drawn(app)["M"][0, 1:]).all()
     assert drawn(app)["A"][0].tolist() == [1, 0, 0]
-    app.toggle(key="steps_scaling").set_value(False).run()
+    widget(app, "steps_scaling").set_value(False).run()
     assert "Z" not in drawn(app)
     assert address(app)["scaling"] == "off"
     assert address(app)["causal"] == "on"
@@ -112,16 +112,15 @@ def test_one_to_ten_saturates_and_a_temperature_undoes_it():
     app = run()
     app.button(key="steps example rows").click().run()
     assert drawn(app)["S"].tolist() == [[55, 130], [130, 330]]
-    assert app.toggle(key="steps_scaling").value is False
+    assert widget(app, "steps_scaling").value is False
     assert [largest for _, largest in spread(app)] == [1, 1]
     assert all(bits < 1e-20 for bits, _ in spread(app))
     # What the page says of this example.
-    follow(app)
-    app.toggle(key="steps_scaling").set_value(True).run()
+    widget(app, "steps_scaling").set_value(True).run()
     scaled = drawn(app)["Z"]
     assert (scaled[:, 1] - scaled[:, 0]).round().tolist() == [34, 89]
     assert all(bits < 1e-10 for bits, _ in spread(app))
-    app.select_slider(key="steps_temperature").set_value(32.0).run()
+    widget(app, "steps_temperature").set_value(32.0).run()
     assert spread(app)[0] == pytest.approx((0.8262, 0.7404), abs=1e-3)
     app.button(key="steps example words").click().run()
     assert drawn(app)["A"][0] == pytest.approx([0.3357, 0.3, 0.3643], abs=1e-4)
@@ -180,7 +179,7 @@ def test_a_cell_that_is_no_number_is_one_sentence(monkeypatch, value, sentence):
     assert sentence in said
     assert said.endswith("The pictures show the numbers before.")
     assert drawn(app)["x"][1, 0] == 0.8
-    app.toggle(key="steps_causal").set_value(True).run()
+    widget(app, "steps_causal").set_value(True).run()
     assert "M" in drawn(app)
 
 
@@ -226,7 +225,7 @@ def test_words_and_keys_beyond_the_last_give_way():
     app = run(query="40", key="9", of_head="7")
     assert address(app)["query"] == "2"
     app = run(part="head", query_token="400", text="Birds sing")
-    assert app.selectbox(key="steps_query_token").value == 3
+    assert widget(app, "steps_query_token").value == 3
 
 
 def test_a_real_head_is_shown_from_the_inside(minilm):
@@ -235,12 +234,12 @@ def test_a_real_head_is_shown_from_the_inside(minilm):
     text = re.sub(r"\s+", " ", written(app))
     assert "cat (2) 27.195 4.807 1.0000 0.7118" in text
     assert any(f"at most {head.exact:.1g}" in caption.value for caption in app.caption)
-    app.selectbox(key="steps_key_token").set_value(6).run()
+    widget(app, "steps_key_token").set_value(6).run()
     assert any("s_{8,6}" in element.value for element in app.latex)
     assert address(app)["key_token"] == "6"
-    app.text_input(key="steps_text").set_value("Birds sing at dawn").run()
+    widget(app, "steps_text").set_value("Birds sing at dawn").run()
     assert "dawn (4)" in written(app)
-    app.number_input(key="steps_head").set_value(3).run()
+    widget(app, "steps_head").set_value(3).run()
     assert address(app)["head"] == "3"
     assert messages(app) == []
 
@@ -258,7 +257,7 @@ def test_a_public_server_opens_only_its_own_models(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MODELS", "minilm")
     app = run(part="head", model="/etc")
     assert messages(app) == ["This server opens only its own models: minilm is shown instead."]
-    assert app.selectbox(key="steps_model").options == ["minilm"]
+    assert widget(app, "steps_model").options == ["minilm"]
 
 
 def test_a_public_server_forgets_the_revision_with_the_model(monkeypatch):
@@ -270,8 +269,8 @@ def test_a_public_server_forgets_the_revision_with_the_model(monkeypatch):
     )
     app = run(part="head", model="org/fixed", revision="v2")
     assert messages(app) == ["This server opens only one revision of org/fixed, v1: leave the revision out."]
-    app.selectbox(key="steps_model").set_value("minilm").run()
-    app.selectbox(key="steps_model").set_value("org/fixed").run()
+    widget(app, "steps_model").set_value("minilm").run()
+    widget(app, "steps_model").set_value("org/fixed").run()
     assert messages(app) == []
     assert list(dict.fromkeys(opened)) == [("minilm", ""), ("org/fixed", "v1")]
 
@@ -283,7 +282,7 @@ def test_long_texts_take_what_the_server_gives(monkeypatch):
 
 def test_a_text_too_long_for_a_link_is_told():
     app = run(part="head")
-    app.text_input(key="steps_text").set_value("a cat sat " * 300).run()
+    widget(app, "steps_text").set_value("a cat sat " * 300).run()
     assert any("too long for a link" in caption.value for caption in app.caption)
     assert "text" not in address(app)
 
@@ -292,13 +291,11 @@ def test_the_pages_keep_their_choices_apart():
     app = run(heads="2", query="1")
     app.switch_page("ui/pages/inspect.py").run()
     assert not app.exception
-    app.selectbox(key="layer").set_value(2).run()
-    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    widget(app, "text").set_value("Birds sing at dawn").run()
     app.switch_page("ui/pages/steps.py").run()
     assert not app.exception
     assert "A1" in drawn(app)
-    assert app.session_state["steps_query"] == 1
+    assert chosen(app, "steps").query == 1
     app.switch_page("ui/pages/inspect.py").run()
     assert not app.exception
-    assert app.text_area(key="text").value == "Birds sing at dawn"
-    assert app.selectbox(key="layer").value == 2
+    assert widget(app, "text").value == "Birds sing at dawn"

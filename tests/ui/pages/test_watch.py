@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.recording import Recorder, Recording
 from models.scratch.tasks import TASKS
 from models.scratch.training import Training, change_settings
-from tests.helpers.page_elements import address
+from tests.helpers.page_elements import address, widget
 from tests.helpers.paths import ROOT
 from ui.panels.lessons import LESSONS
 from ui.services import trainings
@@ -112,8 +112,8 @@ def test_a_damaged_recording_is_one_sentence(shipped):
 
 def test_what_is_typed_and_started_at_once_is_what_is_trained():
     app = run(task="previous", text="a b a", **SMALL)
-    app.text_input(key="watch text").set_value("h e a d")
-    app.number_input(key="watch seed").set_value(7)
+    widget(app, "watch text").set_value("h e a d")
+    widget(app, "watch seed").set_value(7)
     app.button(key="watch start").click().run()
     own = trainings.trainings().of(app.session_state["visitor"])
     assert (own.request.text, own.request.settings.seed) == ("h e a d", 7)
@@ -148,7 +148,7 @@ def test_stopped_and_resumed():
     app.button(key="watch resume").click().run()
     until(app, lambda: app.session_state["watch sent"][1] > step)
     # Another task lets it rest, and leads back to it.
-    app.button_group(key="watch task").set_value("brackets").run()
+    widget(app, "watch task").set_value("brackets").run()
     assert "To your training: The letter before" in buttons(app)
     app.button(key="watch own").click().run()
     until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, stopped"])
@@ -208,6 +208,6 @@ def test_the_address_has_what_differs_from_the_task_s_own():
         "seed": "7",
         "norm": "post",
     }
-    app.button_group(key="watch task").set_value("recall").run()
+    widget(app, "watch task").set_value("recall").run()
     assert set(address(app)) == {"task"}
-    assert app.text_input(key="watch text").value == TASKS["recall"].examples[0]
+    assert widget(app, "watch text").value == TASKS["recall"].examples[0]

@@ -9,8 +9,9 @@ const REACHABLE = "a[href], button, input, select, textarea, [tabindex]";
 const FIELD = "input, select, textarea, [role='radio'], [role='combobox']";
 // The content of some popovers comes from the server, and the browser loads the code of fields when it needs it first.
 const CONTENT_TIMEOUT_MS = 5_000;
-// A popover that still has no field has only buttons.
+// A popover that still has no field, and shows none that is to come, has only buttons.
 const FIELD_TIMEOUT_MS = 700;
+const TO_COME = '[data-testid="stSkeleton"]';
 
 /** Put the content of every popover behind its button, from now on. */
 export function orderPopovers() {
@@ -34,11 +35,12 @@ export function orderPopovers() {
  * @param {number} opened when the popover was opened
  */
 function focusFirst(opened) {
-  const { button, fields } = openPopover();
+  const { button, body, fields } = openPopover();
   const active = document.activeElement;
   const waited = performance.now() - opened;
   if (!button || (active !== button && active !== document.body) || waited > CONTENT_TIMEOUT_MS) return;
-  const first = fields.find((each) => each.matches(FIELD)) ?? (waited > FIELD_TIMEOUT_MS ? fields[0] : undefined);
+  const complete = waited > FIELD_TIMEOUT_MS && !body?.querySelector(TO_COME);
+  const first = fields.find((each) => each.matches(FIELD)) ?? (complete ? fields[0] : undefined);
   first?.focus({ preventScroll: true });
   // A popover that is not placed yet is hidden, and takes no focus.
   if (!first || document.activeElement !== first) requestAnimationFrame(() => focusFirst(opened));
