@@ -105,7 +105,7 @@ def token_graph_style() -> dict[str, Any]:
 
 
 def grid_style() -> dict[str, Any]:
-    """Return what viz/browser/instrument/grid.js draws and says with."""
+    """Return what viz/browser/instrument/heads.js draws and says with."""
     return {"strongest": STRONGEST, **head_style()}
 
 
