@@ -19,7 +19,7 @@ def heads_for_pair(att: Attention, query: int, key: int, *, received: Received |
 
     Columns: `layer`, `head`, `weight` = attn[layer, head, query, key], `others` = the mean of what the other queries
     that may attend to the key give it, and `ratio` = weight / others. `others` is NaN where there is no other query or
-    one of their weights is not a number, and `ratio` is NaN where `others` is NaN or 0.
+    one of their weights is not a number. Where `others` is 0, `ratio` is infinite, or NaN if the weight is 0 as well.
 
     `received` are the sums of all keys (`Received`), if they are known: else every head is read.
 
@@ -90,7 +90,8 @@ def pair_in_heads(
         weights[layer, :n_heads] = att.layer(layer, [query], [key])[:, 0, 0]
         allowed[layer, :n_heads] = [att.mask(layer, head, [query], [key])[0, 0] for head in range(n_heads)]
     others = received.others(query, key, weights, allowed)
-    ratios = np.divide(weights, others, out=np.full(others.shape, np.nan), where=others > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = weights / others
     return weights, others, ratios
 
 

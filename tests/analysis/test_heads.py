@@ -20,6 +20,13 @@ from tests.helpers.hand_made import attention, causal_attention, random_weights,
 Figures = dict[tuple[int, int], dict[str, float]]
 
 
+def divide(weight: float, others: float) -> float:
+    """Return a ratio as IEEE 754 has it, which Python's division refuses for 0."""
+    if others == 0:
+        return math.inf if weight > 0 else math.nan
+    return weight / others
+
+
 def each_head(att: Attention) -> list[tuple[int, int]]:
     return [(layer, head) for layer in range(att.n_layers) for head in range(att.heads_in(layer))]
 
@@ -32,7 +39,7 @@ def pair_by_loops(att: Attention, query: int, key: int) -> Figures:
         known = others and all(map(math.isfinite, others))
         mean = math.fsum(others) / len(others) if known else math.nan
         weight = float(weights[query, key])
-        found[layer, head] = {"weight": weight, "others": mean, "ratio": weight / mean if mean > 0 else math.nan}
+        found[layer, head] = {"weight": weight, "others": mean, "ratio": divide(weight, mean)}
     return found
 
 

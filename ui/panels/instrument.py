@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis.selection import Region
+from analysis.selection import Region, Selection
 from models import Attention
 from ui.components.instrument import instrument
 from ui.services.attention_cache import maps_of, request_maps
 from ui.services.instrument_traces import name_of
 from ui.services.visitor import visitor
-from ui.state.inspect import INSPECT, opened_selection
+from ui.state.inspect import INSPECT
 from viz.wire.instrument import Opening, Sentence, is_small, trace_message
 from viz.wire.tiles import make_tile
 
@@ -31,21 +31,29 @@ def show_instrument(att: Attention, sentences: Sequence[Sentence] = ()) -> None:
 
 
 def _message(att: Attention, opening: Opening, name: str, sentences: Sequence[Sentence]) -> bytes:
+    model = INSPECT.current().model  # a folder has a longer name than its source
     if is_small(att):
-        return trace_message(att, opening, trace=name, sentences=sentences)
-    maps = maps_of(att).first_layers(_n_layers_sent(att, opening, name))
-    selection, _ = opened_selection(opening).fit(att)
+        return trace_message(att, opening, trace=name, sentences=sentences, model=model)
+    n_layers, selection = _sent_with(att, opening, name)
     layer, head = selection.of_one_head()
-    tile = make_tile(att, layer, head, selection.region or Region.whole(att))
-    return trace_message(att, opening, trace=name, maps=maps, tiles=[tile], sentences=sentences)
+    region = selection.region or Region.whole(att)
+    # The heatmap shows the region, the token graph and the strip a readable part of it.
+    regions = dict.fromkeys((region, region.readable_part(att, selection.token)))
+    tiles = [make_tile(att, layer, head, each) for each in regions]
+    maps = maps_of(att).first_layers(n_layers)
+    return trace_message(att, opening, trace=name, maps=maps, tiles=tiles, sentences=sentences, model=model)
 
 
-def _n_layers_sent(att: Attention, opening: Opening, name: str) -> int:
-    """Return how many layers of thumbnails come with the message; the same in every run of an opening."""
+def _sent_with(att: Attention, opening: Opening, name: str) -> tuple[int, Selection]:
+    """Return how many layers of thumbnails and which selection's tiles come with a message.
+
+    They are the same in every run of an opening, although more layers are known later and the visitor selects others.
+    """
     sent = st.session_state.get("instrument sent")
-    if sent is None or sent[:2] != (name, opening.id):
+    if sent is None or sent[0] != (name, opening.id):
         job = request_maps(att, name)
         job.wait(MAPS_TIMEOUT_SECONDS)
-        sent = (name, opening.id, maps_of(att).n_done)
+        selection, _ = INSPECT.current().selection().fit(att)
+        sent = ((name, opening.id), (maps_of(att).n_done, selection))
         st.session_state["instrument sent"] = sent
-    return sent[2]
+    return sent[1]

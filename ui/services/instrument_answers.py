@@ -25,6 +25,7 @@ from ui.services.instrument_traces import find, visitor_of
 from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.heatmap import Heatmap
+from viz.style import MASKED_WEIGHT
 from viz.wire.instrument import pack_maps
 from viz.wire.packing import pack, pack_chart
 from viz.wire.tiles import make_tile, pack_tile
@@ -151,8 +152,14 @@ def _pack_grown(att: Attention, first: int, *, stopped: bool, seconds: float | N
 def _pair(request: Request) -> Answer:
     query, key = request.number(0, "query"), request.number(1, "key")
     check_pair(request.att, query, key)
-    weights, others, _ = pair_in_heads(request.att, query, key, received_of(request.att, key))
-    return Answer(_pack_heads(request.att, weight=weights, others=others))
+    att = request.att
+    weights, others, _ = pair_in_heads(att, query, key, received_of(att, key))
+    weights = weights.copy()
+    for layer in range(att.n_layers):
+        for head in range(att.heads_in(layer)):
+            if not att.mask(layer, head, [query], [key]).item():
+                weights[layer, head] = MASKED_WEIGHT
+    return Answer(_pack_heads(att, weight=weights, others=others))
 
 
 def _token(request: Request) -> Answer:
