@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import gzip
+import hashlib
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 from tests.helpers.paths import ROOT
 from ui.server import middleware, prepare, refuse_open_server
 from ui.server.start import LOCAL_HOSTS, is_local
+from viz.browser.bundle import script, script_file
 
 PLOTLY = f"/vendor/plotly-{get_plotlyjs_version()}.min.js"
 
@@ -96,7 +98,33 @@ def test_plotly_is_sent_at_a_third_of_its_size():
     assert len(body) < len(original) / 3
 
 
-@pytest.mark.parametrize("path", ["/static/js/../../index.html", "/static/js/none.js", "/vendor/plotly.min.js", "/"])
+def test_the_code_of_the_instrument_has_a_name_that_changes_with_it_and_lasts_in_the_browser():
+    path = f"/vendor/{script_file('instrument_on_page')}"
+    code = script("instrument_on_page").encode()
+    assert path == f"/vendor/instrument_on_page-{hashlib.sha256(code).hexdigest()[:16]}.js"
+    status, headers, body = ask(path)
+    assert (status, headers["content-encoding"], headers["vary"]) == (200, "gzip", "accept-encoding")
+    assert headers["cache-control"] == "public, immutable, max-age=31536000"
+    # A browser imports a module only with this type.
+    assert headers["content-type"].startswith("text/javascript")
+    assert int(headers["content-length"]) == len(body) < len(code) / 3
+    assert gzip.decompress(body) == code
+    _, headers, plain = ask(path, encoding="")
+    assert plain == code
+    assert "content-encoding" not in headers
+    assert ask(path, method="HEAD")[1]["content-length"] == str(len(body))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/js/../../index.html",
+        "/static/js/none.js",
+        "/vendor/plotly.min.js",
+        "/vendor/instrument_on_page.js",
+        "/",
+    ],
+)
 def test_no_other_file_is_served(path):
     assert ask(path)[2] == b"the app"
 
