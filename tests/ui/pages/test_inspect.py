@@ -8,36 +8,28 @@ from streamlit.testing.v1 import AppTest
 
 from models import load_model
 from models.checkpoints import bundled
-from tests.helpers.inspect_page import heatmap, messages, run
-from tests.helpers.page_elements import address
+from tests.helpers.inspect_page import head, instrument, message, messages, opened, run, select, tokens
+from tests.helpers.page_elements import address, charts
 from ui.services.jobs import Jobs
 
 pytestmark = pytest.mark.slow
 
 
-def test_opens_on_a_sentence_already_inspected():
+def test_opens_on_a_sentence_already_inspected_at_a_head_that_shows_its_point():
     app = run()
     assert app.text_area(key="text").value == "The cat sat on the mat because it was tired."
-    assert [app.selectbox(key=name).value for name in ("layer", "head")] == [5, 11]
-    assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert opened(app) == {"layer": "3", "head": "1", "token": "query:8", "partner": "key:2"}
+    assert (tokens(app)[8], tokens(app)[2]) == ("it", "cat")
     assert any("22.7 M parameters" in caption.value.replace("\\", "") for caption in app.caption)
     assert messages(app) == []
+    # Plotly comes when a visitor asks for its picture.
+    assert charts(app) == []
 
 
-def written(app: AppTest, name: str) -> str:
-    """Return the HTML of the page's own element of a class."""
-    return next(element.proto.body for element in app.get("html") if f'class="{name}"' in element.proto.body)
-
-
-def test_the_figures_are_those_of_the_head():
-    body = written(run(layer="0", head="2"), "figures")
-    figures, meanings = body.split('<div class="meanings">')
-    shown = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", figures))
-    # What a mouse finds in titles is there for keys and fingers too.
-    assert re.findall(r"<dt>(.*?)</dt><dd>.{10,}?</dd>", meanings) == list(shown)
-    assert shown["Previous token"] == "100.0%"
-    assert shown["Entropy"].endswith(" bits")
-    assert list(shown) == [
+def test_the_message_has_the_figures_of_each_head_and_what_they_mean():
+    header, arrays = instrument(run())
+    figures = arrays["measures"].reshape(6, 12, -1)
+    assert [title for _, title, _ in header["measures"]] == [
         "Entropy",
         "Mean distance",
         "First token",
@@ -46,31 +38,44 @@ def test_the_figures_are_those_of_the_head():
         "Next token",
         "Same token",
     ]
+    assert all(len(meaning) >= 10 for _, _, meaning in header["measures"])
+    titles = [title for _, title, _ in header["measures"]]
+    assert figures[0, 2, titles.index("Previous token")] == pytest.approx(1, abs=5e-4)
 
 
-def test_the_strongest_pairs_are_beside_the_picture():
-    body = written(run(layer="5", head="11"), "pairs").split("<tbody>")[1]
-    rows = [re.sub("<[^>]+>", " ", row).split() for row in body.split("</tr>")[:-1]]
-    assert rows[0][:4] == ["2", "cat", "2", "cat"]
-    weights = [float(row[-1]) for row in rows]
-    assert weights[0] == pytest.approx(0.918, abs=1e-3)
-    assert weights == sorted(weights, reverse=True)
+def test_the_message_has_the_weights_of_which_the_browser_lists_the_strongest_pairs():
+    _, arrays = instrument(run())
+    weights = arrays["weights"].reshape(6, 12, 13, 13)[5, 11]
+    assert weights.argmax() == 2 * 13 + 2
+    assert weights.max() == pytest.approx(0.918, abs=1e-3)
 
 
-def test_tokens_in_the_table_are_text():
-    table = written(run(text="<b>bold</b> & <script>"), "pairs")
-    assert "&lt;" in table
-    assert "<script" not in table
-    assert "<b>" not in table
+def test_tokens_are_no_part_of_the_pages_html():
+    app = run(text="<b>bold</b> & <script>")
+    assert "<" in tokens(app)
+    for element in app.get("html"):
+        body = element.proto.body.partition("</style>")[2] if "<style" in element.proto.body else element.proto.body
+        assert "script" not in body
+        assert "bold" not in body
 
 
 def test_another_text_and_head():
     app = run()
     app.text_area(key="text").set_value("Birds sing at dawn").run()
-    app.selectbox(key="layer").set_value(2).run()
-    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
-    assert heatmap(app)["layout"]["title"]["text"] == "Layer 2, head 11, encoder attention"
+    assert tokens(app)[1:-1] == ["birds", "sing", "at", "dawn"]
     assert address(app)["text"] == "Birds sing at dawn"
+    # The browser keeps its selection: nothing tells it to open another.
+    assert instrument(app)[0]["opening"] == instrument(run_again(app))[0]["opening"]
+    sent = message(app)
+    select(app, layer=2, head=7)
+    assert message(app) == sent
+    assert address(app)["text"] == "Birds sing at dawn"
+
+
+def run_again(app: AppTest) -> AppTest:
+    app.text_area(key="text").set_value("Fish swim at night").run()
+    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    return app
 
 
 @pytest.mark.parametrize(
@@ -100,38 +105,41 @@ def test_what_is_wrong_is_one_sentence(parameters, sentence):
     assert any(sentence in message for message in said), said
 
 
-def test_a_region_is_opened_by_numbers_and_left_by_a_button():
-    app = run(text="the cat sat on the mat and " * 60, region="0-63:128-191")
-    layout = heatmap(app)["layout"]
-    assert (layout["yaxis"]["range"], layout["xaxis"]["range"]) == ([63.5, -0.5], [127.5, 191.5])
-    app.button(key="whole head").click().run()
-    layout = heatmap(app)["layout"]
-    assert "each cell is the largest weight of 4 x 4 pairs" in layout["title"]["text"]
-    assert layout["xaxis"]["range"] == [-0.5, 421.5]
-    assert "region" not in address(app)
-    assert app.session_state.region == ""
+def test_a_link_opens_a_region_of_a_long_text_exactly_and_the_whole_head_in_blocks():
+    text = "the cat sat on the mat and " * 60
+    for parameters, region, block in (
+        ({"region": "0-63:128-191"}, [0, 63, 128, 191], [1, 1]),
+        ({}, [0, 421, 0, 421], [4, 4]),
+    ):
+        app = run(text=text, layer="2", head="7", **parameters)
+        (tile,) = instrument(app)[0]["tiles"]
+        assert (tile["layer"], tile["head"], tile["region"], tile["block"]) == (2, 7, region, block)
+        assert address(app).get("region") == parameters.get("region")
+        assert messages(app) == []
 
 
-def test_another_text_lets_the_region_go():
-    app = run(region="2-4:1-5")
+def test_another_text_lets_go_what_it_does_not_have_without_a_word():
+    for selection in ({"region": "2-4:1-12"}, {"token": "query:8", "partner": "key:2"}, {"token": "key:11"}):
+        app = run(layer="5", head="11", **selection)
+        assert messages(app) == []
+        app.text_area(key="text").set_value("Birds sing at dawn").run()
+        assert tokens(app)[1:-1] == ["birds", "sing", "at", "dawn"]
+        assert messages(app) == []
+
+
+def test_a_link_and_its_text_are_told_apart_from_the_next_text():
+    app = run(layer="5", head="11", token="key:99")
+    (notice,) = messages(app)
+    assert notice.startswith("There is no token key:99 here")
+    select(app, token="key:1")
+    assert messages(app) == [notice]
     app.text_area(key="text").set_value("Birds sing at dawn").run()
-    assert heatmap(app)["layout"]["yaxis"]["ticktext"][1:-1] == ["birds", "sing", "at", "dawn"]
     assert messages(app) == []
-
-
-def test_a_region_of_the_text_before_is_not_opened_in_a_new_one():
-    app = run(region="2-4:1-5")
-    app.session_state["region popover"] = True
-    app.run()
-    app.text_area(key="text").set_value("Birds sing at dawn")
-    next(button for button in app.button if button.label == "Open region").click().run()
-    assert app.session_state.region == ""
-    assert heatmap(app)["layout"]["yaxis"]["ticktext"][1:-1] == ["birds", "sing", "at", "dawn"]
 
 
 def test_after_a_wrong_model_the_page_works_on():
     app = run(model="org/model", text="Birds sing at dawn")
-    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "dawn" in tokens(app)
     app.text_input(key="typed model").set_value("minilm").run()
     assert messages(app) == []
 
@@ -153,10 +161,11 @@ def test_a_model_that_was_trained_here_opens_with_a_text_of_its_task_at_the_head
     for app in (by_link, by_name):
         assert messages(app) == []
         assert app.text_area(key="text").value == "([]{()})"
-        assert [app.selectbox(key=name).value for name in ("layer", "head")] == [2, 1]
+        assert head(app) == (2, 1)
     by_name.text_input(key="typed model").set_value("minilm").run()
     assert messages(by_name) == []
     assert by_name.text_area(key="text").value == "The cat sat on the mat because it was tired."
+    assert head(by_name) == (3, 1)
 
 
 def test_a_head_that_nobody_asked_for_is_no_complaint():
@@ -165,10 +174,13 @@ def test_a_head_that_nobody_asked_for_is_no_complaint():
     assert notice.startswith("There is no layer 5, head 11 here")
 
 
-def test_a_second_text_is_told_while_it_counts():
+def test_a_sentence_pair_is_told_while_it_counts():
     app = run(pair="Blue birds fly")
     labels = [block.proto.popover.label for block in app.get("popover")]
-    assert any("Second text: Blue birds fly" in label for label in labels)
+    assert any("Sentence pair: Blue birds fly" in label for label in labels)
+    app.text_input(key="pair").set_value("").run()
+    labels = [block.proto.popover.label for block in app.get("popover")]
+    assert not any("Sentence pair" in label for label in labels)
 
 
 def test_a_parameter_that_does_not_exist_is_told():
@@ -222,7 +234,7 @@ def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tm
     monkeypatch.setenv("HEADLIGHT_MODELS", str(folder))
     app = run()
     assert app.selectbox(key="typed model").value == str(folder)
-    assert "because" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "because" in tokens(app)
     assert messages(app) == []
 
 
@@ -243,6 +255,7 @@ def test_two_models_of_one_name_and_weights_are_not_mixed_up(tmp_path):
                 re.sub(r'"num_attention_heads": \d+', f'"num_attention_heads": {n_heads}', config.read_text())
             )
         app = run(model=str(tmp_path / parent / "final"), layer="0", head="0")
-        assert app.selectbox(key="head").options == [str(head) for head in range(n_heads)]
-        seen.append(written(app, "figures"))
+        header, arrays = instrument(app)
+        assert header["heads"] == [n_heads] * 6
+        seen.append(arrays["weights"].tobytes())
     assert len(set(seen)) == 3

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.selection import Selection
 from tests.helpers.hand_made import attention, random_weights
-from tests.helpers.inspect_page import messages, run
+from tests.helpers.inspect_page import messages, run, select
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 
@@ -64,7 +64,8 @@ def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figu
     for figure in ("Flow of the chosen head", "All heads", "Weights of the chosen head", "Weights of all heads"):
         app.radio(key="export figure").set_value(figure).run()
         seen |= buttons(app)
-    app.selectbox(key="head").set_value(2).run()
+    # The browser's selection reaches the exports, and is not sent back to the browser.
+    select(app, head=2)
     app.radio(key="export figure").set_value("Heatmap of the chosen head").run()
     seen |= buttons(app)
     assert list(seen) == [
@@ -81,7 +82,7 @@ def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figu
 
 @pytest.mark.slow
 def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened()
+    app = opened(layer="5", head="11")
     app.radio(key="export figure").set_value("Weights of all heads").run()
     assert "Download weights of all heads as CSV" in buttons(app)
     # 13 x 13 pairs of 72 heads: 4 bytes a weight, some 41 a line.

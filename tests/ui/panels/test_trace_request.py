@@ -1,19 +1,17 @@
 """A long run on the page: estimated, confirmed, watched, stopped without loss, refused above the budget."""
 
-import json
 import threading
 from contextlib import nullcontext
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from models import Model, load_model
+from models import Model
 from models.capture.cost import Estimate
 from models.tokens import TokenReader
-from tests.helpers.inspect_page import heatmap, messages, run
-from tests.helpers.page_elements import charts
-from ui.panels import overview, trace_request
-from ui.services.jobs import Job, Stopped
+from tests.helpers.inspect_page import message, messages, run, tokens
+from ui.panels import trace_request
+from ui.services.jobs import Stopped
 from ui.services.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
 from ui.services.traces import TraceRequest
 
@@ -73,10 +71,10 @@ def test_a_long_run_must_be_confirmed_and_the_old_pictures_stay(monkeypatch):
     app = opened(monkeypatch, "A text that takes long")
     assert "This is a long run: 7 tokens: about" in said(app)
     assert "The pictures below still show what was inspected before." in said(app)
-    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "dawn" in tokens(app)
     app.button(key="start").click().run()
     app.run()
-    assert "takes" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "takes" in tokens(app)
     assert "long run" not in said(app)
     assert messages(app) == []
 
@@ -135,10 +133,10 @@ def test_the_reading_of_a_long_text_can_be_stopped_and_started_again(monkeypatch
     monkeypatch.setattr(trace_request, "READING_SECONDS", 0.1)
     app.text_area(key="text").set_value(text).run()
     assert bar(app) == "Reading 120,000 characters …"
-    assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "birds" in tokens(app)
     app.button(key="stop").click().run()
     assert "Stopped. This text has 120,000 characters." in said(app)
-    assert "birds" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "birds" in tokens(app)
     go_on.set()
     app.button(key="start").click().run()
     monkeypatch.setattr(trace_request, "READING_SECONDS", 60.0)
@@ -160,14 +158,14 @@ def test_a_run_shows_its_layers_and_stops(monkeypatch, gate):
     gate.free.release(10)
     assert gate.stopped.wait(SECONDS)
     assert "Stopped. This is a long run" in said(app)
-    assert "dawn" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "dawn" in tokens(app)
     app.button(key="start").click().run()
     gate.free.release(10)
     for _ in range(20):
         app.run()
-        if "stopped" in heatmap(app)["layout"]["yaxis"]["ticktext"]:
+        if "stopped" in tokens(app):
             break
-    assert "stopped" in heatmap(app)["layout"]["yaxis"]["ticktext"]
+    assert "stopped" in tokens(app)
 
 
 @pytest.mark.parametrize(
@@ -182,79 +180,7 @@ def test_above_the_budget_it_is_refused_with_the_remedy(monkeypatch, name, value
     monkeypatch.setenv(name, value)
     app = run(text=f"This text is over budget by {name} {value}")
     assert any(sentence in message for message in messages(app)), messages(app)
-    assert not charts(app)
-
-
-def test_all_heads_appear_layer_by_layer_and_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
-    attention = type(load_model("minilm").trace("a")["encoder"])
-    pooled_layer, free = attention.pooled_layer, threading.Semaphore(0)
-
-    def slow(att, layer, size=64):
-        assert free.acquire(timeout=SECONDS)
-        return pooled_layer(att, layer, size)
-
-    monkeypatch.setattr(attention, "pooled_layer", slow)
-    app = run(text="Heads that appear one layer after another")
-    assert "Looking at all heads" in bar(app)
-    assert "Layer 5, head 11" in json.dumps(heatmap(app))  # the chosen head does not wait for the others
-    free.release(2)
-    app.button(key="stop maps").click().run()
-    free.release(1)
-    assert not app.get("progress")
-    app.button(key="go on").click().run()
-    free.release(20)
-    for _ in range(20):
-        app.run()
-        if not app.get("progress"):
-            break
-    assert not app.get("progress")
-    assert not [button for button in app.button if button.key in ("go on", "stop maps")]
-    assert messages(app) == []
-
-
-def test_all_heads_resume_while_the_stopped_job_still_ends(monkeypatch):
-    monkeypatch.setattr(overview, "MAPS_TIMEOUT_SECONDS", 0.0)
-    attention = type(load_model("minilm").trace("a")["encoder"])
-    pooled_layer, free, inside = attention.pooled_layer, threading.Semaphore(0), threading.Event()
-    at_work, most_at_work, wait = [], [], Job.wait
-
-    def slow(att, layer, size=64):
-        at_work.append(layer)
-        most_at_work.append(len(at_work))
-        inside.set()
-        assert free.acquire(timeout=SECONDS)
-        try:
-            return pooled_layer(att, layer, size)
-        finally:
-            at_work.pop()
-
-    def waiting(job, seconds=None):
-        free.release(20)
-        return wait(job, SECONDS)
-
-    monkeypatch.setattr(attention, "pooled_layer", slow)
-    app = run(text="Heads that go on at once after they were stopped")
-    assert inside.wait(SECONDS)
-    app.button(key="stop maps").click().run()
-    # The stopped job finishes its layer only when the page waits for the job that resumes.
-    monkeypatch.setattr(Job, "wait", waiting)
-    app.button(key="go on").click().run()
-    assert not app.exception
-    assert not app.get("progress")
-    assert not [button for button in app.button if button.key in ("go on", "stop maps")]
-    assert max(most_at_work) == 1
-    assert messages(app) == []
-
-
-def test_maps_that_fail_are_reported_in_one_sentence_and_the_page_keeps_working(monkeypatch, caplog):
-    attention = type(load_model("minilm").trace("a")["encoder"])
-    monkeypatch.setattr(attention, "pooled_layer", lambda *given: (_ for _ in ()).throw(RuntimeError("secret")))
-    app = run(text="Heads whose maps fail")
-    assert any("did not expect" in message for message in messages(app))
-    assert "secret" in caplog.text
-    assert charts(app)
-    assert not [button for button in app.button if button.key == "go on"]
+    assert message(app) is None
 
 
 def test_settings_are_numbers(monkeypatch):

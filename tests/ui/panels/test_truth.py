@@ -11,7 +11,8 @@ from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from models.scratch.tasks.brackets import Brackets
 from models.scratch.tasks.digits import Digits
-from tests.helpers.page_elements import address, charts
+from tests.helpers.inspect_page import buttons_for_menus, head, instrument, message, messages, opened, select
+from tests.helpers.page_elements import address, charts, chosen
 from tests.helpers.paths import APP
 from ui.panels.text_input import LONGEST_NAME
 
@@ -30,10 +31,6 @@ def run(task: str = "", **parameters: str) -> AppTest:
     return app
 
 
-def messages(app: AppTest) -> list[str]:
-    return [element.value.replace("\\", "") for element in (*app.warning, *app.error, *app.info)]
-
-
 def written(app: AppTest, name: str) -> list[str]:
     """Return the HTML of the page's own elements of a class."""
     bodies = [element.proto.body for element in app.get("html")]
@@ -45,8 +42,9 @@ def answers(app: AppTest) -> str:
     return " ".join(html.unescape(re.sub("<[^>]+>", "", body)).split())
 
 
-def outlines(app: AppTest) -> list[dict]:
-    return [shape for shape in charts(app)[0]["layout"].get("shapes", ()) if shape["type"] == "path"]
+def true_pairs(app: AppTest) -> list[list[int]] | None:
+    """Return the pairs that the browser outlines, None where the right answers are not known."""
+    return instrument(app)[0]["truth"]
 
 
 def heads(app: AppTest) -> dict[str, tuple[float, str]]:
@@ -78,13 +76,17 @@ def test_a_task_its_answers_and_its_heads():
     assert "Layer 2, head 1 solves it alone." in told
 
 
-def test_the_outline_follows_the_toggle():
+def test_the_right_pairs_are_sent_and_the_browser_owns_the_switch_of_their_outlines():
     app = run("brackets", text="([]{()})")
-    assert len(outlines(app)) == 1
-    app.toggle(key="truth").set_value(False).run()
-    assert outlines(app) == []
-    assert address(app)["truth"] == "False"
-    assert outlines(run("brackets", text="([]{()})", truth="False")) == []
+    # Each bracket looks at its partner: [CLS] stands before the first one.
+    assert sorted(true_pairs(app)) == [[1, 8], [2, 3], [3, 2], [4, 7], [5, 6], [6, 5], [7, 4], [8, 1]]
+    sent = message(app)
+    select(app, truth=False)
+    assert message(app) == sent
+    assert chosen(app, "inspect").draw_options().truth is False
+    app = run("brackets", text="([]{()})", truth="False")
+    assert opened(app)["truth"] == address(app)["truth"] == "False"
+    assert "truth" not in opened(run("brackets", text="([]{()})"))
 
 
 def test_a_text_of_no_task_is_one_sentence():
@@ -93,7 +95,7 @@ def test_a_text_of_no_task_is_one_sentence():
         "The right answer is not known for this text: it is not a text of this task. Try '([]{()})'.",
     ]
     assert written(app, "answers") == []
-    assert "truth" not in [toggle.key for toggle in app.toggle]
+    assert true_pairs(app) is None
     # What the heads do on unseen texts is known all the same.
     assert len(heads(app)) == HEADS
 
@@ -123,9 +125,8 @@ def test_values_are_told_as_a_share_and_shown_as_a_signal():
     )
     assert found, answers(app)
     assert round(100 * int(found[1]) / 29) == int(found[2]) > 90
-    assert len(charts(app)) == 2
-    signals = [chart for chart in charts(app) if "query 35" in chart["layout"]["title"]["text"]]
-    assert len(signals) == 1
+    (signal,) = charts(app)
+    assert "query 35" in signal["layout"]["title"]["text"]
 
 
 def test_what_the_model_writes_itself_is_judged_too():
@@ -135,10 +136,10 @@ def test_what_the_model_writes_itself_is_judged_too():
 
 def test_a_crossed_task_opens_on_its_own_attention():
     app = run("dates", text="3. März 1998")
-    assert app.selectbox(key="kind").value == "cross"
+    assert app.segmented_control(key="kind").value == "cross"
+    assert instrument(app)[0]["kind"] == "cross"
     assert answers(app) == "The model answers (11 of 11 right): 1 9 9 8 - 0 3 - 0 3 [END]"
-    assert len(outlines(app)) == 1
-    assert app.toggle(key="truth").value is True
+    assert len(true_pairs(app)) > 10
     # That the decoder reads what it wrote needs no warning where this is the right answer.
     assert messages(app) == []
 
@@ -172,29 +173,36 @@ def test_the_models_button_opens_a_task_at_the_head_that_solves_it():
     assert not app.exception
     assert app.text_area(key="text").value == "([]{()})"
     assert "(8 of 8 right)" in answers(app)
-    assert [app.selectbox(key=name).value for name in ("layer", "head")] == [2, 1]
+    assert head(app) == (2, 1)
     assert messages(app) == []
     # Another choice stays.
-    app.selectbox(key="layer").set_value(0).run()
-    assert app.selectbox(key="layer").value == 0
+    sent = message(app)
+    select(app, layer=0)
+    app.run()
+    assert chosen(app, "inspect").layer == 0
+    assert message(app) == sent
 
 
 def test_a_task_with_another_attention_is_opened_at_it():
     app = run("brackets", text="()", token="key:1")
     app.button(key="open scratch:dates").click().run()
     assert not app.exception
-    assert app.selectbox(key="kind").value == "cross"
+    assert app.segmented_control(key="kind").value == "cross"
     assert app.text_area(key="text").value == TASKS["dates"].examples[0]
-    assert app.session_state.token == ""
-    assert len(outlines(app)) == 1
+    assert chosen(app, "inspect").token == ""
+    assert "token" not in opened(app)
+    assert true_pairs(app)
 
 
-def test_long_examples_have_short_names():
+def test_long_examples_have_short_names(monkeypatch):
     app = run("series", text=WAVE)
-    names = [button.label for button in app.button if str(button.key).startswith("example ")]
+    (menu,) = app.get("menu_button")
+    names = list(menu.proto.options)
     assert len(names) == len(set(names)) == len(TASKS["series"].examples)
     assert max(map(len, names)) <= LONGEST_NAME
-    app.button(key=f"example {names[1]}").click().run()
+    buttons_for_menus(monkeypatch)
+    app.run()
+    app.button(key=f"examples: {names[1]}").click().run()
     assert app.text_area(key="text").value == TASKS["series"].examples[1]
 
 
@@ -222,5 +230,5 @@ def test_hostile_text_stays_text(task):
     assert any("The right answer is not known for this text" in message for message in messages(app))
     for element in app.get("html"):
         assert "<img src=x" not in element.proto.body
-    for message in (*app.info, *app.warning, *app.error):
-        assert "![x](" not in message.value
+    for said in (*app.info, *app.warning, *app.error):
+        assert "![x](" not in said.value
