@@ -6,6 +6,7 @@ import streamlit as st
 
 from analysis.truth import task_of
 from models import Model
+from ui.messages import escape_markdown
 from ui.panels.examples import EXAMPLES, Example, example_of
 from ui.state.inspect import INSPECT, MOST_GENERATED
 
@@ -52,7 +53,10 @@ def _more_inputs(model: Model) -> None:
     cross, writes = "cross" in model.card.kinds, model.card.writes
     if not writes and INSPECT.current().generate:
         INSPECT.update(generate=0)
-    with st.popover("More", key="more inputs", help="A sentence pair, several texts, and what the model continues."):
+    # The popover hides what else the model reads.
+    pair = INSPECT.current().pair
+    label = f"Sentence pair: {escape_markdown(_shorten(pair))}" if pair else "More"
+    with st.popover(label, key="more inputs", help="A sentence pair, several texts, and what the model continues."):
         if cross:
             st.text_input(
                 "Target: what the decoder reads",
