@@ -40,7 +40,7 @@ def open_head(model: Model, att: Attention) -> None:
     best = best_head(model)
     if best is not None:
         INSPECT.select(layer=best[0], head=best[1])
-    elif example is not None:
+    elif example is not None and not (choice.token or choice.region):
         INSPECT.select(**example.selection)
     else:
         layer, head = nearest_head(att, choice.layer, choice.head)
