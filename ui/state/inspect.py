@@ -110,8 +110,9 @@ def head_is_chosen() -> bool:
 
 
 def forget_head() -> None:
-    """Let the page choose the head to show first, for another model."""
+    """Let the page choose the head to show first, for another model, and let go the tokens of the one before."""
     st.session_state[_HEAD_NOT_CHOSEN] = True
+    INSPECT.select(token="", partner="", region="")
 
 
 def mark_head_chosen() -> None:
