@@ -31,6 +31,8 @@ export function addressBar() {
 export class AddressBar {
   /** @type {Send} */
   send = () => {};
+  /** Called before the server is informed of Back or Forward: it must know the selection before. */
+  beforeGoing = () => {};
   path = location.pathname;
   /** @type {Shown | undefined} */
   shown;
@@ -96,6 +98,7 @@ export class AddressBar {
   went(event) {
     if (location.pathname !== this.path || location.hash) return;
     event.stopImmediatePropagation();
+    this.beforeGoing();
     this.awaited = ++this.wents;
     this.send("went", [this.awaited, location.search.slice(1)]);
   }

@@ -80,6 +80,8 @@ class Report {
       if (!event.composedPath().includes(instrument.root)) this.flush();
     };
     for (const name of ["pointerdown", "keydown"]) window.addEventListener(name, this.flushOutside, true);
+    // Else the server would take the selection for a later choice than Back.
+    addressBar().beforeGoing = () => this.flush();
   }
 
   /**
@@ -108,6 +110,7 @@ class Report {
 
   end() {
     this.flush();
+    addressBar().beforeGoing = () => {};
     for (const name of ["pointerdown", "keydown"]) window.removeEventListener(name, this.flushOutside, true);
   }
 }
