@@ -1,19 +1,28 @@
-"""Links in the page's HTML that make the browser fetch the instrument's code before Streamlit asks for it."""
+"""Links in the page's HTML that make the browser fetch code before Streamlit asks for it."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from pathlib import Path
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.file_util import get_static_dir
 
 from viz.browser.bundle import script_file
 
+# What the Inspect page shows first. Streamlit loads the code of an element only when its message has come, and that of
+# a component two requests later.
+_FIRST_ELEMENTS = ("BidiComponent", "TextArea", "Button", "MenuButton", "Html", "serialization", "recordbatch")
+_IMPORT = re.compile(r'(?:from|import)"\./([\w.-]+\.js)"')
 _HEAD = b"</head>"
 
 
 class PreloadInstrument:
-    """Adds a `modulepreload` link to every HTML response.
+    """Adds `modulepreload` links to every HTML response.
 
-    Without it the browser asks for the code only after the first message of the WebSocket has come, a round trip and a
-    compilation later.
+    Without them the browser asks for the code only after the first messages of the WebSocket have come, in several
+    round trips.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -36,16 +45,32 @@ class PreloadInstrument:
             else:
                 body += message.get("body", b"")
                 if not message.get("more_body"):
-                    completed = body.replace(_HEAD, preload_link() + _HEAD, 1)
+                    completed = body.replace(_HEAD, preload_links() + _HEAD, 1)
                     await send({**start, "headers": _with_length(start["headers"], len(completed))})
                     await send({"type": "http.response.body", "body": completed})
 
         await self._app(scope, receive, send_completed)
 
 
-def preload_link() -> bytes:
-    """Return the link. Its address is relative, as those of Streamlit's own scripts."""
-    return f'<link rel="modulepreload" href="./vendor/{script_file("instrument_on_page")}" />'.encode()
+@cache
+def preload_links() -> bytes:
+    """Return the links. Their addresses are relative, as those of Streamlit's own scripts."""
+    addresses = [f"vendor/{script_file('instrument_on_page')}", *(f"static/js/{name}" for name in _first_scripts())]
+    return "".join(f'<link rel="modulepreload" href="./{each}" />' for each in addresses).encode()
+
+
+def _first_scripts() -> list[str]:
+    """Return the names of the scripts of the first elements, and of all that they import."""
+    folder = Path(get_static_dir(), "static", "js")
+    found: dict[str, None] = {}
+    waiting = [path.name for name in _FIRST_ELEMENTS for path in sorted(folder.glob(f"{name}.*.js"))]
+    while waiting:
+        name = waiting.pop()
+        if name in found or not (folder / name).is_file():
+            continue
+        found[name] = None
+        waiting += _IMPORT.findall((folder / name).read_text(encoding="utf-8"))
+    return list(found)
 
 
 def _is_html(start: Message) -> bool:

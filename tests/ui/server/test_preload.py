@@ -1,11 +1,14 @@
 """The link that makes the browser fetch the instrument's code early: in every page's HTML, once, and nowhere else."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from streamlit.file_util import get_static_dir
 
-from ui.server.preload import PreloadInstrument, preload_link
+from ui.server.preload import PreloadInstrument, preload_links
 from viz.browser.bundle import script_file
 
 PAGE = "<html><head><title>猫</title></head><body>a text with </head> in it</body></html>"
@@ -41,18 +44,24 @@ def headers_of(sent):
     return {name.decode(): value.decode() for name, value in sent[0]["headers"]}
 
 
-def test_the_link_names_the_code_relative_to_the_page():
-    assert (
-        preload_link().decode() == f'<link rel="modulepreload" href="./vendor/{script_file("instrument_on_page")}" />'
-    )
+def test_the_links_name_the_code_relative_to_the_page():
+    links = re.findall(r'<link rel="modulepreload" href="\./([^"]+)" />', preload_links().decode())
+    assert links[0] == f"vendor/{script_file('instrument_on_page')}"
+    assert len(set(links)) == len(links) > 10
+    files = [Path(get_static_dir(), link) for link in links[1:]]
+    assert all(file.is_file() for file in files)
+    # Each element that the page shows first, and each script that one of them imports.
+    assert {"BidiComponent", "TextArea", "MenuButton"} <= {file.name.split(".")[0] for file in files}
+    for file in files:
+        assert set(re.findall(r'from"\./([^"]+)"', file.read_text())) <= {other.name for other in files}
 
 
 def test_a_page_gets_the_link_once_at_the_end_of_its_head():
     headers = {"ETag": "of the file on the disk", "Last-Modified": "Sat, 01 Jan 2000 00:00:00 GMT", "x-other": "1"}
     sent = ask(HTMLResponse(PAGE, headers=headers))
     body = body_of(sent)
-    assert body == PAGE.encode().replace(b"</head>", preload_link() + b"</head>", 1)
-    assert body.count(preload_link()) == 1
+    assert body == PAGE.encode().replace(b"</head>", preload_links() + b"</head>", 1)
+    assert body.count(preload_links()) == 1
     found = headers_of(sent)
     assert found["content-length"] == str(len(body))
     assert found["content-type"].startswith("text/html")
@@ -66,7 +75,7 @@ def test_a_page_that_comes_in_pieces_is_completed_too():
     sent = ask(StreamingResponse(iter([whole[:20], whole[20:36], whole[36:]]), media_type="text/html"))
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert not sent[1].get("more_body")
-    assert body_of(sent) == whole.replace(b"</head>", preload_link() + b"</head>", 1)
+    assert body_of(sent) == whole.replace(b"</head>", preload_links() + b"</head>", 1)
     assert headers_of(sent)["content-length"] == str(len(body_of(sent)))
 
 
