@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from models import load_model
 from models.checkpoints import bundled
 from tests.helpers.inspect_page import head, instrument, message, messages, opened, run, select, tokens
-from tests.helpers.page_elements import address, charts
+from tests.helpers.page_elements import address, charts, widget
 from ui.services.jobs import Jobs
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def test_opens_on_a_sentence_already_inspected_at_a_head_that_shows_its_point():
     app = run()
-    assert app.text_area(key="text").value == "The cat sat on the mat because it was tired."
+    assert widget(app, "text").value == "The cat sat on the mat because it was tired."
     assert opened(app) == {"layer": "3", "head": "1", "token": "query:8", "partner": "key:2"}
     assert (tokens(app)[8], tokens(app)[2]) == ("it", "cat")
     assert any("22.7 M parameters" in caption.value.replace("\\", "") for caption in app.caption)
@@ -61,7 +61,7 @@ def test_tokens_are_no_part_of_the_pages_html():
 
 def test_another_text_and_head():
     app = run()
-    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    widget(app, "text").set_value("Birds sing at dawn").run()
     assert tokens(app)[1:-1] == ["birds", "sing", "at", "dawn"]
     assert address(app)["text"] == "Birds sing at dawn"
     # The browser keeps its selection: nothing tells it to open another.
@@ -73,8 +73,8 @@ def test_another_text_and_head():
 
 
 def run_again(app: AppTest) -> AppTest:
-    app.text_area(key="text").set_value("Fish swim at night").run()
-    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    widget(app, "text").set_value("Fish swim at night").run()
+    widget(app, "text").set_value("Birds sing at dawn").run()
     return app
 
 
@@ -122,7 +122,7 @@ def test_another_text_lets_go_what_it_does_not_have_without_a_word():
     for selection in ({"region": "2-4:1-12"}, {"token": "query:8", "partner": "key:2"}, {"token": "key:11"}):
         app = run(layer="5", head="11", **selection)
         assert messages(app) == []
-        app.text_area(key="text").set_value("Birds sing at dawn").run()
+        widget(app, "text").set_value("Birds sing at dawn").run()
         assert tokens(app)[1:-1] == ["birds", "sing", "at", "dawn"]
         assert messages(app) == []
 
@@ -133,7 +133,7 @@ def test_a_link_and_its_text_are_told_apart_from_the_next_text():
     assert notice.startswith("There is no token key:99 here")
     select(app, token="key:1")
     assert messages(app) == [notice]
-    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    widget(app, "text").set_value("Birds sing at dawn").run()
     assert messages(app) == []
 
 
@@ -150,7 +150,7 @@ def test_a_name_that_was_refused_stays_to_be_corrected():
     assert any("No model is called" in message for message in messages(app))
     assert app.text_input(key="typed model").value == "no/such model"
     assert "model" not in address(app)
-    app.text_area(key="text").set_value("Birds sing at dawn").run()
+    widget(app, "text").set_value("Birds sing at dawn").run()
     assert app.text_input(key="typed model").value == "no/such model"
     assert messages(app) == []
 
@@ -160,11 +160,11 @@ def test_a_model_that_was_trained_here_opens_with_a_text_of_its_task_at_the_head
     by_name.text_input(key="typed model").set_value("scratch:brackets").run()
     for app in (by_link, by_name):
         assert messages(app) == []
-        assert app.text_area(key="text").value == "([]{()})"
+        assert widget(app, "text").value == "([]{()})"
         assert head(app) == (2, 1)
     by_name.text_input(key="typed model").set_value("minilm").run()
     assert messages(by_name) == []
-    assert by_name.text_area(key="text").value == "The cat sat on the mat because it was tired."
+    assert widget(by_name, "text").value == "The cat sat on the mat because it was tired."
     assert head(by_name) == (3, 1)
 
 
@@ -178,7 +178,7 @@ def test_a_sentence_pair_is_told_while_it_counts():
     app = run(pair="Blue birds fly")
     labels = [block.proto.popover.label for block in app.get("popover")]
     assert any("Sentence pair: Blue birds fly" in label for label in labels)
-    app.text_input(key="pair").set_value("").run()
+    widget(app, "pair").set_value("").run()
     labels = [block.proto.popover.label for block in app.get("popover")]
     assert not any("Sentence pair" in label for label in labels)
 

@@ -10,6 +10,7 @@ from models import Model
 from models.capture.cost import Estimate
 from models.tokens import TokenReader
 from tests.helpers.inspect_page import message, messages, run, tokens
+from tests.helpers.page_elements import widget
 from ui.panels import trace_request
 from ui.services.jobs import Stopped
 from ui.services.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
@@ -63,7 +64,7 @@ def opened(monkeypatch, text: str) -> AppTest:
     monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "60")
     app = run(text=f"Birds sing at dawn before: {text}")
     monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", "0")
-    app.text_area(key="text").set_value(text).run()
+    widget(app, "text").set_value(text).run()
     return app
 
 
@@ -94,7 +95,7 @@ def test_the_reading_of_a_long_text_is_shown_and_the_trace_does_not_repeat_it(mo
 
     monkeypatch.setattr(trace_request.st, "spinner", spinning)
     monkeypatch.setattr(TokenReader, "_encode", encoding)
-    app.text_area(key="text").set_value(text).run()
+    widget(app, "text").set_value(text).run()
     assert any("The first 512 of 33,002 tokens are shown" in message for message in messages(app))
     assert waited[:2] == ["Reading 120,000 characters …", "Tracing …"]
     assert encoded == [len(text)]
@@ -131,7 +132,7 @@ def test_the_reading_of_a_long_text_can_be_stopped_and_started_again(monkeypatch
 
     monkeypatch.setattr(Model, "estimate", slow)
     monkeypatch.setattr(trace_request, "READING_SECONDS", 0.1)
-    app.text_area(key="text").set_value(text).run()
+    widget(app, "text").set_value(text).run()
     assert bar(app) == "Reading 120,000 characters …"
     assert "birds" in tokens(app)
     app.button(key="stop").click().run()

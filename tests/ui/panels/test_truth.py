@@ -12,7 +12,7 @@ from models.scratch.tasks import TASKS
 from models.scratch.tasks.brackets import Brackets
 from models.scratch.tasks.digits import Digits
 from tests.helpers.inspect_page import buttons_for_menus, head, instrument, message, messages, opened, select
-from tests.helpers.page_elements import address, charts, chosen
+from tests.helpers.page_elements import address, charts, chosen, widget
 from tests.helpers.paths import APP
 from ui.panels.text_input import LONGEST_NAME
 
@@ -136,7 +136,7 @@ def test_what_the_model_writes_itself_is_judged_too():
 
 def test_a_crossed_task_opens_on_its_own_attention():
     app = run("dates", text="3. März 1998")
-    assert app.segmented_control(key="kind").value == "cross"
+    assert widget(app, "kind").value == "cross"
     assert instrument(app)[0]["kind"] == "cross"
     assert answers(app) == "The model answers (11 of 11 right): 1 9 9 8 - 0 3 - 0 3 [END]"
     assert len(true_pairs(app)) > 10
@@ -171,7 +171,7 @@ def test_the_models_button_opens_a_task_at_the_head_that_solves_it():
     }
     app.button(key="open scratch:brackets").click().run()
     assert not app.exception
-    assert app.text_area(key="text").value == "([]{()})"
+    assert widget(app, "text").value == "([]{()})"
     assert "(8 of 8 right)" in answers(app)
     assert head(app) == (2, 1)
     assert messages(app) == []
@@ -187,8 +187,8 @@ def test_a_task_with_another_attention_is_opened_at_it():
     app = run("brackets", text="()", token="key:1")
     app.button(key="open scratch:dates").click().run()
     assert not app.exception
-    assert app.segmented_control(key="kind").value == "cross"
-    assert app.text_area(key="text").value == TASKS["dates"].examples[0]
+    assert widget(app, "kind").value == "cross"
+    assert widget(app, "text").value == TASKS["dates"].examples[0]
     assert chosen(app, "inspect").token == ""
     assert "token" not in opened(app)
     assert true_pairs(app)
@@ -203,7 +203,7 @@ def test_long_examples_have_short_names(monkeypatch):
     buttons_for_menus(monkeypatch)
     app.run()
     app.button(key=f"examples: {names[1]}").click().run()
-    assert app.text_area(key="text").value == TASKS["series"].examples[1]
+    assert widget(app, "text").value == TASKS["series"].examples[1]
 
 
 def test_a_public_server_offers_and_opens_only_what_is_listed(monkeypatch):
