@@ -21,6 +21,7 @@ from viz.files.export import export_figure, glyph_notice
 from viz.files.provenance import provenance
 from viz.files.tables import table_bytes, too_many_rows
 from viz.formats import MIME, PAPER, TABLES
+from viz.wire.instrument import is_small
 
 
 def export_controls(subject: Subject, selection: Selection, options: DrawOptions) -> None:
@@ -42,7 +43,8 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
             format_func=str.upper,
             required=True,
         )
-        if figure.shows_all_maps:
+        # Of a small trace the browser makes the maps itself, so that no job computes them.
+        if figure.shows_all_maps and not is_small(subject.att):
             subject = Subject(subject.att, subject.image, maps_of(subject.att))
         refusal = _refuse(figure, file_format, subject, selection, options)
         if refusal:

@@ -7,7 +7,9 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.selection import Selection
 from tests.helpers.hand_made import attention, random_weights
-from tests.helpers.inspect_page import messages, run, select
+from tests.helpers.inspect_page import instrument, messages, run, select
+from ui.services.attention_cache import maps_of, request_maps
+from ui.services.instrument_traces import find
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 
@@ -107,3 +109,18 @@ def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: 
     app.radio(key="export figure").set_value("Weights of the chosen head").run()
     assert messages(app) == []
     assert list(buttons(app)) == ["Download weights of layer 5, head 11 as NPZ"]
+
+
+@pytest.mark.slow
+def test_all_heads_of_a_long_text_wait_for_their_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(text="the cat sat on the mat and " * 20)
+    att = find(instrument(app)[0]["trace"])
+    assert att is not None
+    app.radio(key="export figure").set_value("All heads").run()
+    request_maps(att, "test").wait(60)
+    app.run()
+    assert list(buttons(app)) == ["Download all heads as PNG"]
+    monkeypatch.setattr(maps_of(att), "n_done", 3)
+    app.run()
+    assert messages(app) == ["The maps of all heads are not complete yet: wait until they are, or let them go on."]
+    assert not buttons(app)
