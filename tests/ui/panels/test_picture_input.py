@@ -3,8 +3,7 @@
 import pytest
 from PIL import Image
 
-from tests.helpers.inspect_page import messages, run
-from tests.helpers.page_elements import charts
+from tests.helpers.inspect_page import message, messages, run
 from tests.helpers.picture_bytes import encode
 from ui.panels import picture_input
 
@@ -13,15 +12,15 @@ from ui.panels import picture_input
 def test_an_empty_file_is_refused_and_no_other_picture_is_shown_instead():
     app = run(model="scratch:digits", layer="2", head="3")
     assert messages(app) == []
-    assert charts(app)
+    assert message(app)
     app.file_uploader(key="picture").set_value(("empty.png", b"", "image/png")).run()
     assert messages(app) == ["The file is empty, expected a picture: save it again as PNG, JPEG or WebP."]
-    assert not charts(app)
+    assert message(app) is None
     app.file_uploader(key="picture").set_value(
         ("small.png", encode(Image.new("RGB", (11, 7), "navy")), "image/png")
     ).run()
     assert messages(app) == []
-    assert charts(app)
+    assert message(app)
 
 
 def test_the_answer_is_known_only_without_an_upload(monkeypatch):
