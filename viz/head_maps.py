@@ -59,13 +59,6 @@ class HeadMaps:
         """Return the same maps without those of later layers, which a job may be filling."""
         return HeadMaps(self.values, self.mask, self.block, self.n_heads, min(n_done, self.n_done))
 
-    def coarse(self) -> HeadMaps:
-        """Return the same maps at a third of the resolution, for the browser to show while the rest is computed."""
-        rows, columns = (np.arange(0, n, 3) for n in self.values.shape[2:])
-        values = np.maximum.reduceat(np.maximum.reduceat(self.values, rows, axis=2), columns, axis=3)
-        mask = np.logical_or.reduceat(np.logical_or.reduceat(self.mask, rows, axis=2), columns, axis=3)
-        return HeadMaps(values, mask, (3 * self.block[0], 3 * self.block[1]), self.n_heads, self.n_done)
-
 
 def thumbnail(att: Attention) -> int:
     """Return the largest number of cells on a side of a thumbnail: `THUMBNAIL`, fewer if there are many heads."""
