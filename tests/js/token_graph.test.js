@@ -17,13 +17,10 @@ import {
   tokenAt,
 } from "../../viz/browser/instrument/token_graph_layout.js";
 import {
-  describeGraph,
   describeLines,
   describePair,
   describeShare,
   describeToken,
-  lockedToken,
-  nameOf,
 } from "../../viz/browser/instrument/token_graph_words.js";
 
 /** @import { Graph, Header, Style } from "../../viz/browser/instrument/token_graph_words.js" */
@@ -66,10 +63,7 @@ const STYLE = {
 
 /** @type {Header} */
 const HEADER = {
-  title: "Layer 0, head 0",
-  summary: "some lines",
   first: [10, 20],
-  locked: null,
   queries: [
     ["the", false],
     ["cat", false],
@@ -109,14 +103,6 @@ test("lines of a token are in order, strongest first", () => {
   ]);
 });
 
-test("a token has its position in the whole text", () => {
-  assert.equal(nameOf(HEADER, { side: LEFT, row: 1 }), "query:11");
-  assert.equal(nameOf(HEADER, { side: RIGHT, row: 2 }), "key:22");
-  assert.deepEqual(lockedToken({ ...HEADER, locked: ["key", 22] }), { side: RIGHT, row: 2 });
-  assert.deepEqual(lockedToken({ ...HEADER, locked: ["query", 10] }), { side: LEFT, row: 0 });
-  assert.equal(lockedToken(HEADER), null);
-});
-
 test("a token says the strongest ends of its lines, its share, and whether it is locked", () => {
   // A sum with a weight that is not a number has no share; a text that occurs twice is named by its position.
   assert.equal(
@@ -130,7 +116,6 @@ test("a token says the strongest ends of its lines, its share, and whether it is
   );
   const none = { ...GRAPH, byToken: linesByToken({ ...LINES, weight: new Float32Array() }, [2, 3]) };
   assert.equal(describeToken(none, { side: RIGHT, row: 0 }, false), "a#20 is read by no one [lines are some]");
-  assert.equal(describeGraph(HEADER), "Some lines.");
 });
 
 test("a little is not nothing, and nearly all is not all", () => {

@@ -63,9 +63,6 @@ export function graphOf(trace, [firstQuery, lastQuery, firstKey, lastKey], tile,
   const lines = tile ? linesOf(tile, threshold) : NO_LINES;
   return {
     header: {
-      title: "",
-      summary: "",
-      locked: null,
       first: [firstQuery, firstKey],
       queries,
       keys,

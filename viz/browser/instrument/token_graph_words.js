@@ -1,7 +1,7 @@
 // @ts-check
 // What a token graph says, in the sentences that its data bring along: a file of the same picture says the same.
 
-import { asSentence, fill, percent } from "../core/text.js";
+import { fill, percent } from "../core/text.js";
 import { LEFT } from "./token_graph_layout.js";
 
 /** @import { Region } from "./store.js" */
@@ -49,10 +49,7 @@ import { LEFT } from "./token_graph_layout.js";
 
 /**
  * @typedef {object} Header
- * @property {string} title
- * @property {string} summary what is drawn when no token is isolated
  * @property {[number, number]} first position of the first row of each side
- * @property {[side: "query" | "key", position: number] | null} locked
  * @property {Label[]} queries
  * @property {Label[]} keys
  * @property {[number[], number[]]} cuts rows of each side above which another text begins
@@ -88,26 +85,6 @@ export function positionOf(header, token) {
 }
 
 /**
- * Return the token's name in links and messages, "query:8".
- * @param {Header} header
- * @param {Token} token
- */
-export function nameOf(header, token) {
-  return `${sideOf(token)}:${positionOf(header, token)}`;
-}
-
-/**
- * Return the row of the locked token, null if none is locked.
- * @param {Header} header
- * @returns {Token | null}
- */
-export function lockedToken(header) {
-  if (!header.locked) return null;
-  const side = header.locked[0] === "query" ? LEFT : 1 - LEFT;
-  return { side, row: header.locked[1] - header.first[side] };
-}
-
-/**
  * Return a token's text, with its position if the text occurs more than once.
  * @param {Graph} graph
  * @param {Token} token
@@ -126,14 +103,6 @@ export function labelOf({ header, sides }, token) {
 export function describeShare(share, { bounds: [little, nearly, whole], words }) {
   if (share > 0 && share < little) return words.little;
   return share >= nearly && share < whole ? words.nearly : percent(share);
-}
-
-/**
- * Return what is drawn when no token is isolated.
- * @param {Header} header
- */
-export function describeGraph(header) {
-  return asSentence(header.summary);
 }
 
 /**
