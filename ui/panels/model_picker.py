@@ -126,6 +126,8 @@ def _open_typed() -> None:
     name = session["typed model"].strip()
     # If the operator lists the models, the list has the revisions too, and there is no box for them.
     revision = session.get("typed revision", "").strip() if allowed_models() is None else ""
+    if (name, revision) == (before.model, before.revision):
+        return  # The page itself has written the name of the open model, and the browser sends it back later.
     # Another model may have other kinds of attention.
     INSPECT.update(model=name, revision=revision, kind="")
     forget_head()
