@@ -80,6 +80,9 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     options, subject = choice.draw_options(), Subject(att, trace.image)
     with st.container(key="export-row", horizontal=True, horizontal_alignment="right", gap="small"):
         export_controls(subject, selection, options)
+    # The browser adds the history entry of a new text before the instrument fits its selection to it: else the entry of
+    # the text before would get that selection.
+    INSPECT.publish()
     show_instrument(att, sentences_of(model, att))
     layer, head = selection.of_one_head()
     if Signal().fits(subject):
@@ -91,7 +94,6 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
         st.caption("The picture is in no link: the address restores everything but the picture.")
     elif not link.fits_link(choice):
         st.caption("The text is too long for a link: the address restores everything but the text.")
-    INSPECT.publish()
 
 
 page()
