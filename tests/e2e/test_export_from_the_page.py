@@ -13,7 +13,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.helpers.paths import golden
-from tests.helpers.visitor import wait_until_idle
+from tests.helpers.traffic import Traffic
+from tests.helpers.visitor import heads_keys, strip_token, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 GOLDEN = golden("minilm_heads")["cases"][0]
@@ -118,3 +119,24 @@ def test_missing_glyphs_are_named_before_the_download(open_page, markup_bert):
     # A hieroglyph that MiniLM does not know is [UNK], which every font has: no message.
     choose(page, "Heatmap of the chosen head", "PNG")
     expect(page.get_by_text("No installed font can draw")).to_have_count(0)
+
+
+@pytest.mark.parametrize("pause", [0, 800])
+def test_the_file_shows_what_was_selected_last(open_page, pause):
+    traffic = Traffic()
+    page = open_page("/?layer=3&head=1", prepare=traffic.install)
+    heads_keys(page).press("ArrowRight")
+    strip_token(page, 8).click()
+    page.wait_for_timeout(pause)
+    page.get_by_role("button", name="Export").click()
+    choose(page, "Flow of the chosen head", "SVG")
+    # A head that is chosen while the popover is open counts too.
+    heads_keys(page).press("ArrowRight", timeout=5000)
+    choose(page, "Flow of the chosen head", "SVG")
+    _, data = download(page, "Download flow of layer 3, head 3 as SVG")
+    root = ElementTree.fromstring(data)
+    described = json.loads(next(root.iter("{http://purl.org/dc/elements/1.1/}description")).text)
+    # Must not happen: the head that the server knew before, or a file without the locked token.
+    assert (described["layer"], described["head"]) == (3, 3)
+    assert "query:8" in json.dumps(described["transformations"])
+    assert traffic.requests == []

@@ -10,7 +10,16 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.e2e_models import PAYLOADS, WORDS
-from tests.helpers.visitor import cell_position, flow, inspect_text, wait_until_drawn
+from tests.helpers.visitor import (
+    cell_position,
+    expect_focus,
+    graph,
+    graph_keys,
+    inspect_text,
+    strip_token,
+    tokens,
+    wait_until_drawn,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -48,27 +57,37 @@ def nothing_happened(page: Page) -> None:
 def test_tokens_that_are_markup_are_text(open_page, markup_bert):
     page = open_page(f"/?model={markup_bert}&layer=1&head=2&text=the+cat")
     inspect_text(page, " ".join(PAYLOADS))
+    expect(strip_token(page, 1)).to_have_text(PAYLOADS[0])
     wait_until_drawn(page)
     nothing_happened(page)
-    # They are there, to the letter: on the heatmap's axis, in the flow, and in its status line.
+    # They are there, to the letter: in the strip, in the lines of words, in the pairs and in the ranking.
+    assert tokens(page)[1:-1] == list(PAYLOADS)
+    page.mouse.move(*cell_position(page, query=4, key=5))
+    expect(page.locator(".heatmap-status")).to_contain_text("<b>bold</b> (4) attends to $x$ (5)")
+    page.mouse.move(5, 5)
+    for _ in range(5):
+        graph_keys(page).press("ArrowDown")
+    expect_focus(page, 4, None)
+    expect(page.locator(".graph-status")).to_contain_text("<b>bold</b> (4)")
+    strip_token(page, 4).click()
+    strip_token(page, 1).click()
+    expect(page.locator(".ranking-title")).to_have_text(f"Heads for '{PAYLOADS[3]}' → '{PAYLOADS[0]}'")
+    expect(page.locator(".pairs-query").first).to_have_text(PAYLOADS[3])
+    page.get_by_role("button", name="Plotly").click()
+    page.wait_for_selector(".heatmap-plotly .heatmaplayer image", timeout=60_000)
     drawn = page.locator(".js-plotly-plot .yaxislayer-above text, .js-plotly-plot .yaxislayer-below text")
     labels = [text.strip() for text in drawn.all_text_contents()]
     for piece in ("<b>bold</b>", "$x$", "_a_", "&lt;i&gt;", "=1+1"):
         assert piece in labels
-    page.mouse.move(*cell_position(page, query=4, key=5))
-    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("<b>bold</b> (4) attends to $x$ (5)")
-    page.locator(".flow-scroll").press("ArrowDown")
-    for _ in range(4):
-        page.locator(".flow-scroll").press("ArrowDown")
-    expect(page.locator(".flow-status")).to_contain_text("<b>bold</b> (4)")
     nothing_happened(page)
 
 
 def test_scripts_beyond_latin_reach_the_axis(open_page, markup_bert):
     page = open_page(f"/?model={markup_bert}&text=the+cat")
     inspect_text(page, " ".join(WORDS[6:]))
-    ticks = page.locator(".js-plotly-plot").evaluate("(plot) => plot._fullLayout.yaxis.ticktext.map(String)")
-    assert ticks[1:-1] == list(WORDS[6:])
+    expect(strip_token(page, 1)).to_have_text(WORDS[6])
+    assert tokens(page)[1:-1] == list(WORDS[6:])
+    nothing_happened(page)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +104,7 @@ def test_hostile_text_is_a_picture_or_a_sentence(open_page, trap, text):
     port, calls = trap
     page = open_page()
     inspect_text(page, text.replace("PLACE", f"http://127.0.0.1:{port}"))
-    expect(flow(page)).not_to_have_attribute("data-lines", "0")
+    expect(graph(page)).not_to_have_attribute("data-lines", "0")
     nothing_happened(page)
     assert calls == []
 

@@ -7,7 +7,15 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.helpers.visitor import flow, url_with, wait_until_drawn, wait_until_idle
+from tests.helpers.traffic import Traffic
+from tests.helpers.visitor import (
+    expect_locked,
+    graph_keys,
+    tokens,
+    url_with,
+    wait_until_drawn,
+    wait_until_idle,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -26,13 +34,14 @@ def test_a_picture_is_shown_in_the_light_of_its_attention(open_page, tiny_vit):
     assert (shown["rows"], shown["columns"]) == (8, 12)
     assert "Layer 1, head 2, encoder attention: [CLS]" in shown["title"]
     expect(page.get_by_test_id("stException")).to_have_count(0)
-    # A token of the flow is a patch; isolated, its own attention lights the picture.
-    page.locator(".flow-scroll").press("ArrowDown")
-    page.locator(".flow-scroll").press("ArrowDown")
-    page.locator(".flow-scroll").press("Enter")
-    wait_until_idle(page)
-    expect(flow(page)).to_have_attribute("data-locked", "yes")
-    assert "patch 0,0" in patches(page)["title"]
+    # A token of the graph is a patch; locked, its own attention lights the picture.
+    graph_keys(page).press("ArrowDown")
+    graph_keys(page).press("ArrowDown")
+    graph_keys(page).press("Enter")
+    expect_locked(page, 1, None)
+    page.wait_for_function(
+        "() => document.querySelector('.st-key-patches .js-plotly-plot')._fullLayout.title.text.includes('patch 0,0')"
+    )
 
 
 def test_a_picture_of_ones_own_and_a_file_that_is_none(open_page, tiny_vit):
@@ -52,19 +61,18 @@ def test_a_picture_of_ones_own_and_a_file_that_is_none(open_page, tiny_vit):
 
 
 def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
-    page = open_page(f"/?model={tiny_gpt}&text=the+cat+sat&layer=1&head=0")
-    plot = page.locator(".js-plotly-plot").first
-    n_tokens = plot.evaluate("(plot) => plot._fullLayout.yaxis.ticktext.length")
+    traffic = Traffic()
+    page = open_page(f"/?model={tiny_gpt}&text=the+cat+sat&layer=1&head=0&token=query:2", prepare=traffic.install)
+    assert len(tokens(page)) == 5
+    page.get_by_role("button", name="More").click()
     box = page.get_by_role("spinbutton", name="Continue with tokens")
     box.fill("6")
     box.press("Enter")
     expect(page.get_by_test_id("stAlert")).to_contain_text("The last 6 of 11 tokens are the model's own continuation")
-    wait_until_idle(page)
-    assert n_tokens == 5
-    assert plot.evaluate("(plot) => plot._fullLayout.yaxis.ticktext.length") == 11
-    # A line stands before the first token of its own, on both sides.
-    assert plot.evaluate("(plot) => plot.layout.shapes.map((line) => line.x0 === line.x1 ? line.x0 : line.y0)") == [
-        4.5,
-        4.5,
-    ]
+    expect(page.locator(".part-strip")).to_have_attribute("data-tokens", "11")
+    # A line stands before the first token of its own.
+    assert page.locator(".strip-cut + button").get_attribute("data-position") == "5"
     expect(page).to_have_url(url_with("generate=6"))
+    # Must not happen: the locked token is released though it is the same, or a request for what the message has.
+    expect_locked(page, 2, None)
+    assert traffic.requests == []

@@ -62,20 +62,68 @@ def test_a_script_that_a_stranger_wrote_into_the_page_does_not_run(app, browser)
     page.close()
 
 
+SENT = """() => performance.getEntriesByType("resource").filter((one) => /\\.(js|css)$/.test(one.name))
+    .map((one) => [one.name.split("/").pop(), one.transferSize, one.decodedBodySize])"""
+
+
+def show_plotly(page: Page) -> None:
+    page.get_by_role("button", name="Plotly").click()
+    page.wait_for_selector(".heatmap-plotly .heatmaplayer image", timeout=60_000)
+
+
 def test_a_second_visit_fetches_no_script_again(open_page):
     page = open_page(cold=True)
-    sent = """() => performance.getEntriesByType("resource").filter((one) => /\\.(js|css)$/.test(one.name))
-        .map((one) => [one.name.split("/").pop(), one.transferSize, one.decodedBodySize])"""
-    first = page.evaluate(sent)
+    # Must not happen: the first visit waits for Plotly.
+    assert not any(name.startswith("plotly") for name, *_ in page.evaluate(SENT))
+    show_plotly(page)
+    first = page.evaluate(SENT)
     page.reload()
     wait_until_drawn(page)
-    second = page.evaluate(sent)
-    plotly = [size for name, *size in first if name.startswith("plotly")]
-    assert len(plotly) == 1
-    # Compressed: a third of what the browser makes of it.
-    assert plotly[0][0] < plotly[0][1] / 3
-    assert any(name.startswith("plotly") for name, *_ in second)
+    show_plotly(page)
+    second = page.evaluate(SENT)
+    for script in ("plotly", "instrument_on_page"):
+        sizes = [size for name, *size in first if name.startswith(script)]
+        assert len(sizes) == 1, script
+        # Compressed: at most half of what the browser makes of it.
+        assert 0 < sizes[0][0] < sizes[0][1] / 2
+        assert any(name.startswith(script) for name, *_ in second)
     assert [name for name, transferred, _ in second if transferred] == []
+
+
+def test_the_page_tells_the_browser_early_to_fetch_the_instrument(open_page):
+    page = open_page(cold=True)
+    link = page.locator('link[rel="modulepreload"][href*="instrument_on_page"]')
+    expect(link).to_have_count(1)
+    address = page.evaluate("new URL(document.querySelector('link[href*=instrument_on_page]').href).href")
+    loaded = page.evaluate(
+        """() => performance.getEntriesByType("resource").filter((one) => one.name.includes("instrument_on_page"))
+        .map((one) => one.name)"""
+    )
+    # Must not happen: the component imports the script from another address, and the browser fetches it twice.
+    assert loaded == [address]
+    answer = page.request.get(address)
+    assert answer.headers["cache-control"] == "public, immutable, max-age=31536000"
+    assert answer.headers["content-type"].startswith("text/javascript")
+
+
+def test_what_is_requested_of_a_trace_is_only_for_who_knows_its_name(open_page, long_bert):
+    asked = []
+    page = open_page(
+        f"/?model={quote(str(long_bert))}&text={quote(' '.join(WORDS[number % 6] for number in range(300)))}",
+        prepare=lambda page: page.on("response", lambda response: asked.append(response)),
+    )
+    page.locator(".heads-canvas").press("ArrowRight")
+    expect(page.locator(".instrument")).to_have_attribute("data-drawn", "3 0 exact")
+    tiles = [response for response in asked if "/instrument/" in response.url and "/tile/" in response.url]
+    assert tiles
+    headers = tiles[0].all_headers()
+    assert headers["cache-control"] == "private, max-age=3600, immutable"
+    assert headers["x-content-type-options"] == "nosniff"
+    name = tiles[0].url.split("/instrument/")[1].split("/")[0]
+    # Must not happen: an answer about a trace whose name was guessed, or an error of the server.
+    for wrong in (tiles[0].url.replace(name, "x" * len(name)), tiles[0].url.replace("/tile/", "/tile/x")):
+        assert page.request.get(wrong).status in (400, 404)
+    assert {response.status for response in tiles} == {200}
 
 
 @pytest.fixture
@@ -151,7 +199,7 @@ def test_a_page_that_waits_runs_only_the_part_that_waits(open_page, long_bert):
     expect(start.or_(page.get_by_role("button", name="Stop", exact=True)).first).to_be_visible(timeout=60_000)
     if start.is_visible():
         start.click()
-    expect(page.get_by_text("each cell is the largest weight")).to_be_attached(timeout=120_000)
+    expect(page.locator(".heads")).to_have_attribute("data-done", "4", timeout=120_000)
     wait_until_idle(page)
     # The text, Start, the finished trace and the finished maps run the whole page; looks at a job do not.
     assert runs.count("page") <= 4, runs
