@@ -1,7 +1,7 @@
 """The first visit, from the address to all pictures, next to a hello-world app of Streamlit in the same run.
 
-Cold is a browser that has never seen the server, warm one that has been there. The server has loaded the model and traced
-its first text for an earlier visitor, so that no forward pass is part of a visit.
+Cold is a browser that has never seen the server, warm one that has been there. An earlier visitor has made the server
+load the model and trace its first text, so that no forward pass is part of a visit.
 """
 
 import tempfile

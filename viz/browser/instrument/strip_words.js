@@ -13,7 +13,7 @@ import { fill } from "../core/text.js";
  * @property {(position: number) => number | undefined} weight of a token; undefined if it is not known
  */
 
-const NOTHING_CHOSEN = "Hover over a word.";
+const NOTHING_CHOSEN = "No word is chosen.";
 const READER = "The decoder reads:";
 const DECODER = "The row of a token is what the model reads there to predict the next token.";
 

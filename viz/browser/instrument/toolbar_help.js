@@ -44,15 +44,17 @@ export class Caveats {
 export class Guidance {
   /** @type {Trace | undefined} */
   trace;
-  /** The head that the trace opened with. */
+  /** The head that the trace opened with, and the tokens that were locked then. */
   opened = "";
+  locked = "";
   hasClicked = false;
   hasHovered = false;
 
   /** @param {HTMLElement} parent */
   constructor(parent) {
     this.root = element("p", "toolbar-guide", parent);
-    this.root.textContent = "Click a head. Hover over a word.";
+    const touch = matchMedia("(hover: none)").matches;
+    this.root.textContent = touch ? "Tap a head. Tap a word." : "Click a head. Hover over a word.";
     this.root.hidden = readFollowed();
   }
 
@@ -60,12 +62,14 @@ export class Guidance {
   draw({ trace, state }) {
     if (this.root.hidden) return;
     const head = `${state.layer} ${state.head}`;
+    const locked = `${state.query} ${state.key}`;
     if (trace !== this.trace) {
       this.trace = trace;
       this.opened = head;
+      this.locked = locked;
     }
     this.hasClicked ||= head !== this.opened;
-    this.hasHovered ||= state.hover.query !== null || state.hover.key !== null;
+    this.hasHovered ||= state.hover.query !== null || state.hover.key !== null || locked !== this.locked;
     if (!this.hasClicked || !this.hasHovered) return;
     this.root.hidden = true;
     rememberFollowed();
