@@ -23,12 +23,16 @@ import { tileKey } from "./trace.js";
 const LOOK_MS = 700;
 // Requests that the browser makes on its own at a time.
 const PREFETCHED = 2;
+// After a refused request, or a lost connection, the same is asked again after this time, then after twice as long.
+const RETRY_MS = 3000;
 
 export class Requests {
   /** Paths that were asked for and are not answered yet. @type {Map<string, Promise<Uint8Array | null>>} */
   waiting = new Map();
   /** Answers other than tiles, by path. @type {Map<string, any>} */
   answers = new Map();
+  /** How often a request was refused, by path. @type {Map<string, number>} */
+  refusals = new Map();
   timer = 0;
 
   /**
@@ -70,13 +74,27 @@ export class Requests {
    */
   answer(path, read) {
     if (this.answers.has(path)) return this.answers.get(path);
-    if (!this.waiting.has(path)) {
+    if (this.transport && !this.waiting.has(path)) {
       this.get(path).then((bytes) => {
         this.answers.set(path, bytes && read(bytes));
+        if (!bytes) this.retryLater(path);
         this.onAnswer();
       });
     }
     return null;
+  }
+
+  /** @param {string} path of a request that was refused */
+  retryLater(path) {
+    const refusals = this.refusals.get(path) ?? 0;
+    this.refusals.set(path, refusals + 1);
+    setTimeout(
+      () => {
+        this.answers.delete(path);
+        this.onAnswer();
+      },
+      RETRY_MS * 2 ** refusals,
+    );
   }
 
   /**
@@ -99,10 +117,12 @@ export class Requests {
    */
   needTile(layer, head, region) {
     const path = `tile/${tileKey(layer, head, region ?? this.trace.whole)}`;
-    if (!this.transport || this.waiting.has(path) || this.answers.get(path) === "refused") return;
+    if (!this.transport || this.waiting.has(path) || this.answers.has(path)) return;
     this.get(path).then((bytes) => {
-      if (!bytes) this.answers.set(path, "refused");
-      else {
+      if (!bytes) {
+        this.answers.set(path, null);
+        this.retryLater(path);
+      } else {
         const { header, arrays } = unpack(bytes);
         this.trace.addTile(header, arrays.cells, arrays.given);
       }
