@@ -155,7 +155,7 @@ test("the table has every head's score, or its strongest patch", () => {
   assert.deepEqual(
     [head, ...rows],
     [
-      ["", "head 0", "head 1"],
+      ["layer", "head 0", "head 1"],
       ["layer 0", "0.50", "0.95 solves"],
     ],
   );

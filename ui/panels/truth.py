@@ -120,13 +120,13 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
     rows = "".join(
         f'<tr class="{"chosen" if each == (layer, head) else ""}">'
         f"<td>{_name_head(*each)}</td>"
-        f'<td><meter min="0" max="1" value="{value:.4f}"></meter> {value:.1%}</td>'
+        f'<td><meter aria-hidden="true" min="0" max="1" value="{value:.4f}"></meter> {value:.1%}</td>'
         f"<td>{_verdict(value, scores)}</td></tr>"
         for each, value in best_first
     )
-    head_row = "<tr><th>head</th><th>attends to the true key</th><th></th></tr>"
+    head_row = "<tr><th>head</th><th>attends to the true key</th><th>verdict</th></tr>"
     table = f"<table><thead>{head_row}</thead><tbody>{rows}</tbody></table>"
-    st.html(f'<div class="pairs truth" tabindex="0">{table}</div>')
+    st.html(f'<div class="pairs truth" tabindex="0" role="region" aria-label="Heads and the truth">{table}</div>')
 
 
 def _scores_of(model: Model) -> TruthScores | None:

@@ -58,6 +58,7 @@ def dimensions(head: HeadInternals, pair: Pair) -> str:
             Column(symbol("k"), columns[1], decimals=3),
             Column(symbol("q × k"), columns[2], bar=most, decimals=3),
         ],
+        corner="dimension",
         chosen=len(names) - 1,
     )
 

@@ -125,7 +125,7 @@ class Column:
     decimals: int = MOST_DECIMALS
 
 
-def table(names: Sequence[str], columns: Sequence[Column], *, corner: str = "", chosen: int | None = None) -> str:
+def table(names: Sequence[str], columns: Sequence[Column], *, corner: str, chosen: int | None = None) -> str:
     """Return a table with one named row for each value. Names are escaped; titles are not, so they must be ours."""
     head = "".join(f'<th scope="col">{column.title}</th>' for column in columns)
     body = "".join(
@@ -135,7 +135,7 @@ def table(names: Sequence[str], columns: Sequence[Column], *, corner: str = "", 
         for row, name in enumerate(names)
     )
     return (
-        '<div class="worked" tabindex="0"><table>'
+        f'<div class="worked" tabindex="0" role="region" aria-label="Table by {corner}"><table>'
         f'<thead><tr><th scope="col">{corner}</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 

@@ -50,7 +50,7 @@ def clean(markup: str) -> Tags:
     parsed = Tags(markup)
     assert parsed.open == []
     assert set(parsed.tags) <= TAGS
-    assert parsed.attributes <= {"class", "style", "title", "scope", "tabindex"}
+    assert parsed.attributes <= {"class", "style", "title", "scope", "tabindex", "role", "aria-label"}
     return parsed
 
 
@@ -84,7 +84,7 @@ def test_what_a_visitor_wrote_is_text():
     assert HOSTILE[:23] in parsed.text
     assert "<script" not in drawn
     assert "<img" not in drawn
-    listed = table(WORDS, [Column("weight", [0.1, 0.2, 0.7], bar=1.0)])
+    listed = table(WORDS, [Column("weight", [0.1, 0.2, 0.7], bar=1.0)], corner="key")
     assert "<script" not in listed
     clean(listed)
 
@@ -215,7 +215,7 @@ def test_symbols_are_escaped_too():
 
 
 def test_bars_are_shares_of_what_fills_one():
-    drawn = table(["a", "b", "c"], [Column("x", [0.5, -2.0, float("nan")], bar=2.0)], chosen=1)
+    drawn = table(["a", "b", "c"], [Column("x", [0.5, -2.0, float("nan")], bar=2.0)], corner="row", chosen=1)
     assert re.findall(r"--p:([\d.]+)", drawn) == ["0.250", "1.000", "0.000"]
     assert drawn.count("bar less") == 1
     assert '<tr class="chosen"><th scope="row">b' in drawn

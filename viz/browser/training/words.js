@@ -121,7 +121,7 @@ export function tableOf(frame, scene) {
   ]);
   const name = scored ? "Truth score" : "Strongest patch";
   const title = `${name} of every head at step ${withCommas(frame.step)}`;
-  return { title, head: ["", ...Array.from({ length: heads }, (_, head) => `head ${head}`)], rows };
+  return { title, head: ["layer", ...Array.from({ length: heads }, (_, head) => `head ${head}`)], rows };
 }
 
 /**
