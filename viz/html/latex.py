@@ -11,6 +11,8 @@ from viz.html.matrices import number
 
 # A longer sum is shortened to its first terms and the last one.
 MOST_TERMS = 6
+# The sum below a fraction cannot be broken, and has to fit on a phone.
+MOST_DIVISORS = 4
 # Above this, the largest score is subtracted first (as the softmax does), so that e^x fits on a line.
 LARGEST_EXPONENT = 20.0
 
@@ -76,8 +78,8 @@ def softmax(
     values = [tex(float(np.exp(value))) for value in finite]
     total = float(np.exp(finite).sum())
     over = rf"\sum_{{j'}} e^{{z_{{{i},j'}}{divided}}}"
-    fraction = rf"\frac{{e^{{{tex(chosen)}}}}}{{{_sum(powers)}}}"
-    worked = rf"\frac{{{tex(float(np.exp(chosen)))}}}{{{_sum(values)}}}"
+    fraction = rf"\frac{{e^{{{tex(chosen)}}}}}{{{_sum(powers, MOST_DIVISORS)}}}"
+    worked = rf"\frac{{{tex(float(np.exp(chosen)))}}}{{{_sum(values, MOST_DIVISORS)}}}"
     defined = rf"\frac{{e^{{z_{{{i},{j}}}{divided}}}}}{{{over}}}"
     return rf"a_{{{i},{j}}} = {defined} = {fraction} = {worked} = {tex(float(np.exp(chosen)) / total)}"
 
