@@ -96,7 +96,7 @@ def trace_message(
         **_describe_tokens(att, only),
         **_describe_truth(att, only),
         "palettes": _describe_palettes(),
-        "defaults": _describe_defaults(options),
+        "defaults": describe_defaults(options),
         "style": style.instrument_style(),
         "readable": READABLE,
         "tiles": [tile.facts for tile in tiles],
@@ -205,7 +205,8 @@ def _describe_palettes() -> dict[str, Any]:
     return {name: {"line": colours.line(name), "masked": colours.masked(name)[0]} for name in colours.PALETTES}
 
 
-def _describe_defaults(options: DrawOptions) -> dict[str, Any]:
+def describe_defaults(options: DrawOptions) -> dict[str, Any]:
+    """Return the draw options that a link leaves out, and the colours and contrasts that every picture knows."""
     return {
         "threshold": options.threshold,
         "palette": "automatic",
