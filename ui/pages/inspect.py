@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from analysis.truth import truth_of
@@ -25,12 +23,9 @@ from ui.state.inspect import INSPECT
 from viz.figures.base import Subject
 from viz.figures.signal import Signal
 
-_STYLE = Path(__file__).parents[1] / "style.css"
-
 
 def page() -> None:
     """Show the text, its trace and the pictures, from top to bottom."""
-    st.html(_STYLE)
     about_link = INSPECT.restore()
     row = st.container(key="model-row", horizontal=True, vertical_alignment="center", gap="small")
     model = choose_model(row)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from ui.messages import escape_markdown
@@ -13,7 +11,6 @@ from ui.state import link
 from ui.state.steps import PARTS, STEPS
 from viz.browser import style
 
-_STYLE = Path(__file__).parents[1] / "style.css"
 _LOOK_FOR = (
     "Every word asks a question (its **query**), offers an answer to such questions (its **key**) and carries "
     "something to pass on (its **value**). A query and a key are multiplied: the better they fit, the larger the "
@@ -28,7 +25,6 @@ _SOURCE = (
 
 def page() -> None:
     """What to look for, then one of the two parts."""
-    st.html(_STYLE)
     st.html(f"<style>{style('matrices')}</style>")
     notices = STEPS.restore()
     st.markdown("# Attention, step by step")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from models.scratch.tasks import TASKS
@@ -15,12 +13,9 @@ from ui.panels.training_picture import REFRESH_SECONDS, REFRESH_SECONDS_AT_REST,
 from ui.services.training_process import FAILED, RUNNING, STOPPING
 from ui.state.watch import WATCH, choose_task
 
-_STYLE = Path(__file__).parents[1] / "style.css"
-
 
 def page() -> None:
     """Show the task and its lesson, the controls, the picture, and what to do with the trained model."""
-    st.html(_STYLE)
     notices = WATCH.restore()
     st.markdown("# Watch it train: where heads look, from the first step to the last")
     st.pills(

@@ -9,11 +9,12 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.file_util import get_static_dir
 
+from ui.server.page_style import page_style_file
 from viz.browser.bundle import script_file
 
 # What the Inspect page shows first. Streamlit loads the code of an element only when its message has come, and that of
 # a component two requests later.
-_FIRST_ELEMENTS = ("BidiComponent", "TextArea", "Button", "MenuButton", "Html", "serialization", "recordbatch")
+_FIRST_ELEMENTS = ("BidiComponent", "TextArea", "Button", "MenuButton", "serialization", "recordbatch")
 _IMPORT = re.compile(r'(?:from|import)"\./([\w.-]+\.js)"')
 _HEAD = b"</head>"
 
@@ -54,9 +55,11 @@ class PreloadInstrument:
 
 @cache
 def preload_links() -> bytes:
-    """Return the links. Their addresses are relative, as those of Streamlit's own scripts."""
+    """Return the links to the pages' style and to code. Their addresses are relative, as those of Streamlit's own."""
     addresses = [f"vendor/{script_file('instrument_on_page')}", *(f"static/js/{name}" for name in _first_scripts())]
-    return "".join(f'<link rel="modulepreload" href="./{each}" />' for each in addresses).encode()
+    links = [f'<link rel="stylesheet" href="./vendor/{page_style_file()}" />']
+    links += [f'<link rel="modulepreload" href="./{each}" />' for each in addresses]
+    return "".join(links).encode()
 
 
 def _first_scripts() -> list[str]:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 from streamlit.file_util import get_static_dir
 
+from ui.server.page_style import page_style, page_style_file
 from viz.browser.bundle import script, script_file
 
 # Streamlit serves fonts and pictures, which are already compressed.
@@ -57,6 +58,7 @@ def _files() -> dict[str, Callable[[], bytes]]:
     files[f"/vendor/plotly-{get_plotlyjs_version()}.min.js"] = plotly_path.read_bytes
     # viz/browser/page/loader.js requests this one.
     files[f"/vendor/{script_file('instrument_on_page')}"] = lambda: script("instrument_on_page").encode()
+    files[f"/vendor/{page_style_file()}"] = lambda: page_style().encode()
     return files
 
 

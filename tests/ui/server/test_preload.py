@@ -8,6 +8,7 @@ import pytest
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from streamlit.file_util import get_static_dir
 
+from ui.server.page_style import page_style, page_style_file
 from ui.server.preload import PreloadInstrument, preload_links
 from viz.browser.bundle import script_file
 
@@ -50,6 +51,9 @@ def test_the_links_name_the_code_relative_to_the_page():
     assert len(set(links)) == len(links) > 10
     files = [Path(get_static_dir(), link) for link in links[1:]]
     assert all(file.is_file() for file in files)
+    # The style of the pages, whose rules weigh more than Streamlit's.
+    assert f'<link rel="stylesheet" href="./vendor/{page_style_file()}" />' in preload_links().decode()
+    assert page_style().startswith(":root {")
     # Each element that the page shows first, and each script that one of them imports.
     assert {"BidiComponent", "TextArea", "MenuButton"} <= {file.name.split(".")[0] for file in files}
     for file in files:

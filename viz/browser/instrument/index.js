@@ -109,11 +109,14 @@ export class Instrument {
     this.trace = trace;
     this.requests?.end();
     this.requests = new Requests(this.host.transport, trace, this.redraw);
-    if (!this.parts.length) this.build();
+    const isFirst = !this.parts.length;
+    if (isFirst) this.build();
     this.adopt(trace, before);
     this.root.dataset.trace = trace.header.trace;
     this.root.dataset.drawn = "";
     this.requests.growMaps();
+    // A first visitor waits for the pictures: they are on the screen with the frame that mounts them.
+    if (isFirst) this.draw();
     this.redraw();
   }
 
