@@ -29,7 +29,7 @@ from viz.wire.tiles import Tile, mark_masked
 # A trace of at most this many tokens on each side and this many heads is sent whole.
 SMALL_TOKENS, SMALL_HEADS = 64, 150
 _ARRAYS: WeakKeyDictionary[Attention, dict[str, np.ndarray]] = WeakKeyDictionary()
-PARTS = ("strip", "heads", "heatmap", "graph", "pairs", "ranking", "figures")
+PARTS = ("strip", "heads", "heatmap", "graph", "ranking", "figures", "pairs")
 
 
 @dataclass(frozen=True)

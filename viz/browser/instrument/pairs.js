@@ -49,7 +49,6 @@ export class Pairs {
     this.title = element("h2", "pairs-title", parent);
     this.note = element("p", "pairs-note", parent);
     this.scroll = element("div", "pairs-scroll", parent);
-    this.scroll.tabIndex = 0;
     this.scroll.setAttribute("role", "region");
     this.bodies = Array.from({ length: TABLES }, (_, number) => this.addTable(number));
     const { store } = instrument;
