@@ -91,21 +91,20 @@ def _model_picker(model: Model, problem: str) -> bool:
     popover = st.popover(
         f"Model: {_name_model(model)}", icon=":material/deployed_code:", key="models", on_change="rerun"
     )
-    if session.get("typed for") != (choice.model, choice.revision) or "typed model" not in session:
-        session["typed model"], session["typed revision"] = session["typed for"] = (choice.model, choice.revision)
+    _write_name(choice.model, choice.revision)
     with popover:
         allowed = allowed_models()
         if allowed is None:
             st.text_input(
                 "Model: bundled name, hub id, or folder",
-                key="typed model",
+                key=_typed("model"),
                 on_change=_open_typed,
                 help=f"Bundled: {', '.join(bundled.NAMES)}. A hub id such as google-bert/bert-base-uncased is fetched "
                 "once. A folder is one that save_pretrained made, with its tokenizer.",
             )
-            st.text_input("Revision (branch, tag or commit of a hub id)", key="typed revision", on_change=_open_typed)
+            st.text_input("Revision (branch, tag or commit of a hub id)", key=_typed("revision"), on_change=_open_typed)
         else:
-            st.selectbox("Model", allowed, key="typed model", on_change=_open_typed)
+            st.selectbox("Model", allowed, key=_typed("model"), on_change=_open_typed)
         if problem and popover.open:
             st.error(escape_markdown(problem), icon=":material/error:")
         _offer_trained_models([name for name in bundled.scratch_names() if allowed is None or name in allowed])
@@ -120,14 +119,32 @@ def _model_picker(model: Model, problem: str) -> bool:
     return bool(popover.open)
 
 
+def _write_name(model: str, revision: str) -> None:
+    """Write the open model into the boxes, if it is another than the last time.
+
+    The browser sends back what a box showed before, as if the visitor had typed it, when the box was not on the screen
+    while the server changed it. So another name has other boxes.
+    """
+    session = st.session_state
+    if session.get("typed for") == (model, revision) and _typed("model") in session:
+        return
+    if session.get(_typed("model"), model) != model or session.get(_typed("revision"), revision) != revision:
+        session["typed generation"] = session.get("typed generation", 0) + 1
+    session[_typed("model")], session[_typed("revision")] = session["typed for"] = (model, revision)
+
+
+def _typed(name: str) -> str:
+    """Return the key of the present box of "model" or "revision"."""
+    generation = st.session_state.get("typed generation")
+    return f"typed {name}#{generation}" if generation else f"typed {name}"
+
+
 def _open_typed() -> None:
     """Open the model that the visitor named; replace the first text of another model by one that this one can read."""
     session, before = st.session_state, INSPECT.now()
-    name = session["typed model"].strip()
+    name = session[_typed("model")].strip()
     # If the operator lists the models, the list has the revisions too, and there is no box for them.
-    revision = session.get("typed revision", "").strip() if allowed_models() is None else ""
-    if (name, revision) == (before.model, before.revision):
-        return  # The page itself has written the name of the open model, and the browser sends it back later.
+    revision = session.get(_typed("revision"), "").strip() if allowed_models() is None else ""
     # Another model may have other kinds of attention.
     INSPECT.update(model=name, revision=revision, kind="")
     forget_head()
