@@ -4,19 +4,26 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.e2e_models import WORDS
+from tests.helpers.traffic import MOST_FOR_A_REPORT, Traffic
 from tests.helpers.visitor import (
     MessageGate,
     cell_position,
-    flow,
+    expect_focus,
+    expect_head,
+    expect_locked,
+    graph,
+    graph_keys,
+    heads_keys,
+    heatmap,
     inspect_text,
+    select_box,
     url_with,
     wait_until_drawn,
-    wait_until_idle,
 )
 
 pytestmark = pytest.mark.e2e
-# What one view may send, in bytes; all heads may send more, once.
-MOST_FOR_A_VIEW, MOST_WITH_ALL_HEADS = 400_000, 1_400_000
+# Bytes of the message of a trace with the thumbnails of all heads.
+MOST_WITH_ALL_HEADS = 1_400_000
 
 
 def long_text(n_tokens: int) -> str:
@@ -25,137 +32,127 @@ def long_text(n_tokens: int) -> str:
     return " ".join(words[number * number % 7 % 6] for number in range(n_tokens - 2))
 
 
-def layout(page: Page) -> dict:
-    return page.locator(".js-plotly-plot").evaluate(
-        """(plot) => ({ x: plot._fullLayout.xaxis.range, y: plot._fullLayout.yaxis.range,
-        title: plot._fullLayout.title.text, rows: plot._fullData[0].z.length }) """
+def expect_region(page: Page, *region: int) -> None:
+    """The heatmap shows first and last query, first and last key."""
+    expect(page.locator(".heatmap")).to_have_attribute("data-region", " ".join(map(str, region)))
+
+
+def inspect_long_text(page: Page, n_tokens: int) -> None:
+    inspect_text(page, long_text(n_tokens))
+    expect(page.locator(".heatmap")).to_have_attribute(
+        "data-region", f"0 {n_tokens - 1} 0 {n_tokens - 1}", timeout=60_000
     )
-
-
-def window(page: Page) -> list[float]:
-    """First and last query, first and last key of what the heatmap shows."""
-    found = layout(page)
-    return [found["y"][1] + 0.5, found["y"][0] - 0.5, found["x"][0] + 0.5, found["x"][1] - 0.5]
+    wait_until_drawn(page)
 
 
 @pytest.mark.parametrize("n_tokens", [512, 2100])
-def test_a_head_switch_sends_little(open_page, long_bert, n_tokens):
-    received: list[int] = []
-
-    def count(payload: str | bytes) -> None:
-        received.append(len(payload.encode() if isinstance(payload, str) else payload))
-
-    def prepare(page: Page) -> None:
-        page.on("websocket", lambda socket: socket.on("framereceived", count))
-
+def test_a_head_switch_asks_for_one_tile(open_page, long_bert, n_tokens):
+    traffic = Traffic()
     model = "" if n_tokens == 512 else f"&model={long_bert}"
-    page = open_page(f"/?layer=1&head=0&threshold=0{model}", prepare=prepare)
-    inspect_text(page, long_text(n_tokens))
-    wait_until_drawn(page)
-    assert 10_000 < sum(received) < MOST_WITH_ALL_HEADS
-    received.clear()
-    page.locator(".grid-canvas").press("ArrowRight")
-    expect(page.get_by_role("heading", name="Token to token: layer 1, head 1")).to_be_visible()
-    wait_until_idle(page)
-    assert layout(page)["title"].count("Layer 1, head 1") == 1
-    # Threshold 0: every line of the flow's window. Measured: 282 kB at 512 tokens, 265 kB at 2,100.
-    assert 10_000 < sum(received) < MOST_FOR_A_VIEW
+    page = open_page(f"/?layer=1&head=0&threshold=0{model}", prepare=traffic.install)
+    traffic.clear()
+    inspect_long_text(page, n_tokens)
+    assert 10_000 < sum(traffic.received) < MOST_WITH_ALL_HEADS
+    page.wait_for_timeout(3000)  # the tiles of the heads around it have come
+    traffic.clear()
+    heads_keys(page).press("ArrowRight")
+    expect_head(page, 1, 1)
+    page.wait_for_timeout(2000)
+    whole = f"0-{n_tokens - 1}:0-{n_tokens - 1}"
+    tiles = [path for path in traffic.requests if path.startswith("tile/")]
+    # Must not happen: a tile that the browser has is asked for again, or the server sends the trace once more.
+    assert f"tile/1/1/{whole}" not in tiles
+    assert len(tiles) == len(set(tiles))
+    assert sum(traffic.received) < MOST_FOR_A_REPORT
+    assert len(traffic.sent) == 1
 
 
-def test_a_pick_while_the_last_maps_arrive_is_kept(open_page, long_bert):
+def test_a_head_that_is_chosen_while_maps_arrive_is_kept(open_page, long_bert):
     gate = MessageGate()
     page = open_page(f"/?layer=1&head=0&model={long_bert}", prepare=gate.install)
     box = page.get_by_role("textbox", name="Text to inspect")
     box.fill(long_text(7000))
     box.press("Control+Enter")
     # A run that takes long on this machine is asked for first.
-    start, grows = page.get_by_role("button", name="Start"), page.get_by_text("Looking at all heads")
-    expect(start.or_(grows).first).to_be_visible(timeout=60_000)
+    start = page.get_by_role("button", name="Start", exact=True)
+    drawn = page.locator('.heatmap[data-region="0 6999 0 6999"]')
+    expect(start.or_(drawn).first).to_be_visible(timeout=60_000)
     if start.is_visible():
         start.click()
-    # The grid grows by layers; when it is complete, the part of the page that grew is gone.
-    expect(grows).to_be_visible(timeout=120_000)
+    expect(drawn).to_be_visible(timeout=120_000)
+    # The maps come by requests of the browser, while the server's own messages wait.
     gate.close()
-    n_waiting = 0
-    while any(b"Looking at all heads" in message for message in gate.waiting[n_waiting:]) or not n_waiting:
-        n_waiting = len(gate.waiting)
-        page.wait_for_timeout(4000)  # the growing part looks every 1.5 seconds
-    page.get_by_role("application", name="layers so far").press("ArrowRight")
+    select_box(page, "Head").select_option("1")
+    expect(page.locator(".heads")).to_have_attribute("data-drawn", "1,1")
+    expect(page.locator(".heads")).to_have_attribute("data-done", "4", timeout=120_000)
+    expect_head(page, 1, 1)
     page.wait_for_timeout(1000)
     gate.open()
-    expect(page.get_by_role("heading", name="Token to token: layer 1, head 1")).to_be_visible()
-    wait_until_idle(page)
-    expect(page.locator(".grid")).to_have_attribute("data-selected", "1,1")
+    # Must not happen: the maps or the server's answer take the head back.
+    expect_head(page, 1, 1)
+    expect(page).to_have_url(url_with("layer=1&head=1"))
 
 
 def test_a_box_opens_a_part_pair_by_pair(open_page):
-    page = open_page("/?layer=0&head=2")
-    inspect_text(page, long_text(512))
-    wait_until_drawn(page)
-    assert "each cell is the largest weight of 4 x 4 pairs" in layout(page)["title"]
-    assert window(page) == [0, 511, 0, 511]
+    traffic = Traffic()
+    page = open_page("/?layer=0&head=2", prepare=traffic.install)
+    inspect_long_text(page, 512)
+    expect(page.locator(".heatmap")).to_have_attribute("data-block", "4 4")
     page.mouse.move(*cell_position(page, query=101, key=97))
-    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("largest weight 0.")
-    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("(100 to 103)")
-    start, end = cell_position(page, query=100, key=90), cell_position(page, query=160, key=150)
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*end, steps=5)
-    page.mouse.up()
+    expect(page.locator(".heatmap-status")).to_contain_text("(100 to 103)")
+    heatmap(page).drag((100, 90), (160, 150))
     expect(page.get_by_role("button", name="Whole head")).to_be_visible()
-    wait_until_idle(page)
-    opened = window(page)
-    # A pixel is more than a token: the edges are those under the pointer, to within one.
-    assert opened == pytest.approx([100, 160, 90, 150], abs=2)
-    assert layout(page)["rows"] == opened[1] - opened[0] + 1
-    name = "-".join(f"{edge:.0f}" for edge in opened[:2]) + ":" + "-".join(f"{edge:.0f}" for edge in opened[2:])
-    expect(page).to_have_url(url_with(f"region={name.replace(':', '%3A')}"))
+    opened = [int(edge) for edge in heatmap(page).numbers("region")]
+    # A pixel is more than a token: the edges are those under the pointer, to within a block.
+    assert opened == pytest.approx([100, 160, 90, 150], abs=4)
+    expect(page.locator(".heatmap")).to_have_attribute("data-block", "1 1")
+    name = "-".join(map(str, opened[:2])) + "%3A" + "-".join(map(str, opened[2:]))
+    expect(page).to_have_url(url_with(f"region={name}"))
     # Layer 0, head 2 looks at the previous token.
     page.mouse.move(*cell_position(page, query=121, key=120))
-    expect(page.locator(".hoverlayer .hovertext")).to_contain_text("(121) attends to")
-    # The flow and the table follow.
-    expect(page.locator(".flow-status")).to_contain_text(f"Queries {opened[0]:.0f} to {opened[1]:.0f}, keys")
-    expect(page.get_by_role("heading", name=f"Strongest pairs of queries {opened[0]:.0f}")).to_be_visible()
-    page.locator(".flow-scroll").press("ArrowDown")
-    expect(flow(page)).to_have_attribute("data-focus", f"query:{opened[0]:.0f}")
+    expect(page.locator(".heatmap-status")).to_contain_text("(121) attends to")
+    page.mouse.move(5, 5)
+    # The graph and the table follow.
+    expect(page.locator(".graph-status")).to_contain_text(f"ueries {opened[0]} to {opened[1]}")
+    graph_keys(page).press("ArrowDown")
+    expect_focus(page, opened[0], None)
     page.get_by_role("button", name="Whole head").click()
-    wait_until_idle(page)
-    assert window(page) == [0, 511, 0, 511]
+    expect_region(page, 0, 511, 0, 511)
     expect(page).not_to_have_url(url_with("region="))
+    # Must not happen: the end of the box locks a pair.
+    expect_locked(page, None, None)
 
 
 def test_the_same_by_keyboard_alone(open_page):
     page = open_page("/?layer=0&head=2")
-    inspect_text(page, long_text(300))
-    wait_until_drawn(page)
-    page.get_by_role("button", name="Region").press("Enter")
-    for label, number in (("First query", 40), ("Last query", 69), ("First key", 200), ("Last key", 299)):
+    inspect_long_text(page, 300)
+    page.get_by_text("Region", exact=True).press("Enter")
+    for label, number in (("Last query", 69), ("First query", 40), ("Last key", 299), ("First key", 200)):
         box = page.get_by_label(label, exact=True)
         box.fill(str(number))
         box.press("Tab")
-    page.get_by_role("button", name="Open region").press("Enter")
-    wait_until_idle(page)
-    assert window(page) == [40, 69, 200, 299]
-    page.keyboard.press("Escape")
+    expect_region(page, 40, 69, 200, 299)
+    page.get_by_label("First query", exact=True).press("Escape")
     page.get_by_role("button", name="Whole head").press("Enter")
-    wait_until_idle(page)
-    assert window(page) == [0, 299, 0, 299]
+    # Must not happen: Escape or Enter leave the region open.
+    expect_region(page, 0, 299, 0, 299)
 
 
 def test_a_link_opens_the_region(open_page):
     text = "+".join(long_text(200).split())
     page = open_page(f"/?text={text}&region=150-199:10-20&token=query:160")
-    assert window(page) == [150, 199, 10, 20]
-    expect(flow(page)).to_have_attribute("data-focus", "query:160")
+    expect_region(page, 150, 199, 10, 20)
+    expect_locked(page, 160, None)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 
-def test_a_flow_moves_to_the_token_that_is_isolated(open_page):
+def test_the_graph_moves_to_the_token_that_is_locked(open_page):
     text = "+".join(long_text(300).split())
     page = open_page(f"/?text={text}")
-    expect(page.locator(".flow-status")).to_contain_text("Queries 0 to 127, keys 0 to 127")
-    expect(page.get_by_text("The flow shows queries 0 to 127")).to_be_visible()
+    expect(page.locator(".graph-caption")).to_contain_text("The graph shows queries 0 to 127")
     page = open_page(f"/?text={text}&token=query:250")
-    expect(flow(page)).to_have_attribute("data-focus", "query:250")
-    page.locator(".flow-scroll").press("ArrowDown")
-    expect(flow(page)).to_have_attribute("data-focus", "query:251")
+    expect(graph(page)).to_have_attribute("data-focus", "query:250")
+    graph_keys(page).press("ArrowDown")
+    expect_focus(page, 251, None)
+    # Must not happen: the strip shows tokens that the graph does not.
+    expect(page.locator('.strip-token[data-position="250"]')).to_be_visible()

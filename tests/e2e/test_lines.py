@@ -1,0 +1,59 @@
+"""One text per line: the switch, the selector, and what the page says of it."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.helpers.traffic import Traffic
+from tests.helpers.visitor import (
+    expect_head,
+    expect_locked,
+    inspect_text,
+    strip_token,
+    tokens,
+    url_with,
+    wait_until_drawn,
+    wait_until_idle,
+)
+
+pytestmark = pytest.mark.e2e
+LINES = "The cat sat here.\nThe cat ran home.\nThe dog ran home."
+
+
+def test_lines_are_read_as_one_sequence_until_the_switch_is_on(open_page):
+    traffic = Traffic()
+    page = open_page("/?layer=2&head=9", prepare=traffic.install)
+    inspect_text(page, LINES)
+    expect(page.get_by_text("The model reads these 3 lines as one sequence.")).to_be_visible()
+    assert len(tokens(page)) == 17
+    page.get_by_role("button", name="More").click()
+    page.get_by_text("One text per line", exact=True).click()
+    expect(page.get_by_text("The model reads 3 texts, one per line, each by itself.")).to_be_visible()
+    wait_until_drawn(page)
+    page.keyboard.press("Escape")
+    assert tokens(page)[1:-1] == ["the", "cat", "sat", "here", "."]
+    expect_head(page, 2, 9)
+    expect(page).to_have_url(url_with("lines="))
+    strip_token(page, 2).click()
+    expect_locked(page, 2, None)
+    page.get_by_role("combobox", name="Text", exact=True).click()
+    page.get_by_role("option", name="2. The cat ran home.").click()
+    expect(strip_token(page, 3)).to_have_text("ran")
+    wait_until_idle(page)
+    # The same token at the same position stays locked.
+    expect_head(page, 2, 9)
+    expect_locked(page, 2, None)
+    expect(page).to_have_url(url_with("sentence=1"))
+    # Must not happen: a request for what the messages have, or an error.
+    assert traffic.requests == []
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_a_link_opens_a_line(open_page):
+    page = open_page("/?text=The+cat+sat%0AA+dog+ran&lines=True&sentence=1&layer=1&head=2&token=query:2")
+    if "a" not in tokens(page):  # what a link writes for a switch
+        page = open_page("/?text=The+cat+sat%0AA+dog+ran&lines=yes&sentence=1&layer=1&head=2&token=query:2")
+    assert tokens(page)[1:-1] == ["a", "dog", "ran"]
+    expect_head(page, 1, 2)
+    expect_locked(page, 2, None)
+    # Must not happen: a sentence about the link.
+    expect(page.get_by_test_id("stAlert")).to_have_count(0)
