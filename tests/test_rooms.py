@@ -1,10 +1,11 @@
 """Imports go app -> ui -> viz -> analysis -> models and never back; the rules are checked in the source, unexecuted.
 
 Inside a package, some sub-packages must not import each other, and no module has the name of a public function.
-Imported libraries are listed in requirements.txt.
+Imported libraries are listed in requirements.txt. The instrument in the browser knows nothing of Streamlit.
 """
 
 import ast
+import posixpath
 import re
 import sys
 from collections.abc import Iterator
@@ -331,3 +332,76 @@ def test_the_checker_sees_a_widget_in_a_service(source: str) -> None:
 )
 def test_the_checker_lets_services_pass_that_draw_nothing(source: str) -> None:
     assert widget_violations(source) == []
+
+
+# --- the folders of viz/browser ---------------------------------------------------------------------------------------
+
+BROWSER = ROOT / "viz" / "browser"
+# Folder of modules -> the folders from which it imports. The page mounts the instrument; nothing imports the page.
+IMPORTED_BY = {
+    "core": {"core"},
+    "instrument": {"instrument", "core"},
+    "training": {"training", "core"},
+    "page": {"page", "instrument", "core"},
+    "": {"core"},
+}
+# What only a component of Streamlit has. A file and a notebook show the instrument without it (docs/decisions/0019).
+OF_STREAMLIT = re.compile(r"streamlit|setStateValue|setTriggerValue|\bst-key\b|data-testid", re.IGNORECASE)
+
+
+def browser_violations(folder: str, source: str) -> list[str]:
+    """What a module in a folder of viz/browser imports or names against the rules; types are imported as well."""
+    found = []
+    for path in re.findall(r'(?:from |import\()"([^"]+)"', source):
+        parts = posixpath.normpath(posixpath.join(folder, path)).split("/")
+        if (parts[0] if len(parts) > 1 else "") not in IMPORTED_BY[folder]:
+            found.append(f"imports {path}")
+    if folder == "instrument":
+        found += [f"names {name}" for name in OF_STREAMLIT.findall(source)]
+    return found
+
+
+def scripts() -> list[Path]:
+    return sorted(BROWSER.rglob("*.js"))
+
+
+@pytest.mark.parametrize("path", scripts(), ids=lambda path: str(path.relative_to(BROWSER)))
+def test_a_script_imports_only_what_its_folder_may(path: Path) -> None:
+    folder = path.parent.relative_to(BROWSER).as_posix().removeprefix(".")
+    assert browser_violations(folder, path.read_text(encoding="utf-8")) == []
+
+
+def test_every_folder_of_scripts_was_read() -> None:
+    folders = {path.parent.relative_to(BROWSER).as_posix().removeprefix(".") for path in scripts()}
+    assert folders == set(IMPORTED_BY)
+
+
+@pytest.mark.parametrize(
+    ("folder", "source"),
+    [
+        ("instrument", 'import { addressBar } from "../page/address_bar.js";'),
+        ("instrument", '/** @import { Mounted } from "../page/instrument.js" */'),
+        ("instrument", 'import {\n  a,\n  b,\n} from "../training/index.js";'),
+        ("instrument", 'import { chart } from "../chart.js";'),
+        ("instrument", 'const late = await import("../page/frames.js");'),
+        ("instrument", "// as Streamlit does"),
+        ("instrument", "setStateValue(1);"),
+        ("core", 'import { Store } from "../instrument/store.js";'),
+        ("training", 'import { Store } from "../instrument/store.js";'),
+        ("page", 'import { Training } from "../training/index.js";'),
+    ],
+)
+def test_the_checker_sees_a_violation_in_the_browser(folder: str, source: str) -> None:
+    assert len(browser_violations(folder, source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("folder", "source"),
+    [
+        ("instrument", 'import { fill } from "../core/text.js";\nimport { Store } from "./store.js";'),
+        ("page", "// Streamlit removes components.\n" + 'import { Instrument } from "../instrument/index.js";'),
+        ("instrument", "// from the page, of the host"),
+    ],
+)
+def test_the_checker_lets_pass_what_is_right_in_the_browser(folder: str, source: str) -> None:
+    assert browser_violations(folder, source) == []
