@@ -1,12 +1,15 @@
 """Modules are joined into one script: in order, without imports, and never with two meanings of one name."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.node import node
+from tests.helpers.node import call, node
 from tests.helpers.paths import ROOT
-from viz.browser.bundle import _ENTRIES, BundleError, join, script, style
+from viz.browser import bundle
+from viz.browser.bundle import _ENTRIES, BundleError, join, loader, script, script_file, style
+from viz.wire.instrument import PARTS
 
 MOUNT = "export default function mount({ data }) {\n  return data;\n}\n"
 
@@ -105,8 +108,80 @@ def test_every_component_is_one_module_that_parses(name: str, tmp_path: Path) ->
 
 
 def test_pictures_have_styles() -> None:
-    for name in ("flow", "grid", "training", "chart", "page", "matrices"):
+    for name in ("instrument", "training", "chart", "page", "matrices"):
         assert "{" in style(name)
+
+
+def test_the_instruments_style_is_that_of_all_its_parts() -> None:
+    files = list((ROOT / "viz" / "browser" / "instrument").glob("*.css"))
+    assert len(files) >= len(PARTS)
+    for file in files:
+        assert file.read_text(encoding="utf-8") in style("instrument")
+
+
+@pytest.mark.parametrize("name", ["instrument_on_page", "training"])
+def test_a_script_has_a_name_of_its_contents(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = script_file.__wrapped__(name)
+    assert re.fullmatch(rf"{name}-[0-9a-f]{{16}}\.js", named)
+    assert script_file(name) == named
+    monkeypatch.setattr(bundle, "script", lambda name: script(name) + "\n")
+    assert script_file.__wrapped__(name) != named
+
+
+def test_the_loader_imports_the_script_and_nothing_else(tmp_path: Path) -> None:
+    code = loader("instrument_on_page")
+    assert code.count(f"vendor/{script_file('instrument_on_page')}`") == code.count("import(") == 1
+    assert "CODE" not in code
+    # Streamlit sends it with the page: the instrument's own code does not come along.
+    assert len(code) < 2000 < len(script("instrument_on_page")) / 10
+    path = tmp_path / "loader.mjs"
+    path.write_text(code, encoding="utf-8")
+    node("--check", str(path))
+
+
+# What the loader does with two components, the first of which ends before the code comes. `data` are the address of
+# Streamlit's own script, if the page has one, and that of the page.
+LOADED = """
+    const [src, base] = data;
+    const app = src === null ? null : { src };
+    globalThis.document = { baseURI: base, querySelector: () => app };
+    const found = [];
+    const source = readFileSync("viz/browser/page/loader.js", "utf-8")
+      .replace("import(", "fetchCode(").replace("export default ", "");
+    let give;
+    const fetchCode = (url) => { found.push(url); return new Promise((resolve) => { give = resolve; }); };
+    const mount = new Function("fetchCode", `${source}; return mount;`)(fetchCode);
+    const module = {
+      default: ({ data, parentElement, setStateValue, server }) => {
+        found.push(["mounted", data, parentElement, setStateValue, server]);
+        return () => found.push("ended");
+      },
+    };
+    const given = { parentElement: "parent", setStateValue: "send" };
+    const endEarly = mount({ data: "early", ...given });
+    endEarly();
+    const end = mount({ data: "message", ...given });
+    give(module);
+    await new Promise((resolve) => setTimeout(resolve));
+    end();
+    const result = found;"""
+
+
+@pytest.mark.parametrize(
+    ("src", "base", "server"),
+    [
+        ("http://a/static/js/index.1.js", "http://a/steps", "http://a/"),
+        ("http://a/tools/static/js/index.1.js", "http://a/tools/steps", "http://a/tools/"),
+        (None, "http://a/tools/", "http://a/tools/"),
+    ],
+)
+def test_the_loader_finds_the_server_and_mounts_what_is_still_there(src: str | None, base: str, server: str) -> None:
+    assert call(LOADED, [src, base]) == [
+        f"{server}vendor/CODE",
+        # The component that ended before the code came is not mounted.
+        ["mounted", "message", "parent", "send", server],
+        "ended",
+    ]
 
 
 def test_every_module_is_type_checked_and_short() -> None:
