@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.helpers.accessibility import violations
 from tests.helpers.instrument_file import write_instrument
-from tests.helpers.visitor import DESKTOP, PHONE, wait_until_drawn, wait_until_idle
+from tests.helpers.visitor import DESKTOP, PHONE, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 SENTENCE = "The animal did not cross the street because it was too tired. "

@@ -87,7 +87,7 @@ def _model_picker(model: Model, problem: str) -> bool:
     The typed name is kept apart from the name of the open model, so that a visitor can correct a mistyped name. The
     problem is shown in the popover while it is open, because the popover hides what is below it.
     """
-    card, session, choice = model.card, st.session_state, INSPECT.current()
+    card, choice = model.card, INSPECT.current()
     popover = st.popover(
         f"Model: {_name_model(model)}", icon=":material/deployed_code:", key="models", on_change="rerun"
     )
