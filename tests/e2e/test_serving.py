@@ -107,9 +107,10 @@ def test_the_page_tells_the_browser_early_to_fetch_the_instrument(open_page):
 
 
 def test_what_is_requested_of_a_trace_is_only_for_who_knows_its_name(open_page, long_bert):
-    asked, text = [], " ".join(WORDS[number % 6] for number in range(300))
+    asked = []
+    text = quote(" ".join(WORDS[number % 6] for number in range(300)))
     page = open_page(
-        f"/?model={quote(str(long_bert))}&text={quote(text)}&layer=2&head=3",
+        f"/?model={quote(str(long_bert))}&text={text}&layer=2&head=3",
         prepare=lambda page: page.on("response", lambda response: asked.append(response)),
     )
     page.locator(".heads-canvas").press("ArrowRight")
