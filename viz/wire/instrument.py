@@ -84,7 +84,6 @@ def trace_message(
         model: the name that `load_model` takes, by default that of the source; a folder has a longer one.
         only: the region whose tokens alone are sent, with no weights but those of `tiles`; for a file of one picture.
     """
-    options = options or DrawOptions()
     header: dict[str, Any] = {
         "title": f"All heads, {att.kind} attention",
         "trace": trace,
@@ -95,13 +94,9 @@ def trace_message(
         "heads": [att.heads_in(layer) for layer in range(att.n_layers)],
         **_describe_tokens(att, only),
         **_describe_truth(att, only),
-        "palettes": _describe_palettes(),
-        "defaults": describe_defaults(options),
-        "style": style.instrument_style(),
-        "readable": READABLE,
+        **_describe_look(options or DrawOptions()),
         "tiles": [tile.facts for tile in tiles],
         "sentences": [asdict(each) for each in sentences],
-        "measures": [[name, title, meaning] for name, (title, meaning) in MEASURES.items()],
     }
     arrays: dict[str, np.ndarray] = {"colours": colour_tables()}
     for number, tile in enumerate(tiles):
@@ -114,6 +109,17 @@ def trace_message(
         header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
         arrays |= pack_maps(maps, stop=done)
     return pack(header, arrays)
+
+
+def _describe_look(options: DrawOptions) -> dict[str, Any]:
+    """Return what the browser draws and says with, the same for every trace."""
+    return {
+        "palettes": _describe_palettes(),
+        "defaults": describe_defaults(options),
+        "style": style.instrument_style(),
+        "readable": READABLE,
+        "measures": [[name, title, meaning] for name, (title, meaning) in MEASURES.items()],
+    }
 
 
 def _arrays_of(att: Attention) -> dict[str, np.ndarray]:
