@@ -31,9 +31,8 @@ _IMPORT = re.compile(r'^import \{([^{}]*)\} from "(\.{1,2}/[^"]+)";\n', re.MULTI
 _EXPORT = re.compile(r"^export (?=(?:(?:async )?function|class|const|let) ([\w$]+))", re.MULTILINE)
 _DEFAULT = "export default function mount("
 _DECLARED = re.compile(r"^(?:(?:async )?function|class|const|let|var) ([\w$]+)", re.MULTILINE)
-# Types, comments and indents are half of the source, and for readers of the source.
+# Types are half of the source, and for readers of the source.
 _TYPES = re.compile(r"^ */\*\*(?:(?!\*/)[\s\S])*\*/\n", re.MULTILINE)
-_FOR_READERS = re.compile(r"^ *//.*\n|^ +", re.MULTILINE)
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*|^(?:const|let|var) ?[\[{].*|.*\bimport\(.*", re.MULTILINE)
 # An exported file is inert: it may run the scripts in it and send no request.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
@@ -93,7 +92,7 @@ def join(entry: str, root: Path = _HERE) -> str:
             if name in declared:
                 raise BundleError(f"{declared[name]} and {module} both declare {name}")
             declared[name] = module
-    return _FOR_READERS.sub("", "".join(modules.values()))
+    return "".join(modules.values())
 
 
 def _add(module: str, root: Path, modules: dict[str, str], importers: tuple[str, ...]) -> None:
@@ -113,8 +112,6 @@ def _add(module: str, root: Path, modules: dict[str, str], importers: tuple[str,
             if name not in exported:
                 raise BundleError(f"{module} imports {name}, which {imported} does not export")
     code = _TYPES.sub("", _EXPORT.sub("", _IMPORT.sub("", source)))
-    if text := next((line for line in code.splitlines() if line.count("`") % 2), None):
-        raise BundleError(f"{module} has a text of several lines, whose indents would be lost: {text.strip()}")
     if unknown := _UNKNOWN.search(code if importers else code.replace(_DEFAULT, "")):
         raise BundleError(f"{module} has a line that cannot be joined: {unknown[0].strip()}")
     modules[module] = code

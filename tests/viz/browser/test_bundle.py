@@ -90,7 +90,6 @@ def test_types_are_left_out_and_comments_and_casts_stay(tmp_path: Path) -> None:
         ({"entry": f"export const [a] = [1];\n{MOUNT}"}, r"export const \[a\]"),
         ({"entry": f"const {{ a }} = window;\n{MOUNT}"}, "const { a } = window;"),
         ({"entry": f'import {{ a }} from "./a.js";\n{MOUNT}', "a": f"export const a = 1;\n{MOUNT}"}, "a.js has a line"),
-        ({"entry": f"const a = `one\n  two`;\n{MOUNT}"}, "entry.js has a text of several lines"),
         ({"entry": "export const a = 1;\n"}, "entry.js has no `export default function mount"),
     ],
 )
