@@ -146,7 +146,9 @@ def build_page(title: str, body: str, origin: str) -> str:
 <script type="application/json" id="headlight-provenance">{origin.replace("<", chr(92) + "u003c")}</script>
 </head>
 <body>
+<main>
 {body}
+</main>
 </body>
 </html>
 """
