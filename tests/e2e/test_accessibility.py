@@ -6,8 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.accessibility import violations
-from tests.helpers.instrument_file import write_instrument
 from tests.helpers.visitor import DESKTOP, PHONE, wait_until_idle
+from viz import browser as browser_code
+from viz.wire.instrument import Opening, trace_message
 
 pytestmark = pytest.mark.e2e
 SENTENCE = "The animal did not cross the street because it was too tired. "
@@ -71,7 +72,7 @@ def test_the_first_example_and_all_that_folds(open_page):
     expect(page.get_by_role("slider", name="Threshold of the token graph")).to_be_visible()
     expect_nothing_found(page)
     page.locator(".instrument details").evaluate_all("(all) => { for (const each of all) each.open = true; }")
-    expect(page.get_by_role("table", name="All heads")).to_be_visible()
+    expect(page.locator(".heads-table-space")).to_be_visible()
     expect_nothing_found(page)
 
 
@@ -107,7 +108,11 @@ def test_what_opens_over_the_inspect_page(open_page, act):
 
 def test_an_exported_file(browser, tmp_path, minilm):
     page = browser.new_page()
-    page.goto(write_instrument(tmp_path / "instrument.html", minilm.trace(SENTENCE)["encoder"]))
+    message = trace_message(minilm.trace(SENTENCE)["encoder"], Opening("test", "layer=3&head=1"))
+    body = browser_code.standalone("instrument", "Attention in a file", message)
+    file = tmp_path / "instrument.html"
+    file.write_text(browser_code.build_page("Instrument", body, "{}"), encoding="utf-8")
+    page.goto(file.as_uri())
     page.wait_for_selector('.instrument[data-drawn$=" exact"]')
     assert violations(page) == []
     page.close()

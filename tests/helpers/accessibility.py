@@ -31,15 +31,16 @@ _FIND = """async ([options, foreign]) => {
 _FOCUSED = """() => {
     let element = document.activeElement;
     while (element.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
-    const label = element.getAttribute("aria-label") ?? element.innerText ?? "";
+    // The icons of Streamlit's buttons are text.
+    const written = element.matches("main") ? "main"
+        : element.getAttribute("aria-label") ?? (element.querySelector("p") ?? element).innerText;
     const isRing = (each) => {
         const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(each);
         return (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2) || / [2-9](\\.\\d+)?px$/.test(boxShadow);
     };
     const frame = element.closest('[data-testid$="RootElement"]') ?? element;
-    const { left, top, width, height } = element.getBoundingClientRect();
-    const name = label.split("\\n").at(-1) || element.id;
-    return { name, tag: element.tagName, ring: isRing(element) || isRing(frame), left, top, width, height };
+    const { top } = element.getBoundingClientRect();
+    return { name: written.trim(), tag: element.tagName, ring: isRing(element) || isRing(frame), top };
 }"""
 
 
@@ -54,5 +55,5 @@ def violations(page: Page) -> list[str]:
 
 
 def focused(page: Page) -> dict[str, Any]:
-    """Return the name and the place of the element with the focus, in pixels, and whether it has a visible ring."""
+    """Return the name of the element with the focus, its top in pixels, and whether it has a visible ring."""
     return page.evaluate(_FOCUSED)
