@@ -97,7 +97,8 @@ export class HeatmapBar {
       const [first, last] = end < 2 ? [0, trace.whole[1]] : [0, trace.whole[3]];
       field.min = String(first);
       field.max = String(last);
-      if (document.activeElement !== field || this.whole !== trace.whole) field.value = String(shown[end]);
+      if (document.activeElement !== field || String(this.whole) !== String(trace.whole))
+        field.value = String(shown[end]);
     });
     this.whole = trace.whole;
   }
