@@ -36,7 +36,7 @@ def test_lines_are_read_as_one_sequence_until_the_switch_is_on(open_page):
     strip_token(page, 2).click()
     expect_locked(page, 2, None)
     page.locator(".st-key-sentence-row").get_by_role("combobox").click()
-    page.get_by_role("option", name="2. The cat ran home.").click()
+    page.get_by_role("option", name="2. The cat ran home.", exact=True).click()
     expect(strip_token(page, 3)).to_have_text("ran")
     wait_until_idle(page)
     # The same token at the same position stays locked.
