@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from models.capture.devices import Copies
 from models.capture.interface import NotReplayed, OnLayerOutput, recording
 from models.capture.replay import Layer, MaterialisedLayer
 from models.errors import BrokenModel, NoAttention
@@ -133,12 +134,13 @@ def replayed_batch(
         module(**inputs, **_options(module))
     n_rows = _count_rows(inputs)
     batch: list[Layers] = [defaultdict(list) for _ in range(n_rows)]
+    copies: Copies = {}
     for call in calls:
         if len(call.replays) != n_rows:
             raise NotReplayed(f"{type(call.module).__name__} sees windows of the input as separate rows.")
         role = role_of(module, call.module)
         for layers, replay in zip(batch, call.replays, strict=True):
-            layers[role].append(replay.cpu())
+            layers[role].append(replay.cpu(copies))
     return batch
 
 

@@ -8,13 +8,13 @@ band. `MaterialisedLayer` keeps the weights themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from models.capture import masks
+from models.capture.devices import Copies, copy_once, copy_to
 from models.capture.masks import Positions, Spans, is_forbidden
 
 ALL = slice(None)
@@ -149,16 +149,30 @@ class Replay:
         bias = None if self.bias is None else self.bias[:, :n_query, :n_key]
         return replace(self, query=self.query[:, :n_query], key=self.key[:, :n_key], mask=mask, bias=bias)
 
-    def cpu(self) -> Replay:
-        """Return a copy on the CPU, so that a trace uses no accelerator memory."""
-        if self.query.device.type == "cpu":
+    def cpu(self, copies: Copies) -> Replay:
+        """Return a copy on the CPU, so that a trace uses no accelerator memory; for `copies` see `to`."""
+        return self.to(torch.device("cpu"), copies)
+
+    def to(self, device: torch.device, copies: Copies) -> Replay:
+        """Return a copy on a device.
+
+        `copies` has the masks and biases that were copied before: layers that share one also share its copy.
+        """
+        if self.query.device == device:
             return self
-        moved: dict[str, Any] = {
-            name: value.cpu() if isinstance(value, Tensor) else value for name, value in vars(self).items()
-        }
-        if isinstance(self.mask, Spans):
-            moved["mask"] = Spans(self.mask.first.cpu(), self.mask.end.cpu())
-        return Replay(**moved)
+        mask: Tensor | Spans | None = self.mask
+        if isinstance(mask, Spans):
+            mask = Spans(copy_once(mask.first, device, copies), copy_once(mask.end, device, copies))
+        elif mask is not None:
+            mask = copy_once(mask, device, copies)
+        return replace(
+            self,
+            query=copy_to(self.query, device),
+            key=copy_to(self.key, device),
+            mask=mask,
+            bias=None if self.bias is None else copy_once(self.bias, device, copies),
+            sinks=None if self.sinks is None else copy_to(self.sinks, device),
+        )
 
 
 def _of_heads(tensor: Tensor, heads: slice) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from models.capture.devices import Copies
 from models.capture.masks import Spans, compact
 from models.capture.replay import Replay
 from models.errors import BadSelection
@@ -59,6 +60,7 @@ class TorchAttention(TorchFunctionMode):
         self.n_others = 0
         self._item = item
         self._masks: dict[tuple, tuple[list[Tensor | None], Tensor | Spans | None]] = {}
+        self._copies: Copies = {}
         self._nested = {id(encoder.layers[-1].self_attn.out_proj.weight): encoder for encoder in encoders if as_nested}
         self._padding: dict[int, Tensor] = {}
 
@@ -104,7 +106,7 @@ class TorchAttention(TorchFunctionMode):
         mask = None if causal else self._mask(given, queries.shape[1], len(extra))
         replay = Replay(queries, keys, d_head**-0.5, mask=mask, causal=causal)
         weights = frozenset(id(given[name]) for name in PROJECTIONS if isinstance(given[name], nn.Parameter))
-        self.calls.append(TorchCall(weights, _same(query, key), replay.cpu(), extra))
+        self.calls.append(TorchCall(weights, _same(query, key), replay.cpu(self._copies), extra))
         self._expect_nested(given)
 
     def _mask(self, given: dict[str, Any], n_query: int, n_extra: int) -> Tensor | Spans | None:

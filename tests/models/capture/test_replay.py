@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.capture.masks import Spans
 from models.capture.replay import MaterialisedLayer, Replay
 
 N_HEADS, N_KV_HEADS, N_QUERY, N_KEY, D_HEAD = 6, 2, 7, 11, 5
@@ -115,3 +116,31 @@ def test_held_weights_come_out_as_they_are():
     np.testing.assert_array_equal(
         MaterialisedLayer(weights, causal=True).allowed(ALL, slice(1, 4)).numpy(), LOWER[:, 1:4]
     )
+
+
+@pytest.mark.parametrize("shared", ["bias", "mask", "spans"])
+def test_layers_that_share_a_tensor_share_its_copy_on_another_device(shared):
+    """T5's layers share one bias of all pairs, and each of them has its own view of it."""
+    spans = Spans(torch.zeros(N_QUERY, dtype=torch.long), torch.full((N_QUERY,), 5))
+    given = {"bias": {"bias": BIAS}, "mask": {"mask": ADDITIVE}, "spans": {"mask": spans}}[shared]
+    copies = {}
+    moved = []
+    for seed in range(3):
+        views = {name: value[:] if isinstance(value, torch.Tensor) else value for name, value in given.items()}
+        layer = Replay(QUERY, random(N_KV_HEADS, N_KEY, D_HEAD, seed=seed), SCALING, sinks=SINKS, **views)
+        moved.append(layer.to(torch.device("meta"), copies))
+    held = [layer.bias if shared == "bias" else layer.mask for layer in moved]
+    held = [each.first if shared == "spans" else each for each in held]
+    assert held[0] is held[1] is held[2]
+    for layer in moved:
+        parts = [layer.query, layer.key, layer.sinks, held[0]]
+        assert {part.device.type for part in parts} == {"meta"}
+        assert (layer.shape, layer.scaling) == ((N_HEADS, N_QUERY, N_KEY), SCALING)
+    assert len({id(layer.key) for layer in moved}) == 3
+
+
+def test_other_tensors_have_copies_of_their_own():
+    one, other = (Replay(QUERY, KEY, SCALING, bias=bias) for bias in (BIAS, BIAS[:1]))
+    copies = {}
+    moved = [layer.to(torch.device("meta"), copies) for layer in (one, other)]
+    assert [layer.bias.shape[0] for layer in moved] == [N_HEADS, 1]

@@ -1,0 +1,36 @@
+"""Copies on another device: each tensor once."""
+
+from __future__ import annotations
+
+import torch
+
+from models.capture.devices import copy_once, copy_to
+
+META = torch.device("meta")
+GENERATOR = torch.Generator().manual_seed(3)
+TENSORS = {
+    "of many pieces": torch.randn(5, 7, 11, generator=GENERATOR),
+    "transposed": torch.randn(7, 3, 5, generator=GENERATOR).transpose(0, 1),
+}
+
+
+def test_views_of_the_same_memory_have_one_copy():
+    tensor, copies = TENSORS["of many pieces"], {}
+    one, again = (copy_once(view, META, copies) for view in (tensor[:], tensor.view(5, 7, 11)))
+    assert one is again
+    assert one.device == META
+    others = [tensor[:3], tensor.transpose(0, 1), tensor.clone(), tensor.view(torch.int32)]
+    assert all(copy_once(other, META, copies) is not one for other in others)
+
+
+def test_an_address_that_is_used_again_is_another_tensor():
+    """torch gives the memory of a tensor that is gone to the next one: a copy keeps its tensor alive."""
+    copies = {}
+    addresses = {copy_once(torch.full((1000,), float(number)), META, copies) is None for number in range(20)}
+    assert addresses == {False}
+    assert len(copies) == 20
+
+
+def test_other_devices_are_copied_by_torch():
+    assert copy_to(TENSORS["transposed"], META).device == META
+    assert copy_to(TENSORS["transposed"], torch.device("cpu")) is TENSORS["transposed"]
