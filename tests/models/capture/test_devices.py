@@ -1,17 +1,36 @@
-"""Copies on another device: each tensor once."""
+"""Copies on another device: each tensor once, the same values whatever the layout and the length of a piece."""
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from models.capture.devices import copy_once, copy_to
+from models.capture.devices import copy_in_pieces, copy_once, copy_to
 
 META = torch.device("meta")
 GENERATOR = torch.Generator().manual_seed(3)
 TENSORS = {
+    "of one piece": torch.randn(3, 4, generator=GENERATOR),
     "of many pieces": torch.randn(5, 7, 11, generator=GENERATOR),
     "transposed": torch.randn(7, 3, 5, generator=GENERATOR).transpose(0, 1),
+    "a part": torch.randn(9, 30, generator=GENERATOR)[2:7, 3::2],
+    "expanded": torch.randn(1, 1, 13, generator=GENERATOR).expand(3, 5, 13),
+    "boolean": torch.rand(5, 9, generator=GENERATOR) > 0.5,
+    "bfloat16": torch.randn(6, 5, generator=GENERATOR).bfloat16(),
+    "empty": torch.empty(3, 0, 2),
+    "a number": torch.tensor(7.5),
 }
+
+
+@pytest.mark.parametrize("n_values", [1, 12, 13, 1000])
+@pytest.mark.parametrize("name", TENSORS)
+def test_a_copy_in_pieces_has_the_same_values(name, n_values):
+    tensor = TENSORS[name]
+    copied = copy_in_pieces(tensor, torch.zeros(n_values, dtype=tensor.dtype))
+    assert (copied.dtype, copied.shape) == (tensor.dtype, tensor.shape)
+    assert torch.equal(copied, tensor)
+    assert copied.is_contiguous()
+    assert not copied.numel() or copied.data_ptr() != tensor.data_ptr()
 
 
 def test_views_of_the_same_memory_have_one_copy():
