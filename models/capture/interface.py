@@ -198,6 +198,10 @@ def _is_narrow(replay: Replay) -> bool:
     _, n_query, n_key = replay.shape
     if not isinstance(replay.mask, Spans) or replay.bias is not None or n_query < 2 * BAND_ROWS:
         return False
+    # An accelerator would wait for the CPU before each band. Measured on CUDA at 2,048 tokens: 75 ms for 22 layers in
+    # bands, 27 ms in full.
+    if replay.query.device.type != "cpu":
+        return False
     return 2 * (replay.mask.n_pairs + BAND_ROWS * n_query) < n_query * n_key
 
 

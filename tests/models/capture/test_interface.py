@@ -11,6 +11,7 @@ from models import load_model
 from models.capture import interface as capture
 from models.capture.forward import replayed_layers
 from models.capture.masks import Spans
+from models.capture.replay import Replay
 from tests.helpers.small_models import ROBERTA_NAMES, byte_level_marked
 
 
@@ -60,6 +61,15 @@ def test_a_window_costs_its_band_and_the_output_is_the_plain_one(windowed, monke
     assert max(widths) == 128 + 2 * 11
     # Measured: 4.8e-6 on values up to 4; sums of fewer addends round otherwise.
     assert (found - expected).abs().max() <= 3e-5
+
+
+def test_an_accelerator_computes_a_window_in_full():
+    """A band costs it more than all pairs: the CPU would tell it the keys of each band."""
+    order = torch.arange(1201)
+    spans = Spans((order - 11).clamp(min=0), (order + 12).clamp(max=1201))
+    query, key = torch.randn(2, 3, 1201, 5, generator=torch.Generator().manual_seed(4))
+    assert capture._is_narrow(Replay(query, key, 0.5, mask=spans))
+    assert not capture._is_narrow(Replay(query.to("meta"), key.to("meta"), 0.5, mask=spans))
 
 
 def test_a_windowed_layer_is_held_without_its_mask(windowed):
