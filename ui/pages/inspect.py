@@ -32,6 +32,23 @@ def page() -> None:
     if model is None:
         INSPECT.publish()
         return
+    # In a container of their own: a sentence that comes or goes must not move the instrument to another place among the
+    # elements of the page, where Streamlit would draw it anew.
+    above = st.container()
+    with above:
+        trace = _inputs(model, about_link)
+    if trace is None:
+        INSPECT.publish()
+    else:
+        with row:
+            att = choose_kind(trace)
+        with above:
+            task_panel(model, trace)
+        _pictures(model, trace, att)
+
+
+def _inputs(model: Model, about_link: list[str]) -> AttentionTrace | None:
+    """Show what the model reads, and what has to be said of it; return the trace, None if there is none."""
     if model.card.modality == "image":
         picture_controls(model)
     else:
@@ -45,13 +62,7 @@ def page() -> None:
         notices += [notice for notice in trace.notices if not (known and notice == OWN_TEXT_NOTICE)]
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
-    if trace is None:
-        INSPECT.publish()
-    else:
-        with row:
-            att = choose_kind(trace)
-        task_panel(model, trace)
-        _pictures(model, trace, att)
+    return trace
 
 
 def _trace(model: Model) -> AttentionTrace | None:
@@ -71,7 +82,8 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     The browser reports a selection a moment after the visitor's last change; this part alone runs then.
     """
     open_head(model, att)
-    selection, choice = fitted_selection(att), INSPECT.current()
+    with st.container():
+        selection, choice = fitted_selection(att), INSPECT.current()
     options, subject = choice.draw_options(), Subject(att, trace.image)
     with st.container(key="export-row", horizontal=True, horizontal_alignment="right", gap="small"):
         export_controls(subject, selection, options)
