@@ -113,8 +113,8 @@ def test_what_is_requested_of_a_trace_is_only_for_who_knows_its_name(open_page, 
         f"/?model={quote(str(long_bert))}&text={text}&layer=2&head=3",
         prepare=lambda page: page.on("response", lambda response: asked.append(response)),
     )
-    page.locator(".heads-canvas").press("ArrowRight")
-    expect(page.locator(".instrument")).to_have_attribute("data-drawn", "3 0 exact")
+    page.locator(".heads-canvas").press("ArrowDown")
+    expect(page.locator(".instrument")).to_have_attribute("data-drawn", "3 3 exact")
     tiles = [response for response in asked if "/instrument/" in response.url and "/tile/" in response.url]
     assert tiles
     headers = tiles[0].all_headers()
