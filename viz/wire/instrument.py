@@ -85,13 +85,11 @@ def trace_message(
         only: the region whose tokens alone are sent, with no weights but those of `tiles`; for a file of one picture.
     """
     header: dict[str, Any] = {
-        "title": f"All heads, {att.kind} attention",
         "trace": trace,
         "opening": asdict(opening),
         "parts": list(parts),
-        "kind": att.kind,
         "source": {} if only else _describe_source(att, model),
-        "heads": [att.heads_in(layer) for layer in range(att.n_layers)],
+        **_describe_heads(att),
         **_describe_tokens(att, only),
         **_describe_truth(att, only),
         **_describe_look(options or DrawOptions()),
@@ -109,6 +107,11 @@ def trace_message(
         header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
         arrays |= pack_maps(maps, stop=done)
     return pack(header, arrays)
+
+
+def _describe_heads(att: Attention) -> dict[str, Any]:
+    heads = [att.heads_in(layer) for layer in range(att.n_layers)]
+    return {"title": f"All heads, {att.kind} attention", "kind": att.kind, "heads": heads}
 
 
 def _describe_look(options: DrawOptions) -> dict[str, Any]:
