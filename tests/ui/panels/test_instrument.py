@@ -86,8 +86,8 @@ def test_a_long_text_comes_with_the_tile_at_which_it_opens():
 
 def test_a_head_and_a_region_that_a_long_text_does_not_have_open_the_nearest():
     header, _ = instrument(run(text="the cat sat on the mat and " * 20, layer="70", head="7", region="3-90:5-1000"))
-    (tile,) = header["tiles"]
-    assert (tile["layer"], tile["head"], tile["region"]) == (5, 7, [3, 90, 5, 141])
+    places = [(tile["layer"], tile["head"], tile["region"]) for tile in header["tiles"]]
+    assert places == [(5, 7, [3, 90, 5, 141]), (5, 7, [3, 90, 5, 132])]
 
 
 @pytest.mark.usefixtures("all_texts_are_large")
