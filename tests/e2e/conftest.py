@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.helpers.app_server import FLAGS, find_browser, start_app
 from tests.helpers.e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
+from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import DESKTOP, wait_until_drawn
 
 
@@ -155,3 +156,17 @@ def open_page(app, browser, warm_context) -> Iterator:
     for seen in watched.values():
         assert seen.outside == []
         assert seen.errors == []
+
+
+@pytest.fixture
+def visit(open_page):
+    """Open a page whose traffic is counted from when it is drawn."""
+
+    def open_it(path: str = "/?layer=3&head=1", **options: object) -> tuple[Page, Traffic]:
+        traffic = Traffic()
+        page = open_page(path, prepare=traffic.install, **options)
+        page.wait_for_timeout(300)
+        traffic.clear()
+        return page, traffic
+
+    return open_it
