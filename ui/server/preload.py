@@ -50,7 +50,15 @@ class PreloadInstrument:
                     await send({**start, "headers": _with_length(start["headers"], len(completed))})
                     await send({"type": "http.response.body", "body": completed})
 
-        await self._app(scope, receive, send_completed)
+        await self._app(_without_compression(scope), receive, send_completed)
+
+
+def _without_compression(scope: Scope) -> Scope:
+    """Return the request of a page as one that takes no compressed answer: Streamlit compresses all but the root."""
+    headers = [(name.lower(), value) for name, value in scope["headers"]]
+    if not any(name == b"accept" and b"text/html" in value for name, value in headers):
+        return scope
+    return {**scope, "headers": [each for each in headers if each[0] != b"accept-encoding"]}
 
 
 @cache

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
 from streamlit.file_util import get_static_dir
 
@@ -15,7 +16,7 @@ from viz.browser.bundle import script_file
 PAGE = "<html><head><title>猫</title></head><body>a text with </head> in it</body></html>"
 
 
-def answered(app, method="GET", kind="http"):
+def answered(app, method="GET", kind="http", headers=()):
     """Return the messages with which an app answers a request."""
     sent = []
 
@@ -25,7 +26,7 @@ def answered(app, method="GET", kind="http"):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(app({"type": kind, "method": method, "path": "/", "headers": []}, receive, send))
+    asyncio.run(app({"type": kind, "method": method, "path": "/", "headers": [*headers]}, receive, send))
     return sent
 
 
@@ -72,6 +73,14 @@ def test_a_page_gets_the_link_once_at_the_end_of_its_head():
     assert found["x-other"] == "1"
     # They are those of the HTML without the link, which browsers may have from an earlier version.
     assert not {"etag", "last-modified"} & set(found)
+
+
+@pytest.mark.parametrize(("accept", "compressed"), [(b"text/html,*/*;q=0.8", False), (b"*/*", True)])
+def test_a_page_is_not_compressed_before_it_is_completed(accept, compressed):
+    app = PreloadInstrument(GZipMiddleware(HTMLResponse(PAGE), minimum_size=1))
+    sent = answered(app, headers=[(b"accept", accept), (b"accept-encoding", b"gzip")])
+    assert ("content-encoding" in headers_of(sent)) == compressed
+    assert (preload_links() in body_of(sent)) == (not compressed)
 
 
 def test_a_page_that_comes_in_pieces_is_completed_too():
