@@ -7,6 +7,7 @@ from tests.helpers.visitor import PHONE, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 BODY = '[data-testid="stPopoverBody"]'
+MODEL = "Model: sentence-transformers/all-MiniLM-L6-v2 · 6 layers × 12 heads"
 
 
 def open_by_key(page: Page, name: str) -> Locator:
@@ -32,10 +33,10 @@ def tab_until_left(page: Page, key: str, most: int = 60) -> int:
 
 def test_tab_goes_through_a_popover_and_on_behind_its_button(open_page):
     page = open_page()
-    page.get_by_role("button", name="Model", exact=True).focus()
+    page.get_by_role("button", name=MODEL, exact=True).focus()
     page.keyboard.press("Tab")
     behind = page.evaluate("() => document.activeElement.outerHTML")
-    button = open_by_key(page, "Model")
+    button = open_by_key(page, MODEL)
     expect(page.get_by_role("textbox", name="Model: bundled name")).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.get_by_role("textbox", name="Revision")).to_be_focused()
@@ -47,7 +48,7 @@ def test_tab_goes_through_a_popover_and_on_behind_its_button(open_page):
 
 def test_shift_tab_goes_back_to_the_button_and_escape_closes(open_page):
     page = open_page()
-    button = open_by_key(page, "Model")
+    button = open_by_key(page, MODEL)
     expect(page.get_by_role("textbox", name="Model: bundled name")).to_be_focused()
     assert tab_until_left(page, "Shift+Tab") <= 2
     expect(button).to_be_focused()
@@ -70,7 +71,7 @@ def test_a_popover_whose_content_comes_later_gets_the_focus_then(open_page):
 
 def test_on_a_phone_no_keyboard_covers_the_popover(open_page):
     page = open_page(viewport=PHONE)
-    button = page.get_by_role("button", name="Model", exact=True)
+    button = page.get_by_role("button", name=MODEL, exact=True)
     # Chromium marks the pointer of a finger.
     button.dispatch_event("pointerdown", {"pointerType": "touch", "bubbles": True})
     button.evaluate("(button) => { button.focus(); button.click(); }")
