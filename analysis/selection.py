@@ -227,9 +227,9 @@ class Selection:
         if self.token is not None and self.token not in (fitted.region or whole):
             fitted = replace(fitted, token=None)
             notices.append(
-                f"The token {self.token} is outside the region: the flow shows all of the region's tokens."
+                f"The token {self.token} is outside the region: the token graph shows all of the region's tokens."
                 if self.token in whole
-                else f"There is no token {self.token} here: the flow shows all tokens."
+                else f"There is no token {self.token} here: the token graph shows all tokens."
             )
         if (self.layer, self.head) not in ((layer, head), (None, None)):
             notices.append(

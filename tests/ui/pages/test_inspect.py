@@ -84,7 +84,7 @@ def run_again(app: AppTest) -> AppTest:
         ({"layer": "x"}, "The link's layer is ignored"),
         ({"layer": "7", "head": "40"}, "There is no layer 7, head 40 here: layer 5, head 11 is shown instead."),
         ({"kind": "cross"}, "There is no cross attention here: encoder attention is shown instead."),
-        ({"token": "key:99"}, "There is no token key:99 here: the flow shows all tokens."),
+        ({"token": "key:99"}, "There is no token key:99 here: the token graph shows all tokens."),
         ({"region": "4-2:0-1"}, "The link's region is ignored"),
         (
             {"region": "2-4:1-400"},
@@ -92,7 +92,7 @@ def run_again(app: AppTest) -> AppTest:
         ),
         (
             {"region": "2-4:1-5", "token": "query:8"},
-            "The token query:8 is outside the region: the flow shows all of the region's tokens.",
+            "The token query:8 is outside the region: the token graph shows all of the region's tokens.",
         ),
         ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
         ({"model": "no such model"}, "No model is called 'no such model'"),
