@@ -43,21 +43,21 @@ class Choice:
 
 
 class Headlight:
-    """The app itself: widgets choose a text and a head, and the flow shows whose picture it is."""
+    """The app itself: a widget takes a text, the browser reports a head, and the message shows whose picture it is."""
 
-    name, script, first, environment = "Headlight", "app.py", (5, 11), MappingProxyType({})
+    name, script, first, environment = "Headlight", "app.py", (3, 1), MappingProxyType({})
 
     @staticmethod
     def choose(visitor: Visitor, asked: Choice) -> str:
-        visitor.set("layer", "string_value", str(asked.layer))
-        return visitor.set("head", "string_value", str(asked.head))
+        report = {"text": f"layer={asked.layer}&head={asked.head}", "number": time.monotonic_ns() // 1000}
+        return visitor.set("instrument", "json_value", json.dumps({"selection": report}))
 
     @staticmethod
     def shows(visitor: Visitor, asked: Choice) -> bool:
-        header, _ = unpack(visitor.component("flow"))
+        header, _ = unpack(visitor.component("instrument"))
         tokens = [token for token, special in header["queries"] if not special]
         text = "".join(token[1:] if token.startswith("·") else f" {token}" for token in tokens).strip()
-        return text == asked.text.lower() and header["title"].startswith(f"Layer {asked.layer}, head {asked.head},")
+        return text == asked.text.lower()
 
 
 class Hello:
@@ -183,7 +183,7 @@ async def visit(running: Server, number: int, n_visitors: int, end: float, found
             if not right:
                 found.wrong.append(f"visitor {number}, turn {turn}, {kind}: {asked}")
             elif running.app is Headlight and len(found.samples) < SAMPLED and dice.random() < 0.25:
-                found.samples.append((Choice(**vars(asked)), visitor.component("flow")))
+                found.samples.append((Choice(**vars(asked)), visitor.component("instrument")))
     except (PageError, OSError, WebSocketException) as error:
         found.errors.append(f"visitor {number}: {type(error).__name__}: {error}")
     return visitor
@@ -209,7 +209,7 @@ async def watch(running: Server, found: Results) -> None:
 def unpack(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
     """Return the header and the arrays of a picture (viz/wire/packing.py)."""
     if not raw:
-        return {"queries": [], "title": ""}, {}
+        return {"queries": []}, {}
     (length,) = struct.unpack("<I", raw[:4])
     header = json.loads(raw[4 : 4 + length])
     kinds = {"Uint16Array": "<u2", "Float32Array": "<f4", "Uint8Array": "u1"}

@@ -52,10 +52,10 @@ def worst_difference(samples: list[tuple[Choice, bytes]]) -> float:
     """Return the largest difference of the pictures' weights from those of traces in this process."""
     model, worst = load_model("minilm"), 0.0
     for asked, raw in samples:
-        weights = model.trace(asked.text)["encoder"].weights(asked.layer, asked.head)
+        att = model.trace(asked.text)["encoder"]
         _, arrays = unpack(raw)
-        shown = weights[arrays["query"], arrays["key"]]
-        worst = max(worst, float(np.abs(shown - arrays["weight"]).max(initial=0.0)))
+        shown = arrays["weights"].reshape(att.n_layers, att.n_heads, att.n_query, att.n_key)[asked.layer, asked.head]
+        worst = max(worst, float(np.abs(shown - att.weights(asked.layer, asked.head)).max(initial=0.0)))
     return worst
 
 
