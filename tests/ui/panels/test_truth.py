@@ -214,7 +214,7 @@ def test_a_public_server_offers_and_opens_only_what_is_listed(monkeypatch):
     app.button(key="open scratch:recall").click().run()
     assert not app.exception
     assert "The model answers (2 of 2 right)" in answers(app)
-    assert app.selectbox(key="typed model").value == "scratch:recall"
+    assert widget(app, "typed model").value == "scratch:recall"
 
 
 def test_a_public_server_without_trained_models_offers_none(monkeypatch):
