@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import models
 import viz
@@ -112,7 +112,7 @@ def test_a_grid_draws_every_head_and_names_it(cat: models.Attention, open_file: 
     assert page.locator(".heads-name").inner_text() == "Layer 5, head 11 is selected"
     page.locator(".heads-canvas").focus()
     page.keyboard.press("ArrowUp")
-    assert page.locator(".heads-name").inner_text() == "Layer 4, head 11 is selected"
+    expect(page.locator(".heads-name")).to_have_text("Layer 4, head 11 is selected")
 
 
 def test_a_grid_names_its_axes(cat: models.Attention, open_file: Callable[[viz.Export], Opened]) -> None:

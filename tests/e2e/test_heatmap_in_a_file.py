@@ -1,11 +1,12 @@
 """The instrument's heatmap in a plain file: what a pointer, the keyboard and late tiles do, without a server."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from plotly.offline import get_plotlyjs
 
 import viz
@@ -230,9 +231,7 @@ def test_plotly_follows_the_selection_and_the_old_figure_stays_until_the_new_one
     server.wait_until_asked()
     assert (title.text_content() or "").startswith("Layer 0, head 0")
     server.answer()
-    page.wait_for_function(
-        "document.querySelector('.heatmap-plotly .gtitle').textContent.startsWith('Layer 0, head 1')"
-    )
+    expect(title).to_have_text(re.compile("^Layer 0, head 1"))
     page.get_by_role("button", name="Plotly").click()
     assert not title.is_visible()
     heatmap.hover(1, 1)

@@ -69,7 +69,7 @@ def test_three_words_edited(open_page):
     # The other page is as it was left.
     page.get_by_role("link", name="Inspect").click()
     wait_until_drawn(page)
-    expect(page.get_by_role("combobox", name="Head")).to_have_value("11")
+    expect(page.get_by_role("combobox", name="Head")).to_have_value("1")
 
 
 def test_a_blank_cell_is_one_sentence_and_the_page_goes_on(open_page):

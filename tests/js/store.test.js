@@ -59,6 +59,8 @@ test("a token of the strip is the chosen side's, and the other side's beside a l
   assert.equal(sideInStrip(state(), 5), "query");
   assert.equal(sideInStrip(state({ query: 4 }), 5), "key");
   assert.equal(sideInStrip(state({ query: 4 }), 4), "query");
+  assert.equal(sideInStrip(state({ key: 4 }), 4), "key", "a click releases it");
+  assert.equal(sideInStrip(state({ key: 4 }), 5), "query");
   assert.equal(sideInStrip(state({ side: "key", key: 4 }), 5), "query");
 });
 

@@ -106,14 +106,15 @@ export function togglePair(selection, query, key) {
 }
 
 /**
- * Return the side as which a token of the strip is hovered or locked: the chosen side, or the other one while a token of
- * that side is locked, unless it is this token.
+ * Return the side as which a token of the strip is hovered or locked: the side on which it is locked; else the chosen
+ * side, or the other one while another token is locked on that side.
  * @param {State} state
  * @param {number} position
  * @returns {Side}
  */
-export function sideInStrip({ side, query, key }, position) {
-  const locked = side === "query" ? query : key;
-  if (locked === null || locked === position) return side;
-  return side === "query" ? "key" : "query";
+export function sideInStrip(state, position) {
+  const { side } = state;
+  const other = side === "query" ? "key" : "query";
+  if (state[side] === position) return side;
+  return state[other] === position || state[side] !== null ? other : side;
 }

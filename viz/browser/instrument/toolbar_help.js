@@ -49,6 +49,7 @@ export class Guidance {
   locked = "";
   hasClicked = false;
   hasHovered = false;
+  isFollowed = false;
 
   /** @param {HTMLElement} parent */
   constructor(parent) {
@@ -60,7 +61,7 @@ export class Guidance {
 
   /** @param {Scene} scene */
   draw({ trace, state }) {
-    if (this.root.hidden) return;
+    if (this.root.hidden || this.isFollowed) return;
     const head = `${state.layer} ${state.head}`;
     const locked = `${state.query} ${state.key}`;
     if (trace !== this.trace) {
@@ -71,7 +72,9 @@ export class Guidance {
     this.hasClicked ||= head !== this.opened;
     this.hasHovered ||= state.hover.query !== null || state.hover.key !== null || locked !== this.locked;
     if (!this.hasClicked || !this.hasHovered) return;
-    this.root.hidden = true;
+    this.isFollowed = true;
+    // Its place stays until the next visit: nothing moves below the pointer.
+    this.root.style.visibility = "hidden";
     rememberFollowed();
   }
 }
