@@ -26,6 +26,8 @@ def open_instrument(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
         page.goto(write_instrument(tmp_path / "file.html", att, selection, **given))
         page.add_style_tag(content=f".part-heads {{ width: {width}px }}")
         page.wait_for_selector(".heads[data-drawn]")
+        # The instrument looks at its size again when the page changes; the style has changed one part alone.
+        page.evaluate("() => new Promise((done) => { document.body.dataset.styled = ''; setTimeout(done, 100); })")
         page.wait_for_function("(width) => document.querySelector('.heads-canvas').clientWidth <= width", arg=width)
         return page
 
