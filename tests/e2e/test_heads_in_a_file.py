@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import models
 from tests.helpers.hand_made import attention, random_weights
@@ -89,10 +89,10 @@ def test_a_pair_is_shown_and_ranked_in_every_head(cat: models.Attention, open_in
     first.click()
     shows(page, drawn=f"{best[0]},{best[1]}")
     page.get_by_role("button", name="By ratio").click()
-    assert "below 0.05 are left out" in page.locator(".ranking-note").inner_text()
+    expect(page.locator(".ranking-note")).to_contain_text("below 0.05 are left out")
     page.keyboard.press("Escape")
     shows(page, pair="")
-    assert page.locator(".ranking-row").count() == 0
+    expect(page.locator(".ranking-row")).to_have_count(0)
 
 
 def test_every_head_is_in_the_table_and_a_button_opens_it(cat: models.Attention, open_instrument: Opens) -> None:
