@@ -202,7 +202,7 @@ def test_bad_parameters_are_ignored_with_a_notice(open_page):
     expect(alerts.filter(has_text="There is no layer 5, head 99")).to_be_visible()
     expect_head(page, 5, 11)
     # Must not happen: what was ignored stays in the link.
-    expect(page).not_to_have_url(url_with("layer=99"))
+    expect(page).not_to_have_url(url_with("head=99"))
 
 
 def test_text_outside_the_vocabulary_is_said(open_page):
