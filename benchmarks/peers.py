@@ -138,7 +138,7 @@ def headlight(playwright: Playwright, lengths: tuple[int, ...]) -> tuple[dict[in
         for n_tokens in lengths:
             texts = [text_of(n_tokens, str(number)) for number in range(1, SENTENCES + 2)]
             taken = [wire.during(lambda text=text: sentence(page, text)) for text in texts][1:]
-            switches = [head_switch(page, *place) / 1000 for place in places(SWITCHES + 1)][1:]
+            switches = [head_switch(page, *place)[1] / 1000 for place in places(SWITCHES + 1)][1:]
             found[n_tokens] = Results(
                 int(median(n_bytes for _, n_bytes in taken)),
                 drawn=[milliseconds / 1000 for milliseconds, _ in taken],
