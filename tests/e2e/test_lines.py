@@ -1,8 +1,13 @@
 """One text per line: the switch, the selector, and what the page says of it."""
 
+import re
+from urllib.parse import quote
+
+import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from models import load_model
 from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import (
     expect_head,
@@ -55,3 +60,35 @@ def test_a_link_opens_a_line(open_page):
     expect_locked(page, 2, None)
     # Must not happen: a sentence about the link.
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
+
+
+def test_heads_are_ranked_over_the_texts_in_which_a_pair_is_locked(open_page):
+    pairs = {
+        "The cat sat on the mat because it was tired.": (8, 2),
+        "The trophy does not fit in the suitcase because it is too big.": (10, 2),
+    }
+    page = open_page(f"/?text={quote(chr(10).join(pairs))}&lines=on&layer=3&head=1")
+    over = page.get_by_role("button", name="Over all texts", include_hidden=True)
+    for number, (text, (query, key)) in enumerate(pairs.items()):
+        if number:
+            # Must not happen: a ranking over one text alone.
+            expect(over).to_be_disabled()
+            page.locator(".st-key-sentence-row").get_by_role("combobox").click()
+            page.get_by_role("option", name=f"{number + 1}. {text}", exact=True).click()
+            expect(strip_token(page, 2)).to_have_text("trophy")
+            page.keyboard.press("Escape")
+            wait_until_idle(page)
+        strip_token(page, query).click()
+        strip_token(page, key).click()
+        expect_locked(page, query, key)
+    over.click()
+    expect(page.locator(".ranking-title")).to_have_text("Heads over 2 of 2 texts")
+    model = load_model("minilm")
+    weights = [model.trace(text)["encoder"].weights(3, 1)[query, key] for text, (query, key) in pairs.items()]
+    says = f"In this head: {np.mean(weights):.2f}, at least {min(weights):.2f}; "
+    expect(page.locator(".ranking-sentence")).to_contain_text(says)
+    first = page.locator(".ranking-row").first
+    name = first.inner_text().split(":")[0]
+    first.click()
+    layer, head = (int(number) for number in re.findall(r"\d+", name))
+    expect_head(page, layer, head)
