@@ -113,6 +113,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_pair_is_that_of_the_loops(name: str) -> None:
     att = CASES[name]
@@ -135,6 +136,7 @@ def test_every_token_is_that_of_the_loops(name: str) -> None:
             check(heads_for_token(att, token, received=received), wanted, "entropy", ascending=True)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 1000), st.sampled_from([0.1, 3.0, 60.0]), st.booleans())
 def test_strips_do_not_matter(n_query: int, n_key: int, seed: int, sharpness: float, causal: bool) -> None:

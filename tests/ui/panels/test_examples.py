@@ -31,6 +31,7 @@ def weight_and_others(att, layer, head, query, key):
     return column[query], np.mean([weight for each, weight in enumerate(column) if each != query])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_opens_at_a_head_that_shows_its_point(example):
     att = load_model(OF_MODEL).trace(example.text)["encoder"]

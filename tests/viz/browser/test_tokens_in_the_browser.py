@@ -46,6 +46,7 @@ def pairs_of_the_browser(att: Attention, region: Region, only: list[Any] | None)
     return call(code, {"message": base64.b64encode(message).decode(), "most": MOST, "only": only})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", heads())
 @pytest.mark.parametrize("region", ["", "1-6:2-8"])
 def test_the_strongest_pairs_are_those_of_analysis(name: str, region: str) -> None:
