@@ -204,9 +204,6 @@ def test_back_and_forward_go_from_text_to_text(open_page):
     wait_until_drawn(page)
     heads_keys(page).press("ArrowDown")
     expect_head(page, 5, 0)
-    # The server has heard of the head: a Back before that keeps the newer head now and then, which is not mended.
-    page.wait_for_timeout(500)
-    wait_until_idle(page)
     page.go_back()
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
     wait_until_drawn(page)

@@ -85,8 +85,8 @@ test("after Back, nothing is written over the entry until the server has answere
   go("?text=b&layer=5");
   go("?text=a&layer=5");
   assert.deepEqual(sent, [
-    [1, "text=b&layer=5"],
-    [2, "text=a&layer=5"],
+    [1, "text=b&layer=5", 0],
+    [2, "text=a&layer=5", 0],
   ]);
   bar.show({ ...INSPECT, query: "text=b", step: "2", went: 1 });
   bar.select("layer=9");
@@ -141,4 +141,12 @@ test("a chart fills the whole screen, and a file's height as far as it is wide",
   assert.equal(chartSize(LAYOUT, STYLE, { ...AROUND, whole: true }).height, 900);
   assert.equal(chartSize(LAYOUT, STYLE, { ...AROUND, alone: true }).height, 776);
   assert.equal(chartSize(LAYOUT, STYLE, { ...AROUND, alone: true, screen: 300 }).height, 500);
+});
+
+test("Back names the selection that it leaves behind", () => {
+  const { bar, sent, go } = openBar("/", "?text=a&layer=5");
+  bar.show(INSPECT);
+  bar.select("layer=4", 7);
+  go("?text=b");
+  assert.deepEqual(sent, [[1, "?text=b".slice(1), 7]]);
 });

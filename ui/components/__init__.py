@@ -63,7 +63,7 @@ def chart(
 
 
 def address_bar(
-    query: str, step: str, went: int, on_went: Callable[[str, int], None], *, selection: str | None = None
+    query: str, step: str, went: int, on_went: Callable[[str, int, int], None], *, selection: str | None = None
 ) -> None:
     """Make the browser's URL end in a query and the selection that the browser shows.
 
@@ -71,17 +71,17 @@ def address_bar(
         query: the parameters that the server owns.
         step: a change of it adds an entry to the browser's history; within a step, the present entry is renamed.
         went: the number of the last Back or Forward that the page has answered.
-        on_went: called as `on_went(query, number)` for Back and Forward, with the query to which they lead.
+        on_went: called as `on_went(query, number, selected)` for Back and Forward, with the query to which they lead.
         selection: the parameters of the selection until the browser has one; None for a page that has no selection.
     """
 
     def gone() -> None:
         try:
-            number, query = st.session_state["address"].went
-            number = int(number)
+            number, query, selected = st.session_state["address"].went
+            number, selected = int(number), int(selected)
         except _FORGED:
             return
-        on_went(str(query), number)
+        on_went(str(query), number, selected)
 
     shown = {"query": query, "step": step, "went": went, "selection": selection}
     _address(key="address", data=shown, height=1, on_went_change=gone)

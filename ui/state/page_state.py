@@ -148,6 +148,8 @@ class PageState(Generic[Choice]):
         """
         if not isinstance(text, str) or not isinstance(number, int) or not 0 <= number <= _LARGEST_NUMBER:
             return
+        if number <= self._memory.opening.after:
+            return  # A Back that came in the same message has left this selection behind.
         names = link.names_of(self.of, link.BROWSER)
         try:
             sent = dict(parse_qsl(text[: link.MOST_CHARACTERS_IN_LINK], keep_blank_values=True))
@@ -174,10 +176,15 @@ class PageState(Generic[Choice]):
         selection = memory.opening.selection if link.names_of(self.of, link.BROWSER) else None
         address_bar(urlencode(link.format(choice, link.SERVER)), entry, memory.went, self._go, selection=selection)
 
-    def _go(self, query: str, number: int) -> None:
-        """Choose what an earlier URL describes, for the whole page: the browser went back or forward."""
+    def _go(self, query: str, number: int, selected: int) -> None:
+        """Choose what an earlier URL describes, for the whole page: the browser went back or forward.
+
+        `selected` is the number of the selection that the browser left behind.
+        """
         memory = self._memory
         memory.went = number
+        if 0 <= selected <= _LARGEST_NUMBER:
+            memory.received = max(memory.received, selected)
         choice, notices = self.parse(dict(parse_qsl(query, keep_blank_values=True)))
         memory.notices, memory.linked = tuple(notices), self._history_entry(choice)
         self.update(**{name: getattr(choice, name) for name in link.names_of(self.of, link.SERVER)})

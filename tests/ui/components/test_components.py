@@ -82,8 +82,8 @@ def test_a_box_in_a_chart(sent, expected, said):
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        ([4, "layer=3"], [("layer=3", 4)]),
-        *((odd, []) for odd in (None, True, [], [1], [1, 2, 3], ["a", "b"], [None, ""], {}, [NAN, ""])),
+        ([4, "layer=3", 7], [("layer=3", 4, 7)]),
+        *((odd, []) for odd in (None, True, [], [1], [1, "", "a"], ["a", "b", 1], [None, "", 1], {}, [NAN, "", 1])),
     ],
 )
 def test_back_and_forward(sent, expected, said):

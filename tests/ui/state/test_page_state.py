@@ -253,6 +253,21 @@ def test_what_the_browser_reports_is_kept_and_never_sent_back(memory):
     assert len(after.id) >= 12
 
 
+def test_back_leaves_a_selection_behind_whose_report_comes_later(memory, monkeypatch):
+    """The report of a head and a Back at once may come in one message, whose callbacks run in either order."""
+    monkeypatch.setattr(page_state.st, "rerun", lambda: None)
+    SMALL.receive("row=4", 8)
+    SMALL._go("text=a&row=2", 1, 9)
+    opened = SMALL.opening()
+    assert (opened.selection, opened.after) == ("row=2", 9)
+    SMALL.receive("row=5", 9)
+    assert SMALL.now().row == 2
+    SMALL.receive("row=6", 10)
+    assert SMALL.now().row == 6
+    SMALL._go("row=1", 2, -5)
+    assert SMALL.opening().after == 10
+
+
 def test_the_server_opens_the_same_selection_again(memory):
     SMALL.select(row=3)
     before = SMALL.opening()

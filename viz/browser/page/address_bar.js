@@ -38,6 +38,8 @@ export class AddressBar {
   shown;
   /** What the instrument has selected. @type {string | undefined} */
   selection;
+  /** The number of that selection. */
+  number = 0;
   /** How often the visitor went back or forward. */
   wents = 0;
   /** The number of the last Back or Forward that the server has not answered yet, 0 if there is none. */
@@ -68,11 +70,13 @@ export class AddressBar {
   /**
    * Show the selection of the instrument.
    * @param {string} selection its parameters
+   * @param {number} [number] counts the changes of the selection
    */
-  select(selection) {
+  select(selection, number = 0) {
     const isShown = this.shown !== undefined && this.path === location.pathname;
     if (isShown && this.shown?.selection === null) return; // of the page before
     this.selection = selection;
+    this.number = number;
     if (isShown && !this.awaited) this.write(false);
   }
 
@@ -100,7 +104,8 @@ export class AddressBar {
     event.stopImmediatePropagation();
     this.beforeGoing();
     this.awaited = ++this.wents;
-    this.send("went", [this.awaited, location.search.slice(1)]);
+    // With the selection that is left behind: its report may reach the server together with this, or after it.
+    this.send("went", [this.awaited, location.search.slice(1), this.number]);
   }
 }
 

@@ -99,7 +99,7 @@ class Report {
   follow() {
     const { store, opened, published, trace } = this.instrument;
     globals.headlightSelected = { state: store.state, number: store.number, opened, published, trace };
-    addressBar().select(this.instrument.text);
+    addressBar().select(this.instrument.text, store.number);
   }
 
   flush() {
