@@ -1,17 +1,18 @@
 """Colours: for each palette one table of 256 entries for the weights from 0 to 1, which every renderer uses.
 
-All palettes are perceptually ordered and safe for colour-blind readers. A contrast changes the table, not the numbers:
+All palettes are perceptually ordered and safe for colour-blind readers. A scale changes the table, not the numbers:
 the colour bar shows it, and hover texts, tables and exports contain the weights.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_hex
 
-from viz.style import LINE_OPACITY
+from viz import style
+from viz.style import LINE_OPACITY, LOG_FLOOR, STRONGEST
 
 # "blues" is for paper and light pages, "night" for dark pages.
 _NIGHT = LinearSegmentedColormap.from_list("night", ["#0e1420", "#14406f", "#2a86b8", "#8fd3e6", "#f6fdff"])
@@ -23,7 +24,8 @@ _SOURCES: dict[str, Colormap] = {
     "greys": colormaps["Greys"],
 }
 PALETTES = tuple(_SOURCES)
-CONTRASTS = {"linear": 1.0, "root": 0.5}
+# How colours and the opacity of lines follow the weight.
+SCALES = tuple(style.SCALES)
 # The colour of masked pairs, by name and value: in each palette it differs from the colours of all weights.
 _MASKED = {"night": ("grey", "#474d57"), "greys": ("sand", "#dcc08e")}
 NOT_A_NUMBER = "#e7298a"
@@ -36,22 +38,35 @@ def masked(palette: str) -> tuple[str, str]:
     return _MASKED.get(palette, ("grey", "#b9bec6"))
 
 
-def table(palette: str, contrast: str = "linear", n_colours: int = 256) -> UInt8[np.ndarray, "colour 3"]:
+def place_on_scale(weight: np.ndarray | float, scale: str) -> Float[np.ndarray, "..."]:
+    """Return where weights from 0 to 1 stand between the ends of a scale, 0 to 1; NaN stays NaN."""
+    clipped = np.clip(np.asarray(weight, dtype=np.float64), 0, 1)
+    if scale == "log":
+        return 1 - np.log10(np.maximum(clipped, LOG_FLOOR)) / np.log10(LOG_FLOOR)
+    return clipped if scale == "linear" else np.sqrt(clipped)
+
+
+def colour_numbers(weights: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+    """Return the bytes that stand for weights from 0 to 1: exact to 1/254, and finer near 0; NaN becomes 0."""
+    return np.round(np.sqrt(np.clip(np.nan_to_num(weights), 0, 1)) * STRONGEST).astype(np.uint8)
+
+
+def table(palette: str, scale: str = "linear", n_colours: int = 256) -> UInt8[np.ndarray, "colour 3"]:
     """Return red, green and blue (0 to 255) for `n_colours` weights from 0 to 1 at equal distances."""
-    weights = np.linspace(0, 1, n_colours) ** CONTRASTS[contrast]
-    return np.round(_SOURCES[palette](weights)[:, :3] * 255).astype(np.uint8)
+    places = place_on_scale(np.linspace(0, 1, n_colours), scale)
+    return np.round(_SOURCES[palette](places)[:, :3] * 255).astype(np.uint8)
 
 
-def plotly_scale(palette: str, contrast: str) -> list[tuple[float, str]]:
-    """Return the table as a Plotly colour scale, with more steps near 0, where a contrast changes it most."""
-    colours = table(palette, contrast)
+def plotly_scale(palette: str, scale: str) -> list[tuple[float, str]]:
+    """Return the table as a Plotly colour scale, with more steps near 0, where a scale changes it most."""
+    colours = table(palette, scale)
     steps = sorted({*range(0, 16), *range(16, 256, 5), 255})
     return [(step / 255, to_hex(colours[step] / 255)) for step in steps]
 
 
-def matplotlib_map(palette: str, contrast: str) -> Colormap:
+def matplotlib_map(palette: str, scale: str) -> Colormap:
     """Return the table as a matplotlib colour map, with `NOT_A_NUMBER` as the colour of NaN."""
-    colour_map = ListedColormap(table(palette, contrast) / 255, name=f"{palette}-{contrast}")
+    colour_map = ListedColormap(table(palette, scale) / 255, name=f"{palette}-{scale}")
     return colour_map.with_extremes(bad=NOT_A_NUMBER)
 
 
@@ -62,7 +77,7 @@ def line(palette: str) -> str:
     ]
 
 
-def opacity(weight: np.ndarray | float, contrast: str) -> np.ndarray:
-    """Return the opacity of a token graph's line, with the same contrast as the colours; 1 for NaN."""
+def opacity(weight: np.ndarray | float, scale: str) -> np.ndarray:
+    """Return the opacity of a token graph's line, with the same scale as the colours; 1 for NaN."""
     least, more = LINE_OPACITY
-    return least + more * np.clip(np.nan_to_num(np.asarray(weight, dtype=float), nan=1.0), 0, 1) ** CONTRASTS[contrast]
+    return least + more * np.nan_to_num(place_on_scale(weight, scale), nan=1.0)

@@ -10,8 +10,10 @@ from typing import Any
 
 # The name of a head, in every picture that has more than one.
 HEAD = "Layer {layer}, head {head}"
+# One map of several heads.
+COMBINED = {"mean": "Mean of {heads}", "maximum": "Maximum of {heads}"}
 
-# Weights x 254 are a thumbnail's bytes; the last colour of the 256 shows masked pairs.
+# The square root of a weight x 254 is its colour number, a byte; the last of the 256 is that of masked pairs.
 STRONGEST, MASKED = 254, 255
 # The weight of a masked pair in a tile.
 MASKED_WEIGHT = -1.0
@@ -53,7 +55,15 @@ LINES_HOLD = "{lines} hold {share} of {whose} attention"
 OF_ALL, OF_PART = "the", "these queries'"
 LINES_HOLD_NOTHING = "{lines} hold nothing"
 SOME_BAD = "{lines}; some weights are not a number"
-BY_ROOT = ", opacity by square root"
+BY_SCALE = {"linear": "", "root": ", opacity by square root", "log": ", opacity logarithmic"}
+# What the colours of a picture show.
+SCALES = {
+    "linear": "weight",
+    "root": "weight (colour by square root)",
+    "log": "weight (colour logarithmic, from 0.0001)",
+}
+# The weight at which a logarithmic scale begins: smaller weights look like 0.
+LOG_FLOOR = 1e-4
 # A part of a head, as `Region.describe` in analysis/selection.py.
 PART = "queries {first_query} to {last_query}, keys {first_key} to {last_key}"
 LITTLE, NEARLY_ALL = "less than 1%", "more than 99%"
@@ -96,7 +106,7 @@ def token_graph_style() -> dict[str, Any]:
             "whose": [OF_ALL, OF_PART],
             "hold_nothing": LINES_HOLD_NOTHING,
             "some_bad": SOME_BAD,
-            "root": BY_ROOT,
+            "byScale": BY_SCALE,
             "part": PART,
             "little": LITTLE,
             "nearly": NEARLY_ALL,
@@ -106,7 +116,7 @@ def token_graph_style() -> dict[str, Any]:
 
 def grid_style() -> dict[str, Any]:
     """Return what viz/browser/instrument/heads.js draws and says with."""
-    return {"strongest": STRONGEST, **head_style()}
+    return {"strongest": STRONGEST, "floor": LOG_FLOOR, "scales": SCALES, **head_style()}
 
 
 def instrument_style() -> dict[str, Any]:
@@ -116,7 +126,7 @@ def instrument_style() -> dict[str, Any]:
 
 def head_style() -> dict[str, Any]:
     """Return the words that the browser uses of a head."""
-    return {"head": HEAD, "verb": VERBS["query"]}
+    return {"head": HEAD, "combined": COMBINED, "verb": VERBS["query"]}
 
 
 def describe_share(share: float) -> str:

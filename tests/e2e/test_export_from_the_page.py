@@ -18,7 +18,7 @@ from tests.helpers.visitor import heads_keys, strip_token, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 GOLDEN = golden("minilm_heads")["cases"][0]
-VIEW = "/?layer=5&head=11&threshold=0.3&palette=cividis&contrast=root"
+VIEW = "/?layer=5&head=11&threshold=0.3&palette=cividis&scale=root"
 
 
 def choose(page: Page, figure: str, file_format: str) -> None:
@@ -46,7 +46,7 @@ def checked_origin(origin: dict, figure: str) -> None:
     assert {"torch", "transformers"} <= origin["versions"].keys()
     if figure != "table":
         assert origin["transformations"]["palette"] == "cividis"
-        assert origin["transformations"]["contrast"] == "root"
+        assert origin["transformations"]["scale"] == "root"
     if figure == "flow":
         assert origin["transformations"]["threshold"] == 0.3
 

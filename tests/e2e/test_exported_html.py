@@ -130,7 +130,7 @@ def test_a_grid_names_its_axes(cat: models.Attention, open_file: Callable[[viz.E
 
 def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Export], Opened]) -> None:
     att = attention(random_weights(2, 3, 7, 7), causal=True)
-    page = open_file(viz.export(att, "grid", "html", layer=0, head=0, options=DrawOptions(contrast="root"))).page
+    page = open_file(viz.export(att, "grid", "html", layer=0, head=0, options=DrawOptions(scale="root"))).page
     page.wait_for_selector('.heads[data-drawn="0,0"]')
     script = """canvas => {
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height), found = {};

@@ -223,7 +223,7 @@ def test_plotly_follows_the_selection_and_the_old_figure_stays_until_the_new_one
     page.get_by_role("button", name="Plotly").click()
     server.answer()
     page.wait_for_selector(".heatmap-plotly .heatmaplayer image")
-    assert server.asked == ["plotly/0/0?palette=blues&contrast=linear&truth=True"]
+    assert server.asked == ["plotly/0/0?palette=blues&scale=linear&truth=True"]
     title = page.locator(".heatmap-plotly .gtitle")
     assert (title.text_content() or "").startswith("Layer 0, head 0")
     assert page.locator(".modebar-btn[data-title^='Download plot']").count() == 1

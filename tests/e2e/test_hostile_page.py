@@ -112,7 +112,7 @@ def test_hostile_text_is_a_picture_or_a_sentence(open_page, trap, text):
 def test_hostile_links(open_page, trap):
     port, calls = trap
     payload = f"%3Cimg%20src%3Dx%20onerror%3Dwindow.pwned%3D1%3E![p](http://127.0.0.1:{port}/pwned.png)"
-    for name in ("model", "revision", "kind", "layer", "contrast"):
+    for name in ("model", "revision", "kind", "layer", "scale"):
         page = open_page(f"/?{name}={payload}")
         expect(page.get_by_test_id("stAlert").first).to_be_visible()
         nothing_happened(page)

@@ -176,7 +176,7 @@ def test_the_threshold_says_what_it_hides(visit):
     assert traffic.requests == []
 
 
-def test_palette_and_contrast_change_without_the_server(visit):
+def test_palette_and_scale_change_without_the_server(visit):
     page, traffic = visit()
     strip_token(page, 8).click()
     cat = strip_token(page, 2)
@@ -186,9 +186,9 @@ def test_palette_and_contrast_change_without_the_server(visit):
     select_box(page, "Colours").select_option("viridis")
     expect(page).to_have_url(url_with("palette=viridis"))
     green = cat.evaluate(colour)
-    select_box(page, "Contrast").select_option("root")
-    expect(page).to_have_url(url_with("contrast=root"))
-    expect(page.locator(".heatmap-contrast")).to_contain_text("square root")
+    select_box(page, "Scale").select_option("root")
+    expect(page).to_have_url(url_with("scale=root"))
+    expect(page.locator(".heatmap-scale")).to_contain_text("square root")
     assert len({blue, green, cat.evaluate(colour)}) == 3
     page.wait_for_timeout(1200)
     # Must not happen: a request, or more messages than changes.

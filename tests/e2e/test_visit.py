@@ -177,7 +177,7 @@ def test_a_new_text_keeps_the_region_of_the_same_tokens(open_page):
 
 
 def test_the_link_restores_the_view(open_page):
-    page = open_page("/?text=Birds+sing+at+dawn&layer=2&head=7&threshold=0.2&palette=viridis&contrast=root")
+    page = open_page("/?text=Birds+sing+at+dawn&layer=2&head=7&threshold=0.2&palette=viridis&scale=root")
     assert tokens(page) == ["[CLS]", "birds", "sing", "at", "dawn", "[SEP]"]
     expect_head(page, 2, 7)
     expect(page.locator(".graph-status")).to_contain_text("Lines from 0.20 up")

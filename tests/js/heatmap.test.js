@@ -118,13 +118,14 @@ test("blocks are as large as the server's", () => {
   assert.deepEqual(blockOf([100, 100, 0, 999], READABLE), [1, 8]);
 });
 
+const SCALE_STYLE = { strongest: 254, masked: 255, floor: 1e-4 };
 const COLOURS = Uint8Array.from({ length: 768 }, (_, at) => (at < 765 ? Math.floor(at / 3) : 7));
 
 test("weights are painted with the colours of the palette, masked cells and bad weights with their own", () => {
   const { pixels, masked, broken } = paintWeights(
-    Float32Array.from([0, 1, -1, NaN, 1.5, 0.5]),
+    Float32Array.from([0, 1, -1, NaN, 1.5, 0.25]),
     COLOURS,
-    254,
+    SCALE_STYLE,
     "#e7298a",
   );
   const seen = Array.from({ length: 6 }, (_, cell) => [...pixels.slice(4 * cell, 4 * cell + 4)]);
@@ -137,7 +138,7 @@ test("weights are painted with the colours of the palette, masked cells and bad 
     [127, 127, 127, 255],
   ]);
   assert.deepEqual([masked, broken], [true, true]);
-  assert.equal(paintWeights(Float32Array.of(0.5), COLOURS, 254, "#000000").masked, false);
+  assert.equal(paintWeights(Float32Array.of(0.25), COLOURS, SCALE_STYLE, "#000000").masked, false);
 });
 
 test("a thumbnail is painted by its colour numbers", () => {
@@ -193,8 +194,14 @@ const SELECTION = {
   region: null,
   threshold: 0,
   palette: "automatic",
-  contrast: "linear",
+  scale: "linear",
   truth: true,
+  unit: "pieces",
+  heads: "",
+  combine: "overlay",
+  special: "show",
+  sink: "show",
+  renormalise: false,
 };
 /** @type {Region} */
 const WHOLE = [0, 12, 0, 12];

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { measureWords } from "../../viz/browser/instrument/figures.js";
 import { placeHeatmap } from "../../viz/browser/instrument/heatmap_layout.js";
-import { describeFocus, notesOf, scaleWords } from "../../viz/browser/instrument/heatmap_words.js";
+import { describeFocus, notesOf } from "../../viz/browser/instrument/heatmap_words.js";
 
 /** @import { Label, Tile } from "../../viz/browser/instrument/trace.js" */
 
@@ -59,10 +59,6 @@ test("notes name the region and the blocks", () => {
   const part = placeHeatmap(470, [0, 199, 5, 9], READABLE, () => 30);
   assert.equal(notesOf(trace, part), "Queries 0 to 199, keys 5 to 9; each cell is the largest weight of 2 x 1 pairs.");
   assert.equal(notesOf(/** @type {any} */ ({ whole: [0, 3, 0, 3] }), placeOf(4)), "");
-});
-
-test("the colour scale names its contrast", () => {
-  assert.deepEqual(["linear", "root", "own"].map(scaleWords), ["weight", "weight (square root)", "weight (own)"]);
 });
 
 test("measures have their units, and a dash where they are not defined", () => {

@@ -46,8 +46,8 @@ export function message(changes = {}, arrays = { weights: weights() }) {
     tiles: [],
     sentences: [],
     measures: [],
-    style: { strongest: 254, masked: 255 },
-    defaults: { threshold: 0.05, contrast: "linear", palette: "automatic", contrasts: { linear: 1 } },
+    style: { strongest: 254, masked: 255, floor: 1e-4 },
+    defaults: { threshold: 0.05, scale: "linear", palette: "automatic", scales: ["linear"] },
     palettes: { blues: {} },
     ...changes,
   };

@@ -9,7 +9,7 @@ import { message } from "./message.js";
 
 /** @import { Region, State } from "../../viz/browser/instrument/store.js" */
 
-const DEFAULTS = { threshold: 0.05, contrast: "linear", palette: "automatic" };
+const DEFAULTS = { threshold: 0.05, scale: "linear", palette: "automatic" };
 
 /**
  * @param {Partial<State>} [changes]
@@ -68,7 +68,7 @@ test("what a link says is read, and written as it was", () => {
   const texts = [
     "layer=3&head=1",
     "layer=0&head=0&token=query%3A8&partner=key%3A2",
-    "layer=5&head=11&threshold=0.2&palette=night&contrast=root&token=key%3A0&region=0-3%3A4-9&truth=False",
+    "layer=5&head=11&threshold=0.2&palette=night&scale=root&token=key%3A0&region=0-3%3A4-9&truth=False",
   ];
   for (const text of texts) assert.equal(formatSelection(parseSelection(text, DEFAULTS), DEFAULTS), text);
   assert.deepEqual(readRegion("0-3:4-9"), [0, 3, 4, 9]);

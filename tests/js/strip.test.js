@@ -48,12 +48,12 @@ test("weights in words: a masked one and one that is not a number are not 0", ()
 
 test("text is black or white, whichever contrasts more with the ground", () => {
   const colours = new Uint8Array(768);
-  const style = { strongest: 254, masked: 255 };
+  const style = { strongest: 254, masked: 255, floor: 1e-4 };
   colours.set([255, 255, 255], 0);
   colours.set([8, 48, 107], 3 * 254);
   colours.set([119, 119, 119], 3 * 127);
   colours.set([185, 190, 198], 3 * 255);
-  const found = [0, 1, 0.5, -1, Number.NaN].map((weight) => coloursOfWeight(weight, style, colours, "#e7298a"));
+  const found = [0, 1, 0.25, -1, Number.NaN].map((weight) => coloursOfWeight(weight, style, colours, "#e7298a"));
   assert.deepEqual(found, [
     ["rgb(255, 255, 255)", "#000000"],
     ["rgb(8, 48, 107)", "#ffffff"],

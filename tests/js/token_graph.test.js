@@ -29,6 +29,8 @@ import {
 /** @type {Style} */
 const STYLE = {
   strengths: 5,
+  strongest: 254,
+  floor: 1e-4,
   opacity: [0.1, 0.7],
   width: [2, 3],
   isolated: 0.9,
@@ -56,7 +58,7 @@ const STYLE = {
     whose: ["all", "these"],
     hold_nothing: "{lines}: none",
     some_bad: "{lines}: broken",
-    root: " (root)",
+    byScale: { linear: "", root: " (root)", log: " (log)" },
     part: "{first_query}-{last_query}:{first_key}-{last_key}",
   },
 };
@@ -76,7 +78,7 @@ const HEADER = {
   cuts: [[], []],
   line: "#000000",
   bad: "#ff0000",
-  gamma: 1,
+  scale: "linear",
   style: STYLE,
 };
 
@@ -169,10 +171,10 @@ test("lines are bundled by strength, those that are no number last, and those ou
   assert.equal(bundle(whole, null, 5, y, 1000)[4].length, 8);
 });
 
-test("a line's look follows the style and the contrast", () => {
-  assert.deepEqual(lineLook(0, STYLE, 1), { opacity: 0.1 + 0.7 * 0.1, width: 2 + 3 * 0.1 });
-  assert.deepEqual(lineLook(5, STYLE, 1), { opacity: 0.1 + 0.7, width: 5 });
-  assert.ok(lineLook(0, STYLE, 0.5).opacity > lineLook(0, STYLE, 1).opacity);
+test("a line's look follows the style and the scale", () => {
+  assert.deepEqual(lineLook(0, STYLE, "linear"), { opacity: 0.1 + 0.7 * 0.1, width: 2 + 3 * 0.1 });
+  assert.deepEqual(lineLook(5, STYLE, "linear"), { opacity: 0.1 + 0.7, width: 5 });
+  assert.ok(lineLook(0, STYLE, "root").opacity > lineLook(0, STYLE, "linear").opacity);
 });
 
 test("the isolated token and the ends of its lines stand out, the others fade", () => {
@@ -203,7 +205,7 @@ test("all lines in words", () => {
   const plain = { ...GRAPH, lines: { ...LINES, weight: Float32Array.of(0.25, 0.25, 0.5, 0.5) } };
   assert.equal(describeLines(plain, 0.1 + 0.2, null), "from 0.30: 75% of all");
   assert.equal(describeLines(plain, 0.012, [10, 11, 2000, 2002]), "10-11:2,000-2,002, from 0.012: 75% of these");
-  const root = { ...plain, header: { ...HEADER, gamma: 0.5 } };
+  const root = { ...plain, header: { ...HEADER, scale: "root" } };
   assert.equal(describeLines(root, 0, null), "from 0.00: 75% of all (root)");
   const given = (/** @type {number} */ each) => ({ ...plain, lines: { ...LINES, given: Float32Array.of(0, each) } });
   assert.equal(describeLines(given(0), 1, null), "from 1.00: none");

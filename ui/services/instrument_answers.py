@@ -203,7 +203,7 @@ def _plotly(request: Request) -> Answer:
     (layer, head), usual = selection.of_one_head(), DrawOptions()
     options = DrawOptions(
         palette=request.options.get("palette", usual.palette),
-        contrast=request.options.get("contrast", usual.contrast),
+        scale=request.options.get("scale", usual.scale),
         truth=request.options.get("truth", "True").lower() != "false",
     )
     figure = Heatmap()

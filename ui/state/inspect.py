@@ -9,16 +9,29 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from analysis.selection import Selection
+from analysis.selection import COMBINES, UNITS, Selection
 from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from ui.services.settings import DEFAULT_MODEL, default_model
 from ui.state import link
-from ui.state.kinds import are_pair, number, on_off, one_of, partner, region, revision, string, token, whole_number
+from ui.state.kinds import (
+    are_pair,
+    head_set,
+    number,
+    on_off,
+    one_of,
+    partner,
+    region,
+    revision,
+    string,
+    token,
+    whole_number,
+)
 from ui.state.link import BROWSER, param
 from ui.state.page_state import PageState
 from viz import DrawOptions
-from viz.colours import CONTRASTS, PALETTES
+from viz.colours import PALETTES, SCALES
+from viz.options import TREATMENTS
 from viz.wire.instrument import Opening
 
 DEFAULT_TEXT = "The cat sat on the mat because it was tired."
@@ -61,11 +74,17 @@ class Choice:
     head: int = param(11, whole_number(0, 9999), always_in_link=True, owner=BROWSER)
     threshold: float = param(0.05, number(0, 1, "weight"), owner=BROWSER)
     palette: str = param(AUTOMATIC, one_of(AUTOMATIC, *PALETTES), owner=BROWSER)
-    contrast: str = param("linear", one_of(*CONTRASTS), owner=BROWSER)
+    scale: str = param("linear", one_of(*SCALES), owner=BROWSER)
     token: str = param("", token(), owner=BROWSER)
     partner: str = param("", partner(), owner=BROWSER)
     region: str = param("", region(), owner=BROWSER)
     truth: bool = param(True, on_off("True", "False"), owner=BROWSER)
+    unit: str = param("pieces", one_of(*UNITS), owner=BROWSER)
+    heads: str = param("", head_set(), owner=BROWSER)
+    combine: str = param("overlay", one_of(*COMBINES), owner=BROWSER)
+    special: str = param("show", one_of(*TREATMENTS), owner=BROWSER)
+    sink: str = param("show", one_of(*TREATMENTS), owner=BROWSER)
+    renormalise: bool = param(False, on_off("True", "False"), owner=BROWSER)
 
     def __post_init__(self) -> None:
         """Drop a partner that another token has left without a pair."""
@@ -85,14 +104,16 @@ class Choice:
 
     def selection(self) -> Selection:
         """Return what is shown; it may name more than the text has (`Selection.fit`)."""
-        return Selection.parse(self.layer, self.head, token=self.token, region=self.region, kind=self.kind)
+        place = {"token": self.token, "region": self.region, "kind": self.kind}
+        return Selection.parse(self.layer, self.head, heads=self.heads, unit=self.unit, combine=self.combine, **place)
 
     def draw_options(self) -> DrawOptions:
         """Return how pictures are drawn; the automatic palette follows the page's light or dark theme."""
         palette = self.palette
         if palette == AUTOMATIC:
             palette = "night" if st.context.theme.type == "dark" else "blues"
-        return DrawOptions(self.threshold, palette, self.contrast, self.truth)
+        treatment = {"special": self.special, "sink": self.sink, "renormalise": self.renormalise}
+        return DrawOptions(self.threshold, palette, self.scale, self.truth, **treatment)
 
 
 def parse(query: Mapping[str, str]) -> tuple[Choice, list[str]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.head_set import HeadSet
 from analysis.selection import Region, TokenRef
 from analysis.steps import check_matrix
 from models.checkpoints.locate import REVISION
@@ -124,6 +125,18 @@ def partner() -> Kind:
 def are_pair(one: str, other: str) -> bool:
     """Return whether two tokens, each written as in a link, stand on different sides; "" stands on none."""
     return {one.partition(":")[0], other.partition(":")[0]} == {"query", "key"}
+
+
+def head_set() -> Kind:
+    """Return the kind of several heads, such as "2" (a layer), "2.0,3.5" or "all"; "" is the one head."""
+
+    def read(written: str, _: Any) -> str:
+        try:
+            return str(HeadSet.parse(written)) if written else ""
+        except BadSelection:
+            raise ValueError(f"{_quote(written)} names no heads such as 2 (a layer), 2.0,3.5 or all") from None
+
+    return Kind(read)
 
 
 def region() -> Kind:

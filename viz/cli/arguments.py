@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from models.errors import NoText
-from viz.colours import CONTRASTS, PALETTES
+from viz.colours import SCALES, PALETTES
 from viz.figures.base import Figure
 from viz.figures.registry import FIGURES, list_figures
 
 _CHOICE = list_figures()
 # Every figure takes these, so that one command line fits all figures; what changes nothing in a figure is noted.
-_DRAW_OPTIONS = ("threshold", "palette", "contrast")
+_DRAW_OPTIONS = ("threshold", "palette", "scale")
 _DESCRIPTION = "Draw a transformer's attention into a file; the suffix of OUTPUT picks the format."
 # What argparse says, and what the command says instead.
 _SENTENCES = (
@@ -145,7 +145,7 @@ def _add_draw_options(command: argparse.ArgumentParser, figure: Figure[Any]) -> 
         help=described("threshold", "smallest weight that is drawn (default: 0.05)"),
     )
     command.add_argument("--token", metavar="TOKEN", help=described("token", figure.token_help))
-    for option, known, default in (("palette", PALETTES, "blues"), ("contrast", tuple(CONTRASTS), "linear")):
+    for option, known, default in (("palette", PALETTES, "blues"), ("scale", tuple(SCALES), "linear")):
         command.add_argument(
             f"--{option}",
             type=_one_of(option, known),

@@ -34,7 +34,7 @@ class Grid(Figure[GridView]):
     name = "grid"
     help = "all heads as small maps"
     offers = (Offer("All heads"),)
-    options = ("palette", "contrast", "truth")
+    options = ("palette", "scale", "truth")
     one_head = False
     shows_all_maps = True
     shows_tokens = False
@@ -75,7 +75,7 @@ class Grid(Figure[GridView]):
         heads_axis = {**axis, "tickvals": list(range(n_heads)), "title": {"text": "head"}, "side": "top"}
         layers_axis = {**axis, "tickvals": list(range(n_layers)), "title": {"text": "layer"}, "scaleanchor": "x"}
         bar = {"title": {"text": bar_title(options), "side": "right"}, "thickness": 12}
-        scale = colours.plotly_scale(options.palette, options.contrast)
+        scale = colours.plotly_scale(options.palette, options.scale)
         figure.update_layout(
             title={"text": describe(view, options), "font": {"size": 15}},
             coloraxis={"cmin": 0, "cmax": 1, "colorscale": scale, "colorbar": bar},
@@ -92,7 +92,7 @@ class Grid(Figure[GridView]):
         """Return the message of an instrument that shows all heads alone."""
         att, chosen = view.att, view.selected
         place = {"layer": chosen[0], "head": chosen[1]} if chosen else {}
-        look = {"palette": options.palette, "contrast": options.contrast, "truth": options.truth}
+        look = {"palette": options.palette, "scale": options.scale, "truth": options.truth}
         # A small trace is sent with its weights, of which the browser makes the maps.
         maps = None if is_small(att) else HeadMaps(view.maps, view.mask, view.block, view.n_heads, view.n_done)
         opening = Opening("file", urlencode({**place, **look}))
@@ -116,7 +116,7 @@ class Grid(Figure[GridView]):
         axes.spines[:].set_visible(False)
         add_title(figure, [describe(view, options)], size=9)
         margin = (0.05 + GAP / 2) / (n_layers + 0.1)
-        colour_map = colours.matplotlib_map(options.palette, options.contrast)
+        colour_map = colours.matplotlib_map(options.palette, options.scale)
         add_colour_bar(figure, axes, colour_map, bar_title(options), margin=margin)
         return figure
 

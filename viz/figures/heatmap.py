@@ -16,7 +16,7 @@ from analysis.blocks import block_maxima
 from analysis.selection import Region, Selection
 from analysis.truth import truth_of
 from models import Attention, Token
-from viz import colours
+from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, pooling, region_facts
 from viz.figures.plotly_text import GREY, PLAIN, cell_centres, token_axes
 from viz.labels import MAX_LABELS, boundaries, head_title, label, label_positions, position_suffix, tokens_in
@@ -90,7 +90,7 @@ class Heatmap(Figure[HeadView]):
     name = "heatmap"
     help = "one head: queries down, keys across"
     offers = (Offer("Heatmap of the chosen head"),)
-    options = ("palette", "contrast", "truth")
+    options = ("palette", "scale", "truth")
     takes_region = True
     has_buttons = True
 
@@ -150,7 +150,7 @@ class Heatmap(Figure[HeadView]):
         _label_paper_axes(axes, view, cell)
         add_title(figure, [describe(view, options), *view.notes], size=10)
         axes.tick_params(length=2)
-        colour_map = colours.matplotlib_map(options.palette, options.contrast)
+        colour_map = colours.matplotlib_map(options.palette, options.scale)
         add_colour_bar(figure, axes, colour_map, bar_title(options))
         return figure
 
@@ -185,8 +185,8 @@ def describe(view: HeadView, options: DrawOptions) -> str:
 
 
 def bar_title(options: DrawOptions) -> str:
-    """Return the colour bar's title, which names the contrast if there is one."""
-    return "weight" if options.contrast == "linear" else "weight (colour by square root)"
+    """Return the colour bar's title, which names the scale if there is one."""
+    return style.SCALES[options.scale]
 
 
 def _plotly_cells(view: HeadView, options: DrawOptions) -> list[Any]:
@@ -201,7 +201,7 @@ def _plotly_cells(view: HeadView, options: DrawOptions) -> list[Any]:
         **positions,
         zmin=0,
         zmax=1,
-        colorscale=colours.plotly_scale(options.palette, options.contrast),
+        colorscale=colours.plotly_scale(options.palette, options.scale),
         colorbar=bar,
         hovertemplate=HOVER if region.exact else BLOCK_HOVER,
         hoverongaps=False,

@@ -43,7 +43,7 @@ class TokenGraph(Figure[TokenGraphView]):
     name = "flow"
     help = "one head: lines from token to token"
     offers = (Offer("Flow of the chosen head"),)
-    options = ("threshold", "palette", "contrast")
+    options = ("threshold", "palette", "scale")
     token_help = "the one whose lines are drawn alone: query:8 or key:2"
     takes_region = True
     component = "instrument"
@@ -145,7 +145,7 @@ def _draw_lines(axes: Axes, view: TokenGraphView, options: DrawOptions) -> None:
     codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
     paths = [Path([(0, q), (0.45, q), (0.55, k), (1, k)], codes) for q, k in zip(*view.rows, strict=True)]
     faces = np.tile(to_rgba(colours.line(options.palette)), (len(paths), 1))
-    faces[:, 3] = colours.opacity(view.weight, options.contrast)
+    faces[:, 3] = colours.opacity(view.weight, options.scale)
     faces[np.isnan(view.weight)] = to_rgba(colours.NOT_A_NUMBER)
     widths = [_width(weight) * 0.7 for weight in np.nan_to_num(view.weight, nan=1.0)]
     axes.add_collection(PathCollection(paths, facecolors="none", edgecolors=faces, linewidths=widths))
@@ -181,7 +181,7 @@ def _add_lines(figure: go.Figure, view: TokenGraphView, options: DrawOptions) ->
         chosen = strength == level
         middle = min((level + 0.5) / style.STRENGTHS, 1.0)
         x, y = _curves(query[chosen], key[chosen])
-        alpha = float(colours.opacity(middle, options.contrast))
+        alpha = float(colours.opacity(middle, options.scale))
         colour = colours.NOT_A_NUMBER if level == style.STRENGTHS else f"rgba({red},{green},{blue},{alpha:.3f})"
         line = {"width": _width(middle), "color": colour}
         figure.add_scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip")

@@ -101,14 +101,14 @@ def readable_region(att: Attention, selection: Selection) -> Region:
 def describe(view: TokenGraphView, options: DrawOptions) -> str:
     """Return what is drawn and what the threshold hides, in words; pairs that are not a number have no share."""
     lines = ", ".join([*view.notes, style.LINES_FROM.format(threshold=_all_digits(options.threshold))])
-    contrast = "" if options.contrast == "linear" else style.BY_ROOT
+    scale = style.BY_SCALE[options.scale]
     if view.isolated:
-        return describe_token(view, lines) + contrast
+        return describe_token(view, lines) + scale
     if np.isnan(view.kept):
         said = style.SOME_BAD if np.isnan(view.given).any() else style.LINES_HOLD_NOTHING
         return said.format(lines=lines)
     whose = style.OF_PART if view.notes else style.OF_ALL
-    return style.LINES_HOLD.format(lines=lines, share=style.describe_share(view.kept), whose=whose) + contrast
+    return style.LINES_HOLD.format(lines=lines, share=style.describe_share(view.kept), whose=whose) + scale
 
 
 def _all_digits(threshold: float) -> str:

@@ -126,7 +126,7 @@ def draw_maps(
     """
     table = np.vstack(
         [
-            colours.table(options.palette, options.contrast) / 255,
+            colours.table(options.palette, options.scale) / 255,
             to_rgb(colours.masked(options.palette)[1]),
             to_rgb(colours.NOT_A_NUMBER),
         ]

@@ -154,13 +154,13 @@ def all_measures(att: Attention) -> Float[np.ndarray, "layer head measure"]:
 def pack_maps(maps: HeadMaps, first: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
     """Return the arrays of the maps that are computed, from the layer `first` on, or up to the layer before `stop`.
 
-    A byte of `maps` is a weight x `STRONGEST`, or `MASKED`. `broken` is 1 for the heads that have a weight that is not
+    A byte of `maps` is a colour number (`colours.colour_numbers`), or `MASKED`. `broken` is 1 for the heads that have a weight that is not
     a number. Heads that a layer lacks are masked and not broken.
     """
     known = slice(first, maps.n_done if stop is None else stop)
     exists = np.arange(maps.values.shape[1]) < np.array(maps.n_heads[known], dtype=np.int64).reshape(-1, 1)
     values, mask = maps.values[known], maps.mask[known] & exists[:, :, None, None]
-    numbers = np.round(np.clip(np.nan_to_num(values), 0, 1) * style.STRONGEST).astype(np.uint8)
+    numbers = colours.colour_numbers(values)
     return {
         "maps": np.where(mask, numbers, np.uint8(style.MASKED)),
         "broken": (np.isnan(values) & mask).any(axis=(2, 3)).astype(np.uint8),
@@ -190,11 +190,25 @@ def _describe_tokens(att: Attention, only: Region | None) -> dict[str, Any]:
         starts, counts = [only.queries.start, only.keys.start], [att.n_query, att.n_key]
         return {"queries": _labels(queries), "keys": _labels(keys), "starts": starts, "counts": counts, **cuts}
     same = att.query_tokens == att.key_tokens
-    return {"queries": _labels(att.query_tokens), "keys": None if same else _labels(att.key_tokens), **cuts}
+    spans = [_spans(att.query_tokens), _spans(att.key_tokens)]
+    return {
+        "queries": _labels(att.query_tokens),
+        "keys": None if same else _labels(att.key_tokens),
+        "spans": None if None in spans else spans,
+        **cuts,
+    }
 
 
 def _labels(tokens: tuple[Token, ...]) -> list[list[Any]]:
-    return [[label(token), token.special] for token in tokens]
+    """Return text, and whether the tokenizer added it, of each token; and True if the model itself wrote it."""
+    return [[label(token), token.special, *([True] if token.generated else [])] for token in tokens]
+
+
+def _spans(tokens: tuple[Token, ...]) -> list[list[int]] | None:
+    """Return the first and the last position of each text of a pair, None if there is one text."""
+    segments = [token.segment for token in tokens]
+    second = segments.index(1) if 1 in segments else 0
+    return [[0, second - 1], [second, len(tokens) - 1]] if second else None
 
 
 def _describe_truth(att: Attention, only: Region | None) -> dict[str, Any]:
@@ -215,12 +229,12 @@ def _describe_palettes() -> dict[str, Any]:
 
 
 def describe_defaults(options: DrawOptions) -> dict[str, Any]:
-    """Return the draw options that a link leaves out, and the colours and contrasts that every picture knows."""
+    """Return the draw options that a link leaves out, and the colours and scales that every picture knows."""
     return {
         "threshold": options.threshold,
         "palette": "automatic",
-        "contrast": options.contrast,
-        "contrasts": colours.CONTRASTS,
+        "scale": options.scale,
+        "scales": list(colours.SCALES),
         "bad": colours.NOT_A_NUMBER,
         "truth": colours.TRUTH,
     }

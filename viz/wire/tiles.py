@@ -17,15 +17,15 @@ from viz.wire.packing import pack
 
 @dataclass(frozen=True)
 class Tile:
-    """The cells of one head's region.
+    """The cells of one head's region, or of one map of several heads.
 
+    `shown` is a layer and a head, or "mean" or "maximum" and the heads as a `HeadSet` writes them.
     `cells` are float32 `[row, column]`; `MASKED_WEIGHT` where no pair of the cell may attend, NaN where a weight is not
     a number. `given` is the sum of each query's weights over all keys of the text that it may attend to, `[query]` of
     the region; empty where a cell is a block of pairs.
     """
 
-    layer: int
-    head: int
+    shown: tuple[int | str, int | str]
     region: Region
     cells: Float[np.ndarray, "row column"]
     given: Float[np.ndarray, " query"]
@@ -35,28 +35,30 @@ class Tile:
         """What the browser has to know of the tile besides its cells."""
         queries, keys = self.region.queries, self.region.keys
         return {
-            "layer": self.layer,
-            "head": self.head,
+            "shown": list(self.shown),
             "region": [queries.start, queries.stop - 1, keys.start, keys.stop - 1],
             "block": list(self.region.block),
             "shape": list(self.cells.shape),
         }
 
 
-def make_tile(att: Attention, layer: int, head: int, region: Region) -> Tile:
-    """Return the cells of one head's region.
+def make_tile(
+    att: Attention, layer: int, head: int, region: Region, *, shown: tuple[int | str, int | str] | None = None
+) -> Tile:
+    """Return the cells of one head's region; `shown` is what the browser calls it, by default the layer and the head.
 
     Raises:
         BadSelection: no such layer, head or region.
     """
     region = Selection(layer, (head,), region=region).region_in(att)
+    shown = shown or (layer, head)
     if not region.exact:
         weights, mask = block_maxima(att, layer, head, region)
-        return Tile(layer, head, region, mark_masked(weights, mask), np.empty(0, np.float32))
+        return Tile(shown, region, mark_masked(weights, mask), np.empty(0, np.float32))
     queries, keys = region.slices
     rows, mask = att.weights(layer, head, queries), att.mask(layer, head, queries)
     given = rows.sum(axis=1, dtype=np.float64, where=mask).astype(np.float32)
-    return Tile(layer, head, region, mark_masked(rows[:, keys], mask[:, keys]), given)
+    return Tile(shown, region, mark_masked(rows[:, keys], mask[:, keys]), given)
 
 
 def mark_masked(weights: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -170,7 +170,7 @@ def test_a_head_that_is_not_a_number_is_broken() -> None:
 
 def test_the_plotly_figure_can_be_downloaded() -> None:
     att = attention(random_weights(2, 3, 17, 17), tokens(*HOSTILE))
-    answer = Browser(att).ask("plotly/1/2/2-12:3-9?palette=viridis&contrast=root&truth=False")
+    answer = Browser(att).ask("plotly/1/2/2-12:3-9?palette=viridis&scale=root&truth=False")
     assert answer.headers["content-type"] == "application/json"
     found = answer.json()
     assert found["plotly"] == get_plotlyjs_version()
@@ -229,7 +229,7 @@ def test_unknown_paths_are_not_found(path: str) -> None:
         *("tile/٣/0", "tile/1/0/0-5:0-6", "tile/1/0/3-2:0-6", "tile/1/0/all", "tile/1/0/0-4:0-7", "tile//0"),
         *("detail/2/0", "detail/0/0/0-9999999:0-9999999", "maps/x", "maps/-1", "maps/3", "maps/9999999"),
         *("pair/5/0", "pair/0/7", "pair/x/0", "token/query/5", "token/key/7", "token/key/-1"),
-        *("plotly/2/0", "plotly/0/0?palette=nice", "plotly/0/0?contrast=%00", "plotly/0/0/0-5:0-0"),
+        *("plotly/2/0", "plotly/0/0?palette=nice", "plotly/0/0?scale=%00", "plotly/0/0/0-5:0-0"),
     ],
 )
 def test_bad_numbers_are_refused_in_one_sentence(path: str) -> None:

@@ -21,7 +21,7 @@ CHOICE = Choice(
     head=7,
     threshold=0.25,
     palette="cividis",
-    contrast="root",
+    scale="root",
     token="key:3",
     partner="query:7",
     region="0-63:128-191",
@@ -62,7 +62,7 @@ def test_a_model_of_a_task_opens_with_a_text_of_the_task():
         ("threshold", "1.5", "is no weight from 0 to 1"),
         ("threshold", "x", "is no weight from 0 to 1"),
         ("palette", "<script>", "is none of automatic, blues"),
-        ("contrast", "", "is none of linear, root"),
+        ("scale", "", "is none of linear, root"),
         ("kind", "self", "is none of encoder, decoder, cross"),
         ("generate", "65", "is no number of tokens from 0 to 64"),
         ("generate", "1.5", "is no number of tokens from 0 to 64"),
@@ -97,7 +97,7 @@ def test_a_pair_has_a_token_on_each_side():
 
 def test_the_url_has_two_writers():
     owners = {owner: link.names_of(Choice, owner) for owner in (link.SERVER, link.BROWSER)}
-    selection = ("layer", "head", "threshold", "palette", "contrast", "token", "partner", "region", "truth")
+    selection = ("layer", "head", "threshold", "palette", "scale", "token", "partner", "region", "truth")
     assert owners[link.BROWSER] == selection
     assert link.format(CHOICE) == {**link.format(CHOICE, link.SERVER), **link.format(CHOICE, link.BROWSER)}
     assert set(link.format(CHOICE, link.SERVER)) == set(owners[link.SERVER])

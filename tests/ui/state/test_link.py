@@ -17,7 +17,7 @@ from ui.state.kinds import number, on_off, one_of, string, whole_number, write_m
 from ui.state.link import MOST_CHARACTERS_IN_LINK, param
 from ui.state.steps import HEADS, MATRICES, PARTS, TEMPERATURES, StepsChoice
 from ui.state.watch import NORMS, RANGES, RATES, WatchChoice
-from viz.colours import CONTRASTS, PALETTES
+from viz.colours import SCALES, PALETTES
 
 PAGES = (Choice, StepsChoice, WatchChoice)
 WHOLE = st.integers(0, 9999)
@@ -63,7 +63,7 @@ def inspect_choices(draw) -> Choice:
         head=draw(WHOLE),
         threshold=draw(six_digits(0, 1)),
         palette=draw(st.sampled_from([AUTOMATIC, *PALETTES])),
-        contrast=draw(st.sampled_from(list(CONTRASTS))),
+        scale=draw(st.sampled_from(list(SCALES))),
         token=token,
         partner=partner,
         region=draw(st.just("") | regions()),
@@ -237,14 +237,14 @@ def test_links_of_earlier_versions_open_the_same_view():
             "layer": "2",
             "head": "3",
             "threshold": "0.25",
-            "contrast": "root",
+            "scale": "root",
             "token": "query:1",
             "region": "0-3:1-2",
             "truth": "False",
         },
     )
     assert notices == []
-    assert (choice.layer, choice.head, choice.threshold, choice.contrast) == (2, 3, 0.25, "root")
+    assert (choice.layer, choice.head, choice.threshold, choice.scale) == (2, 3, 0.25, "root")
     assert (choice.token, choice.region, choice.truth) == ("query:1", "0-3:1-2", False)
     steps, notices = link.parse(StepsChoice, {"scaling": "off", "causal": "on", "temperature": "0.5", "words": "a|b|c"})
     assert notices == []

@@ -19,7 +19,7 @@ _SELECTIONS = [
         (0.0, 0.05, 0.29, 1.0),
         ("automatic", "night"),
         _LOCKED,
-        ({}, {"contrast": "root", "truth": False, "region": "0-63:128-191"}),
+        ({}, {"scale": "root", "truth": False, "region": "0-63:128-191"}),
     )
 ]
 _CODE = """

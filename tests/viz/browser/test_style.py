@@ -119,9 +119,9 @@ GRAPH_OF_A_FILE = """
     function graph(message, threshold) {
       const trace = new Trace(new Uint8Array(Buffer.from(message, "base64")));
       const [tile] = trace.tiles.values();
-      const { contrast, contrasts } = trace.header.defaults;
+      const { scale, scales } = trace.header.defaults;
       const made = graphOf(trace, tile.region, tile, threshold);
-      made.header.gamma = contrasts[contrast];
+      made.header.gamma = scales[scale];
       return { ...made, region: tile.region, whole: trace.whole };
     }"""
 
@@ -164,8 +164,8 @@ def test_the_browser_says_of_a_token_what_a_file_says(name: str, att: Attention)
 )
 def test_the_browser_draws_the_lines_of_a_file_and_says_the_same_of_them(name: str, att: Attention) -> None:
     cases, expected = [], []
-    for threshold, region, contrast in product((0, 0.05, 0.3, 0.123456, 1), ("", "1-3:2-6"), ("linear", "root")):
-        chosen: dict[str, Any] = {"region": region, "options": DrawOptions(threshold=threshold, contrast=contrast)}
+    for threshold, region, scale in product((0, 0.05, 0.3, 0.123456, 1), ("", "1-3:2-6"), ("linear", "root")):
+        chosen: dict[str, Any] = {"region": region, "options": DrawOptions(threshold=threshold, scale=scale)}
         view = view_of("flow", att, 0, 0, **chosen)
         query, key = view.rows
         expected.append([query.tolist(), key.tolist(), describe(view, chosen["options"])])

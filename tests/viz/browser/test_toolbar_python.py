@@ -68,11 +68,11 @@ def test_the_lines_rebuild_the_view(minilm: models.Model) -> None:
         region=[1, 10, 2, 9],
         threshold=0.1,
         palette="viridis",
-        contrast="root",
+        scale="root",
         truth=False,
     )
     made = run(code)
-    look = {"threshold": 0.1, "palette": "viridis", "contrast": "root", "truth": False}
+    look = {"threshold": 0.1, "palette": "viridis", "scale": "root", "truth": False}
     options, region = DrawOptions(**look), "1-10:2-9"
     assert made["heatmap"] == viz.heatmap(att, 3, 1, region=region, options=options)
     assert made["flow"] == viz.flow(att, 3, 1, token="query:8", region=region, options=options)
@@ -119,7 +119,7 @@ def test_the_model_is_loaded_as_it_was(asked: Asked) -> None:
 
 def test_options_are_left_out_where_they_are_the_defaults(asked: Asked) -> None:
     assert "DrawOptions" not in lines(asdict(source()))
-    for name, other in {"threshold": 0.5, "palette": "greys", "contrast": "root", "truth": False}.items():
+    for name, other in {"threshold": 0.5, "palette": "greys", "scale": "root", "truth": False}.items():
         made = run(lines(asdict(source()), "cross", **{name: other}))
         assert made["options"] == replace(DrawOptions(), **{name: other})
         np.testing.assert_array_equal(made["heatmap"].data[0].z, asked.att.weights(3, 1))

@@ -69,7 +69,7 @@ def test_a_picture_is_the_one_that_the_library_makes(
     cat: models.Attention, tmp_path: Path, capfd: pytest.CaptureFixture[str], figure: str, file_format: str
 ) -> None:
     path = tmp_path / f"out.{file_format}"
-    look = ["--threshold", "0.2", "--palette", "viridis", "--contrast", "root"]
+    look = ["--threshold", "0.2", "--palette", "viridis", "--scale", "root"]
     assert main([figure, "--text", CAT, *ONE_HEAD, *look, "-o", str(path)]) == 0
     idle = "" if figure == "flow" else f"headlight: note: --threshold changes nothing in a {figure}.\n"
     wanted = viz.export(
@@ -78,7 +78,7 @@ def test_a_picture_is_the_one_that_the_library_makes(
         file_format,
         layer=LAYER,
         head=HEAD,
-        options=DrawOptions(threshold=0.2, palette="viridis", contrast="root"),
+        options=DrawOptions(threshold=0.2, palette="viridis", scale="root"),
     )
     assert path.read_bytes() == wanted.data
     assert capfd.readouterr() == ("", idle)
@@ -226,7 +226,7 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
-        ([*HEATMAP, "--contrast", "log", "-o", "a.png"], "There is no contrast 'log': choose one of linear, root;"),
+        ([*HEATMAP, "--scale", "log", "-o", "a.png"], "There is no scale 'log': choose one of linear, root;"),
         (
             [*HEATMAP, "--kind", "self", "-o", "a.png"],
             "There is no kind 'self': choose one of encoder, decoder, ",
@@ -258,9 +258,9 @@ def test_wrong_arguments_are_one_sentence_too(
 
 
 USED = {
-    "heatmap": {"text", "image", "palette", "contrast", "queries", "keys"},
-    "flow": {"text", "image", "palette", "contrast", "queries", "keys", "threshold", "token"},
-    "grid": {"text", "image", "palette", "contrast"},
+    "heatmap": {"text", "image", "palette", "scale", "queries", "keys"},
+    "flow": {"text", "image", "palette", "scale", "queries", "keys", "threshold", "token"},
+    "grid": {"text", "image", "palette", "scale"},
     "patches": {"image", "token"},
     "signal": {"text", "token", "palette"},
     "table": {"text", "image", "queries", "keys"},

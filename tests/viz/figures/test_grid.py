@@ -58,7 +58,7 @@ def test_a_short_text_says_nothing_of_blocks() -> None:
 
 
 def test_one_colour_range_for_all_heads() -> None:
-    axis = viz.grid(attention(WEIGHTS / 10), options=DrawOptions(contrast="root")).layout.coloraxis
+    axis = viz.grid(attention(WEIGHTS / 10), options=DrawOptions(scale="root")).layout.coloraxis
     assert (axis.cmin, axis.cmax) == (0, 1)
     assert "square root" in axis.colorbar.title.text
     assert {trace.coloraxis for trace in viz.grid(attention(WEIGHTS)).data} == {"coloraxis"}

@@ -21,7 +21,7 @@ from tests.helpers.hand_made import (
     tokens,
 )
 from viz import DrawOptions, colours
-from viz.colours import CONTRASTS, NOT_A_NUMBER, PALETTES
+from viz.colours import SCALES, NOT_A_NUMBER, PALETTES
 from viz.labels import MAX_LABELS
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
@@ -82,9 +82,9 @@ def test_the_figure_inside_a_script_element_cannot_end_it() -> None:
 
 
 @pytest.mark.parametrize("palette", PALETTES)
-@pytest.mark.parametrize("contrast", tuple(CONTRASTS))
-def test_the_colour_range_is_always_0_to_1(palette: str, contrast: str) -> None:
-    data = viz.heatmap(attention(WEIGHTS / 10), 0, 0, options=DrawOptions(palette=palette, contrast=contrast)).data[0]
+@pytest.mark.parametrize("scale", tuple(SCALES))
+def test_the_colour_range_is_always_0_to_1(palette: str, scale: str) -> None:
+    data = viz.heatmap(attention(WEIGHTS / 10), 0, 0, options=DrawOptions(palette=palette, scale=scale)).data[0]
     assert (data.zmin, data.zmax) == (0, 1)
     assert data.zauto in (None, False)
     places = [place for place, _ in data.colorscale]
@@ -92,9 +92,9 @@ def test_the_colour_range_is_always_0_to_1(palette: str, contrast: str) -> None:
     assert (places[0], places[-1]) == (0, 1)
 
 
-def test_a_contrast_changes_colours_and_no_number_and_is_named() -> None:
+def test_a_scale_changes_colours_and_no_number_and_is_named() -> None:
     linear, root = (
-        viz.heatmap(attention(WEIGHTS), 0, 0, options=DrawOptions(contrast=name)) for name in ("linear", "root")
+        viz.heatmap(attention(WEIGHTS), 0, 0, options=DrawOptions(scale=name)) for name in ("linear", "root")
     )
     np.testing.assert_array_equal(linear.data[0].z, root.data[0].z)
     assert linear.data[0].colorscale != root.data[0].colorscale
@@ -187,7 +187,7 @@ def test_a_head_that_does_not_exist_is_refused(draw: Any, layer: int, head: int)
         ({"threshold": 2}, "A threshold is a weight from 0 to 1, not 2."),
         ({"threshold": float("nan")}, "A threshold is a weight from 0 to 1, not nan."),
         ({"palette": "jet"}, "There is no palette 'jet': choose one of blues"),
-        ({"contrast": "log"}, "There is no contrast 'log': choose one of linear, root."),
+        ({"scale": "log"}, "There is no scale 'log': choose one of linear, root."),
     ],
 )
 def test_an_option_that_does_not_exist_is_refused(wrong: dict[str, Any], sentence: str) -> None:

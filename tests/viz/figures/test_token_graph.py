@@ -73,8 +73,8 @@ def test_little_is_not_nothing_and_nearly_all_is_not_all() -> None:
     assert described(many, threshold=1) == "lines from 1.00 up hold 0% of the attention"
 
 
-def test_a_contrast_that_changes_the_opacity_is_named() -> None:
-    assert described(WEIGHTS, contrast="root").endswith(", opacity by square root")
+def test_a_scale_that_changes_the_opacity_is_named() -> None:
+    assert described(WEIGHTS, scale="root").endswith(", opacity by square root")
 
 
 def test_lines_grow_wider_and_more_opaque_with_the_weight() -> None:

@@ -58,9 +58,9 @@ def test_the_origin_is_enough_to_make_the_file_again(exported: Callable[[str, st
     assert {"torch", "transformers", "matplotlib", "plotly"} <= set(origin["versions"])
     # Only what changed the picture: a heatmap has no threshold, a table no colours.
     wanted = {
-        "heatmap": {"palette", "contrast"},
-        "flow": {"palette", "contrast", "threshold"},
-        "grid": {"palette", "contrast", "pooling"},
+        "heatmap": {"palette", "scale"},
+        "flow": {"palette", "scale", "threshold"},
+        "grid": {"palette", "scale", "pooling"},
         "table": set(),
     }
     assert wanted[figure] <= set(origin["transformations"])
@@ -68,7 +68,7 @@ def test_the_origin_is_enough_to_make_the_file_again(exported: Callable[[str, st
 
 
 def test_the_options_are_in_the_picture_and_in_its_origin(cat: models.Attention) -> None:
-    options = {"threshold": 0.31, "palette": "viridis", "contrast": "root"}
+    options = {"threshold": 0.31, "palette": "viridis", "scale": "root"}
     made = viz.export(cat, "flow", "svg", layer=LAYER, head=HEAD, options=DrawOptions(**options))
     assert made.origin["transformations"] | options == made.origin["transformations"]
     assert b"lines from 0.31 up hold" in made.data

@@ -19,7 +19,7 @@ from tests.helpers.hand_made import attention, random_weights
 from viz.head_maps import HeadMaps
 
 LONG = attention(random_weights(1, 2, 283, 307, seed=5))
-COLOURS = {"palette": "blues", "contrast": "linear"}
+COLOURS = {"palette": "blues", "scale": "linear"}
 
 
 def drawn(att: Attention, figure: str, **given: str) -> dict[str, object]:

@@ -223,12 +223,12 @@ def test_one_side_is_named_once_if_both_are_the_same() -> None:
 def test_what_the_header_tells() -> None:
     att = CASES["cross"]
     tiles = [make_tile(att, 1, 2, Region.whole(att)), make_tile(att, 0, 1, Region(range(1, 3), range(2, 5)))]
-    header, arrays = message(att, trace="name", tiles=tiles, options=DrawOptions(threshold=0.2, contrast="root"))
+    header, arrays = message(att, trace="name", tiles=tiles, options=DrawOptions(threshold=0.2, scale="root"))
     assert header["opening"] == {"id": "first", "selection": "layer=1&head=2", "after": 3}
     assert (header["trace"], header["kind"], header["parts"]) == ("name", "cross", list(PARTS))
     assert header["source"] == {**dataclasses.asdict(att.source), "load": att.source.model}
     assert message(att, model="/a/folder")[0]["source"]["load"] == "/a/folder"
-    assert (header["defaults"]["threshold"], header["defaults"]["contrast"]) == (0.2, "root")
+    assert (header["defaults"]["threshold"], header["defaults"]["scale"]) == (0.2, "root")
     assert [facts["region"] for facts in header["tiles"]] == [[0, 4, 0, 6], [1, 2, 2, 4]]
     np.testing.assert_array_equal(arrays["cells1"].reshape(2, 3), att.weights(0, 1)[1:3, 2:5])
     assert len(arrays["colours"]) == 256 * 3 * len(header["palettes"])

@@ -52,10 +52,10 @@ def test_a_type_that_the_browser_cannot_view_is_an_error() -> None:
 def test_flow_data_are_the_weights_and_the_tokens() -> None:
     texts = ["[CLS]", *HOSTILE[:4]]
     att = attention(WEIGHTS, tokens(*texts, special=[0]), tokens(*HOSTILE[4:11]))
-    header, arrays = unpack(packed("flow", att, 1, 2, options=DrawOptions(threshold=0.1, contrast="root")))
+    header, arrays = unpack(packed("flow", att, 1, 2, options=DrawOptions(threshold=0.1, scale="root")))
     assert header["queries"] == [[text, position == 0] for position, text in enumerate(texts)]
     assert [text for text, _ in header["keys"]] == list(HOSTILE[4:11])
-    assert header["defaults"]["contrasts"][header["defaults"]["contrast"]] == 0.5
+    assert header["defaults"]["scales"][header["defaults"]["scale"]] == 0.5
     assert header["defaults"]["bad"] == NOT_A_NUMBER
     np.testing.assert_array_equal(arrays["cells0"].reshape(WEIGHTS[1, 2].shape), WEIGHTS[1, 2])
     np.testing.assert_allclose(arrays["given0"], WEIGHTS[1, 2].sum(axis=1))
@@ -72,7 +72,7 @@ def test_grid_data_of_a_short_text_are_its_weights_and_what_is_chosen() -> None:
     header, arrays = unpack(packed("grid", attention(WEIGHTS), 1, 2, options=DrawOptions(palette="viridis")))
     assert header["heads"] == [N_HEADS] * N_LAYERS
     assert header["parts"] == ["heads"]
-    assert header["opening"]["selection"] == "layer=1&head=2&palette=viridis&contrast=linear&truth=True"
+    assert header["opening"]["selection"] == "layer=1&head=2&palette=viridis&scale=linear&truth=True"
     np.testing.assert_array_equal(arrays["weights"], WEIGHTS.ravel())
     number = list(header["palettes"]).index("viridis")
     found = arrays["colours"].reshape(-1, 256, 3)[number]
@@ -101,7 +101,7 @@ def test_a_causal_mask_has_a_colour_of_its_own_in_the_maps() -> None:
     assert (maps[0, 0][~above] < 255).all()
 
 
-def test_colours_of_0_and_1_are_the_palettes_ends_with_any_contrast() -> None:
+def test_colours_of_0_and_1_are_the_palettes_ends_with_any_scale() -> None:
     for palette in ("blues", "night", "viridis", "cividis", "greys"):
         linear, root = table(palette, "linear"), table(palette, "root")
         np.testing.assert_array_equal(linear[[0, -1]], root[[0, -1]])

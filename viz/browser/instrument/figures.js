@@ -4,6 +4,8 @@
 import { element } from "../core/canvas.js";
 import { asSentence } from "../core/text.js";
 import { setText } from "./heatmap_bar.js";
+import { detailPath } from "./requests.js";
+import { isCombined, shownHead } from "./shown.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Requests } from "./requests.js" */
@@ -36,16 +38,15 @@ export function measureWords(name, value) {
  * @returns {ArrayLike<number | null> | null}
  */
 export function measuresOf({ trace, state }, count, requests) {
-  if (trace.measures) {
+  if (trace.measures && !isCombined(state)) {
     const start = (state.layer * trace.nHeads + state.head) * count;
     return trace.measures.subarray(start, start + count);
   }
   // Without a server nothing will come.
   if (!requests?.transport) return Array(count).fill(null);
-  const answer = requests.detail(state.layer, state.head, null);
-  return (
-    answer?.measures ?? (requests.answers.has(`detail/${state.layer}/${state.head}`) ? Array(count).fill(null) : null)
-  );
+  const shown = shownHead(state);
+  const answer = requests.detail(shown, null);
+  return answer?.measures ?? (requests.answers.has(detailPath(shown, null)) ? Array(count).fill(null) : null);
 }
 
 export class Figures {
@@ -77,7 +78,7 @@ export class Figures {
     names.forEach(([name], at) => {
       setText(this.values[at], measureWords(name, found ? found[at] : undefined));
     });
-    const head = `${scene.state.layer} ${scene.state.head}`;
+    const head = shownHead(scene.state).join(" ");
     if (this.root.dataset.head !== head) this.root.dataset.head = head;
   }
 

@@ -6,6 +6,7 @@ import { asSentence, fill } from "../core/text.js";
 import { graphOf } from "./graph_lines.js";
 import { GraphPicture, SIDES } from "./graph_picture.js";
 import { exactTile, shownPart } from "./part.js";
+import { nameShown } from "./shown.js";
 import { togglePair, toggleToken } from "./store.js";
 import { LEFT, RIGHT, tokenAfter } from "./token_graph_layout.js";
 import { describeLines, describePair, describePart, describeToken } from "./token_graph_words.js";
@@ -74,7 +75,7 @@ export class Graph {
     const { graph } = this.picture;
     if (!graph) return;
     graph.header.line = trace.header.palettes[palette].line;
-    graph.header.gamma = trace.header.defaults.contrasts[state.contrast] ?? 1;
+    graph.header.scale = state.scale;
     this.write(scene, part, tile);
     this.picture.draw(scene);
   }
@@ -89,11 +90,11 @@ export class Graph {
     const { graph, number, rowHeight } = this.picture;
     const { focus, state, trace } = scene;
     if (!graph) return;
-    const said = [number, graph.header.gamma, focus.query, focus.key, state.query, state.key].join();
+    const said = [number, graph.header.scale, focus.query, focus.key, state.query, state.key].join();
     if (said === this.said) return;
     this.said = said;
     const { style, kind } = trace.header;
-    const head = fill(style.head, { layer: state.layer, head: state.head });
+    const head = nameShown(trace, state);
     this.title.textContent = `Token to token: ${head[0].toLowerCase()}${head.slice(1)}`;
     const isWhole = part.join() === trace.whole.join();
     const lacking = this.instrument.requests?.transport ? GRAPH_WAITS : GRAPH_LACKS;

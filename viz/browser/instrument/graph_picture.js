@@ -9,8 +9,8 @@ import { columnsOf, LEFT, lineAt, RIGHT, rowHeightFor, scrollTo, TOP, tokenAt } 
 /** @import { Hover, Side } from "./store.js" */
 /** @import { Rows } from "./token_graph_drawing.js" */
 /** @import { Token } from "./token_graph_layout.js" */
-/** @import { Graph as Drawn, Label } from "./token_graph_words.js" */
-/** @import { Tile } from "./trace.js" */
+/** @import { Graph as Drawn } from "./token_graph_words.js" */
+/** @import { Label, Tile } from "./trace.js" */
 
 /** @type {[Side, Side]} */
 export const SIDES = ["query", "key"];
@@ -134,8 +134,8 @@ export class GraphPicture {
     const locked = this.rowsOf(state);
     const height = this.size();
     const top = this.scroll.scrollTop;
-    const { line, gamma } = graph.header;
-    const look = [width, height, top, line, gamma, theme.text, theme.background, theme.accent, theme.font];
+    const { line, scale } = graph.header;
+    const look = [width, height, top, line, scale, theme.text, theme.background, theme.accent, theme.font];
     const drawn = [this.number, ...focus, ...locked, ...look, window.devicePixelRatio].join();
     if (drawn === this.drawn) return;
     this.drawn = drawn;

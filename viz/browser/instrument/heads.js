@@ -15,8 +15,6 @@ import { findPair } from "./ranking_numbers.js";
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Trace } from "./trace.js" */
 
-const SCALES = /** @type {Record<string, string>} */ ({ linear: "weight", root: "weight (colour by square root)" });
-
 export class Heads {
   /** @type {Trace | undefined} */
   trace;
@@ -82,7 +80,7 @@ export class Heads {
     this.layout = layout;
     if (!isSameList(this.coloured, [trace, scene.colours, trace.done])) this.colour(scene);
     const sheet = { sheet: this.sheet, pair: pair?.weight ?? null, broken: this.facts.broken };
-    const picture = { scene, layout, ...sheet, scores, scale: SCALES[state.contrast] };
+    const picture = { scene, layout, ...sheet, scores, scale: trace.header.style.scales[state.scale] };
     this.paint(scene, picture, pair);
     const context = fit(this.canvas, layout.wide, layout.high);
     context.clearRect(0, 0, layout.wide, layout.high);

@@ -5,6 +5,7 @@ import { contextOf } from "../core/canvas.js";
 import { percent } from "../core/text.js";
 import { boxOfHead, HEADS_LEFT, HEADS_TOP, SCALE_HEIGHT } from "./heads_layout.js";
 import { listHeads } from "./ranking_numbers.js";
+import { colourNumber, weightAtPlace } from "./scales.js";
 
 /** @import { Box, HeadPlace, HeadsLayout } from "./heads_layout.js" */
 /** @import { Scene } from "./index.js" */
@@ -112,7 +113,7 @@ export function paintThumbnail({ context, scene: { trace, theme }, sheet }, [lay
 function paintPairCell({ context, scene }, box, weight) {
   const { header } = scene.trace;
   const [x, y, width, height] = box;
-  const number = weight === -1 ? header.style.masked : Math.round(weight * header.style.strongest);
+  const number = weight === -1 ? header.style.masked : colourNumber(weight, header.style);
   const rgb = Array.from(scene.colours.subarray(3 * number, 3 * number + 3));
   context.fillStyle = Number.isNaN(weight) ? header.defaults.bad : `rgb(${rgb.join(", ")})`;
   context.fillRect(...box);
@@ -163,15 +164,16 @@ function paintHeadAxes({ context, scene: { theme } }, layout) {
 }
 
 /**
- * Paint what the colours mean: those of the weights 0 to 1 between these two numbers, and the name of the contrast.
+ * Paint what the colours mean: those of the weights 0 to 1 between these two numbers, and the name of the scale.
  * @param {HeadsPicture} picture
  */
-function paintScale({ context, scene: { theme, trace, colours }, layout, scale }) {
+function paintScale({ context, scene: { theme, trace, state, colours }, layout, scale }) {
   const left = HEADS_LEFT + 12;
   const long = 90;
   const middle = layout.bottom + SCALE_HEIGHT / 2 + 2;
   for (let x = 0; x < long; x++) {
-    const colour = 3 * Math.round((x / (long - 1)) * trace.header.style.strongest);
+    const weight = weightAtPlace(x / (long - 1), state.scale, trace.header.style);
+    const colour = 3 * colourNumber(weight, trace.header.style);
     context.fillStyle = `rgb(${colours.slice(colour, colour + 3).join(", ")})`;
     context.fillRect(left + x, middle - 5, 1, 10);
   }

@@ -5,6 +5,7 @@ import { element } from "../core/canvas.js";
 import { fill, percent } from "../core/text.js";
 import { findPair, listHeads } from "./ranking_numbers.js";
 import { formatRatio, formatWeight, namePair } from "./ranking_words.js";
+import { weightOfNumber } from "./scales.js";
 
 /** @import { HeadPlace } from "./heads_layout.js" */
 /** @import { Instrument, Scene } from "./index.js" */
@@ -158,9 +159,9 @@ function formatMeasure(name, value) {
  * @param {HeadPlace} place
  */
 function largestWeight(trace, place) {
-  const { masked, strongest } = trace.header.style;
+  const { style } = trace.header;
   const thumbnail = trace.thumbnail(...place);
   if (!thumbnail) return "not computed yet";
-  const most = thumbnail.cells.reduce((most, cell) => (cell !== masked && cell > most ? cell : most), 0);
-  return (most / strongest).toFixed(2);
+  const most = thumbnail.cells.reduce((most, cell) => (cell !== style.masked && cell > most ? cell : most), 0);
+  return weightOfNumber(most, style).toFixed(2);
 }

@@ -8,6 +8,7 @@ import { HeatmapPicture } from "./heatmap_picture.js";
 import { HeatmapPlotly } from "./heatmap_plotly.js";
 import { HeatmapPointer } from "./heatmap_pointer.js";
 import { describeFocus, nameHeatmap, POOLED_HINT, TOUCH_HINT } from "./heatmap_words.js";
+import { shownHead } from "./shown.js";
 import { togglePair, toggleToken } from "./store.js";
 
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
@@ -89,7 +90,7 @@ export class Heatmap {
     const shown = this.root.dataset;
     const { left, top, width, height, region, block } = place;
     const facts = {
-      head: `${state.layer} ${state.head}`,
+      head: shownHead(state).join(" "),
       cells: tile ? "tile" : thumbnail ? "thumbnail" : "nothing",
       box: `${left} ${top} ${width} ${height}`,
       region: region.join(" "),

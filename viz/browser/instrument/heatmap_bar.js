@@ -2,9 +2,10 @@
 // What stands around the heatmap: title, buttons and the fields of the region above it, the legend below it.
 
 import { element, fit } from "../core/canvas.js";
-import { fill } from "../core/text.js";
 import { isWhole, regionOfNumbers } from "./heatmap_choice.js";
-import { notesOf, scaleWords } from "./heatmap_words.js";
+import { notesOf } from "./heatmap_words.js";
+import { colourNumber, weightAtPlace } from "./scales.js";
+import { nameShown } from "./shown.js";
 
 /** @import { CellImage } from "./heatmap_cells.js" */
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
@@ -83,7 +84,7 @@ export class HeatmapBar {
    * @param {boolean} isPlotly whether it is shown
    */
   draw({ trace, state }, place, canAsk, isPlotly) {
-    setText(this.title, fill(trace.header.style.head, { layer: state.layer, head: state.head }));
+    setText(this.title, nameShown(trace, state));
     this.plotly.hidden = !canAsk;
     this.plotly.setAttribute("aria-pressed", String(isPlotly));
     const shown = state.region ?? trace.whole;
@@ -115,7 +116,7 @@ export class HeatmapLegend {
     this.scale = element("canvas", "heatmap-scale", this.root);
     this.scale.setAttribute("aria-hidden", "true");
     element("span", "", this.root).textContent = "1";
-    this.contrast = element("span", "heatmap-contrast", this.root);
+    this.scaleName = element("span", "heatmap-scale-name", this.root);
     this.masked = this.entry("masked");
     this.broken = this.entry("");
     this.truth = this.entry("right answer");
@@ -138,7 +139,7 @@ export class HeatmapLegend {
    */
   draw({ trace, state, colours }, image, exact) {
     const { style, defaults, truth } = trace.header;
-    setText(this.contrast, scaleWords(state.contrast));
+    setText(this.scaleName, style.scales[state.scale]);
     setText(this.broken.words, style.words.bad);
     this.masked.entry.hidden = !image?.masked;
     this.broken.entry.hidden = !image?.broken;
@@ -151,7 +152,8 @@ export class HeatmapLegend {
     this.masked.swatch.style.background = colour(style.masked);
     const context = fit(this.scale, LEGEND_WIDTH, LEGEND_HEIGHT);
     for (let x = 0; x < LEGEND_WIDTH; x++) {
-      context.fillStyle = colour(Math.round((x / (LEGEND_WIDTH - 1)) * style.strongest));
+      const weight = weightAtPlace(x / (LEGEND_WIDTH - 1), state.scale, style);
+      context.fillStyle = colour(colourNumber(weight, style));
       context.fillRect(x, 0, 1, LEGEND_HEIGHT);
     }
   }

@@ -1,6 +1,9 @@
 // @ts-check
 // The cells of the heatmap as an image of one pixel a cell.
 
+import { colourNumber } from "./scales.js";
+import { isCombined } from "./shown.js";
+
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
 /** @import { Scene } from "./index.js" */
 /** @import { Region } from "./store.js" */
@@ -32,13 +35,13 @@ export function imageOf({ trace, state, tile, thumbnail, colours }) {
       columns,
       block: tile.block,
       first,
-      ...paintWeights(tile.cells, colours, style.strongest, defaults.bad),
+      ...paintWeights(tile.cells, colours, style, defaults.bad),
     };
   }
   if (!thumbnail) return null;
   const { rows, columns, cells } = thumbnail;
   const block = /** @type {[number, number]} */ (trace.block);
-  const broken = trace.isBroken(state.layer, state.head);
+  const broken = !isCombined(state) && trace.isBroken(state.layer, state.head);
   return { rows, columns, block, first: [0, 0], ...paintNumbers(cells, colours, style.masked), broken };
 }
 
@@ -46,10 +49,10 @@ export function imageOf({ trace, state, tile, thumbnail, colours }) {
  * Return the pixels of weights.
  * @param {Float32Array} cells
  * @param {Uint8Array} colours
- * @param {number} strongest the colour number of the weight 1; the next one is that of masked cells
+ * @param {import("./scales.js").ScaleStyle & { masked: number }} style
  * @param {string} bad the colour of weights that are not a number, `#rrggbb`
  */
-export function paintWeights(cells, colours, strongest, bad) {
+export function paintWeights(cells, colours, style, bad) {
   const pixels = new Uint8ClampedArray(4 * cells.length);
   const pink = [1, 3, 5].map((at) => Number.parseInt(bad.slice(at, at + 2), 16));
   let [masked, broken] = [false, false];
@@ -59,7 +62,7 @@ export function paintWeights(cells, colours, strongest, bad) {
       pixels.set(pink, 4 * cell);
       broken = true;
     } else {
-      const number = weight < 0 ? strongest + 1 : Math.round(Math.min(1, weight) * strongest);
+      const number = weight < 0 ? style.masked : colourNumber(weight, style);
       masked ||= weight < 0;
       for (let part = 0; part < 3; part++) pixels[4 * cell + part] = colours[3 * number + part];
     }

@@ -4,6 +4,7 @@
 import { element } from "../core/canvas.js";
 import { Chart } from "../core/chart.js";
 import { writeRegion } from "./link.js";
+import { shownHead } from "./shown.js";
 
 /** @import { Scene } from "./index.js" */
 /** @import { Requests } from "./requests.js" */
@@ -18,8 +19,8 @@ const PLOTLY_REFUSED = "The server did not draw this figure.";
  */
 export function plotlyPath({ state, palette }) {
   const region = state.region ? `/${writeRegion(state.region)}` : "";
-  const look = new URLSearchParams({ palette, contrast: state.contrast, truth: state.truth ? "True" : "False" });
-  return `plotly/${state.layer}/${state.head}${region}?${look}`;
+  const look = new URLSearchParams({ palette, scale: state.scale, truth: state.truth ? "True" : "False" });
+  return `plotly/${shownHead(state).join("/")}${region}?${look}`;
 }
 
 export class HeatmapPlotly {

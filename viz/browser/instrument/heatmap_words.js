@@ -1,9 +1,9 @@
 // @ts-check
 // What the heatmap says: its title, its notes, and the pair or the token that the pointer is on.
 
-import { fill } from "../core/text.js";
 import { pairsOfCell, strongestOf, weightAt, weightOfCell } from "./heatmap_cells.js";
 import { isWhole } from "./heatmap_choice.js";
+import { nameShown } from "./shown.js";
 
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
 /** @import { Scene } from "./index.js" */
@@ -16,15 +16,6 @@ export const QUERY_TITLE = "query (attends)";
 export const KEY_TITLE = "key (attended to)";
 export const POOLED_HINT = "Draw a box to open a part of it pair by pair.";
 export const TOUCH_HINT = "Tap it to open a part pair by pair.";
-const CONTRAST_WORDS = /** @type {Record<string, string>} */ ({ root: "square root" });
-
-/**
- * Return what stands beside the colour scale.
- * @param {string} contrast
- */
-export function scaleWords(contrast) {
-  return contrast === "linear" ? "weight" : `weight (${CONTRAST_WORDS[contrast] ?? contrast})`;
-}
 
 /**
  * Return a region in words.
@@ -117,7 +108,7 @@ function weightWords({ trace }, weight) {
  * @param {Scene} scene
  */
 export function nameHeatmap({ trace, state }) {
-  const head = fill(trace.header.style.head, { layer: state.layer, head: state.head });
+  const head = nameShown(trace, state);
   return (
     `Heatmap of ${head.toLowerCase()}: queries down, keys across. Arrow keys move over the cells, Enter locks. ` +
     "The table of strongest pairs has the numbers."

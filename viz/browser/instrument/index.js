@@ -11,29 +11,36 @@ import { Heads } from "./heads.js";
 import { Heatmap } from "./heatmap.js";
 import { formatSelection, parseSelection } from "./link.js";
 import { Pairs } from "./pairs.js";
+import { Palette, toHex } from "./palette.js";
 import { Ranking } from "./ranking.js";
-import { Requests } from "./requests.js";
+import { isCombined, nameShown, shadeOf, shownHead } from "./shown.js";
 import { focusOf, NO_HOVER, Store } from "./store.js";
 import { Strip } from "./strip.js";
 import { Toolbar } from "./toolbar.js";
 import { Trace } from "./trace.js";
+import { convertUnit, groupsOf, viewQuery } from "./view.js";
+import { Views } from "./views.js";
 
 /** @import { Theme } from "../core/theme.js" */
 /** @import { Focus, State } from "./store.js" */
+/** @import { Shade } from "./shown.js" */
 /** @import { Thumbnail, Tile } from "./trace.js" */
-/** @import { Transport } from "./requests.js" */
+/** @import { Requests, Transport } from "./requests.js" */
+/** @import { View } from "./views.js" */
 
 /**
  * @typedef {object} Scene what every part draws
- * @property {Trace} trace
+ * @property {Trace} trace the view of the trace: words instead of pieces, without hidden tokens
  * @property {State} state
+ * @property {Shade} shade which tokens are dimmed or hidden
+ * @property {string} name of what is shown: "Layer 2, head 5" or "Mean of layer 2"
  * @property {Focus} focus positions to emphasise
- * @property {Tile | null} tile the exact cells of the selected head and region; null until they have come
- * @property {Thumbnail | null} thumbnail of the selected head
+ * @property {Tile | null} tile the exact cells of what is shown, in the selected region; null until they have come
+ * @property {Thumbnail | null} thumbnail of the selected head; null for a map of several heads
  * @property {Theme} theme
  * @property {boolean} dark
  * @property {string} palette the palette in use: never "automatic"
- * @property {Uint8Array} colours red, green and blue of its 256 colour numbers, with the contrast
+ * @property {Uint8Array} colours red, green and blue of its 256 colour numbers, with the scale
  */
 
 /**
@@ -62,19 +69,24 @@ export class Instrument {
   host = { transport: null };
   /** @type {Uint8Array | undefined} */
   bytes;
-  /** @type {Trace | undefined} */
+  /** The trace of the message. @type {Trace | undefined} */
+  base;
+  /** The view of it that is shown. @type {Trace | undefined} */
   trace;
   /** @type {Requests | undefined} */
   requests;
+  /** The views of it. @type {Views | undefined} */
+  views;
+  /** The shade that was computed last, and what it depends on. @type {[made: unknown[], shade: Shade] | undefined} */
+  shade;
   /** @type {Part[]} */
   parts = [];
   /** The opening that the store has adopted. */
   opened = "";
   /** The number of the selection that the host knows. */
   published = 0;
-  /** @type {[name: string, colours: Uint8Array] | undefined} */
-  colours;
-  /** The locked tokens of each text, by the name of its trace. @type {Map<string, Pick<State, "query" | "key" | "first">>} */
+  palette = new Palette();
+  /** The locked tokens of each text, by the name of its trace. @type {Map<string, Pick<State, "query" | "key" | "first" | "unit">>} */
   pairs = new Map();
   /** @type {Theme | undefined} */
   theme;
@@ -84,7 +96,7 @@ export class Instrument {
     this.root = element("div", "instrument", parent);
     this.grid = element("div", "instrument-grid", this.root);
     this.store = new Store({
-      ...parseSelection("", { threshold: 0, contrast: "linear", palette: "automatic" }),
+      ...parseSelection("", { threshold: 0, scale: "linear", palette: "automatic" }),
       side: "query",
       hover: NO_HOVER,
     });
@@ -105,16 +117,15 @@ export class Instrument {
     if (sameBytes(bytes, this.bytes)) return;
     this.bytes = bytes;
     const before = this.trace;
-    const trace = new Trace(bytes);
-    this.trace = trace;
-    this.requests?.end();
-    this.requests = new Requests(this.host.transport, trace, this.redraw);
+    const base = new Trace(bytes);
+    this.base = base;
+    this.views?.end();
+    this.views = new Views(base, this.host.transport, this.redraw);
     const isFirst = !this.parts.length;
     if (isFirst) this.build();
-    this.adopt(trace, before);
-    this.root.dataset.trace = trace.header.trace;
+    this.adopt(base, before);
+    this.root.dataset.trace = base.header.trace;
     this.root.dataset.drawn = "";
-    this.requests.growMaps();
     // A first visitor waits for the pictures: they are on the screen with the frame that mounts them.
     if (isFirst) this.draw();
     this.redraw();
@@ -123,32 +134,56 @@ export class Instrument {
   /**
    * Select what the message opens, unless the visitor has selected something since; else what is left of the present
    * selection in this trace.
-   * @param {Trace} trace
+   * @param {Trace} base
    * @param {Trace | undefined} before
    */
-  adopt(trace, before) {
-    const { opening, defaults } = trace.header;
+  adopt(base, before) {
+    const { opening, defaults } = base.header;
     const { store } = this;
     const adopts = opening.id !== this.opened && store.number <= opening.after;
     this.opened = opening.id;
     if (!adopts) {
+      const pair = this.pairs.get(base.header.trace);
       store.set({
-        ...fitSelection(store.state, trace, before),
-        ...this.pairs.get(trace.header.trace),
+        ...this.fit(store.state, before),
+        ...(pair?.unit === store.state.unit ? pair : {}),
         hover: NO_HOVER,
       });
       return;
     }
     // The server knows this selection, so that it is not reported.
     this.published = Number.POSITIVE_INFINITY;
-    store.set({ ...fitSelection(parseSelection(opening.selection, defaults), trace), hover: NO_HOVER });
+    store.set({ ...this.fit({ ...store.state, ...parseSelection(opening.selection, defaults) }), hover: NO_HOVER });
     store.number = opening.after;
     this.published = store.number;
     this.remember();
   }
 
+  /**
+   * Return the nearest selection that the present trace has, and show its view as soon as it is there.
+   * @param {State} state
+   * @param {Trace} [before]
+   */
+  fit(state, before) {
+    const views = /** @type {Views} */ (this.views);
+    const view = views.of(state);
+    ({ trace: this.trace, requests: this.requests } = view ?? views.base);
+    if (view) return fitSelection(state, view.trace, before);
+    // The positions are fitted when the view has come.
+    return before ? { ...state, query: null, key: null, region: null } : state;
+  }
+
+  /**
+   * Count words or pieces from now on; locked tokens and the region stay on the same text.
+   * @param {"pieces" | "words"} unit
+   */
+  setUnit(unit) {
+    const { state } = this.store;
+    if (this.base) this.store.set({ ...convertUnit(state, unit, groupsOf(this.base)), hover: NO_HOVER });
+  }
+
   build() {
-    const names = /** @type {(keyof typeof PARTS)[]} */ (this.trace?.header.parts ?? []);
+    const names = /** @type {(keyof typeof PARTS)[]} */ (this.base?.header.parts ?? []);
     this.root.dataset.parts = names.join(" ");
     if (names.length > 1) this.parts.push(new Toolbar(element("div", "part-toolbar", this.grid), this));
     for (const name of names) this.parts.push(new PARTS[name](element("section", `part-${name}`, this.grid), this));
@@ -156,7 +191,7 @@ export class Instrument {
 
   /** The selection as a link writes it. */
   get text() {
-    return this.trace ? formatSelection(this.store.state, this.trace.header.defaults) : "";
+    return this.base ? formatSelection(this.store.state, this.base.header.defaults) : "";
   }
 
   changed() {
@@ -169,8 +204,8 @@ export class Instrument {
 
   /** Remember the locked tokens of a text, where there are several: heads are ranked over the pairs of all. */
   remember() {
-    const { query, key, first } = this.store.state;
-    if (this.trace?.header.sentences.length) this.pairs.set(this.trace.header.trace, { query, key, first });
+    const { query, key, first, unit } = this.store.state;
+    if (this.base?.header.sentences.length) this.pairs.set(this.base.header.trace, { query, key, first, unit });
   }
 
   /** Release what is locked. */
@@ -179,60 +214,69 @@ export class Instrument {
   }
 
   draw() {
-    const { trace, requests } = this;
-    if (!trace || !requests || !this.root.clientWidth) return;
+    if (!this.base || !this.root.clientWidth || !this.followView()) return;
+    const { trace, requests } = /** @type {View} */ (this);
     const { state } = this.store;
-    const tile = trace.tile(state.layer, state.head, state.region);
-    if (!tile) requests.needTile(state.layer, state.head, state.region);
+    const shown = shownHead(state);
+    const tile = trace.tile(shown, state.region);
+    if (!tile) requests.needTile(shown, state.region);
     this.theme ??= themeOf(this.root);
     const { theme } = this;
     const dark = isDarkColour(toHex(theme.background));
     const palette = state.palette in trace.header.palettes ? state.palette : dark ? "night" : "blues";
-    const colours = this.coloursOf(palette, trace.header.defaults.contrasts[state.contrast] ?? 1);
-    const thumbnail = trace.thumbnail(state.layer, state.head);
-    const scene = { trace, state, focus: focusOf(state), tile, thumbnail, theme, dark, palette, colours };
+    const colours = this.palette.coloursOf(trace, palette, state.scale);
+    const thumbnail = isCombined(state) ? null : trace.thumbnail(state.layer, state.head);
+    const [focus, shade, name] = [focusOf(state), this.shadeOf(trace, state), nameShown(trace, state)];
+    const scene = { trace, state, focus, shade, name, tile, thumbnail, theme, dark, palette, colours };
     for (const part of this.parts) part.draw(scene);
     const { query, key } = scene.focus;
     this.root.dataset.focus = `${query ?? ""} ${key ?? ""}`;
-    this.root.dataset.drawn = `${state.layer} ${state.head} ${tile ? "exact" : thumbnail ? "thumbnail" : "nothing"}`;
-    if (tile) requests.prefetch(neighbours(state, trace.heads), state.region);
+    this.root.dataset.view = trace.query;
+    this.root.dataset.drawn = `${shown.join(" ")} ${tile ? "exact" : thumbnail ? "thumbnail" : "nothing"}`;
+    if (tile && !isCombined(state)) requests.prefetch(neighbours(state, trace.heads), state.region);
   }
 
   /**
-   * Return the colours of a palette, with a contrast: the colour of a weight is that of weight ** gamma.
-   * @param {string} palette
-   * @param {number} gamma
+   * Show the view of the selection. Returns whether it is there; until it has come, the last picture stays.
    */
-  coloursOf(palette, gamma) {
-    const trace = /** @type {Trace} */ (this.trace);
-    const name = `${palette} ${gamma}`;
-    if (this.colours?.[0] === name) return this.colours[1];
-    const { strongest } = trace.header.style;
-    const start = 768 * Object.keys(trace.header.palettes).indexOf(palette);
-    const colours = trace.colours.slice(start, start + 768);
-    for (let number = 0; number <= strongest; number++) {
-      const source = start + 3 * Math.round(strongest * (number / strongest) ** gamma);
-      colours.set(trace.colours.subarray(source, source + 3), 3 * number);
+  followView() {
+    const { state } = this.store;
+    const view = this.views?.of(state);
+    this.root.dataset.waits = view ? "" : "view";
+    if (!view && this.views?.lacks(state)) this.returnToTrace();
+    if (!view) return !this.root.dataset.drawn && !viewQuery(this.store.state);
+    if (view.trace !== this.trace) {
+      ({ trace: this.trace, requests: this.requests } = view);
+      this.store.set(fitSelection(state, view.trace));
     }
-    this.colours = [name, colours];
-    return colours;
+    return true;
+  }
+
+  /** Show all tokens as pieces: the view cannot be had. */
+  returnToTrace() {
+    const treatment = (/** @type {State["sink"]} */ each) => (each === "hide" ? "dim" : each);
+    const { state } = this.store;
+    this.setUnit("pieces");
+    this.store.set({ special: treatment(state.special), sink: treatment(state.sink), renormalise: false });
+    this.root.dataset.lacks = "view";
+  }
+
+  /**
+   * @param {Trace} trace
+   * @param {State} state
+   */
+  shadeOf(trace, state) {
+    const made = [trace, state.special, state.sink];
+    if (!this.shade || made.some((each, at) => each !== this.shade?.[0][at]))
+      this.shade = [made, shadeOf(trace, state)];
+    return this.shade[1];
   }
 
   end() {
     this.stop();
-    this.requests?.end();
+    this.views?.end();
     this.root.remove();
   }
-}
-
-/**
- * Return a CSS colour as `#rrggbb`, as a canvas gives it back.
- * @param {string} colour
- */
-function toHex(colour) {
-  const context = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
-  context.fillStyle = colour;
-  return context.fillStyle;
 }
 
 /**

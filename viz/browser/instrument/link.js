@@ -1,12 +1,21 @@
 // @ts-check
 // How a selection is written in links and in messages to the server, and read from them (ui/state/inspect.py).
 
-/** @import { Region, Selection, Side } from "./store.js" */
+import { canNameHeads } from "./head_set.js";
+
+/** @import { Combine, Region, Selection, Side, Treatment } from "./store.js" */
+
+/** @type {readonly Selection["unit"][]} */
+export const UNITS = ["pieces", "words"];
+/** @type {readonly Combine[]} */
+export const COMBINES = ["overlay", "mean", "maximum"];
+/** @type {readonly Treatment[]} */
+export const TREATMENTS = ["show", "dim", "hide"];
 
 /**
  * @typedef {object} Defaults what a link leaves out
  * @property {number} threshold
- * @property {string} contrast
+ * @property {string} scale
  * @property {string} palette
  */
 
@@ -16,7 +25,7 @@
  * @param {Defaults} defaults
  */
 export function formatSelection(selection, defaults) {
-  const { layer, head, first, region, threshold, palette, contrast, truth } = selection;
+  const { layer, head, first, region, threshold, palette, scale, truth, heads } = selection;
   const other = first === "query" ? "key" : "query";
   /** @type {[string, unknown, unknown][]} name, value, default */
   const written = [
@@ -24,11 +33,17 @@ export function formatSelection(selection, defaults) {
     ["head", head, undefined],
     ["threshold", threshold, defaults.threshold],
     ["palette", palette, defaults.palette],
-    ["contrast", contrast, defaults.contrast],
+    ["scale", scale, defaults.scale],
     ["token", selection[first] === null ? "" : `${first}:${selection[first]}`, ""],
     ["partner", selection[first] === null || selection[other] === null ? "" : `${other}:${selection[other]}`, ""],
     ["region", region ? writeRegion(region) : "", ""],
     ["truth", truth ? "True" : "False", "True"],
+    ["unit", selection.unit, "pieces"],
+    ["heads", heads, ""],
+    ["combine", heads ? selection.combine : "overlay", "overlay"],
+    ["special", selection.special, "show"],
+    ["sink", selection.sink, "show"],
+    ["renormalise", selection.renormalise ? "True" : "False", "False"],
   ];
   const different = written.filter(([, value, usual]) => value !== usual);
   return new URLSearchParams(different.map(([name, value]) => [name, String(value)])).toString();
@@ -55,9 +70,25 @@ export function parseSelection(text, defaults) {
     region: readRegion(read.region ?? ""),
     threshold: Number(read.threshold ?? defaults.threshold),
     palette: read.palette ?? defaults.palette,
-    contrast: read.contrast ?? defaults.contrast,
+    scale: read.scale ?? defaults.scale,
     truth: read.truth !== "False",
+    unit: oneOf(UNITS, read.unit),
+    heads: canNameHeads(read.heads ?? "") ? read.heads : "",
+    combine: oneOf(COMBINES, read.combine),
+    special: oneOf(TREATMENTS, read.special),
+    sink: oneOf(TREATMENTS, read.sink),
+    renormalise: read.renormalise === "True",
   };
+}
+
+/**
+ * Return a value if it is one of those that there are, else the first of them.
+ * @template {string} Value
+ * @param {readonly Value[]} values
+ * @param {string | undefined} value
+ */
+function oneOf(values, value) {
+  return values.find((each) => each === value) ?? values[0];
 }
 
 /** @param {Region} region */

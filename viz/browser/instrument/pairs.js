@@ -6,6 +6,7 @@ import { clamp } from "../core/text.js";
 import { strongestPairs } from "./pairs_ranked.js";
 import { PairRow } from "./pairs_row.js";
 import { exactTile, isExact } from "./part.js";
+import { shownHead } from "./shown.js";
 import { togglePair } from "./store.js";
 import { describePart } from "./token_graph_words.js";
 
@@ -89,7 +90,7 @@ export class Pairs {
       this.note.textContent = note;
       this.note.hidden = !note;
       this.fill(scene, pairs ?? []);
-      Object.assign(this.root.dataset, { pairs: String(this.pairs.length), drawn: `${state.layer} ${state.head}` });
+      Object.assign(this.root.dataset, { pairs: String(this.pairs.length), drawn: shownHead(state).join(" ") });
     }
     this.mark(scene);
     this.root.dataset.trace = trace.header.opening.id;
@@ -111,7 +112,7 @@ export class Pairs {
     const exact = (locked || (tile && isExact(tile))) && exactTile(this.instrument, scene);
     const detail = exact || !tile || isExact(tile) || locked ? null : this.askDetail(state);
     const source = exact || detail;
-    const key = [source, title, locked?.side, trace, state.layer, state.head, state.region?.join()];
+    const key = [source, title, locked?.side, trace, shownHead(state).join(), state.region?.join()];
     if (key.every((each, at) => each === this.found[at]) && this.found.length) {
       return { title, pairs: this.pairs, note: "", key };
     }
@@ -128,8 +129,8 @@ export class Pairs {
    * @param {State} state
    * @returns {Pair[] | null}
    */
-  askDetail({ layer, head, region }) {
-    return this.instrument.requests?.detail(layer, head, region)?.pairs ?? null;
+  askDetail(state) {
+    return this.instrument.requests?.detail(shownHead(state), state.region)?.pairs ?? null;
   }
 
   /**

@@ -1,6 +1,8 @@
 // @ts-check
 // The part of a head that single tokens are shown of: the whole region, or a readable part of it where it is long.
 
+import { shownHead } from "./shown.js";
+
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Region, State } from "./store.js" */
 /** @import { Tile, Trace } from "./trace.js" */
@@ -86,8 +88,8 @@ export function exactTile(instrument, { trace, state, tile }) {
  * @returns {Tile | null}
  */
 export function tileOf({ trace, requests, store }, region) {
-  const { layer, head } = store.state;
-  const found = trace?.tile(layer, head, region) ?? null;
-  if (!found) requests?.needTile(layer, head, region);
+  const shown = shownHead(store.state);
+  const found = trace?.tile(shown, region) ?? null;
+  if (!found) requests?.needTile(shown, region);
   return found;
 }

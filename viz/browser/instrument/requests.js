@@ -5,6 +5,7 @@ import { unpack } from "../core/unpack.js";
 import { writeRegion } from "./link.js";
 import { tileKey } from "./trace.js";
 
+/** @import { Shown } from "./shown.js" */
 /** @import { Trace } from "./trace.js" */
 /** @import { Region } from "./store.js" */
 
@@ -55,7 +56,9 @@ export class Requests {
     if (!this.transport || this.ended) return Promise.resolve(null);
     let asked = this.waiting.get(path);
     if (!asked) {
-      asked = this.transport.get(this.trace.header.trace, path).catch((error) => {
+      const { header, query } = this.trace;
+      const whole = query ? `${path}${path.includes("?") ? "&" : "?"}${query}` : path;
+      asked = this.transport.get(header.trace, whole).catch((error) => {
         console.warn(`Headlight: ${path}: ${error}`);
         return null;
       });
@@ -99,24 +102,21 @@ export class Requests {
 
   /**
    * Return what the server computes of a head whose weights the browser does not have; null until it has come.
-   * @param {number} layer
-   * @param {number} head
+   * @param {Shown} shown
    * @param {Region | null} region
    * @returns {Detail | null}
    */
-  detail(layer, head, region) {
-    const path = `detail/${layer}/${head}${region ? `/${writeRegion(region)}` : ""}`;
-    return this.answer(path, readDetail);
+  detail(shown, region) {
+    return this.answer(detailPath(shown, region), readDetail);
   }
 
   /**
    * Ask for a tile that the browser does not have.
-   * @param {number} layer
-   * @param {number} head
+   * @param {Shown} shown
    * @param {Region | null} region
    */
-  needTile(layer, head, region) {
-    const path = `tile/${tileKey(layer, head, region ?? this.trace.whole)}`;
+  needTile(shown, region) {
+    const path = `tile/${tileKey(shown, region ?? this.trace.whole)}`;
     if (!this.transport || this.waiting.has(path) || this.answers.has(path)) return;
     this.get(path).then((bytes) => {
       if (!bytes) {
@@ -139,8 +139,8 @@ export class Requests {
     if (!this.transport || this.trace.weights) return;
     const idle = globalThis.requestIdleCallback ?? setTimeout;
     idle(() => {
-      const missing = heads.filter((head) => !this.trace.has(...head, region));
-      for (const head of missing) if (this.waiting.size < PREFETCHED) this.needTile(...head, region);
+      const missing = heads.filter((head) => !this.trace.has(head, region));
+      for (const head of missing) if (this.waiting.size < PREFETCHED) this.needTile(head, region);
     });
   }
 
@@ -187,6 +187,15 @@ export class Requests {
     this.ended = true;
     clearTimeout(this.timer);
   }
+}
+
+/**
+ * Return the request for the measures and the strongest pairs of a head's region.
+ * @param {Shown} shown
+ * @param {Region | null} region
+ */
+export function detailPath(shown, region) {
+  return `detail/${shown.join("/")}${region ? `/${writeRegion(region)}` : ""}`;
 }
 
 /**

@@ -3,6 +3,8 @@
 
 /** @typedef {[firstQuery: number, lastQuery: number, firstKey: number, lastKey: number]} Region last ones included */
 /** @typedef {"query" | "key"} Side */
+/** @typedef {"show" | "dim" | "hide"} Treatment of tokens */
+/** @typedef {"overlay" | "mean" | "maximum"} Combine an overlay is drawn by the token graph alone */
 
 /**
  * @typedef {object} Hover what the pointer or the keyboard is on; null where it is on none
@@ -21,8 +23,14 @@
  * @property {Region | null} region null for the whole head
  * @property {number} threshold smallest weight of a line in the token graph
  * @property {string} palette a palette's name, or "automatic": it follows the theme
- * @property {string} contrast
+ * @property {string} scale
  * @property {boolean} truth whether right answers are outlined
+ * @property {"pieces" | "words"} unit what positions count
+ * @property {string} heads several chosen heads, as head_set.js writes them; "" for the one head
+ * @property {Combine} combine what is shown of several heads
+ * @property {Treatment} special how special tokens are shown
+ * @property {Treatment} sink how the first token is shown, which often gets attention that means nothing
+ * @property {boolean} renormalise whether rows are divided by what hidden tokens leave
  */
 
 /** @typedef {Selection & { side: Side, hover: Hover }} State `side` is what a token of the strip is chosen as */

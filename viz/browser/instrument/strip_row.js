@@ -148,7 +148,7 @@ export class StripRow {
     const sides = this.fixed ? [this.fixed] : ["query", "key"];
     const locked = sides.some((side) => state[side] === position);
     const chosen = sides.some((side) => focus[side] === position);
-    const key = `${weight} ${palette} ${state.contrast} ${locked} ${chosen}`;
+    const key = `${weight} ${palette} ${state.scale} ${locked} ${chosen}`;
     if (this.written[number] === key) return;
     this.written[number] = key;
     const { style, defaults } = trace.header;

@@ -2,6 +2,7 @@
 // What a row of the strip shows and says: the weights of the chosen token's row or column. No drawing.
 
 import { fill } from "../core/text.js";
+import { colourNumber } from "./scales.js";
 
 /** @import { Scene } from "./index.js" */
 /** @import { Focus, Side } from "./store.js" */
@@ -72,13 +73,13 @@ export function describeWeight(weight, { digits, words }) {
 /**
  * Return the colours of a token's ground and of its text, black or white, whichever is easier to read there.
  * @param {number} weight
- * @param {{ strongest: number, masked: number }} style
+ * @param {import("./scales.js").ScaleStyle & { masked: number }} style
  * @param {Uint8Array} colours
  * @param {string} bad the colour of what is not a number
  * @returns {[ground: string, text: string]}
  */
-export function coloursOfWeight(weight, { strongest, masked }, colours, bad) {
-  const number = weight === -1 ? masked : Math.round(Math.min(1, weight) * strongest);
+export function coloursOfWeight(weight, style, colours, bad) {
+  const number = weight === -1 ? style.masked : colourNumber(weight, style);
   const rgb = Number.isNaN(weight)
     ? [1, 3, 5].map((at) => Number.parseInt(bad.slice(at, at + 2), 16))
     : [...colours.subarray(3 * number, 3 * number + 3)];

@@ -1,6 +1,7 @@
 // @ts-check
 // The lines and the tokens of a token graph on a canvas.
 
+import { placeOnScale } from "./scales.js";
 import { bundle, LEFT, RIGHT } from "./token_graph_layout.js";
 
 /** @import { Theme } from "../core/theme.js" */
@@ -27,11 +28,15 @@ const SPECIAL = 0.7;
  * Return opacity and width of the lines of a strength.
  * @param {number} level 0 to `strengths`; the last is that of lines whose weight is not a number
  * @param {Style} style
- * @param {number} gamma
+ * @param {string} scale
  */
-export function lineLook(level, { strengths, opacity, width }, gamma) {
+export function lineLook(level, style, scale) {
+  const { strengths, opacity, width } = style;
   const strength = Math.min(1, (level + 0.5) / strengths);
-  return { opacity: opacity[0] + opacity[1] * strength ** gamma, width: width[0] + width[1] * strength };
+  return {
+    opacity: opacity[0] + opacity[1] * placeOnScale(strength, scale, style),
+    width: width[0] + width[1] * strength,
+  };
 }
 
 /**
@@ -59,7 +64,7 @@ export function drawLines({ context, left, right, height, y }, { header, lines }
   const middle = (left + right) / 2;
   bundle(lines, chosen, strengths, y, height).forEach((ends, level) => {
     if (!ends.length) return;
-    const look = lineLook(level, header.style, header.gamma);
+    const look = lineLook(level, header.style, header.scale);
     context.globalAlpha = look.opacity * fade;
     context.strokeStyle = level === strengths ? header.bad : header.line;
     context.lineWidth = look.width;
@@ -85,7 +90,7 @@ export function drawPair({ context, theme, left, right, y }, { header }, [query,
   const middle = (left + right) / 2;
   context.globalAlpha = 1;
   context.strokeStyle = Number.isNaN(weight) ? header.bad : theme.accent;
-  context.lineWidth = Math.max(2, lineLook(level, header.style, 1).width);
+  context.lineWidth = Math.max(2, lineLook(level, header.style, "linear").width);
   context.setLineDash(shown ? [] : [5, 4]);
   context.beginPath();
   context.moveTo(left, y(query));

@@ -25,7 +25,7 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {[all: string, part: string]} whose
  * @property {string} hold_nothing
  * @property {string} some_bad
- * @property {string} root
+ * @property {Record<string, string>} byScale
  * @property {string} part
  * @property {string} little
  * @property {string} nearly
@@ -34,6 +34,8 @@ import { LEFT } from "./token_graph_layout.js";
 /**
  * @typedef {object} Style numbers, described in viz/style.py
  * @property {number} strengths
+ * @property {number} strongest
+ * @property {number} floor
  * @property {[number, number]} opacity
  * @property {[number, number]} width
  * @property {number} isolated
@@ -45,7 +47,7 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {Words} words
  */
 
-/** @typedef {[text: string, special: boolean]} Label special tokens are those that the tokenizer added */
+/** @import { Label } from "./trace.js" */
 
 /**
  * @typedef {object} Header
@@ -55,7 +57,7 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {[number[], number[]]} cuts rows of each side above which another text begins
  * @property {string} line colour of a line
  * @property {string} bad colour of what is not a number
- * @property {number} gamma
+ * @property {string} scale
  * @property {Style} style
  */
 
@@ -120,8 +122,8 @@ export function describeLines({ header, lines }, threshold, part) {
   if (Number.isNaN(whole)) return fill(words.some_bad, { lines: said });
   if (!whole) return fill(words.hold_nothing, { lines: said });
   const share = describeShare(sum(lines.weight) / whole, header.style);
-  const contrast = header.gamma === 1 ? "" : words.root;
-  return fill(words.hold, { lines: said, share, whose: words.whose[part ? 1 : 0] }) + contrast;
+  const scale = words.byScale[header.scale];
+  return fill(words.hold, { lines: said, share, whose: words.whose[part ? 1 : 0] }) + scale;
 }
 
 /**

@@ -5,13 +5,14 @@ import { element } from "../core/canvas.js";
 import { CopyButton } from "./toolbar_copy.js";
 import { Caveats, Guidance } from "./toolbar_help.js";
 import { pythonLines } from "./toolbar_python.js";
+import { TokenControls } from "./toolbar_tokens.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Side } from "./store.js" */
 /** @import { Trace } from "./trace.js" */
 
 /** @type {Record<string, string>} */
-const CONTRAST_NAMES = { linear: "linear", root: "square root" };
+const SCALE_NAMES = { linear: "linear", root: "square root", log: "logarithmic" };
 // A narrower toolbar folds its controls.
 const NARROW = 640;
 
@@ -33,6 +34,7 @@ export class Toolbar {
     element("summary", "toolbar-summary", this.fold).textContent = "Controls";
     this.row = element("div", "toolbar-row", this.fold);
     this.buildHeads();
+    this.buildTokens();
     this.buildLook();
     this.sides = element("div", "toolbar-sides", this.row);
     this.sides.setAttribute("role", "group");
@@ -56,9 +58,7 @@ export class Toolbar {
 
   buildLook() {
     const { store } = this.instrument;
-    this.look = element("details", "toolbar-look", this.row);
-    element("summary", "toolbar-summary", this.look).textContent = "Look";
-    const panel = element("div", "toolbar-panel", this.look);
+    const panel = this.addPanel("Look");
     const threshold = this.addLabel(panel, "Threshold of the token graph");
     this.threshold = element("input", "toolbar-range", threshold);
     Object.assign(this.threshold, { type: "range", min: "0", max: "1", step: "0.01" });
@@ -66,22 +66,35 @@ export class Toolbar {
     this.thresholdValue = element("output", "toolbar-value", threshold);
     this.threshold.addEventListener("input", () => store.set({ threshold: Number(this.threshold?.value) }));
     this.colours = this.addSelect(panel, "Colours", (palette) => store.set({ palette }));
-    this.contrast = this.addSelect(panel, "Contrast", (contrast) => store.set({ contrast }));
+    this.scale = this.addSelect(panel, "Scale", (scale) => store.set({ scale }));
     this.truthLabel = this.addLabel(panel, "Right answers");
     this.truth = element("input", "toolbar-check", this.truthLabel);
     this.truth.type = "checkbox";
     this.truth.addEventListener("change", () => store.set({ truth: Boolean(this.truth?.checked) }));
+  }
+
+  buildTokens() {
+    this.tokens = new TokenControls(this.addPanel("Tokens"), this.instrument);
+  }
+
+  /**
+   * Add a button that opens a panel, and return the panel.
+   * @param {string} name
+   */
+  addPanel(name) {
+    const fold = element("details", "toolbar-look", this.row);
+    element("summary", "toolbar-summary", fold).textContent = name;
     // Escape closes the panel, and must not release the locked tokens too.
-    this.look.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !this.look?.open) return;
+    fold.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !fold.open) return;
       event.stopPropagation();
-      this.look.open = false;
-      this.look.querySelector("summary")?.focus();
+      fold.open = false;
+      fold.querySelector("summary")?.focus();
     });
-    this.look.addEventListener("focusout", (event) => {
-      const to = /** @type {FocusEvent} */ (event).relatedTarget;
-      if (this.look && to instanceof Node && !this.look.contains(to)) this.look.open = false;
+    fold.addEventListener("focusout", ({ relatedTarget }) => {
+      if (relatedTarget instanceof Node && !fold.contains(relatedTarget)) fold.open = false;
     });
+    return element("div", "toolbar-panel", fold);
   }
 
   /**
@@ -130,7 +143,7 @@ export class Toolbar {
     setValue(this.head, String(state.head));
     setValue(this.threshold, String(state.threshold));
     setValue(this.colours, state.palette);
-    setValue(this.contrast, state.contrast);
+    setValue(this.scale, state.scale);
     if (this.truth && this.truth.checked !== state.truth) this.truth.checked = state.truth;
     const shown = state.threshold.toFixed(2);
     if (this.thresholdValue && this.thresholdValue.textContent !== shown) this.thresholdValue.textContent = shown;
@@ -138,6 +151,7 @@ export class Toolbar {
       button.setAttribute("aria-pressed", String(button.dataset.side === state.side));
     }
     this.release.disabled = state.query === null && state.key === null;
+    this.tokens?.draw(scene);
     this.guidance.draw(scene);
   }
 
@@ -149,9 +163,9 @@ export class Toolbar {
     setOptions(this.head, trace.heads[this.instrument.store.state.layer]);
     const palettes = ["automatic", ...Object.keys(header.palettes)];
     setOptions(this.colours, palettes.length, palettes);
-    const contrasts = Object.keys(header.defaults.contrasts);
-    const names = contrasts.map((name) => CONTRAST_NAMES[name] ?? name);
-    setOptions(this.contrast, contrasts.length, names, contrasts);
+    const { scales } = header.defaults;
+    const names = scales.map((name) => SCALE_NAMES[name] ?? name);
+    setOptions(this.scale, scales.length, names, scales);
     if (this.truthLabel) this.truthLabel.hidden = !header.truth;
     this.link.root.hidden = location.protocol === "file:";
     this.sides.replaceChildren();

@@ -6,7 +6,7 @@ import { writeRegion } from "./link.js";
 /** @import { Selection } from "./store.js" */
 
 // The defaults of viz.DrawOptions: an option that has its default is not written.
-const DRAW_DEFAULTS = { threshold: 0.05, palette: "blues", contrast: "linear", truth: true };
+const DRAW_DEFAULTS = { threshold: 0.05, palette: "blues", scale: "linear", truth: true };
 // The default of `load_model`.
 const USUAL_DTYPE = "float32";
 

@@ -2,11 +2,16 @@
 // The data of a trace in the browser: tokens, weights, tiles and thumbnails, from the bytes of viz/wire/instrument.py.
 
 import { unpack } from "../core/unpack.js";
+import { expandHeads } from "./head_set.js";
 import { writeRegion } from "./link.js";
+import { joined, placed, shrink, THUMBNAIL } from "./thumbnails.js";
 
+/** @import { Shown } from "./shown.js" */
 /** @import { Region } from "./store.js" */
 /** @import { Style } from "./token_graph_words.js" */
-/** @typedef {[text: string, special: boolean]} Label special tokens are those that the tokenizer added */
+/** @typedef {[text: string, special: boolean, generated?: boolean]} Label special tokens are those that the tokenizer
+ * added, generated ones those that the model itself wrote */
+/** @typedef {{ labels: Label[], starts: number[] }} Words of a side, each with the position of its first piece */
 
 /**
  * @typedef {object} Tile the cells of one head's region
@@ -33,12 +38,17 @@ import { writeRegion } from "./link.js";
  * @property {[query: number, key: number]} [starts] the positions of the first tokens sent, where they are a part
  * @property {[queries: number, keys: number]} [counts] tokens of the text, of which a part is sent
  * @property {[number[], number[]]} cuts positions of each side before which another text begins
+ * @property {{ queries: Words, keys: Words | null } | null} words null if every piece is a word; keys null if they are the
+ *   same tokens
+ * @property {[first: number, last: number][][] | null} spans positions of the two texts of a pair, on each side
+ * @property {number[][]} groups for each layer the number of the key head of each head; empty if each has its own
  * @property {[query: number, key: number][] | null} truth
  * @property {(number | null)[] | null} scores
  * @property {Record<string, { line: string, masked: string }>} palettes
- * @property {{ threshold: number, contrast: string, palette: string, contrasts: Record<string, number>, bad: string,
+ * @property {{ threshold: number, scale: string, palette: string, scales: string[], bad: string,
  *   truth: string }} defaults
- * @property {Style & { strongest: number, masked: number, selected: string, head: string, verb: string }} style
+ * @property {Style & import("./scales.js").ScaleStyle & { combined: Record<string, string>, masked: number, selected: string, head: string, verb: string,
+ *   scales: Record<string, string> }} style
  * @property {number} readable cells of a side of an exact tile
  * @property {any[]} tiles
  * @property {{ trace: string, label: string }[]} sentences the texts over which heads are ranked; empty for one text
@@ -48,8 +58,7 @@ import { writeRegion } from "./link.js";
  * @property {number} [done]
  */
 
-// Cells of a side of a thumbnail at most, and bytes of the tiles that a browser keeps.
-const THUMBNAIL = 48;
+// Bytes of the tiles that a browser keeps.
 const MOST_TILE_BYTES = 64e6;
 
 export class Trace {
@@ -62,9 +71,12 @@ export class Trace {
   /** Seconds until all thumbnails are computed, if that is known. @type {number | null} */
   secondsLeft = null;
 
-  /** @param {Uint8Array} bytes */
-  constructor(bytes) {
-    const { header, arrays } = unpack(bytes);
+  /** What the server has to change for requests of this trace (view.js). */
+  query = "";
+
+  /** @param {Uint8Array | { header: Header, arrays: Record<string, any> }} message */
+  constructor(message) {
+    const { header, arrays } = message instanceof Uint8Array ? unpack(message) : message;
     this.header = /** @type {Header} */ (header);
     const { queries, keys, starts, counts } = this.header;
     this.queries = starts && counts ? placed(queries, starts[0], counts[0]) : queries;
@@ -98,15 +110,14 @@ export class Trace {
   }
 
   /**
-   * Return the tile of a head's region, null if the browser does not have it.
-   * @param {number} layer
-   * @param {number} head
+   * Return the tile of a head's region, or of one map of several heads; null if the browser does not have it.
+   * @param {Shown} shown
    * @param {Region | null} region
    * @returns {Tile | null}
    */
-  tile(layer, head, region) {
-    const key = tileKey(layer, head, region ?? this.whole);
-    const found = this.tiles.get(key) ?? (this.weights ? this.cut(layer, head, region ?? this.whole) : null);
+  tile(shown, region) {
+    const key = tileKey(shown, region ?? this.whole);
+    const found = this.tiles.get(key) ?? (this.weights ? this.cut(shown, region ?? this.whole) : null);
     if (found) {
       this.tiles.delete(key);
       this.tiles.set(key, found);
@@ -116,12 +127,12 @@ export class Trace {
 
   /**
    * Add a tile that the server has sent.
-   * @param {{ layer: number, head: number, region: Region, block: [number, number], shape: [number, number] }} facts
+   * @param {{ shown: Shown, region: Region, block: [number, number], shape: [number, number] }} facts
    * @param {Float32Array} cells
    * @param {Float32Array} given
    */
-  addTile({ layer, head, region, block, shape }, cells, given) {
-    this.tiles.set(tileKey(layer, head, region), { region, block, shape, cells, given });
+  addTile({ shown, region, block, shape }, cells, given) {
+    this.tiles.set(tileKey(shown, region), { region, block, shape, cells, given });
     let bytes = 0;
     for (const tile of this.tiles.values()) bytes += tile.cells.byteLength;
     for (const [key, tile] of this.tiles) {
@@ -133,12 +144,11 @@ export class Trace {
 
   /**
    * Return whether the browser has a tile.
-   * @param {number} layer
-   * @param {number} head
+   * @param {Shown} shown
    * @param {Region | null} region
    */
-  has(layer, head, region) {
-    return Boolean(this.weights) || this.tiles.has(tileKey(layer, head, region ?? this.whole));
+  has(shown, region) {
+    return Boolean(this.weights) || this.tiles.has(tileKey(shown, region ?? this.whole));
   }
 
   /**
@@ -159,18 +169,17 @@ export class Trace {
 
   /**
    * Return the tile of a small trace.
-   * @param {number} layer
-   * @param {number} head
+   * @param {Shown} shown
    * @param {Region} region
    * @returns {Tile}
    */
-  cut(layer, head, region) {
+  cut(shown, region) {
     const [firstQuery, lastQuery, firstKey, lastKey] = region;
     const rows = lastQuery - firstQuery + 1;
     const columns = lastKey - firstKey + 1;
     const cells = new Float32Array(rows * columns);
     const given = new Float32Array(rows);
-    const all = this.headWeights(layer, head);
+    const all = typeof shown[0] === "number" ? this.headWeights(shown[0], Number(shown[1])) : this.combine(shown);
     for (let row = 0; row < rows; row++) {
       const start = (firstQuery + row) * this.keys.length;
       cells.set(all.subarray(start + firstKey, start + lastKey + 1), row * columns);
@@ -193,6 +202,28 @@ export class Trace {
   }
 
   /**
+   * Return the mean or the maximum of several heads of a small trace, `[query, key]`. A pair is masked where no head may
+   * attend, and not a number where one of them is not.
+   * @param {Shown} shown
+   */
+  combine([how, heads]) {
+    const chosen = expandHeads(String(heads), this.heads);
+    const found = new Float32Array(this.queries.length * this.keys.length);
+    const all = chosen.map((place) => this.headWeights(...place));
+    for (let pair = 0; pair < found.length; pair++) {
+      let [value, masked] = [0, true];
+      for (const weights of all) {
+        const weight = weights[pair];
+        if (weight === -1) continue;
+        masked = false;
+        value = how === "mean" ? value + weight : Math.max(value, weight);
+      }
+      found[pair] = masked ? -1 : how === "mean" ? value / chosen.length : value;
+    }
+    return found;
+  }
+
+  /**
    * Return a head's thumbnail, null if it is not computed yet.
    * @param {number} layer
    * @param {number} head
@@ -202,7 +233,9 @@ export class Trace {
     const number = layer * this.nHeads + head;
     let found = this.thumbnails.get(number);
     if (!found && layer < this.done) {
-      found = this.weights ? shrink(this.cut(layer, head, this.whole), this.header.style) : this.sentThumbnail(number);
+      found = this.weights
+        ? shrink(this.cut([layer, head], this.whole), this.header.style)
+        : this.sentThumbnail(number);
       this.thumbnails.set(number, found);
     }
     return found ?? null;
@@ -232,56 +265,9 @@ export class Trace {
 }
 
 /**
- * Return the labels of a whole text of which a part was sent; the others are empty.
- * @param {Label[]} labels
- * @param {number} start
- * @param {number} count
- * @returns {Label[]}
- */
-function placed(labels, start, count) {
-  return Array.from({ length: count }, (_, position) => labels[position - start] ?? ["", false]);
-}
-
-/**
- * @param {number} layer
- * @param {number} head
+ * @param {Shown} shown
  * @param {Region} region
  */
-export function tileKey(layer, head, region) {
-  return `${layer}/${head}/${writeRegion(region)}`;
-}
-
-/**
- * Return the thumbnail of a tile: the largest weight of each block, as a colour number.
- * @param {Tile} tile
- * @param {{ strongest: number, masked: number }} style
- * @returns {Thumbnail}
- */
-export function shrink({ shape: [height, width], cells: weights }, { strongest, masked }) {
-  const [high, wide] = [Math.ceil(height / THUMBNAIL), Math.ceil(width / THUMBNAIL)];
-  const [rows, columns] = [Math.ceil(height / high), Math.ceil(width / wide)];
-  const largest = new Float32Array(rows * columns).fill(-1);
-  for (let query = 0; query < height; query++) {
-    for (let key = 0; key < width; key++) {
-      const cell = Math.floor(query / high) * columns + Math.floor(key / wide);
-      const weight = weights[query * width + key];
-      if (!(weight <= largest[cell] || Number.isNaN(largest[cell]))) largest[cell] = weight;
-    }
-  }
-  const cells = new Uint8Array(rows * columns);
-  largest.forEach((weight, cell) => {
-    cells[cell] = weight === -1 ? masked : Math.round((weight || 0) * strongest);
-  });
-  return { rows, columns, cells };
-}
-
-/**
- * @param {Uint8Array} one
- * @param {Uint8Array} other
- */
-function joined(one, other) {
-  const both = new Uint8Array(one.length + other.length);
-  both.set(one);
-  both.set(other, one.length);
-  return both;
+export function tileKey(shown, region) {
+  return `${shown.join("/")}/${writeRegion(region)}`;
 }
