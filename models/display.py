@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -12,6 +13,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 JOINER = "·"
 _BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_BYTES = re.compile(r"(?:⟨[0-9A-F]{2}(?: [0-9A-F]{2})*⟩)+")
 _VISIBLE = {" ": "␣", "\u00a0": "␣", "\u3000": "␣", "\n": "⏎", "\r": "␍", "\t": "⇥"}
 # Invisible characters that reorder or hide the characters next to them, and letters that are blank by definition
 # (Hangul fillers): a label must show them. The zero-width joiners stay, because emoji and Persian need them.
@@ -46,6 +48,13 @@ class PieceDisplay:
         if self._suffix and piece.endswith(self._suffix):
             piece = piece.removesuffix(self._suffix)
         return visible(piece.replace("▁", " "))
+
+
+def join_displays(shown: Sequence[str]) -> str:
+    """Return the pieces of one word as one, without joiners and outer spaces; bytes of one character become it."""
+    joined = "".join([shown[0], *(piece.removeprefix(JOINER) for piece in shown[1:])])
+    joined = _BYTES.sub(lambda found: _decode(bytes.fromhex(re.sub(r"[^0-9A-F]", "", found[0]))), joined)
+    return joined.strip(" ") or joined
 
 
 def visible(text: str) -> str:

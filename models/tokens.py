@@ -33,7 +33,8 @@ class Token:
 
     `text` is the raw piece of the vocabulary (`⟨id 77⟩` for an id without a piece), `display` the form that a person
     reads, `start` and `end` its characters in the source text (None if it represents no text), `special` whether the
-    tokenizer added it, `segment` its text of a pair (0 or 1), `generated` whether the model itself generated it.
+    tokenizer added it, `segment` its text of a pair (0 or 1), `generated` whether the model itself generated it, `word`
+    the number of the word that it is a piece of, None if it is not known or the token is no piece of a word.
     """
 
     text: str
@@ -44,6 +45,7 @@ class Token:
     display: str
     segment: int = 0
     generated: bool = False
+    word: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,7 @@ class TokenReader:
                 self._show_unknown(token, texts[number or 0])
                 for token, number in zip(tokens, encoding.sequence_ids(), strict=True)
             )
+            tokens = number_words(tokens, list(zip(encoding.sequence_ids(), encoding.word_ids(), strict=True)))
         tokens = _with_segments(tokens, encoding, inputs.get("token_type_ids"))
         ordinary = [token for token in tokens if not token.special]
         if not ordinary:
@@ -253,6 +256,15 @@ def _with_segments(tokens: tuple[Token, ...], encoding: BatchEncoding, types: li
         segment = segment if number is None else number
         found.append(replace(token, segment=segment))
     return tuple(found)
+
+
+def number_words(tokens: tuple[Token, ...], words: list[tuple[int | None, int | None]]) -> tuple[Token, ...]:
+    """Return the tokens with the number of their word, from the tokenizer's own: text of the pair and word in it."""
+    numbers: dict[tuple[int | None, int | None], int] = {}
+    return tuple(
+        token if token.special or word[1] is None else replace(token, word=numbers.setdefault(word, len(numbers)))
+        for token, word in zip(tokens, words, strict=True)
+    )
 
 
 def clean_text(text: str, name: str = "text") -> tuple[str, int]:

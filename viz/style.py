@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-# The name of a head, in every picture that has more than one.
-HEAD = "Layer {layer}, head {head}"
+from models.views import HEAD as HEAD  # the name of a head, in every picture that has more than one
+
 # One map of several heads.
 COMBINED = {"mean": "Mean of {heads}", "maximum": "Maximum of {heads}"}
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from models.capture.masks import Positions
-from models.capture.replay import Layer
+from models.capture.replay import LayerLike
 
 # How many weights are computed at once for a block: 64 MB.
 STRIP_WEIGHTS = 2**24
@@ -20,7 +20,7 @@ POOL_WEIGHTS = 2**21
 
 
 def compute_block(
-    layer: Layer, heads: slice, queries: Positions, keys: Positions
+    layer: LayerLike, heads: slice, queries: Positions, keys: Positions
 ) -> Float[np.ndarray, "head query key"]:
     """Return the weights of some heads, queries and keys of a layer, read-only."""
     n_layer_heads, n_query, n_key = layer.shape
@@ -37,7 +37,7 @@ def compute_block(
 
 
 def pool(
-    layer: Layer, heads: slice, size: int, queries: tuple[int, int], keys: tuple[int, int]
+    layer: LayerLike, heads: slice, size: int, queries: tuple[int, int], keys: tuple[int, int]
 ) -> Float[Tensor, "head query_block key_block"]:
     """Return the block maxima of some heads of a layer, at most `size` x `size`.
 

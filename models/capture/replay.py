@@ -8,6 +8,7 @@ band. `MaterialisedLayer` keeps the weights themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -42,6 +43,11 @@ class Replay:
     def shape(self) -> tuple[int, int, int]:
         """n_heads, n_query, n_key."""
         return self.query.shape[0], self.query.shape[1], self.key.shape[1]
+
+    @property
+    def n_key_heads(self) -> int:
+        """How many heads have keys of their own: with grouped queries, several heads share the keys of one."""
+        return self.key.shape[0]
 
     def rows(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
         """Return whole rows of weights in float32."""
@@ -120,6 +126,10 @@ class Replay:
             spans = causal if spans is None else spans & causal
         return spans
 
+    def spans(self) -> Spans | None:
+        """Return the run of keys that each query may attend to, None if there is no mask or another kind of mask."""
+        return self._spans()
+
     def allowed_blocks(self, high: int, wide: int) -> Bool[Tensor, "head query_block key_block"] | None:
         """Return which blocks contain a pair that may attend, for each head or once for all; None: every block does."""
         spans = self._spans()
@@ -192,6 +202,11 @@ class MaterialisedLayer:
         n_heads, n_query, n_key = self.weights.shape
         return n_heads, n_query, n_key
 
+    @property
+    def n_key_heads(self) -> int:
+        """The number of heads: which of them share keys is not known."""
+        return self.weights.shape[0]
+
     def part(self, n_query: int, n_key: int) -> MaterialisedLayer:
         """Return the first queries and keys alone, without the padding after them."""
         return MaterialisedLayer(self.weights[:, :n_query, :n_key], self.causal)
@@ -210,17 +225,48 @@ class MaterialisedLayer:
 
     def allowed(self, heads: slice, queries: Positions) -> Bool[Tensor, "head query key"] | None:
         """Return the keys that each query may attend to, None if all of them."""
-        if not self.causal:
-            return None
-        _, n_query, n_key = self.shape
-        return Spans.causal(n_query, n_key, self.weights.device).allowed(queries, 0, n_key)
+        spans = self.spans()
+        return None if spans is None else spans.allowed(queries, 0, self.shape[2])
+
+    def spans(self) -> Spans | None:
+        """Return the run of keys that each query may attend to, None if all of them."""
+        return Spans.causal(*self.shape[1:], self.weights.device) if self.causal else None
 
     def allowed_blocks(self, high: int, wide: int) -> Bool[Tensor, "head query_block key_block"] | None:
         """Return which blocks contain a pair that may attend, once for all heads, None if every block does."""
-        if not self.causal:
-            return None
-        _, n_query, n_key = self.shape
-        return Spans.causal(n_query, n_key, self.weights.device).blocks(high, wide, n_key)
+        spans = self.spans()
+        return None if spans is None else spans.blocks(high, wide, self.shape[2])
 
 
 Layer = Replay | MaterialisedLayer
+
+
+@runtime_checkable
+class LayerLike(Protocol):
+    """What an `Attention` reads a layer's weights from: a captured layer, or one made of it (models/derived.py)."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """n_heads, n_query, n_key."""
+
+    @property
+    def n_key_heads(self) -> int:
+        """How many heads have keys of their own."""
+
+    def rows(self, heads: slice, queries: Positions) -> Float[Tensor, "head query key"]:
+        """Return whole rows of weights in float32."""
+
+    def band(self, heads: slice, queries: Positions) -> tuple[Float[Tensor, "head query key"], int]:
+        """Return the weights of the run of keys that these queries can see, and its first key; other weights are 0."""
+
+    def reach(self, queries: Positions) -> int:
+        """Return the length of the run of keys that these queries can see, or more."""
+
+    def allowed(self, heads: slice, queries: Positions) -> Bool[Tensor, "head query key"] | None:
+        """Return the keys that each query may attend to, for each head or once for all; None if all of them."""
+
+    def allowed_blocks(self, high: int, wide: int) -> Bool[Tensor, "head query_block key_block"] | None:
+        """Return which blocks contain a pair that may attend, for each head or once for all; None: every block does."""
+
+    def spans(self) -> Spans | None:
+        """Return the run of keys that each query may attend to, None if the mask is of another kind."""

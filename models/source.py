@@ -1,0 +1,27 @@
+"""Where a trace comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a trace comes from: everything needed to make it again.
+
+    `generate` is the number of tokens that the model generated after the text; `generated` the text that it generated,
+    after the text or for its own decoder if there is no target. `image` is the hash of the picture that it read.
+    """
+
+    model: str
+    revision: str
+    architecture: str
+    device: str
+    dtype: str
+    capture: str
+    text: str
+    text_pair: str | None = None
+    target: str | None = None
+    generate: int = 0
+    image: str | None = None
+    generated: str | None = None
