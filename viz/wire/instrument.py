@@ -111,7 +111,10 @@ def trace_message(
 
 def _describe_heads(att: Attention) -> dict[str, Any]:
     heads = [att.heads_in(layer) for layer in range(att.n_layers)]
-    return {"title": f"All heads, {att.kind} attention", "kind": att.kind, "heads": heads}
+    groups = [list(att.key_heads(layer)) for layer in range(att.n_layers)]
+    has_groups = any(len(set(group)) < len(group) for group in groups)
+    title = f"All heads, {att.kind} attention"
+    return {"title": title, "kind": att.kind, "heads": heads, "groups": groups if has_groups else []}
 
 
 def _describe_look(options: DrawOptions) -> dict[str, Any]:
@@ -190,13 +193,26 @@ def _describe_tokens(att: Attention, only: Region | None) -> dict[str, Any]:
         starts, counts = [only.queries.start, only.keys.start], [att.n_query, att.n_key]
         return {"queries": _labels(queries), "keys": _labels(keys), "starts": starts, "counts": counts, **cuts}
     same = att.query_tokens == att.key_tokens
-    spans = [_spans(att.query_tokens), _spans(att.key_tokens)]
+    spans, words = [_spans(att.query_tokens), _spans(att.key_tokens)], _describe_words(att)
     return {
         "queries": _labels(att.query_tokens),
         "keys": None if same else _labels(att.key_tokens),
         "spans": None if None in spans else spans,
+        "words": words,
         **cuts,
     }
+
+
+def _describe_words(att: Attention) -> dict[str, Any] | None:
+    """Return the words of both sides with the first piece of each, None if every piece is a word."""
+    words = att.words()
+    if (words.n_query, words.n_key) == (att.n_query, att.n_key):
+        return None
+    sides = [
+        {"labels": _labels(tokens), "starts": [piece[0] for piece in pieces]}
+        for tokens, pieces in zip((words.query_tokens, words.key_tokens), words.pieces, strict=True)
+    ]
+    return {"queries": sides[0], "keys": None if att.query_tokens == att.key_tokens else sides[1]}
 
 
 def _labels(tokens: tuple[Token, ...]) -> list[list[Any]]:
