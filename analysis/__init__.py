@@ -1,11 +1,13 @@
 """Attention to numbers: what heads do, as tables. Imports nothing of plots or pages."""
 
 from analysis.attention_measures import MEASURES, head_measures, measures
+from analysis.head_set import HeadSet
 from analysis.heads import heads_for_pair, heads_for_pairs, heads_for_token
 from analysis.pairs import kept_mass, strongest_pairs, visible_pairs
 
 __all__ = [
     "MEASURES",
+    "HeadSet",
     "head_measures",
     "heads_for_pair",
     "heads_for_pairs",

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from analysis.head_set import NO_HEADS, HeadSet
+from analysis.head_set import Heads as Heads
 from models import Attention
 from models.errors import BadSelection
 
 # More cells on a side could not be distinguished in half a page, and would take long to send.
 READABLE = 128
 SIDES = ("query", "key")
+UNITS = ("pieces", "words")
+# Several heads over one another in the token graph, or as one map.
+COMBINE = ("overlay", "mean", "maximum")
+# The characters of a list of heads that a sentence quotes.
+MAX_NOTICE = 40
 _TOKEN = re.compile(r"(query|key):([0-9]{1,5})")
 _REGION = re.compile(r"([0-9]{1,7})-([0-9]{1,7}):([0-9]{1,7})-([0-9]{1,7})")
-
-
-class Heads(Protocol):
-    """What has layers and heads: an `Attention`, or the sizes of a model that has not read a text yet."""
-
-    @property
-    def n_layers(self) -> int:
-        """How many layers there are."""
-
-    def heads_in(self, layer: int) -> int:
-        """Return the number of heads of a layer."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +78,26 @@ class Region:
         """Return the region that is the whole head."""
         return cls(range(att.n_query), range(att.n_key))
 
+    @classmethod
+    def of_texts(cls, att: Attention, query_text: int, key_text: int) -> Region:
+        """Return the queries of one text of a pair and the keys of one: 0 is the first text, 1 the second.
+
+        A special token belongs to the text before it.
+
+        Raises:
+            BadSelection: there is no pair of texts, or its tokens are not two runs.
+        """
+        runs = []
+        for tokens, text in ((att.query_tokens, query_text), (att.key_tokens, key_text)):
+            segments = [token.segment for token in tokens]
+            if set(segments) != {0, 1} or segments != sorted(segments):
+                raise BadSelection("There is one text here: give a second one to choose between the two.")
+            if text not in (0, 1):
+                raise BadSelection(f"A pair has texts 0 and 1: there is no text {str(text)[:20]}.")
+            second = segments.index(1)
+            runs.append(range(second) if text == 0 else range(second, len(segments)))
+        return cls(*runs)
+
     @property
     def block(self) -> tuple[int, int]:
         """How many queries and keys share a cell, so that a side has at most `READABLE` cells."""
@@ -130,6 +145,9 @@ class Selection:
     `layer` is None for all layers, `heads` empty for all heads of the layer. `token` is the one whose lines alone are
     drawn, None for all. `region` is the part of each head that is shown, None for the whole. `kind` is "encoder",
     "decoder" or "cross", empty for the first kind that the model has.
+
+    `unit` is "pieces" or "words": positions are those of the unit. `chosen` are several heads, empty for the one head;
+    `combine` is how they are shown: "overlay" of their lines in the token graph, or their "mean" or "maximum".
     """
 
     layer: int | None = None
@@ -137,6 +155,9 @@ class Selection:
     token: TokenRef | None = None
     region: Region | None = None
     kind: str = ""
+    unit: str = "pieces"
+    chosen: HeadSet = NO_HEADS
+    combine: str = "overlay"
 
     @classmethod
     def parse(
@@ -147,18 +168,28 @@ class Selection:
         token: TokenRef | str | None = None,
         region: Region | str | None = None,
         kind: str = "",
+        heads: HeadSet | str | None = None,
+        unit: str = "pieces",
+        combine: str = "overlay",
     ) -> Selection:
-        """Return the selection of one head (or of all), with the token and the region given as written in links.
+        """Return the selection of one head (or of all), with token, region and heads given as written in links.
 
         Raises:
-            BadSelection: the token or the region is written differently.
+            BadSelection: one of them is written differently, or the unit or the combination is another one.
         """
+        if unit not in UNITS:
+            raise BadSelection(f"The unit is {' or '.join(UNITS)}, not {str(unit)[:40]!r}.")
+        if combine not in COMBINE:
+            raise BadSelection(f"Several heads are shown as overlay, mean or maximum, not {str(combine)[:40]!r}.")
         return cls(
             layer,
             () if head is None else (head,),
             TokenRef.parse(token) if isinstance(token, str) and token else token or None,
             Region.parse(region) if isinstance(region, str) and region else region or None,
             kind,
+            unit,
+            HeadSet.parse(heads) if isinstance(heads, str) else heads or NO_HEADS,
+            combine,
         )
 
     @property
@@ -231,6 +262,12 @@ class Selection:
                 if self.token in whole
                 else f"There is no token {self.token} here: the token graph shows all tokens."
             )
+        chosen = self.chosen.clamp(att)
+        if chosen != self.chosen:
+            fitted = replace(fitted, chosen=chosen)
+            shown = f"only {chosen.describe(att)}" if chosen else f"layer {layer}, head {head}"
+            asked = str(self.chosen) if len(str(self.chosen)) <= MAX_NOTICE else f"{str(self.chosen)[:MAX_NOTICE]}..."
+            notices.append(f"Not all of the heads {asked} are here: {shown} can be shown.")
         if (self.layer, self.head) not in ((layer, head), (None, None)):
             notices.append(
                 f"There is no layer {self.layer}, head {self.head} here: layer {layer}, head {head} is shown instead."
