@@ -38,7 +38,7 @@ def masked(palette: str) -> tuple[str, str]:
     return _MASKED.get(palette, ("grey", "#b9bec6"))
 
 
-def place_on_scale(weight: np.ndarray | float, scale: str) -> Float[np.ndarray, "..."]:
+def place_on_scale(weight: np.ndarray | float, scale: str) -> Float[np.ndarray, ...]:
     """Return where weights from 0 to 1 stand between the ends of a scale, 0 to 1; NaN stays NaN."""
     clipped = np.clip(np.asarray(weight, dtype=np.float64), 0, 1)
     if scale == "log":
@@ -46,7 +46,7 @@ def place_on_scale(weight: np.ndarray | float, scale: str) -> Float[np.ndarray, 
     return clipped if scale == "linear" else np.sqrt(clipped)
 
 
-def colour_numbers(weights: Float[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+def colour_numbers(weights: Float[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
     """Return the bytes that stand for weights from 0 to 1: exact to 1/254, and finer near 0; NaN becomes 0."""
     return np.round(np.sqrt(np.clip(np.nan_to_num(weights), 0, 1)) * STRONGEST).astype(np.uint8)
 

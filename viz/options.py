@@ -18,8 +18,8 @@ class DrawOptions:
     `threshold` is the smallest weight that the token graph draws, 0 to 1; `palette` one of `PALETTES`; `scale` one of
     `SCALES`: colour follows the weight, its square root or its logarithm, which show weak attention. `special` says how
     special tokens are shown and `sink` how the first token is, which often gets attention that means nothing: "show",
-    "dim" or "hide". `renormalise` divides each row by what hidden tokens leave of it. `truth` outlines the right answers
-    and shows each head's truth score, for models that were trained on a task with known answers.
+    "dim" or "hide". `renormalise` divides each row by what hidden tokens leave of it. `truth` outlines the right
+    answers and shows each head's truth score, for models that were trained on a task with known answers.
     """
 
     threshold: float = 0.05

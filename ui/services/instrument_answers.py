@@ -16,6 +16,7 @@ import numpy as np
 
 from analysis import head_measures, strongest_pairs
 from analysis.attention_measures import MEASURES
+from analysis.head_set import HeadSet
 from analysis.heads import average_pairs, check_pair, check_position, heads_of, pair_in_heads, token_in_heads
 from analysis.selection import SIDES, Region, Selection, TokenRef
 from models import Attention
@@ -25,8 +26,9 @@ from ui.services.instrument_traces import find, visitor_of
 from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.heatmap import Heatmap
-from viz.style import MASKED_WEIGHT
-from viz.wire.instrument import pack_maps
+from viz.style import COMBINED, MASKED_WEIGHT
+from viz.views import view_of
+from viz.wire.instrument import Opening, is_small, pack_maps, trace_message
 from viz.wire.packing import pack, pack_chart
 from viz.wire.tiles import make_tile, pack_tile
 
@@ -44,9 +46,13 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What a browser asks of the trace `name`: the parts of a path after its first one, and the query's parameters."""
+    """What a browser asks of the trace `name`: the parts of a path after its first one, and the query's parameters.
+
+    `att` is the view of the trace that the parameters name (viz/views.py), `captured` the trace itself.
+    """
 
     name: str
+    captured: Attention
     att: Attention
     parts: tuple[str, ...]
     options: Mapping[str, str]
@@ -62,12 +68,24 @@ class Request:
     def head(self) -> Selection:
         """Return the head and the region of `3/1` or `3/1/0-63:128-191`, not checked against the text.
 
+        A map of several heads is written as `mean/2.0,2.5`.
+
         Raises:
             BadSelection: it is written differently.
         """
-        layer, head = self.number(0, "layer"), self.number(1, "head")
         region = Region.parse(self.parts[2]) if len(self.parts) == 3 else None
-        return Selection(layer, (head,), region=region)
+        how, written = self.parts[:2]
+        if how in COMBINED:
+            return Selection(region=region, chosen=HeadSet.parse(written), combine=how)
+        return Selection(self.number(0, "layer"), (self.number(1, "head"),), region=region)
+
+    def shown(self) -> tuple[Attention, Selection]:
+        """Return the attention and the selection in it: a head, or one map of several heads as head 0 of layer 0.
+
+        Raises:
+            BadSelection: it is written differently, or there is no such head.
+        """
+        return view_of(self.att, self.head(), DrawOptions())
 
 
 @dataclass(frozen=True)
@@ -92,7 +110,24 @@ def answer(name: str, path: str, options: Mapping[str, str]) -> Answer:
     att = find(name)
     if work is None or att is None:
         raise NoAnswer
-    return work(Request(name, att, tuple(parts), options))
+    return work(Request(name, att, _view(att, options), tuple(parts), options))
+
+
+def _view(att: Attention, options: Mapping[str, str]) -> Attention:
+    """Return the view of a trace that the parameters of a request name."""
+    drawn = DrawOptions(
+        special=options.get("special", "show"),
+        sink=options.get("sink", "show"),
+        renormalise=options.get("renormalise") == "True",
+    )
+    return view_of(att, Selection.parse(unit=options.get("unit", "pieces")), drawn)[0]
+
+
+def _view_message(request: Request) -> Answer:
+    """Return the message of a view: its tokens and what is computed of its maps, or all of its weights."""
+    att = request.att
+    maps = None if is_small(att) else maps_of(att)
+    return Answer(trace_message(att, Opening("", ""), trace=request.name, maps=maps), lasts=False)
 
 
 def is_slow(path: str) -> bool:
@@ -101,14 +136,16 @@ def is_slow(path: str) -> bool:
 
 
 def _tile(request: Request) -> Answer:
-    selection = request.head()
+    att, selection = request.shown()
     layer, head = selection.of_one_head()
-    return Answer(pack_tile(make_tile(request.att, layer, head, selection.region_in(request.att))), dense=True)
+    how, heads = request.parts[:2]
+    shown = (how, heads) if how in COMBINED else (layer, head)
+    return Answer(pack_tile(make_tile(att, layer, head, selection.region_in(att), shown=shown)), dense=True)
 
 
 def _detail(request: Request) -> Answer:
-    att, selection = request.att, request.head()
-    (layer, head), region = selection.of_one_head(), selection.region_in(request.att)
+    att, selection = request.shown()
+    (layer, head), region = selection.of_one_head(), selection.region_in(att)
     values = cached(att, ("measures", layer, head), lambda: head_measures(att, layer, head))
     pairs = cached(
         att,
@@ -178,7 +215,8 @@ def _rank(request: Request) -> Answer:
     wanted = request.parts[0].split(",")
     if len(wanted) > MOST_TEXTS:
         raise BadSelection(f"At most {MOST_TEXTS} texts are ranked together, not {len(wanted)}.")
-    pairs = [_read_pair(each, visitor_of(request.name)) for each in wanted]
+    found = [_read_pair(each, visitor_of(request.name)) for each in wanted]
+    pairs = [(_view(att, request.options), query, key) for att, query, key in found]
     if any(heads_of(att) != heads_of(pairs[0][0]) for att, _, _ in pairs):
         raise BadSelection("The texts must be read by one model: their attentions have different layers or heads.")
     for att, query, key in pairs:
@@ -199,7 +237,7 @@ def _read_pair(text: str, visitor: str | None) -> tuple[Attention, int, int]:
 
 
 def _plotly(request: Request) -> Answer:
-    selection = request.head()
+    att, selection = request.shown()
     (layer, head), usual = selection.of_one_head(), DrawOptions()
     options = DrawOptions(
         palette=request.options.get("palette", usual.palette),
@@ -207,11 +245,12 @@ def _plotly(request: Request) -> Answer:
         truth=request.options.get("truth", "True").lower() != "false",
     )
     figure = Heatmap()
-    drawn = figure.to_plotly(figure.view(Subject(request.att), selection, options), options)
+    drawn = figure.to_plotly(figure.view(Subject(att), selection, options), options)
     # What a visitor has zoomed to stays from head to head, as long as it is the same region of the same tokens.
     drawn.layout.uirevision = f"{request.name} {selection.region or ''}"
-    alt = f"Heatmap of layer {layer}, head {head}."
-    name = f"{request.att.kind}-layer{layer}-head{head}-heatmap"
+    shown = att.head_name(layer, head)
+    alt = f"Heatmap: {shown}."
+    name = f"{att.kind}-{re.sub('[^a-z0-9.]+', '-', shown.lower())}-heatmap"
     return Answer(pack_chart(drawn, alt, download=name), JSON)
 
 
@@ -234,6 +273,7 @@ def _as_json(value: float) -> float | None:
 
 # The first part of a path, and how many parts follow.
 _ANSWERS: dict[tuple[str, int], Callable[[Request], Answer]] = {
+    ("view", 0): _view_message,
     ("tile", 2): _tile,
     ("tile", 3): _tile,
     ("detail", 2): _detail,

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import streamlit as st
 
-from analysis.selection import COMBINES, UNITS, Selection
+from analysis.selection import COMBINE, UNITS, Selection
 from models.checkpoints import bundled
 from models.scratch.tasks import TASKS
 from ui.services.settings import DEFAULT_MODEL, default_model
@@ -81,7 +81,7 @@ class Choice:
     truth: bool = param(True, on_off("True", "False"), owner=BROWSER)
     unit: str = param("pieces", one_of(*UNITS), owner=BROWSER)
     heads: str = param("", head_set(), owner=BROWSER)
-    combine: str = param("overlay", one_of(*COMBINES), owner=BROWSER)
+    combine: str = param("overlay", one_of(*COMBINE), owner=BROWSER)
     special: str = param("show", one_of(*TREATMENTS), owner=BROWSER)
     sink: str = param("show", one_of(*TREATMENTS), owner=BROWSER)
     renormalise: bool = param(False, on_off("True", "False"), owner=BROWSER)
@@ -112,8 +112,9 @@ class Choice:
         palette = self.palette
         if palette == AUTOMATIC:
             palette = "night" if st.context.theme.type == "dark" else "blues"
-        treatment = {"special": self.special, "sink": self.sink, "renormalise": self.renormalise}
-        return DrawOptions(self.threshold, palette, self.scale, self.truth, **treatment)
+        return DrawOptions(
+            self.threshold, palette, self.scale, self.truth, self.special, self.sink, renormalise=self.renormalise
+        )
 
 
 def parse(query: Mapping[str, str]) -> tuple[Choice, list[str]]:

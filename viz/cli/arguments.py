@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from models.errors import NoText
-from viz.colours import SCALES, PALETTES
+from viz.colours import PALETTES, SCALES
 from viz.figures.base import Figure
 from viz.figures.registry import FIGURES, list_figures
 

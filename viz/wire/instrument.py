@@ -157,8 +157,8 @@ def all_measures(att: Attention) -> Float[np.ndarray, "layer head measure"]:
 def pack_maps(maps: HeadMaps, first: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
     """Return the arrays of the maps that are computed, from the layer `first` on, or up to the layer before `stop`.
 
-    A byte of `maps` is a colour number (`colours.colour_numbers`), or `MASKED`. `broken` is 1 for the heads that have a weight that is not
-    a number. Heads that a layer lacks are masked and not broken.
+    A byte of `maps` is a colour number (`colours.colour_numbers`), or `MASKED`. `broken` is 1 for the heads that have a
+    weight that is not a number. Heads that a layer lacks are masked and not broken.
     """
     known = slice(first, maps.n_done if stop is None else stop)
     exists = np.arange(maps.values.shape[1]) < np.array(maps.n_heads[known], dtype=np.int64).reshape(-1, 1)

@@ -17,7 +17,7 @@ from ui.state.kinds import number, on_off, one_of, string, whole_number, write_m
 from ui.state.link import MOST_CHARACTERS_IN_LINK, param
 from ui.state.steps import HEADS, MATRICES, PARTS, TEMPERATURES, StepsChoice
 from ui.state.watch import NORMS, RANGES, RATES, WatchChoice
-from viz.colours import SCALES, PALETTES
+from viz.colours import PALETTES, SCALES
 
 PAGES = (Choice, StepsChoice, WatchChoice)
 WHOLE = st.integers(0, 9999)

@@ -119,9 +119,9 @@ GRAPH_OF_A_FILE = """
     function graph(message, threshold) {
       const trace = new Trace(new Uint8Array(Buffer.from(message, "base64")));
       const [tile] = trace.tiles.values();
-      const { scale, scales } = trace.header.defaults;
+      const { scale } = trace.header.defaults;
       const made = graphOf(trace, tile.region, tile, threshold);
-      made.header.gamma = scales[scale];
+      made.header.scale = scale;
       return { ...made, region: tile.region, whole: trace.whole };
     }"""
 

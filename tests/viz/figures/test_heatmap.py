@@ -21,7 +21,7 @@ from tests.helpers.hand_made import (
     tokens,
 )
 from viz import DrawOptions, colours
-from viz.colours import SCALES, NOT_A_NUMBER, PALETTES
+from viz.colours import NOT_A_NUMBER, PALETTES, SCALES
 from viz.labels import MAX_LABELS
 
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)

@@ -50,9 +50,7 @@ def laid_out(figure: Figure) -> Figure:
 )
 def test_the_colour_bar_is_as_high_as_its_picture(figure: str, shape: tuple[int, int]) -> None:
     if figure == "heatmap":
-        drawn = laid_out(
-            paper("heatmap", attention(random_weights(*shape)), 0, 0, options=DrawOptions(scale="root"))
-        )
+        drawn = laid_out(paper("heatmap", attention(random_weights(*shape)), 0, 0, options=DrawOptions(scale="root")))
     else:
         drawn = laid_out(paper("grid", attention(random_weights(*shape, 5, 7))))
     axes = drawn.axes[0]

@@ -105,7 +105,7 @@ def test_a_tile_has_the_weights_and_what_each_query_gives(name: str) -> None:
             # The browser sums what is not masked of a small trace, and gets the same.
             given_by = [sum(float(weight) for weight in row if weight != -1) for row in wanted]
             np.testing.assert_allclose(arrays["given"], given_by, rtol=1e-6)
-            assert (header["layer"], header["head"], header["block"]) == (layer, head, [1, 1])
+            assert (header["shown"], header["block"]) == ([layer, head], [1, 1])
             assert header["region"] == [queries.start, att.n_query - 1, keys.start, att.n_key - 1]
 
 
@@ -175,7 +175,7 @@ def test_a_large_trace_sends_the_thumbnails_that_there_are() -> None:
     found = arrays["maps"].reshape(2, 2, 35, 34)
     weights = np.pad(att.weights(1, 0), ((0, 0), (0, 1)), constant_values=0)
     wanted = weights.reshape(35, 2, 34, 2).max((1, 3))
-    np.testing.assert_array_equal(found[1, 0], np.round(wanted * STRONGEST).astype(np.uint8))
+    np.testing.assert_array_equal(found[1, 0], np.round(np.sqrt(wanted) * STRONGEST).astype(np.uint8))
 
 
 def test_thumbnails_mark_masked_broken_and_absent_heads() -> None:

@@ -55,7 +55,7 @@ def test_flow_data_are_the_weights_and_the_tokens() -> None:
     header, arrays = unpack(packed("flow", att, 1, 2, options=DrawOptions(threshold=0.1, scale="root")))
     assert header["queries"] == [[text, position == 0] for position, text in enumerate(texts)]
     assert [text for text, _ in header["keys"]] == list(HOSTILE[4:11])
-    assert header["defaults"]["scales"][header["defaults"]["scale"]] == 0.5
+    assert header["defaults"]["scale"] == "root"
     assert header["defaults"]["bad"] == NOT_A_NUMBER
     np.testing.assert_array_equal(arrays["cells0"].reshape(WEIGHTS[1, 2].shape), WEIGHTS[1, 2])
     np.testing.assert_allclose(arrays["given0"], WEIGHTS[1, 2].sum(axis=1))
@@ -87,8 +87,8 @@ def test_grid_data_of_a_long_text_are_its_maps() -> None:
     att = attention(weights)
     header, arrays = unpack(packed("grid", att))
     maps, view = arrays["maps"].reshape(header["maps"]), view_of("grid", att)
-    # Half of a 254th is what eight bits can lose where one of them is kept for what is masked.
-    np.testing.assert_allclose(maps / 254, np.nan_to_num(view.maps), rtol=0, atol=0.5 / 254 + 1e-7)
+    # A 254th is what eight bits of the square root can lose.
+    np.testing.assert_allclose((maps / 254) ** 2, np.nan_to_num(view.maps), rtol=0, atol=1 / 254)
     np.testing.assert_array_equal(arrays["broken"], [0, 0, 0, 1, 0, 0])
 
 

@@ -50,7 +50,18 @@ export class Views {
     const { trace, requests } = this.base;
     if (trace.weights) return this.add(query, deriveView(trace, state));
     const bytes = requests.answer(`view?${query}`, (answer) => answer);
-    return bytes && this.add(query, new Trace(bytes));
+    return bytes && this.add(query, this.read(bytes));
+  }
+
+  /**
+   * Return the trace of a view that the server has sent; what it opens and where it comes from stay.
+   * @param {Uint8Array} bytes
+   */
+  read(bytes) {
+    const trace = new Trace(bytes);
+    const { opening, parts, sentences, source, defaults } = this.base.trace.header;
+    trace.header = { ...trace.header, opening, parts, sentences, source, defaults };
+    return trace;
   }
 
   /**
