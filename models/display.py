@@ -54,7 +54,7 @@ def join_displays(shown: Sequence[str]) -> str:
     """Return the pieces of one word as one, without joiners and outer spaces; bytes of one character become it."""
     joined = "".join([shown[0], *(piece.removeprefix(JOINER) for piece in shown[1:])])
     joined = _BYTES.sub(lambda found: _decode(bytes.fromhex(re.sub(r"[^0-9A-F]", "", found[0]))), joined)
-    return joined.strip(" ") or joined
+    return joined.strip(" ␣") or joined
 
 
 def visible(text: str) -> str:

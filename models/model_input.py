@@ -118,7 +118,7 @@ class InputBuilder:
             return replace(given, notices=(*given.notices, notice))
         ids = generate_ids(self._module, model_inputs(self._module, sequence.inputs), maximum, self._card.name)
         new_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it continues the last text
-        new = [replace(one, generated=True, segment=segment) for one in self.reader.from_ids(new_ids)]
+        new = [replace(one, generated=True, segment=segment) for one in self.reader.from_ids(new_ids, sequence.tokens)]
         # Other inputs of a decoder (token types) repeat their last value, as they did during the generation.
         inputs = {name: [*values, *[values[-1]] * len(new)] for name, values in sequence.inputs.items()}
         inputs["input_ids"] = ids

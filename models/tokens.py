@@ -18,6 +18,7 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 from models.display import PieceDisplay, visible
 from models.errors import NoText, is_panic
 from models.text_trial import TextTrial
+from models.words import Splitter
 
 log = logging.getLogger("headlight.models")
 
@@ -125,6 +126,7 @@ class TokenReader:
         parts = json.loads(description) if description else {}
         self._trial = TextTrial(parts)
         self._display = PieceDisplay(parts)
+        self._splitter = Splitter.of_tokenizer(parts)
 
     def tokenize(self, text: str, text_pair: str | None = None, *, as_target: bool = False) -> TokenSequence:
         """Return the tokens of `text`, cut to the model's maximum.
@@ -160,8 +162,10 @@ class TokenReader:
                 self._show_unknown(token, texts[number or 0])
                 for token, number in zip(tokens, encoding.sequence_ids(), strict=True)
             )
-            tokens = number_words(tokens, list(zip(encoding.sequence_ids(), encoding.word_ids(), strict=True)))
         tokens = _with_segments(tokens, encoding, inputs.get("token_type_ids"))
+        found = list(zip(encoding.sequence_ids(), encoding.word_ids(), strict=True)) if encoding.is_fast else None
+        splitter = self._splitter or Splitter.of_pieces(tokens, characters=True)
+        tokens = splitter.number(tokens, (text, text_pair or ""), found)
         ordinary = [token for token in tokens if not token.special]
         if not ordinary:
             raise NoText("This text has no token that the model can read: type at least one word.")
@@ -184,10 +188,15 @@ class TokenReader:
             encoding = self._encode(text, text_pair, as_target, cut=True)
         return encoding, n_total
 
-    def from_ids(self, ids: list[int]) -> tuple[Token, ...]:
-        """Return tokens for ids that the model generated, without characters in a source text."""
+    def from_ids(self, ids: list[int], after: tuple[Token, ...] = ()) -> tuple[Token, ...]:
+        """Return tokens for ids that the model generated, without characters in a source text.
+
+        `after` are the tokens that they follow: the first new token may continue a word.
+        """
         special = set(self.tokenizer.all_special_ids)
-        return tuple(self._token(number, number in special, None) for number in ids)
+        tokens = tuple(self._token(number, number in special, None) for number in ids)
+        splitter = self._splitter or Splitter.of_pieces((*after, *tokens), characters=True)
+        return splitter.continue_words(after, tokens)
 
     def decode(self, ids: list[int]) -> str:
         """Return the text of ids, special tokens included, as a record of what the model read."""
@@ -256,15 +265,6 @@ def _with_segments(tokens: tuple[Token, ...], encoding: BatchEncoding, types: li
         segment = segment if number is None else number
         found.append(replace(token, segment=segment))
     return tuple(found)
-
-
-def number_words(tokens: tuple[Token, ...], words: list[tuple[int | None, int | None]]) -> tuple[Token, ...]:
-    """Return the tokens with the number of their word, from the tokenizer's own: text of the pair and word in it."""
-    numbers: dict[tuple[int | None, int | None], int] = {}
-    return tuple(
-        token if token.special or word[1] is None else replace(token, word=numbers.setdefault(word, len(numbers)))
-        for token, word in zip(tokens, words, strict=True)
-    )
 
 
 def clean_text(text: str, name: str = "text") -> tuple[str, int]:

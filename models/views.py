@@ -185,7 +185,7 @@ def make_view(att: Attention, recipe: Recipe) -> Attention:
         stays = (len(queries), len(keys)) == (att.n_query, att.n_key)
         tokens, pieces = (queries, keys), (query_pieces, key_pieces)
         if not stays:
-            starts = starts_of(query_pieces), starts_of(key_pieces)
+            starts = [np.array(starts_of(each)) for each in (query_pieces, key_pieces)]
             layers = [WordsLayer(layer, *starts) for layer in layers]
     hidden = (frozenset[int](), frozenset[int]())
     if recipe.special or recipe.first:
