@@ -29,6 +29,7 @@ from models.capture.interface import OnLayerOutput
 from models.capture.turns import Turns, announce_layers, calling_between_layers
 from models.card import Card
 from models.errors import NoText
+from models.given_text import Text
 from models.images import ImageReader, patch_tokens
 from models.model_input import InputBuilder, ModelInput
 from models.tokens import TokenReader
@@ -73,7 +74,7 @@ class Model:
         return f"Model({self.card.name!r}, {', '.join(kinds)})"
 
     def estimate(
-        self, text: str, *, text_pair: str | None = None, target: str | None = None, generate: int = 0
+        self, text: Text, *, text_pair: Text | None = None, target: str | None = None, generate: int = 0
     ) -> Estimate:
         """Return the largest cost of `trace` with the same arguments: a model may end its own text sooner.
 
@@ -85,9 +86,9 @@ class Model:
 
     def trace(
         self,
-        text: str | None = None,
+        text: Text | None = None,
         *,
-        text_pair: str | None = None,
+        text_pair: Text | None = None,
         target: str | None = None,
         generate: int = 0,
         image: Image.Image | None = None,
@@ -97,6 +98,7 @@ class Model:
     ) -> AttentionTrace:
         """Return the attention of one forward pass over a text, or over a picture.
 
+        A text may also be given as its words, `["Hello", "world", "!"]`, which `Attention.words` keeps as they are.
         `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's decoder
         reads; without it the decoder reads a short text that it generates greedily. `generate` is the number of tokens
         by which a decoder first continues the text; the trace covers both. `progress(done, total)` is called in this

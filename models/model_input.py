@@ -11,6 +11,7 @@ from models.capture.forward import model_inputs
 from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
 from models.card import Card
 from models.errors import BrokenModel, NoText
+from models.given_text import Text, join_words
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Source
 
@@ -64,21 +65,23 @@ class InputBuilder:
         is_encoder_decoder = self._module.config.is_encoder_decoder
         check_asked(self._card.name, is_encoder_decoder, self._card.writes, target, generate)
 
-    def tokenize(self, text: str, text_pair: str | None, target: str | None) -> ModelInput:
+    def tokenize(self, text: Text, text_pair: Text | None, target: str | None) -> ModelInput:
         """Return the tokens of a text or of a pair, still without what the decoder reads."""
         sequence = self.reader.tokenize(text, text_pair)
         check_ids(self._module, sequence.tokens, self._card.name)
         return ModelInput(self.make_source(text, text_pair, target), sequence, sequence.notices)
 
-    def make_source(self, text: str, text_pair: str | None = None, target: str | None = None) -> Source:
+    def make_source(self, text: Text, text_pair: Text | None = None, target: str | None = None) -> Source:
         """Return where a trace comes from."""
         card = self._card
         # Read now: the caller may have moved the module, or changed its dtype, since it was loaded.
         device, dtype = str(self._module.device), str(self._module.dtype).removeprefix("torch.")
         model = (card.name, card.revision, card.architecture, device, dtype, card.capture)
-        return Source(*model, text, text_pair, target)
+        words, words_pair = (None if isinstance(each, str | None) else tuple(each) for each in (text, text_pair))
+        pair = None if text_pair is None else join_words(text_pair)
+        return Source(*model, join_words(text), pair, target, words=words, words_pair=words_pair)
 
-    def count_tokens(self, text: str, text_pair: str | None, target: str | None, generate: int) -> int:
+    def count_tokens(self, text: Text, text_pair: Text | None, target: str | None, generate: int) -> int:
         """Return the largest number of positions of a request: the model may end its own text sooner."""
         sequence = self.tokenize(text, text_pair, target).sequence
         n_tokens = len(sequence.tokens) + max(0, min(generate, MAX_CONTINUATION, self._room(sequence)))

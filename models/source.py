@@ -11,6 +11,7 @@ class Source:
 
     `generate` is the number of tokens that the model generated after the text; `generated` the text that it generated,
     after the text or for its own decoder if there is no target. `image` is the hash of the picture that it read.
+    `words` and `words_pair` are the words of the texts if these were given as words.
     """
 
     model: str
@@ -25,3 +26,5 @@ class Source:
     generate: int = 0
     image: str | None = None
     generated: str | None = None
+    words: tuple[str, ...] | None = None
+    words_pair: tuple[str, ...] | None = None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,12 +15,12 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from models.display import PieceDisplay, visible
 from models.errors import NoText, is_panic
+from models.given_text import Text, clean_text, join_words
 from models.text_trial import TextTrial
-from models.words import Splitter
+from models.words import Splitter, split_as_given
 
 log = logging.getLogger("headlight.models")
 
-MAX_CHARACTERS = 2_000_000
 # How many token sequences are cached, and the most tokens of one: an estimate and the trace after it tokenize the same
 # texts, and a long one takes a second.
 CACHE_SIZE, MAX_CACHED_TOKENS = 4, 20_000
@@ -119,7 +117,7 @@ class TokenReader:
         self.max_tokens = max_tokens
         # A cut changes the tokenizer's state, which another visitor's thread must not use.
         self._one_at_a_time = threading.Lock()
-        self._recent: dict[tuple[str, str | None, bool], TokenSequence] = {}
+        self._recent: dict[tuple[Any, Any, bool], TokenSequence] = {}
         tokenizer.truncation_side = "right"
         backend = getattr(tokenizer, "backend_tokenizer", None)
         description = backend.to_str() if backend is not None else ""
@@ -128,20 +126,36 @@ class TokenReader:
         self._display = PieceDisplay(parts)
         self._splitter = Splitter.of_tokenizer(parts)
 
-    def tokenize(self, text: str, text_pair: str | None = None, *, as_target: bool = False) -> TokenSequence:
-        """Return the tokens of `text`, cut to the model's maximum.
+    def tokenize(self, text: Text, text_pair: Text | None = None, *, as_target: bool = False) -> TokenSequence:
+        """Return the tokens of `text`, cut to the model's maximum. Given words are read with a space between them.
 
         Raises:
-            NoText: the text is empty, has no visible character, leaves no token, or exceeds `MAX_CHARACTERS`.
+            NoText: the text or a given word is empty, has no visible character, leaves no token, or exceeds
+                the maximum; or the tokenizer does not read the given words one by one.
         """
-        key = (text, text_pair, as_target)
-        sequence = self._recent.get(key) or self._tokenize(text, text_pair, as_target)
+        given = [each if each is None or isinstance(each, str) else tuple(each) for each in (text, text_pair)]
+        key = (given[0], given[1], as_target)
+        sequence = self._recent.get(key)
+        if sequence is None:
+            sequence = self._tokenize(join_words(text), None if text_pair is None else join_words(text_pair), as_target)
+            for segment, words in enumerate(given):
+                if isinstance(words, tuple):
+                    sequence = self._split(sequence, words, segment)
         if len(sequence.tokens) <= MAX_CACHED_TOKENS:
             with self._one_at_a_time:
                 self._recent[key] = sequence
                 while len(self._recent) > CACHE_SIZE:
                     del self._recent[next(iter(self._recent))]
         return sequence
+
+    def _split(self, sequence: TokenSequence, words: tuple[str, ...], segment: int) -> TokenSequence:
+        """Return the sequence with words as they are given."""
+        if not self.tokenizer.is_fast:
+            raise NoText(
+                "This model's tokenizer does not say which characters a token is read from, so it cannot keep given "
+                "words: give the text as one string."
+            )
+        return replace(sequence, tokens=split_as_given(sequence.tokens, words, segment))
 
     def _tokenize(self, text: str, text_pair: str | None, as_target: bool) -> TokenSequence:
         text, replaced = clean_text(text, name="target" if as_target else "text")
@@ -265,19 +279,3 @@ def _with_segments(tokens: tuple[Token, ...], encoding: BatchEncoding, types: li
         segment = segment if number is None else number
         found.append(replace(token, segment=segment))
     return tuple(found)
-
-
-def clean_text(text: str, name: str = "text") -> tuple[str, int]:
-    """Return the text with lone surrogates replaced by U+FFFD, and how many there were.
-
-    Raises:
-        NoText: nothing visible in the text, or more than `MAX_CHARACTERS`.
-    """
-    if len(text) > MAX_CHARACTERS:
-        raise NoText(f"The {name} has more than {MAX_CHARACTERS:,} characters, the maximum: inspect a part at a time.")
-    replaced = sum("\ud800" <= character <= "\udfff" for character in text)
-    if replaced:
-        text = re.sub("[\ud800-\udfff]", "\ufffd", text)
-    if not any(unicodedata.category(character)[0] not in "ZC" for character in text):
-        raise NoText(f"There is nothing to inspect: the {name} is empty or has no visible character; type a sentence.")
-    return text, replaced

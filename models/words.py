@@ -13,9 +13,11 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from models.display import JOINER, join_displays, visible
+from models.errors import NoText
 
 if TYPE_CHECKING:
     from models.attention import Attention
@@ -130,29 +132,44 @@ class Splitter:
         return not before.endswith(self.marker)
 
 
-def split_as_given(tokens: Sequence[Token], words: Sequence[str]) -> tuple[tuple[Token, ...], str | None]:
-    """Return the tokens with the numbers of the given words, of which spaces make one text.
+def split_as_given(tokens: Sequence[Token], words: Sequence[str], segment: int) -> tuple[Token, ...]:
+    """Return the tokens with the numbers of given words, which, joined by spaces, are one text of a pair.
 
-    Also the first word that the model does not read as one or more pieces of its own, None if there is none.
+    The numbers of other tokens stay, and those of the words follow them.
+
+    Raises:
+        NoText: a word is not read as one or more pieces of its own.
     """
-    ends: list[int] = []
-    for word in words:
-        ends.append((ends[-1] + 1 if ends else 0) + len(word))
-    numbered, number = [], 0
+    text = " ".join(words)
+    ends = list(accumulate((len(word) + 1 for word in words), initial=-1))[1:]
+    first_number = 1 + max((token.word or 0 for token in tokens if token.segment != segment), default=0)
+    numbered, at = [], 0
     seen: set[int] = set()
     for token in tokens:
-        if token.special or token.start is None or token.end is None:
+        if token.special or token.start is None or token.end is None or token.segment != segment:
             numbered.append(token)
             continue
-        while number < len(ends) - 1 and token.end - 1 >= ends[number]:
-            number += 1
-        first = ends[number] - len(words[number])
-        if token.start < first - 1 or (token.start < first and number and token.end - 1 < first - 1):
-            return tuple(tokens), words[number]
-        seen.add(number)
-        numbered.append(replace(token, word=number))
-    missing = next((word for at, word in enumerate(words[: max(seen, default=-1)]) if at not in seen), None)
-    return tuple(numbered), missing
+        written = text[token.start : token.end]
+        start = token.start + len(written) - len(written.lstrip())
+        # A piece that is only a space belongs to the word after it.
+        last = token.end - (len(written) - len(written.rstrip()) if written.strip() else 0) - 1
+        while at < len(ends) - 1 and last >= ends[at]:
+            at += 1
+        if written.strip() and start < ends[at] - len(words[at]):
+            raise _not_a_word(words[at])
+        seen.add(at)
+        numbered.append(replace(token, word=first_number + at))
+    for at in range(max(seen, default=-1)):
+        if at not in seen:
+            raise _not_a_word(words[at])
+    return tuple(numbered)
+
+
+def _not_a_word(word: str) -> NoText:
+    return NoText(
+        f"This model's tokenizer does not read {visible(word[:40])!r} as a word of its own: give the text as one "
+        "string."
+    )
 
 
 def words_of(att: Attention, side: str) -> tuple[tuple[Token, ...], Pieces]:

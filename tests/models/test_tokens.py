@@ -6,7 +6,8 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from models.errors import NoText
-from models.tokens import TokenReader, clean_text
+from models.given_text import clean_text
+from models.tokens import TokenReader
 from tests.helpers import small_models as small
 
 TOKENIZERS = {
