@@ -4,16 +4,19 @@ from analysis.attention_measures import MEASURES, head_measures, measures
 from analysis.head_set import HeadSet
 from analysis.heads import heads_for_pair, heads_for_pairs, heads_for_token
 from analysis.pairs import kept_mass, strongest_pairs, visible_pairs
+from analysis.shares import Shares, shares
 
 __all__ = [
     "MEASURES",
     "HeadSet",
+    "Shares",
     "head_measures",
     "heads_for_pair",
     "heads_for_pairs",
     "heads_for_token",
     "kept_mass",
     "measures",
+    "shares",
     "strongest_pairs",
     "visible_pairs",
 ]

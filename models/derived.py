@@ -26,8 +26,8 @@ class WordsLayer:
     """
 
     pieces: LayerLike
-    query_starts: Int[np.ndarray, " words_and_one"]
-    key_starts: Int[np.ndarray, " words_and_one"]
+    query_starts: Int[np.ndarray, " query_ends"]
+    key_starts: Int[np.ndarray, " key_ends"]
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -1,0 +1,36 @@
+"""How much of a head's attention goes to special tokens and to the first token, the usual sinks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from analysis.strips import ROWS, head_strips
+from models import Attention
+
+
+class Shares(NamedTuple):
+    """Shares of a head's attention, 0 to 1: to all special keys and to the first key; NaN if a weight is NaN."""
+
+    special: float
+    first: float
+
+
+def shares(att: Attention, layer: int, head: int, *, rows: int = ROWS) -> Shares:
+    """Return the means, over the queries that are not hidden, of what a head gives to special keys and the first key.
+
+    The weights are read `rows` queries at a time. NaN if all queries are hidden.
+
+    Raises:
+        BadSelection: no such layer or head.
+    """
+    special = [position for position, token in enumerate(att.key_tokens) if token.special]
+    hidden = np.array(sorted(att.hidden_queries), np.int64)
+    totals, n_shown, whole = np.zeros(2), 0, True
+    for start, weights in head_strips(att, layer, head, rows=rows):
+        shown = weights[~np.isin(np.arange(start, start + len(weights)), hidden)]
+        totals += shown[:, special].sum(dtype=np.float64), shown[:, :1].sum(dtype=np.float64)
+        whole = whole and not np.isnan(shown).any()
+        n_shown += len(shown)
+    return Shares(*(totals / n_shown).tolist()) if n_shown and whole else Shares(np.nan, np.nan)
