@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -17,16 +18,19 @@ class Shares(NamedTuple):
     first: float
 
 
-def shares(att: Attention, layer: int, head: int, *, rows: int = ROWS) -> Shares:
-    """Return the means, over the queries that are not hidden, of what a head gives to special keys and the first key.
+def shares(
+    att: Attention, layer: int, head: int, *, without: Collection[int] | None = None, rows: int = ROWS
+) -> Shares:
+    """Return the means, over the shown queries, of what a head gives to special keys and the first key.
 
-    The weights are read `rows` queries at a time. NaN if all queries are hidden.
+    `without` are the queries that are not shown, by default those that `att` hides. The weights are read `rows` queries
+    at a time. NaN if no query is shown.
 
     Raises:
         BadSelection: no such layer or head.
     """
     special = [position for position, token in enumerate(att.key_tokens) if token.special]
-    hidden = np.array(sorted(att.hidden_queries), np.int64)
+    hidden = np.array(sorted(att.hidden_queries if without is None else without), np.int64)
     totals, n_shown, whole = np.zeros(2), 0, True
     for start, weights in head_strips(att, layer, head, rows=rows):
         shown = weights[~np.isin(np.arange(start, start + len(weights)), hidden)]

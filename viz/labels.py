@@ -8,7 +8,6 @@ import unicodedata
 from analysis.selection import Region
 from models import Attention, Token
 from models.display import JOINER
-from viz.style import HEAD
 
 LABEL_LENGTH = 24
 # An invisible character of the direction in which Hebrew and Arabic run.
@@ -35,7 +34,7 @@ def boundaries(tokens: tuple[Token, ...]) -> list[int]:
 
 def head_title(att: Attention, layer: int, head: int) -> str:
     """Return what a picture of one head is called."""
-    return f"{HEAD.format(layer=layer, head=head)}, {att.kind} attention"
+    return f"{att.head_name(layer, head)}, {att.kind} attention"
 
 
 def label(token: Token) -> str:

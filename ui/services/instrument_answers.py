@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from analysis.attention_measures import MEASURES
 from analysis.head_set import HeadSet
 from analysis.heads import average_pairs, check_pair, check_position, heads_of, pair_in_heads, token_in_heads
 from analysis.selection import SIDES, Region, Selection, TokenRef
+from analysis.shares import Shares, shares
 from models import Attention
 from models.errors import BadSelection
 from ui.services.attention_cache import cached, leave_maps, maps_of, received_of, request_maps
@@ -152,12 +153,22 @@ def _detail(request: Request) -> Answer:
         ("pairs", layer, head, region),
         lambda: strongest_pairs(att, layer, head, PAIRS, queries=region.queries, keys=region.keys),
     )
+    found = cached(att, ("shares", layer, head), lambda: _shares(request, att.hidden_queries))
     columns = (pairs[name].tolist() for name in ("query", "key", "weight"))
     facts = {
         "measures": [_as_json(values[name]) for name in MEASURES],
+        "shares": [_as_json(share) for share in found],
         "pairs": [[query, key, _as_json(weight)] for query, key, weight in zip(*columns, strict=True)],
     }
     return Answer(json.dumps(facts, allow_nan=False).encode(), JSON)
+
+
+def _shares(request: Request, hidden: frozenset[int]) -> Shares:
+    """Return what special tokens and the first token get before they are hidden, over the queries that are shown."""
+    unit = Selection.parse(unit=request.options.get("unit", "pieces"))
+    selection = replace(request.head(), region=None, unit=unit.unit)
+    att, shown = view_of(request.captured, selection, DrawOptions())
+    return shares(att, *shown.of_one_head(), without=hidden)
 
 
 def _maps(request: Request) -> Answer:
@@ -238,7 +249,7 @@ def _read_pair(text: str, visitor: str | None) -> tuple[Attention, int, int]:
 
 def _plotly(request: Request) -> Answer:
     att, selection = request.shown()
-    (layer, head), usual = selection.of_one_head(), DrawOptions()
+    (layer, head), (how, heads), usual = selection.of_one_head(), request.parts[:2], DrawOptions()
     options = DrawOptions(
         palette=request.options.get("palette", usual.palette),
         scale=request.options.get("scale", usual.scale),
@@ -250,7 +261,8 @@ def _plotly(request: Request) -> Answer:
     drawn.layout.uirevision = f"{request.name} {selection.region or ''}"
     shown = att.head_name(layer, head)
     alt = f"Heatmap: {shown}."
-    name = f"{att.kind}-{re.sub('[^a-z0-9.]+', '-', shown.lower())}-heatmap"
+    place = f"{how}-{heads}" if how in COMBINED else f"layer{layer}-head{head}"
+    name = f"{att.kind}-{place}-heatmap"
     return Answer(pack_chart(drawn, alt, download=name), JSON)
 
 

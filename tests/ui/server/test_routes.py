@@ -253,7 +253,7 @@ def test_unknown_and_forgotten_names_are_not_found() -> None:
 
 
 def test_an_unexpected_error_is_one_sentence_and_in_the_log(monkeypatch, caplog) -> None:
-    def broken(*arguments):
+    def broken(*arguments, **given):
         raise RuntimeError("secret")
 
     monkeypatch.setattr("ui.services.instrument_answers.make_tile", broken)

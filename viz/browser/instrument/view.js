@@ -87,7 +87,9 @@ function joinWords(base) {
   const header = {
     queries: words.queries.labels,
     keys: words.keys ? words.keys.labels : base.header.keys,
-    cuts: /** @type {[number[], number[]]} */ (cuts.map((each, side) => each.map((at) => wordAt(sides[side], at)))),
+    cuts: /** @type {[number[], number[]]} */ (
+      cuts.map((each, side) => [...new Set(each.map((at) => wordAt(sides[side], at)))])
+    ),
     spans:
       spans?.map((side, at) =>
         side.map(
