@@ -1,7 +1,7 @@
 """Measures of a head: how its attention is spread, over what distance, and on which positions.
 
 The measures are those of Clark et al. (2019), "What Does BERT Look At?", sections 3.1 to 3.3: means over queries of
-one head's weights. A measure that is not defined is NaN, never 0: previous, next, self and the distance need queries
+one head's weights, hidden ones left out. A measure that is not defined is NaN, never 0: previous, next, self and the distance need queries
 and keys of the same text.
 """
 
@@ -51,10 +51,13 @@ def _average_strips(att: Attention, strips: Iterator[tuple[int, np.ndarray]]) ->
     sums = reduce(
         pd.DataFrame.add, (_sum_strip(weights, start, separators, att.kind != "cross") for start, weights in strips)
     )
-    # The first query has no previous position and the last query no next one, so these means leave them out.
-    most = att.n_query
-    counts = {"previous": min(most, att.n_key + 1) - 1, "next": min(most, att.n_key - 1)}
-    with np.errstate(invalid="ignore"):
+    # The first query has no previous position and the last query no next one, so these means leave them out, and all
+    # means leave hidden queries out.
+    shown = [query for query in range(att.n_query) if query not in att.hidden_queries]
+    most = len(shown)
+    previous, after = (sum(0 <= query + step < att.n_key for query in shown) for step in (-1, 1))
+    counts = {"previous": previous, "next": after}
+    with np.errstate(invalid="ignore", divide="ignore"):
         means = {name: sums[name] / counts.get(name, most) for name in MEASURES}
     return pd.DataFrame(means)
 

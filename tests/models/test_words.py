@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from models import Attention, Token
+from models.capture.masks import Spans
 from models.capture.replay import Replay
 from models.errors import BadSelection, NoText
 from models.tokens import TokenReader
@@ -41,7 +42,7 @@ def read(kind: str, text, pair=None) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "text", "words"),
     [
-        ("wordpiece", "Mats, the cat's", "Mats , the cat [UNK]\u00a0' s"),
+        ("wordpiece", "Mats, the cats.", "Mats , the cats ."),
         ("byte level", "The cat don't sit, (neuro) 12.5!", "The cat don 't sit , ( neuro ) 12 . 5 !"),
         ("byte level", "naïve 猫😀 cats", "naïve 猫 😀 cats"),
         ("byte level", "我们GPT模型", "我 们 GPT 模 型"),
@@ -51,7 +52,7 @@ def read(kind: str, text, pair=None) -> list[str]:
     ],
 )
 def test_words_of_a_text(kind, text, words):
-    assert read(kind, text) == [word.replace("\u00a0", " ") for word in words.split(" ")]
+    assert read(kind, text) == words.split(" ")
 
 
 @pytest.mark.parametrize("kind", ["byte level", "byte fallback"])
@@ -68,10 +69,8 @@ def test_generated_pieces_continue_the_word_before(kind, cut):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_given_words_are_kept(kind):
-    assert read(kind, ["New York", "cat's", "我们", "a,b"], ["the", "cat."]) == (
-        ["New York", "cat's", "我们", "a,b", "the", "cat."] if kind != "wordpiece" else
-        ["New York", "cat's", "我们", "a,b", "the", "cat."]
-    )  # fmt: skip
+    words = ["New York", "cat's", "我们", "a,b", "the", "cat."]
+    assert read(kind, words[:4], words[4:]) == words
 
 
 def test_a_trace_of_words_can_be_made_again(minilm):
@@ -99,7 +98,6 @@ def test_an_empty_word_is_refused(minilm, words):
 def test_pieces_made_by_hand_are_grouped_by_their_markers():
     att = attention(random_weights(1, 1, 5, 5), tokens("un", "##able", ".", "Ġ", "##s", special=(3,)))
     assert att.words().pieces[0] == ((0, 1), (2,), (3,), (4,))
-    assert [token.display for token in att.words().key_tokens][0] == "un##able"
 
 
 def numbered(words: list[int], special: tuple[int, ...] = ()) -> tuple[Token, ...]:
@@ -153,8 +151,6 @@ def test_words_of_a_long_window_read_few_pieces():
     """A sliding window of 2,000 tokens: the mask of words stays a run, and a block costs its band."""
     n = 2_003
     rows = torch.arange(n)
-    from models.capture.masks import Spans
-
     spans = Spans((rows - 31).clamp(min=0), rows + 1)
     layer = Replay(torch.randn(2, n, 5), torch.randn(2, n, 5), 0.5, mask=spans)
     shown = numbered([at // 3 for at in range(n)])
