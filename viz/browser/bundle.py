@@ -9,6 +9,7 @@ it imports. Nothing is built beforehand.
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import posixpath
 import re
@@ -36,6 +37,10 @@ _TYPES = re.compile(r"^ */\*\*(?:(?!\*/)[\s\S])*\*/\n", re.MULTILINE)
 _UNKNOWN = re.compile(r"^(?:import|export)\b.*|^(?:const|let|var) ?[\[{].*|.*\bimport\(.*", re.MULTILINE)
 # An exported file is inert: it may run the scripts in it and send no request.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+
+# The best level takes four times as long for 1% less.
+_LEVEL = 6
+_OLD_BROWSER = "This browser cannot inflate data: open the file in a version of 2023 or later."
 
 
 class BundleError(ValueError):
@@ -117,18 +122,31 @@ def _add(module: str, root: Path, modules: dict[str, str], importers: tuple[str,
     modules[module] = code
 
 
-def standalone(name: str, title: str, data: bytes, *, library: str = "") -> str:
-    """Return the HTML that names a picture and draws it when the file is opened, with the library that it needs."""
+def standalone(name: str, title: str, data: bytes, *, library: str = "", note: str = "") -> str:
+    """Return the HTML that names a picture and draws it when the file is opened, with the library that it needs.
+
+    `note` is a sentence below the title.
+
+    The data are deflated: the browser inflates them before the picture sees them.
+    """
     module = script(name).replace(_DEFAULT, "function mount(", 1)
-    packed = base64.b64encode(data).decode("ascii")
+    packed = base64.b64encode(gzip.compress(data, _LEVEL, mtime=0)).decode("ascii")
     return f"""{f"<h1>{html.escape(title)}</h1>" if title else ""}
+{f'<p class="note">{html.escape(note)}</p>' if note else ""}
 <div id="picture" class="standalone"></div>
 <style>{style(name)}</style>
 {f"<script>{library}</script>" if library else ""}
 <script type="module">
 {module}
-const bytes = Uint8Array.from(atob("{packed}"), (character) => character.charCodeAt(0));
-mount({{ data: bytes, parentElement: document.getElementById("picture"), setTriggerValue() {{}} }});
+const parentElement = document.getElementById("picture");
+if (globalThis.DecompressionStream) {{
+  const text = atob("{packed}");
+  const packed = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place++) packed[place] = text.charCodeAt(place);
+  const inflated = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const data = new Uint8Array(await new Response(inflated).arrayBuffer());
+  mount({{ data, parentElement, setTriggerValue() {{}} }});
+}} else parentElement.textContent = "{_OLD_BROWSER}";
 </script>"""
 
 

@@ -68,8 +68,8 @@ class Figure(ABC, Generic[View]):
     """Whether the figure needs the maps of all heads."""
     shows_tokens: bool = True
     """Whether tokens are written in the figure, so that fonts have to be found for them."""
-    component: str = "chart"
-    """The browser module that draws the figure (viz/browser)."""
+    opens_instrument: bool = False
+    """Whether the HTML of the figure is the whole instrument, opened on what the figure shows."""
     has_buttons: bool = False
     """Whether a chart of the figure has Plotly's buttons for zooming."""
 
@@ -103,7 +103,7 @@ class Figure(ABC, Generic[View]):
         raise NotImplementedError
 
     def to_wire(self, view: View, options: DrawOptions) -> bytes:
-        """Return the bytes that the figure's browser module draws."""
+        """Return the bytes of the chart in an HTML file."""
         return pack_chart(self.to_plotly(view, options), self.heading(view), buttons=self.has_buttons)
 
     def heading(self, view: View) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,10 +17,8 @@ from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, pooling
 from viz.figures.grid_view import GridView, check_both, grid_view
 from viz.figures.heatmap import bar_title
-from viz.head_maps import HeadMaps
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_colour_bar, add_title, draw_maps
-from viz.wire.instrument import Opening, is_small, trace_message
 
 GAP = 0.08
 # Inches of all maps on paper: with the numbers and the colour bar, the width of a column of text.
@@ -38,7 +35,7 @@ class Grid(Figure[GridView]):
     one_head = False
     shows_all_maps = True
     shows_tokens = False
-    component = "instrument"
+    opens_instrument = True
 
     def check_heads(self, layer: int | None, head: int | None) -> None:
         """Check that a layer and a head are given together."""
@@ -87,16 +84,6 @@ class Grid(Figure[GridView]):
             paper_bgcolor="rgba(0,0,0,0)",
         )
         return figure
-
-    def to_wire(self, view: GridView, options: DrawOptions) -> bytes:
-        """Return the message of an instrument that shows all heads alone."""
-        att, chosen = view.att, view.selected
-        place = {"layer": chosen[0], "head": chosen[1]} if chosen else {}
-        look = {"palette": options.palette, "scale": options.scale, "truth": options.truth}
-        # A small trace is sent with its weights, of which the browser makes the maps.
-        maps = None if is_small(att) else HeadMaps(view.maps, view.mask, view.block, view.n_heads, view.n_done)
-        opening = Opening("file", urlencode({**place, **look}))
-        return trace_message(att, opening, maps=maps, parts=("heads",), options=options)
 
     def to_paper(self, view: GridView, options: DrawOptions) -> PaperFigure:
         """Return the maps as one drawing with a common colour bar."""

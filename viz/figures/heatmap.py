@@ -92,7 +92,7 @@ class Heatmap(Figure[HeadView]):
     offers = (Offer("Heatmap of the chosen head"),)
     options = ("palette", "scale", "truth")
     takes_region = True
-    has_buttons = True
+    opens_instrument = True
 
     def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> HeadView:
         """Return the cells of the selected head."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 import numpy as np
 import plotly.graph_objects as go
@@ -28,8 +27,6 @@ from viz.figures.token_graph_view import (
 from viz.labels import boundaries, columns, label
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_title
-from viz.wire.instrument import Opening, trace_message
-from viz.wire.tiles import make_tile
 
 CURVE = np.linspace(0, 1, 13)
 PAPER_WIDTH = 3.4  # inches between the two columns of tokens
@@ -46,7 +43,7 @@ class TokenGraph(Figure[TokenGraphView]):
     options = ("threshold", "palette", "scale")
     token_help = "the one whose lines are drawn alone: query:8 or key:2"
     takes_region = True
-    component = "instrument"
+    opens_instrument = True
 
     def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> TokenGraphView:
         """Return the lines of the selected head."""
@@ -88,14 +85,6 @@ class TokenGraph(Figure[TokenGraphView]):
             yaxis={"visible": False, "range": [longest - 0.5, -0.5]},
         )
         return figure
-
-    def to_wire(self, view: TokenGraphView, options: DrawOptions) -> bytes:
-        """Return the message of the instrument with this picture alone: its tokens, its tile, its selection."""
-        place = {"layer": view.layer, "head": view.head, "palette": options.palette, "region": view.region}
-        locked = {"token": view.isolated} if view.isolated else {}
-        opening = Opening("file", urlencode(place | locked, safe=":"))
-        tile = make_tile(view.att, view.layer, view.head, view.region)
-        return trace_message(view.att, opening, tiles=[tile], parts=["graph"], options=options, only=view.region)
 
     def to_paper(self, view: TokenGraphView, options: DrawOptions) -> PaperFigure:
         """Return the lines with the tokens in two columns, as high as a page at most."""

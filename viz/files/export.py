@@ -1,4 +1,7 @@
-"""Files to take away: the same views as on the page, as PNG, SVG, PDF, HTML, CSV or NPZ."""
+"""Files to take away: the same views as on the page, as PNG, SVG, PDF, HTML, CSV or NPZ.
+
+The HTML of a figure that the instrument draws is the whole instrument, opened on what the figure shows.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from models import Attention
 from viz import browser
 from viz.figures.base import Figure, Subject, View
 from viz.figures.registry import find_figure
+from viz.files.page import instrument_html, page_title
 from viz.files.provenance import VERSION, as_json, provenance
 from viz.files.tables import csv_table, npz_table
 from viz.formats import CannotExport
@@ -88,7 +92,7 @@ def export(
     maps: HeadMaps | None = None,
     image: np.ndarray | None = None,
 ) -> Export:
-    """Return a figure ("heatmap", "flow", "grid", "patches", "signal") or "table" in a format.
+    """Return a figure ("heatmap", "flow", "grid", "view", "patches", "signal") or "table" in a format.
 
     A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `region` limits a
     heatmap, a flow or a table to a part of the head, such as "0-63:128-191". `token` is the one that a flow isolates,
@@ -130,7 +134,7 @@ def export_figure(
     if file_format == "npz":
         return Export(npz_table(view, origin), origin)
     if file_format == "html":
-        return Export(_html(figure, view, options, origin).encode("utf-8"), origin)
+        return Export(_html(figure, view, subject, selection, options, origin).encode("utf-8"), origin)
     return _on_paper(att, figure, file_format, view, options, origin)
 
 
@@ -193,9 +197,17 @@ def _metadata(file_format: str, origin: dict[str, Any]) -> dict[str, Any]:
     return {"Title": title, "Creator": maker, "Subject": described, "CreationDate": None}
 
 
-def _html(figure: Figure[View], view: View, options: DrawOptions, origin: dict[str, Any]) -> str:
+def _html(
+    figure: Figure[View],
+    view: View,
+    subject: Subject,
+    selection: Selection,
+    options: DrawOptions,
+    origin: dict[str, Any],
+) -> str:
+    if figure.opens_instrument:
+        body = instrument_html(subject, selection, options)
+        return browser.build_page(page_title(subject.att), body, as_json(origin))
     # A Plotly chart has its title in itself, and needs the library.
-    is_chart = figure.component == "chart"
-    title, library = ("", get_plotlyjs()) if is_chart else (figure.heading(view), "")
-    body = browser.standalone(figure.component, title, figure.to_wire(view, options), library=library)
+    body = browser.standalone("chart", "", figure.to_wire(view, options), library=get_plotlyjs())
     return browser.build_page(f"Attention {figure.name}", body, as_json(origin))

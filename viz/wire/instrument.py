@@ -69,6 +69,7 @@ def trace_message(
     sentences: Sequence[Sentence] = (),
     model: str = "",
     only: Region | None = None,
+    whole: bool = False,
 ) -> bytes:
     """Return what the instrument shows of a trace.
 
@@ -82,6 +83,7 @@ def trace_message(
         options: the draw options that a link leaves out.
         sentences: the texts over which heads are ranked, this one among them; empty where there is one text.
         model: the name that `load_model` takes, by default that of the source; a folder has a longer one.
+        whole: all weights are sent, in 16 bits each, whatever the size; for a file, which has nobody to ask.
         only: the region whose tokens alone are sent, with no weights but those of `tiles`; for a file of one picture.
     """
     header: dict[str, Any] = {
@@ -99,14 +101,16 @@ def trace_message(
     arrays: dict[str, np.ndarray] = {"colours": colour_tables()}
     for number, tile in enumerate(tiles):
         arrays[f"cells{number}"], arrays[f"given{number}"] = tile.cells, tile.given
-    if only is None and is_small(att):
+    if whole:
+        arrays |= {"weights": all_weights(att), "measures": all_measures(att)}
+    elif only is None and is_small(att):
         arrays |= _arrays_of(att)
     elif only is None:
         maps = maps or HeadMaps.empty(att)
         done = maps.n_done  # read once: a job may be filling the maps
         header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
         arrays |= pack_maps(maps, stop=done)
-    return pack(header, arrays)
+    return pack(header, arrays, coded=["weights"] if whole else ())
 
 
 def _describe_heads(att: Attention) -> dict[str, Any]:

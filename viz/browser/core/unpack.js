@@ -4,9 +4,12 @@
 /** @typedef {Uint8Array | Uint16Array | Float32Array} PackedArray */
 
 const TYPES = { Uint8Array, Uint16Array, Float32Array };
+// Weights in 16 bits (viz/wire/packing.py): the number of weight 1, and that of one that is not a number; above, masked.
+const CODE_OF_ONE = 65533;
+const CODE_OF_NAN = 65534;
 
 /**
- * Read `uint32 length | JSON header | arrays`. The arrays are views, not copies.
+ * Read `uint32 length | JSON header | arrays`. The arrays are views, not copies, except weights in 16 bits.
  * @param {Uint8Array} bytes
  * @returns {{ header: any, arrays: any }}
  */
@@ -17,7 +20,12 @@ export function unpack(bytes) {
   /** @type {Record<string, PackedArray>} */
   const arrays = {};
   for (const [name, place] of Object.entries(header.arrays)) {
-    const [type, offset, size] = /** @type {[keyof typeof TYPES, number, number]} */ (place);
+    const [type, offset, size] = /** @type {[keyof typeof TYPES | "Weights", number, number]} */ (place);
+    if (type === "Weights") {
+      const start = 4 + length + offset;
+      arrays[name] = readWeights(copy.subarray(start, start + 2 * size));
+      continue;
+    }
     arrays[name] = new TYPES[type](
       /** @type {ArrayBuffer} */ (copy.buffer),
       copy.byteOffset + 4 + length + offset,
@@ -25,6 +33,20 @@ export function unpack(bytes) {
     );
   }
   return { header, arrays };
+}
+
+/**
+ * Return weights of 16 bits as numbers: -1 where masked, NaN where a weight is not a number.
+ * @param {Uint8Array} bytes the low bytes of all weights, then the high bytes
+ */
+export function readWeights(bytes) {
+  const size = bytes.length / 2;
+  const weights = new Float32Array(size);
+  for (let at = 0; at < size; at++) {
+    const code = bytes[at] | (bytes[size + at] << 8);
+    weights[at] = code <= CODE_OF_ONE ? code / CODE_OF_ONE : code === CODE_OF_NAN ? Number.NaN : -1;
+  }
+  return weights;
 }
 
 /**
