@@ -9,10 +9,17 @@ from models import Attention
 from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
+from viz.figures.token_graph_view import readable_region
+from viz.files.page import write_selection
 from viz.files.provenance import provenance
+from viz.head_maps import HeadMaps
+from viz.wire.instrument import Opening, trace_message
+from viz.wire.tiles import make_tile
 
 # The pictures that every text has.
 TEXT_FIGURES = ("heatmap", "flow", "grid")
+# Those whose HTML is the whole instrument.
+INSTRUMENTS = (*TEXT_FIGURES, "view")
 
 
 def view_of(
@@ -37,8 +44,14 @@ def paper(name: str, att: Attention, *place: int, options: DrawOptions | None = 
 
 
 def packed(name: str, att: Attention, *place: int, options: DrawOptions | None = None, **given: Any) -> bytes:
-    """Return the bytes of a figure that the browser draws."""
-    return FIGURES[name].to_wire(view_of(name, att, *place, options=options, **given), options or DrawOptions())
+    """Return a message that the browser draws as the figure: the maps of all heads ("grid") or one tile ("flow")."""
+    options, maps = options or DrawOptions(), given.pop("maps", None)
+    selection = Selection.parse(*place, **given)
+    opening = Opening("file", write_selection(selection, options))
+    if name == "grid":
+        return trace_message(att, opening, maps=maps or HeadMaps.empty(att).fill(att), parts=["heads"], options=options)
+    tile = make_tile(att, *selection.of_one_head(), readable_region(att, selection))
+    return trace_message(att, opening, tiles=[tile], parts=["graph"], options=options)
 
 
 def transformations(name: str, att: Attention, layer: int, head: int, **given: Any) -> dict[str, Any]:

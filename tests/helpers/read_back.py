@@ -1,7 +1,10 @@
 """Read exported files and packed bytes, as other programs and the browser do."""
 
+import base64
+import gzip
 import io
 import json
+import re
 import struct
 from xml.etree import ElementTree
 
@@ -19,9 +22,21 @@ def unpack(raw: bytes) -> tuple[dict, dict[str, np.ndarray]]:
     arrays = {}
     for name, (kind, offset, size) in header["arrays"].items():
         start = 4 + length + offset
+        if kind == "Weights":
+            low, high = np.frombuffer(raw, np.uint8, 2 * size, start).reshape(2, size).astype(np.int64)
+            code = low + 256 * high
+            arrays[name] = np.where(code == 65535, -1, np.where(code == 65534, np.nan, code / 65533))
+            continue
         assert start % np.dtype(TYPES[kind]).itemsize == 0
         arrays[name] = np.frombuffer(raw, TYPES[kind], size, start)
     return header, arrays
+
+
+def data_of_page(page: bytes | str) -> bytes:
+    """The data of an HTML file, inflated as the browser does."""
+    text = page if isinstance(page, str) else page.decode("utf-8")
+    (packed,) = re.findall(r'atob\("([A-Za-z0-9+/=]+)"\)', text)
+    return gzip.decompress(base64.b64decode(packed))
 
 
 def svg_texts(data: bytes) -> list[str]:

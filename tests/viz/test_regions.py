@@ -20,6 +20,8 @@ from viz import CannotExport, DrawOptions
 from viz.figures.token_graph import describe as describe_lines
 from viz.files.tables import MAX_ROWS, too_many_rows
 from viz.head_maps import MOST_CELLS, thumbnail
+from viz.wire.instrument import Opening, trace_message
+from viz.wire.tiles import make_tile, pack_tile
 
 LONG, WIDE = 401, 307
 WEIGHTS = random_weights(LONG, WIDE, sharpness=4.0)
@@ -140,8 +142,9 @@ def test_a_flow_shows_the_region() -> None:
     assert left.hovertext[query - 300].startswith(f"q{query} ({query}) attends to<br>k{key} ({key}): 0.")
 
 
-def test_a_file_of_a_region_has_its_tokens_and_weights_alone() -> None:
-    message = packed("flow", ATT, 0, 0, region="300-309:17-80", options=DrawOptions(threshold=0.1))
+def test_a_message_of_a_region_has_its_tokens_and_weights_alone() -> None:
+    region = Region.parse("300-309:17-80")
+    message = trace_message(ATT, Opening("", ""), tiles=[make_tile(ATT, 0, 0, region)], only=region)
     header, arrays = unpack(message)
     assert header["starts"] == [300, 17]
     assert header["counts"] == [ATT.n_query, ATT.n_key]
@@ -221,7 +224,7 @@ def test_a_table_that_no_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_what_a_head_sends_does_not_grow_with_the_text() -> None:
     # 401 x 307 pairs are 492 kB as float32; base64 adds a third. Measured: heatmap 79 kB, flow 136 kB.
     assert len(viz.heatmap(ATT, 0, 0).to_json()) < 110_000
-    assert len(packed("flow", ATT, 0, 0, options=DrawOptions(threshold=0))) < 160_000
+    assert len(pack_tile(make_tile(ATT, 0, 0, Region.parse("0-127:0-127")))) < 70_000
 
 
 @pytest.mark.parametrize(("n_layers", "n_heads", "size"), [(2, 3, 48), (22, 12, 48), (48, 32, 24), (200, 128, 8)])

@@ -218,8 +218,8 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Name a figure: heatmap, flow, grid, patches, signal or table; see python -m viz --help."),
-        (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, patches, "),
+        ([], "Name a figure: heatmap, flow, grid, view, patches, signal or table; see python -m viz --help."),
+        (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, view, "),
         (["heatmap", *ONE_HEAD, "-o", "a.png"], "--text or --image must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--image", "a.png", "-o", "a.png"], "--image and --text exclude each other: leave one of them out"),
         (["heatmap", "--text", CAT, "-o", "a.png"], "--layer, --head must be given; see python -m viz heatmap --help."),

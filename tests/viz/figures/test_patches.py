@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import re
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from models.images import patch_tokens
 from tests.helpers import hand_made
 from tests.helpers.draw import paper, view_of
 from tests.helpers.hand_made import random_weights, source
+from tests.helpers.read_back import data_of_page
 from viz.figures.patches import VEIL, data_address
 
 GRID = (3, 5)
@@ -97,7 +97,7 @@ def test_every_format_has_it_with_its_origin(file_format: str) -> None:
         picture = Image.open(io.BytesIO(made.data))
         assert json.loads(picture.text["headlight"]) == made.origin
     if file_format == "html":
-        figure = json.loads(base64.b64decode(re.search(rb'atob\("([^"]+)"\)', made.data)[1]))
+        figure = json.loads(data_of_page(made.data))
         assert figure["layout"]["images"][0]["source"].startswith("data:image/jpeg;base64,")
 
 

@@ -1,9 +1,7 @@
 """A figure is one file and one entry: everything else iterates the registry."""
 
 import ast
-import base64
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from tests.helpers.diagonal import Diagonal
 from tests.helpers.inspect_page import run
 from tests.helpers.paths import ROOT
+from tests.helpers.read_back import data_of_page
 from viz.cli.main import main
 from viz.figures.registry import FIGURES
 from viz.formats import PICTURES
@@ -40,8 +39,7 @@ def test_a_new_figure_is_exported_in_every_format_with_its_origin(
     assert made.origin["transformations"] == {"palette": "blues"}
     data = made.data
     if file_format == "html":
-        (sent,) = re.findall(rb'atob\("(.+?)"\)', data)
-        data = base64.b64decode(sent)
+        data = data_of_page(data)
     if file_format in ("svg", "html"):
         assert f"Layer {LAYER}, head {HEAD}, encoder attention".encode() in data
 

@@ -1,6 +1,5 @@
 """HTML files, read by a parser that is no browser: whole, inert, asking nobody (tests/e2e opens them)."""
 
-import base64
 import json
 import re
 from collections.abc import Callable
@@ -11,10 +10,14 @@ import pytest
 
 import models
 import viz
-from tests.helpers.draw import TEXT_FIGURES
-from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
-from tests.helpers.read_back import unpack
-from viz import Export
+from analysis.selection import Region
+from benchmarks.shapes import text_of
+from tests.helpers.draw import INSTRUMENTS
+from tests.helpers.hand_made import HOSTILE, attention, causal_attention, random_weights, tokens
+from tests.helpers.read_back import data_of_page, unpack
+from viz import DrawOptions, Export
+from viz.wire.instrument import PARTS, all_measures
+from viz.wire.tiles import make_tile
 
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--"
 
@@ -52,7 +55,7 @@ class Reader(HTMLParser):
         return json.loads(text)
 
 
-@pytest.fixture(params=TEXT_FIGURES)
+@pytest.fixture(params=INSTRUMENTS)
 def figure(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -68,7 +71,7 @@ def test_nothing_is_loaded_from_outside(exported: Callable[[str, str], Export], 
 
 
 def test_our_own_scripts_ask_nobody(exported: Callable[[str, str], Export]) -> None:
-    for name in ("flow", "grid"):
+    for name in INSTRUMENTS:
         code = "".join(text for _, text in Reader(exported(name, "html").data.decode("utf-8")).scripts)
         code = code.replace('"http', "")
         for word in ("fetch(", "XMLHttpRequest", "WebSocket", "import(", "importScripts", "innerHTML", "eval(", "http"):
@@ -111,31 +114,55 @@ def test_a_text_that_looks_like_markup_adds_no_element(figure: str) -> None:
     assert attacked.origin()["source"]["text"] == ATTACK
 
 
-def test_flow_and_grid_carry_the_data_of_the_page() -> None:
-    weights = random_weights(len(HOSTILE), 7)
+@pytest.mark.parametrize("figure", INSTRUMENTS)
+def test_a_file_carries_all_heads_and_opens_on_what_is_chosen(figure: str) -> None:
+    weights = random_weights(3, 5, len(HOSTILE), 7)
     att = attention(weights, tokens(*HOSTILE), tokens(*"abcdefg"))
-    for name in ("flow", "grid"):
-        page = Reader(viz.export(att, name, "html", layer=0, head=0).data.decode("utf-8"))
-        (packed,) = re.findall(r'atob\("([A-Za-z0-9+/=]+)"\)', page.scripts[-1][1])
-        header, arrays = unpack(base64.b64decode(packed))
-        if name == "flow":
-            assert [text for text, _ in header["queries"]] == list(HOSTILE)
-            np.testing.assert_array_equal(arrays["cells0"].reshape(weights.shape), weights)
-        else:
-            assert header["parts"] == ["heads"]
-            assert header["opening"]["selection"].startswith("layer=0&head=0&")
-            np.testing.assert_array_equal(arrays["weights"], weights.ravel())
+    look = DrawOptions(threshold=0.25, palette="viridis", contrast="root")
+    chosen = {"layer": 2, "head": 4, "token": "key:3", "region": "1-4:2-6"}
+    header, arrays = unpack(data_of_page(viz.export(att, figure, "html", options=look, **chosen).data))
+    assert [text for text, _ in header["queries"]] == list(HOSTILE)
+    assert header["parts"] == list(PARTS)
+    np.testing.assert_allclose(arrays["weights"], weights.ravel(), rtol=0, atol=1e-5)
+    assert header["opening"]["selection"] == (
+        "layer=2&head=4&token=key:3&region=1-4:2-6&threshold=0.25&palette=viridis&contrast=root&truth=True"
+    )
+    assert header["source"]["text"] == att.source.text
+    np.testing.assert_array_equal(arrays["measures"], all_measures(att).ravel())
 
 
-def test_a_heatmap_brings_its_own_plotly(exported: Callable[[str, str], Export]) -> None:
-    text = exported("heatmap", "html").data.decode("utf-8")
-    assert len(text) > 1_000_000
-    assert "cdn.plot.ly" not in re.sub(r"/\*.*?\*/", "", text[:2000])
+@pytest.mark.parametrize(("n_tokens", "most"), [(64, 1_200_000), (128, 3_000_000)])
+def test_a_file_of_minilm_is_small_and_right(minilm: models.Model, n_tokens: int, most: int) -> None:
+    att = minilm.trace(text_of(n_tokens))["encoder"]
+    assert att.n_query == n_tokens
+    page = viz.export(att, "view", "html", layer=5, head=11).data
+    assert len(page) < most
+    found = unpack(data_of_page(page))[1]["weights"].reshape(6, 12, n_tokens, n_tokens)
+    for layer in range(6):
+        np.testing.assert_allclose(found[layer], att.layer(layer), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("figure", "title"), [("flow", "Layer 5, head 11, encoder"), ("grid", "All heads, encoder")])
-def test_a_file_says_what_it_shows(minilm: models.Model, figure: str, title: str) -> None:
-    """Away from the page, nothing else tells which head the lines are of."""
-    att = minilm.trace("The cat sat.")["encoder"]
-    page = viz.export(att, figure, "html", layer=5, head=11).data.decode()
-    assert f"<h1>{title} attention</h1>" in page
+def test_a_file_of_a_long_text_says_what_it_lacks() -> None:
+    att = causal_attention(300)
+    page = viz.export(att, "view", "html", layer=0, head=1, token="query:200").data
+    header, arrays = unpack(data_of_page(page))
+    assert "weights" not in arrays
+    assert [tile["region"] for tile in header["tiles"]] == [[0, 299, 0, 299], [136, 263, 136, 263]]
+    assert header["done"] == att.n_layers
+    assert "This file has exact weights of layer 0, head 1 alone" in page.decode()
+    np.testing.assert_array_equal(arrays["cells1"].reshape(128, 128), tile_of(att, "136-263:136-263"))
+
+
+def tile_of(att: models.Attention, region: str) -> np.ndarray:
+    return make_tile(att, 0, 1, Region.parse(region)).cells
+
+
+@pytest.mark.parametrize("figure", INSTRUMENTS)
+def test_a_file_says_what_it_shows(exported: Callable[[str, str], Export], figure: str) -> None:
+    """Away from the page, nothing else tells which model it is."""
+    page = exported(figure, "html").data.decode()
+    title = "Encoder attention of sentence-transformers/all-MiniLM-L6-v2"
+    assert f"<h1>{title}</h1>" in page
+    assert f"<title>{title}</title>" in page
+    # Must not happen: a file of 250 kB brings a library of 5 MB.
+    assert len(page) < 500_000

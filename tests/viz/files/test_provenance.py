@@ -52,9 +52,8 @@ def test_a_long_heatmap_tells_its_blocks() -> None:
 def test_a_long_flow_tells_its_window_which_draws_it_again(given: dict[str, str], region: str) -> None:
     assert drawn(LONG, "flow", **given)["region"] == region
     again = {"token": given.get("token", ""), "region": region}
-    for file_format in ("svg", "html"):
-        one, other = (viz.export(LONG, "flow", file_format, layer=0, head=1, **each) for each in (given, again))
-        assert one.data == other.data
+    one, other = (viz.export(LONG, "flow", "svg", layer=0, head=1, **each) for each in (given, again))
+    assert one.data == other.data
 
 
 def test_a_grid_tells_the_blocks_of_the_maps_that_it_shows() -> None:

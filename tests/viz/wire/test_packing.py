@@ -1,5 +1,7 @@
 """The bytes for the browser, read back by a reader that knows only what viz/browser/core/unpack.js knows."""
 
+import base64
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from tests.helpers.hand_made import (
     random_weights,
     tokens,
 )
+from tests.helpers.node import call
 from tests.helpers.read_back import unpack
 from viz import DrawOptions
 from viz.colours import NOT_A_NUMBER, masked, table
@@ -49,6 +52,28 @@ def test_a_type_that_the_browser_cannot_view_is_an_error() -> None:
         pack({}, {"a": np.zeros(2, dtype=np.float16)})
 
 
+def test_coded_weights_are_as_near_as_16_bits_allow() -> None:
+    weights = random_weights(3, 5, 7)
+    weights[0, 0, :4] = [np.nan, -1, 0, 1 + 1e-7]
+    raw = pack({}, {"odd": np.zeros(3, np.uint8), "w": weights, "after": np.arange(3, dtype=np.float32)}, coded=["w"])
+    header, arrays = unpack(raw)
+    assert header["arrays"]["w"][0] == "Weights"
+    np.testing.assert_allclose(arrays["w"], weights.ravel(), rtol=0, atol=8e-6)
+    np.testing.assert_array_equal(arrays["after"], [0, 1, 2])
+    code = """import { unpack } from "./viz/browser/core/unpack.js";
+    const { arrays } = unpack(new Uint8Array(Buffer.from(data, "base64")));
+    const result = [[...arrays.w].map((weight) => Number.isNaN(weight) ? null : weight), [...arrays.after]];"""
+    found, after = call(code, base64.b64encode(raw).decode())
+    np.testing.assert_allclose(np.array(found, float), weights.ravel(), rtol=0, atol=8e-6)
+    assert after == [0, 1, 2]
+
+
+@pytest.mark.parametrize("odd", [1.5, -0.5, np.inf])
+def test_numbers_that_are_no_weights_keep_all_their_digits(odd: float) -> None:
+    raw = pack({}, {"w": np.array([0.25, odd, -1], np.float32)}, coded=["w"])
+    np.testing.assert_array_equal(unpack(raw)[1]["w"], np.array([0.25, odd, -1], np.float32))
+
+
 def test_flow_data_are_the_weights_and_the_tokens() -> None:
     texts = ["[CLS]", *HOSTILE[:4]]
     att = attention(WEIGHTS, tokens(*texts, special=[0]), tokens(*HOSTILE[4:11]))
@@ -72,13 +97,12 @@ def test_grid_data_of_a_short_text_are_its_weights_and_what_is_chosen() -> None:
     header, arrays = unpack(packed("grid", attention(WEIGHTS), 1, 2, options=DrawOptions(palette="viridis")))
     assert header["heads"] == [N_HEADS] * N_LAYERS
     assert header["parts"] == ["heads"]
-    assert header["opening"]["selection"] == "layer=1&head=2&palette=viridis&scale=linear&truth=True"
+    assert header["opening"]["selection"] == "layer=1&head=2&threshold=0.05&palette=viridis&contrast=linear&truth=True"
     np.testing.assert_array_equal(arrays["weights"], WEIGHTS.ravel())
     number = list(header["palettes"]).index("viridis")
     found = arrays["colours"].reshape(-1, 256, 3)[number]
     np.testing.assert_array_equal(found[:255], table("viridis", n_colours=255))
     assert bytes(found[255]).hex() == masked("blues")[1].lstrip("#")
-    assert "layer" not in unpack(packed("grid", attention(WEIGHTS)))[0]["opening"]["selection"]
 
 
 def test_grid_data_of_a_long_text_are_its_maps() -> None:
