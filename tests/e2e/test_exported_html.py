@@ -10,11 +10,13 @@ from playwright.sync_api import Browser, Page, expect
 
 import models
 import viz
-from tests.helpers.draw import TEXT_FIGURES
-from tests.helpers.hand_made import HOSTILE, attention, random_weights, tokens
+from benchmarks.shapes import text_of
+from tests.helpers.draw import INSTRUMENTS
+from tests.helpers.hand_made import HOSTILE, attention, causal_attention, random_weights, tokens
 from tests.helpers.visitor import token_position
 from viz import DrawOptions
 from viz.colours import masked, table
+from viz.wire.instrument import PARTS
 
 pytestmark = pytest.mark.e2e
 PAYLOAD = "<img src=x onerror=alert(1)>"[:24]
@@ -67,24 +69,82 @@ def ink(page: Page, selector: str) -> int:
     return page.eval_on_selector(selector, script)
 
 
-def test_a_heatmap_draws_its_tokens_and_answers_a_hover(
-    cat: models.Attention, open_file: Callable[[viz.Export], Opened]
+# The weights of all heads, as the pictures read them.
+WEIGHTS = """() => {
+    const { trace } = document.getElementById("picture").headlightPicture;
+    return [[trace.nLayers, trace.nHeads, trace.queries.length, trace.keys.length], [...trace.weights]];
+}"""
+
+
+@pytest.mark.parametrize("figure", INSTRUMENTS)
+def test_a_file_is_the_whole_instrument_and_opens_on_what_is_chosen(
+    figure: str, cat: models.Attention, open_file: Callable[[viz.Export], Opened]
 ) -> None:
-    page = open_file(viz.export(cat, "heatmap", "html", layer=0, head=2)).page
-    page.wait_for_selector(".heatmaplayer image")
-    ticks = page.locator(".ytick text").all_text_contents()
-    assert ticks == [token.text for token in cat.query_tokens]
-    plot = page.locator(".nsewdrag").bounding_box()
-    assert plot is not None
-    # The cell of query 8, "it", and key 7, "because", which this head is known for.
-    page.mouse.move(plot["x"] + plot["width"] * 7.5 / 13, plot["y"] + plot["height"] * 8.5 / 13)
-    page.wait_for_selector(".hoverlayer .hovertext")
-    said = " ".join(page.locator(".hoverlayer").all_text_contents())
-    assert "it (8) attends to because (7)" in said
-    assert "0.9999" in said
-    # Must not happen: a button that sends the data to Plotly's makers, or one that turns the queries upside down.
-    names = page.locator(".modebar-btn").evaluate_all("(all) => all.map((one) => one.dataset.title)")
-    assert set(names) == {"Zoom", "Pan", "Reset axes", "Fullscreen"}
+    options = DrawOptions(threshold=0.2, palette="viridis", contrast="root")
+    made = viz.export(cat, figure, "html", layer=4, head=10, token="query:8", region="1-11:0-12", options=options)
+    page = open_file(made).page
+    page.wait_for_selector('.instrument[data-drawn="4 10 exact"]')
+    assert page.locator(".instrument").get_attribute("data-parts") == " ".join(PARTS)
+    assert page.get_by_label("Layer", exact=True).input_value() == "4"
+    assert page.get_by_label("Head", exact=True).input_value() == "10"
+    page.wait_for_selector('.part-graph[data-focus="query:8"]')
+    page.locator(".toolbar-look summary").click()
+    assert page.get_by_label("Colours").input_value() == "viridis"
+    assert page.get_by_label("Contrast").input_value() == "root"
+    assert page.locator(".toolbar-value").inner_text() == "0.20"
+    # Everything that is linked works without a server: heads are ranked, figures are there.
+    assert page.locator(".ranking-row").count() > 3
+    assert "…" not in page.locator(".figures").inner_text()
+
+
+@pytest.mark.parametrize("n_tokens", [13, 64, 128])
+def test_every_weight_in_the_browser_is_right(
+    n_tokens: int, minilm: models.Model, open_file: Callable[[viz.Export], Opened]
+) -> None:
+    att = minilm.trace(text_of(n_tokens))["encoder"]
+    page = open_file(viz.export(att, "view", "html", layer=3, head=1)).page
+    page.wait_for_selector('.instrument[data-drawn="3 1 exact"]')
+    shape, found = page.evaluate(WEIGHTS)
+    found = np.array(found, float).reshape(shape)
+    assert shape == [6, 12, n_tokens, n_tokens]
+    for layer in range(6):
+        np.testing.assert_allclose(found[layer], att.layer(layer), rtol=0, atol=1e-4)
+
+
+def test_masked_weights_and_those_that_are_not_numbers_arrive(open_file: Callable[[viz.Export], Opened]) -> None:
+    weights = random_weights(2, 3, 7, 7)
+    weights[1, 2, 5, 3] = np.nan
+    att = attention(weights, causal=True)
+    page = open_file(viz.export(att, "view", "html", layer=1, head=2)).page
+    page.wait_for_selector('.instrument[data-drawn="1 2 exact"]')
+    found = page.evaluate(WEIGHTS.replace("...trace.weights", "...[...trace.weights].map(String)"))[1]
+    found = np.array(found, float).reshape(2, 3, 7, 7)
+    np.testing.assert_array_equal(found == -1, np.broadcast_to(np.triu(np.ones((7, 7)), 1) == 1, found.shape))
+    assert np.argwhere(np.isnan(found)).tolist() == [[1, 2, 5, 3]]
+
+
+def test_a_long_text_says_which_weights_are_not_there(open_file: Callable[[viz.Export], Opened]) -> None:
+    att = causal_attention(300)
+    page = open_file(viz.export(att, "heatmap", "html", layer=0, head=1)).page
+    page.wait_for_selector('.instrument[data-drawn="0 1 exact"]')
+    assert "exact weights of layer 0, head 1 alone" in page.locator(".note").inner_text()
+    page.get_by_label("Head", exact=True).select_option("0")
+    page.wait_for_selector('.instrument[data-drawn="0 0 thumbnail"]')
+    expect(page.locator(".graph-status")).not_to_contain_text("…")
+    # A head whose weights are there again is exact again.
+    page.get_by_label("Head", exact=True).select_option("1")
+    page.wait_for_selector('.instrument[data-drawn="0 1 exact"]')
+
+
+def test_copy_as_python_works_in_a_file(cat: models.Attention, open_file: Callable[[viz.Export], Opened]) -> None:
+    page = open_file(viz.export(cat, "view", "html", layer=4, head=10)).page
+    page.wait_for_selector('.instrument[data-drawn="4 10 exact"]')
+    page.evaluate("navigator.clipboard.writeText = (text) => Promise.resolve(void (window.copied = text))")
+    page.get_by_role("button", name="Copy as Python").click()
+    copied = page.evaluate("window.copied")
+    assert 'load_model("minilm")' in copied
+    assert "viz.heatmap(att, layer=4, head=10)" in copied
+    assert not page.get_by_role("button", name="Copy link").is_visible()
 
 
 def test_a_flow_isolates_the_token_under_the_pointer(
@@ -153,20 +213,17 @@ def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Expo
     assert page.locator(".heads-name").inner_text() == "Layer 0, head 0 is selected; grey: masked"
 
 
-@pytest.mark.parametrize("figure", TEXT_FIGURES)
+@pytest.mark.parametrize("figure", INSTRUMENTS)
 def test_hostile_tokens_are_shown_and_not_run(figure: str, open_file: Callable[[viz.Export], Opened]) -> None:
     texts = (*HOSTILE, PAYLOAD)
     n = len(texts)
     att = attention(random_weights(1, 1, n, n), tokens(*texts), text=PAYLOAD)
     page = open_file(viz.export(att, figure, "html", layer=0, head=0)).page
-    if figure == "heatmap":
-        page.wait_for_selector(".heatmaplayer image")
-        # What a reader sees of every label is the token, letter for letter.
-        assert page.locator(".ytick text").all_text_contents() == list(texts)
-        assert page.locator(".xtick text").all_text_contents() == list(texts)
-    else:
-        page.wait_for_selector(".heads[data-drawn], .part-graph[data-drawn]")
-    assert page.locator("img, b, s, i").count() == 0
+    page.wait_for_selector(".heads[data-drawn]")
+    # What tokens are called is text: an element of theirs would be among those of the strip or the pairs.
+    assert page.locator("img, .part-strip :is(b, s, i), .part-pairs :is(b, s, i)").count() == 0
+    texts_shown = page.locator(".strip-token").all_inner_texts()
+    assert [" ".join(text.split()) for text in texts_shown] == [" ".join(text.split()) for text in texts]
     origin = page.evaluate("JSON.parse(document.getElementById('headlight-provenance').textContent)")
     assert origin["source"]["text"] == PAYLOAD
 

@@ -17,7 +17,7 @@ from viz import DrawOptions
 from viz.figures.base import Figure, Offer, Subject
 from viz.figures.registry import FIGURES
 from viz.figures.table import TableView
-from viz.files.export import export_figure, glyph_notice
+from viz.files.export import describe_file, export_figure, glyph_notice
 from viz.files.provenance import provenance
 from viz.files.tables import table_bytes, too_many_rows
 from viz.formats import MIME, PAPER, TABLES
@@ -44,7 +44,8 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
             required=True,
         )
         # Of a small trace the browser makes the maps itself, so that no job computes them.
-        if figure.shows_all_maps and not is_small(subject.att):
+        is_instrument = file_format == "html" and figure.opens_instrument
+        if (figure.shows_all_maps or is_instrument) and not is_small(subject.att):
             subject = Subject(subject.att, subject.image, maps_of(subject.att))
         refusal = _refuse(figure, file_format, subject, selection, options)
         if refusal:
@@ -54,7 +55,7 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
             notice = glyph_notice(subject.att)
             if notice:
                 st.warning(escape_markdown(notice))
-        st.caption(figure.contents(subject, selection))
+        st.caption(describe_file(figure, file_format, subject, selection))
         _download(figure, offer, file_format, subject, selection, options)
 
 

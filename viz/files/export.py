@@ -20,7 +20,7 @@ from models import Attention
 from viz import browser
 from viz.figures.base import Figure, Subject, View
 from viz.figures.registry import find_figure
-from viz.files.page import instrument_html, page_title
+from viz.files.page import describe_contents, instrument_html, page_title
 from viz.files.provenance import VERSION, as_json, provenance
 from viz.files.tables import csv_table, npz_table
 from viz.formats import CannotExport
@@ -136,6 +136,17 @@ def export_figure(
     if file_format == "html":
         return Export(_html(figure, view, subject, selection, options, origin).encode("utf-8"), origin)
     return _on_paper(att, figure, file_format, view, options, origin)
+
+
+def describe_file(figure: Figure[Any], file_format: str, subject: Subject, selection: Selection) -> str:
+    """Return one sentence that says which part of the attention a file contains.
+
+    Raises:
+        BadSelection: no such region or token.
+    """
+    if file_format == "html" and figure.opens_instrument:
+        return describe_contents(subject.att, selection)
+    return figure.contents(subject, selection)
 
 
 def format_of(figure: str, path: str | Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 from urllib.parse import urlencode
 
 from analysis.selection import READABLE, Selection
@@ -17,6 +18,8 @@ from viz.wire.tiles import make_tile
 # A file has all weights of a text of at most `READABLE` tokens a side and of this many weights, masked ones included:
 # 72 heads of 128 tokens have 1.2 million.
 MOST_WEIGHTS = 5_000_000
+# Fields of `Selection` that a link calls otherwise.
+_NAMES = {"chosen": "heads"}
 
 
 def has_all_weights(att: Attention) -> bool:
@@ -35,7 +38,7 @@ def instrument_html(subject: Subject, selection: Selection, options: DrawOptions
     """
     att = subject.att
     message = instrument_message(subject, selection, options, palette=palette)
-    return browser.standalone("instrument", page_title(att), message, note=describe_lack(att, selection))
+    return browser.standalone("instrument", page_title(att), message, note=describe_lack(subject, selection))
 
 
 def page_title(att: Attention) -> str:
@@ -69,22 +72,26 @@ def instrument_message(
 
 def write_selection(selection: Selection, options: DrawOptions, palette: str | None = None) -> str:
     """Return a selection and draw options as the browser reads them (viz/browser/instrument/link.js)."""
-    chosen = {"layer": selection.layer or 0, "head": selection.head or 0}
-    part = {"token": selection.token, "region": selection.region}
-    look = {field.name: getattr(options, field.name) for field in fields(options)}
-    if palette:
-        look["palette"] = palette
-    return urlencode({**chosen, **{name: value for name, value in part.items() if value}, **look}, safe=":")
+    written: dict[str, Any] = {"layer": selection.layer or 0, "head": selection.head or 0}
+    # What both leave out has its default in the browser too.
+    for field in fields(selection):
+        value = getattr(selection, field.name)
+        if field.name not in ("layer", "heads", "kind") and value and value != field.default:
+            written[_NAMES.get(field.name, field.name)] = value
+    written |= {field.name: getattr(options, field.name) for field in fields(options)}
+    return urlencode(written | ({"palette": palette} if palette else {}), safe=":,")
 
 
-def describe_lack(att: Attention, selection: Selection) -> str:
+def describe_lack(subject: Subject, selection: Selection) -> str:
     """Return one sentence that says which weights are not in the file of a long text; empty if all are."""
+    att, maps = subject.att, subject.maps
     if has_all_weights(att):
         return ""
     layer, head = selection.of_one_head() if selection.heads else (0, 0)
+    known = f" of the first {maps.n_done} of {att.n_layers} layers" if maps and not maps.complete else ""
     return (
-        f"This file has exact weights of layer {layer}, head {head} alone, because the text or the model is long: "
-        "other heads are shown as small maps of the largest weights."
+        f"This file has exact weights of layer {layer}, head {head} alone, because the attention of all heads is too "
+        f"large for it: other heads{known} are shown as small maps of their largest weights."
     )
 
 

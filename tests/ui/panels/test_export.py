@@ -6,12 +6,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from analysis.selection import Selection
+from tests.helpers.draw import INSTRUMENTS
 from tests.helpers.hand_made import attention, random_weights
 from tests.helpers.inspect_page import instrument, messages, run, select
 from ui.services.attention_cache import maps_of, request_maps
 from ui.services.instrument_traces import find
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
+from viz.files.export import describe_file
 
 ATT = attention(random_weights(2, 3, 5, 7))
 LONG = attention(random_weights(1, 2, 283, 307))
@@ -46,6 +48,17 @@ def test_what_a_download_holds(figure: str, place: tuple[int | None, int | None]
 def test_a_long_flow_holds_the_window_that_it_shows() -> None:
     said = "It contains queries 0 to 127, keys 0 to 127 alone: 128 x 128 pairs of layer 0, head 1."
     assert FIGURES["flow"].contents(Subject(LONG), Selection.parse(0, 1)) == said
+
+
+@pytest.mark.parametrize("figure", INSTRUMENTS)
+def test_an_html_file_holds_all_heads_whatever_the_figure(figure: str) -> None:
+    selection = Selection.parse(0, 1, region="2-4:0-3")
+    said = describe_file(FIGURES[figure], "html", Subject(ATT), selection)
+    assert said == "It contains the whole text and every weight of all 6 heads."
+    said = describe_file(FIGURES[figure], "html", Subject(LONG), selection)
+    assert said == "It contains the whole text, small maps of all 2 heads, and weights of layer 0, head 1."
+    if figure != "view":
+        assert describe_file(FIGURES[figure], "svg", Subject(ATT), selection) != said
 
 
 def opened(**parameters: str) -> AppTest:
