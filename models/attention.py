@@ -20,12 +20,13 @@ from models.capture.blocks import compute_block, pool
 from models.capture.masks import Positions
 from models.capture.replay import ALL, LayerLike, Replay
 from models.errors import BadSelection
+from models.notebook import ShownInNotebook
 from models.source import Source
 from models.tokens import Token
 from models.views import Views
 
 
-class Attention(Views):
+class Attention(ShownInNotebook, Views):
     """`attn[layer, head, query, key]` of one kind. Every returned array is read-only, weights are float32.
 
     Rows sum to 1. In heads with a sink, which is not a key, they sum to 1 less the sink's share. Words, hidden tokens

@@ -12,13 +12,14 @@ from jaxtyping import UInt8
 
 from models.attention import Attention
 from models.errors import BadSelection
+from models.notebook import ShownInNotebook
 from models.source import Source
 
 __all__ = ["Attention", "AttentionTrace", "Source"]
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionTrace:
+class AttentionTrace(ShownInNotebook):
     """All attention of one forward pass: `trace["encoder"]` is an `Attention`; `notices` say what was cut or lost.
 
     A trace can be pickled and copied. It is equal only to itself, because attentions and pictures cannot be compared.

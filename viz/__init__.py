@@ -3,6 +3,8 @@
 import viz
 viz.heatmap(att, layer=5, head=11)      # plotly.graph_objects.Figure; the same for viz.flow, viz.grid
 viz.save(att, "heatmap", "head.svg", layer=5, head=11)
+viz.save(att, "view", "all.html")       # all linked pictures, without a server
+viz.show(trace, layer=5, head=11)       # the same in a notebook
 """
 
 # Before all that takes long to import.
@@ -15,7 +17,20 @@ from viz.figures.token_graph import flow
 from viz.files.export import Export, export, save
 from viz.files.provenance import VERSION
 from viz.formats import CannotExport
+from viz.notebook import show
 from viz.options import DrawOptions
 
 __version__ = VERSION
-__all__ = ["CannotExport", "DrawOptions", "Export", "export", "flow", "grid", "heatmap", "patches", "save", "signal"]
+__all__ = [
+    "CannotExport",
+    "DrawOptions",
+    "Export",
+    "export",
+    "flow",
+    "grid",
+    "heatmap",
+    "patches",
+    "save",
+    "show",
+    "signal",
+]

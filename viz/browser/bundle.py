@@ -67,7 +67,7 @@ def loader(name: str) -> str:
 
 @cache
 def style(name: str) -> str:
-    """Return the CSS of a picture ("instrument", "chart", "training", ...) or of a page ("page", "matrices").
+    """Return the CSS of a picture ("instrument", "chart", "training", ...) or of a page ("page", "frame", "matrices").
 
     The instrument has a file for each of its parts.
     """
@@ -150,8 +150,11 @@ if (globalThis.DecompressionStream) {{
 </script>"""
 
 
-def build_page(title: str, body: str, origin: str) -> str:
-    """Return a whole HTML file that asks for nothing outside itself and carries its origin as JSON."""
+def build_page(title: str, body: str, origin: str, *, frame: bool = False) -> str:
+    """Return a whole HTML file that asks for nothing outside itself and carries its origin as JSON.
+
+    In a `frame` of a notebook it has the notebook's light or dark theme; as a file it is light, as paper is.
+    """
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -160,7 +163,7 @@ def build_page(title: str, body: str, origin: str) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="Headlight">
 <title>{html.escape(title)}</title>
-<style>{style("page")}</style>
+<style>{style("page")}{style("frame") if frame else ""}</style>
 <script type="application/json" id="headlight-provenance">{origin.replace("<", chr(92) + "u003c")}</script>
 </head>
 <body>

@@ -28,8 +28,15 @@ def has_all_weights(att: Attention) -> bool:
     return max(att.n_query, att.n_key) <= READABLE and n_weights <= MOST_WEIGHTS
 
 
-def instrument_html(subject: Subject, selection: Selection, options: DrawOptions, *, palette: str | None = None) -> str:
-    """Return the HTML below the head of a page: title, what the file lacks, the pictures.
+def instrument_html(
+    subject: Subject,
+    selection: Selection,
+    options: DrawOptions,
+    *,
+    palette: str | None = None,
+    with_title: bool = True,
+) -> str:
+    """Return the body of a page: title, what the file lacks, the pictures.
 
     `palette` replaces that of the options; "automatic" follows the light or dark theme.
 
@@ -38,7 +45,8 @@ def instrument_html(subject: Subject, selection: Selection, options: DrawOptions
     """
     att = subject.att
     message = instrument_message(subject, selection, options, palette=palette)
-    return browser.standalone("instrument", page_title(att), message, note=describe_lack(subject, selection))
+    title = page_title(att) if with_title else ""
+    return browser.standalone("instrument", title, message, note=describe_lack(subject, selection))
 
 
 def page_title(att: Attention) -> str:

@@ -167,7 +167,7 @@ export class Toolbar {
     const names = scales.map((name) => SCALE_NAMES[name] ?? name);
     setOptions(this.scale, scales.length, names, scales);
     if (this.truthLabel) this.truthLabel.hidden = !header.truth;
-    this.link.root.hidden = location.protocol === "file:";
+    this.link.root.hidden = !location.protocol.startsWith("http");
     this.sides.replaceChildren();
     for (const side of /** @type {Side[]} */ (["query", "key"])) {
       const button = this.addButton(
