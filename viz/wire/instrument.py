@@ -98,12 +98,8 @@ def trace_message(
         "tiles": [tile.facts for tile in tiles],
         "sentences": [asdict(each) for each in sentences],
     }
-    arrays: dict[str, np.ndarray] = {"colours": colour_tables()}
-    for number, tile in enumerate(tiles):
-        arrays[f"cells{number}"], arrays[f"given{number}"] = tile.cells, tile.given
-    if whole:
-        arrays |= {"weights": all_weights(att), "measures": all_measures(att)}
-    elif only is None and is_small(att):
+    arrays = {"colours": colour_tables(), **_arrays_of_tiles(tiles)}
+    if whole or (only is None and is_small(att)):
         arrays |= _arrays_of(att)
     elif only is None:
         maps = maps or HeadMaps.empty(att)
@@ -132,8 +128,15 @@ def _describe_look(options: DrawOptions) -> dict[str, Any]:
     }
 
 
+def _arrays_of_tiles(tiles: Sequence[Tile]) -> dict[str, np.ndarray]:
+    cells = {f"cells{number}": tile.cells for number, tile in enumerate(tiles)}
+    return cells | {f"given{number}": tile.given for number, tile in enumerate(tiles)}
+
+
 def _arrays_of(att: Attention) -> dict[str, np.ndarray]:
-    """Return the weights and measures of all heads of a small trace; every visitor and every opening needs the same."""
+    """Return the weights and measures of all heads; those of a small trace are kept for other visitors and openings."""
+    if not is_small(att):
+        return {"weights": all_weights(att), "measures": all_measures(att)}
     if att not in _ARRAYS:
         _ARRAYS[att] = {"weights": all_weights(att), "measures": all_measures(att)}
     return _ARRAYS[att]
