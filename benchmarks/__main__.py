@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, fuzz, growth, kills, load, page, peers, scratch, visit
+from benchmarks import device, extraction, files, fuzz, growth, kills, load, page, peers, scratch, visit
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PARTS = ("extraction", "scratch", "peers", "visit", "page", "growth", "device", "load", "fuzz", "kills")
+PARTS = ("extraction", "scratch", "peers", "files", "visit", "page", "growth", "device", "load", "fuzz", "kills")
 
 
 def preface(where: str) -> str:
@@ -67,6 +67,7 @@ def main() -> None:
         "extraction": partial(extraction.main, report, where),
         "scratch": partial(scratch.main, report, where),
         "peers": partial(peers.main, report, chosen.peers),
+        "files": partial(files.main, report, chosen.peers),
         "visit": partial(visit.main, report),
         "page": partial(page.main, report),
         "growth": partial(growth.main, report, where),

@@ -50,6 +50,16 @@ def _attention_heads(weights: Sequence[torch.Tensor], tokens: list[str]) -> str:
     return _SHELL + circuitsvis.attention_heads(weights[0][0], tokens, mask_upper_tri=False).local_src
 
 
+def _attnview(weights: Sequence[torch.Tensor], tokens: list[str]) -> str:
+    attnview, study = import_module("attnview"), import_module("attnview.study")
+    pattern = import_module("attnview.model").AttentionPattern
+    layers = tuple(pattern.from_data(layer[0].tolist(), tokens=tokens) for layer in weights)
+    names = tuple(f"layer {number}" for number in range(len(layers)))
+    return attnview.render_html(study.AttentionStudy(layers=layers, layer_names=names))
+
+
+# It draws one query of one head at a time: the benchmark of files alone has it.
+ATTNVIEW = Peer("attnview", _attnview, "document.querySelectorAll('#weights tr').length === {n}", {})
 ALL_PEERS = (
     Peer(
         "bertviz head_view",
