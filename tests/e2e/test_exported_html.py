@@ -80,7 +80,7 @@ WEIGHTS = """() => {
 def test_a_file_is_the_whole_instrument_and_opens_on_what_is_chosen(
     figure: str, cat: models.Attention, open_file: Callable[[viz.Export], Opened]
 ) -> None:
-    options = DrawOptions(threshold=0.2, palette="viridis", contrast="root")
+    options = DrawOptions(threshold=0.2, palette="viridis", scale="root")
     made = viz.export(cat, figure, "html", layer=4, head=10, token="query:8", region="1-11:0-12", options=options)
     page = open_file(made).page
     page.wait_for_selector('.instrument[data-drawn="4 10 exact"]')

@@ -30,7 +30,7 @@ class InstrumentView(Figure[Opened]):
     help = "all linked pictures, as on the page"
     offers = (Offer("All linked pictures"),)
     formats = ("html",)
-    options = ("threshold", "palette", "contrast", "truth")
+    options = ("threshold", "palette", "scale", "truth")
     token_help = "the one that is locked at first: query:8 or key:2"
     takes_region = True
     one_head = False

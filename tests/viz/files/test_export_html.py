@@ -118,14 +118,14 @@ def test_a_text_that_looks_like_markup_adds_no_element(figure: str) -> None:
 def test_a_file_carries_all_heads_and_opens_on_what_is_chosen(figure: str) -> None:
     weights = random_weights(3, 5, len(HOSTILE), 7)
     att = attention(weights, tokens(*HOSTILE), tokens(*"abcdefg"))
-    look = DrawOptions(threshold=0.25, palette="viridis", contrast="root")
+    look = DrawOptions(threshold=0.25, palette="viridis", scale="root")
     chosen = {"layer": 2, "head": 4, "token": "key:3", "region": "1-4:2-6"}
     header, arrays = unpack(data_of_page(viz.export(att, figure, "html", options=look, **chosen).data))
     assert [text for text, _ in header["queries"]] == list(HOSTILE)
     assert header["parts"] == list(PARTS)
     np.testing.assert_allclose(arrays["weights"], weights.ravel(), rtol=0, atol=1e-5)
     assert header["opening"]["selection"] == (
-        "layer=2&head=4&token=key:3&region=1-4:2-6&threshold=0.25&palette=viridis&contrast=root&truth=True"
+        "layer=2&head=4&token=key:3&region=1-4:2-6&threshold=0.25&palette=viridis&scale=root&truth=True"
     )
     assert header["source"]["text"] == att.source.text
     np.testing.assert_array_equal(arrays["measures"], all_measures(att).ravel())

@@ -97,7 +97,7 @@ def test_grid_data_of_a_short_text_are_its_weights_and_what_is_chosen() -> None:
     header, arrays = unpack(packed("grid", attention(WEIGHTS), 1, 2, options=DrawOptions(palette="viridis")))
     assert header["heads"] == [N_HEADS] * N_LAYERS
     assert header["parts"] == ["heads"]
-    assert header["opening"]["selection"] == "layer=1&head=2&threshold=0.05&palette=viridis&contrast=linear&truth=True"
+    assert header["opening"]["selection"] == "layer=1&head=2&threshold=0.05&palette=viridis&scale=linear&truth=True"
     np.testing.assert_array_equal(arrays["weights"], WEIGHTS.ravel())
     number = list(header["palettes"]).index("viridis")
     found = arrays["colours"].reshape(-1, 256, 3)[number]
