@@ -56,11 +56,11 @@ OF_ALL, OF_PART = "the", "these queries'"
 LINES_HOLD_NOTHING = "{lines} hold nothing"
 SOME_BAD = "{lines}; some weights are not a number"
 BY_SCALE = {"linear": "", "root": ", opacity by square root", "log": ", opacity logarithmic"}
-# What the colours of a picture show.
+# What the colours of a picture show, short enough for the bar below a small picture.
 SCALES = {
     "linear": "weight",
-    "root": "weight (colour by square root)",
-    "log": "weight (colour logarithmic, from 0.0001)",
+    "root": "weight, square root",
+    "log": "weight, logarithmic",
 }
 # The weight at which a logarithmic scale begins: smaller weights look like 0.
 LOG_FLOOR = 1e-4

@@ -25,6 +25,7 @@ const TILE = {
 
 /** @type {Label[]} */
 const LABELS = ["a", "b", "the", "cat", "خط"].map((text) => [text, false]);
+const SHADE = { query: new Uint8Array(5), key: new Uint8Array(5) };
 const STYLE = { verb: "looks at", words: { bad: "broken" } };
 
 /**
@@ -34,7 +35,7 @@ const STYLE = { verb: "looks at", words: { bad: "broken" } };
  */
 function said(query, key, tile = TILE) {
   const trace = { queries: LABELS, keys: LABELS, header: { style: STYLE }, whole: [0, 4, 0, 4] };
-  const scene = /** @type {any} */ ({ trace, tile, focus: { query, key } });
+  const scene = /** @type {any} */ ({ trace, tile, focus: { query, key }, shade: SHADE });
   return describeFocus(
     scene,
     placeHeatmap(470, TILE.region, READABLE, () => 30),

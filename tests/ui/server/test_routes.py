@@ -176,7 +176,7 @@ def test_the_plotly_figure_can_be_downloaded() -> None:
     assert found["plotly"] == get_plotlyjs_version()
     assert "toImage" not in found["config"]["modeBarButtonsToRemove"]
     assert found["config"]["toImageButtonOptions"] == {"format": "svg", "filename": "encoder-layer1-head2-heatmap"}
-    assert found["data"][0]["colorbar"]["title"]["text"] == "weight (colour by square root)"
+    assert found["data"][0]["colorbar"]["title"]["text"] == "weight, square root"
     usual = Browser(att).ask("plotly/1/2").json()
     assert usual["data"][0]["colorbar"]["title"]["text"] == "weight"
     assert usual["layout"]["uirevision"] != found["layout"]["uirevision"]

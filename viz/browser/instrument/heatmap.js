@@ -2,8 +2,9 @@
 // The selected head as a heatmap. Hover, lock and regions are changes of the store.
 
 import { element } from "../core/canvas.js";
-import { HeatmapBar, HeatmapLegend, setText } from "./heatmap_bar.js";
+import { HeatmapBar, setText } from "./heatmap_bar.js";
 import { openRegion, pairAfter, readableAround } from "./heatmap_choice.js";
+import { HeatmapLegend } from "./heatmap_legend.js";
 import { HeatmapPicture } from "./heatmap_picture.js";
 import { HeatmapPlotly } from "./heatmap_plotly.js";
 import { HeatmapPointer } from "./heatmap_pointer.js";
@@ -59,7 +60,7 @@ export class Heatmap {
     if (requests && isPlotly) this.plotly.draw(scene, requests, place?.high ?? 0);
     if (!place) return;
     const exact = Math.max(...place.block) === 1;
-    this.legend.draw(scene, this.picture.image, exact);
+    this.legend.draw(scene, this.picture, exact);
     setText(this.status, describeFocus(scene, place, this.cell) || this.hintOf(exact));
     const name = nameHeatmap(scene);
     if (this.picture.root.ariaLabel !== name) this.picture.root.ariaLabel = name;
@@ -95,6 +96,7 @@ export class Heatmap {
       box: `${left} ${top} ${width} ${height}`,
       region: region.join(" "),
       block: block.join(" "),
+      looks: looksOf(this.picture),
       focus: `${focus.query ?? ""} ${focus.key ?? ""}`,
       locked: `${state.query ?? ""} ${state.key ?? ""}`,
     };
@@ -164,4 +166,16 @@ export class Heatmap {
     this.plotly.root.hidden = !this.isPlotly;
     this.instrument.redraw();
   }
+}
+
+/**
+ * Return the looks that occur beside weights.
+ * @param {HeatmapPicture} picture
+ */
+function looksOf({ image, looks }) {
+  const occurs = { masked: image?.masked, broken: image?.broken, ...looks };
+  return Object.entries(occurs)
+    .filter(([, does]) => does)
+    .map(([name]) => name)
+    .join(" ");
 }

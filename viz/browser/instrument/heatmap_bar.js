@@ -1,20 +1,16 @@
 // @ts-check
-// What stands around the heatmap: title, buttons and the fields of the region above it, the legend below it.
+// What stands above the heatmap: title, buttons and the fields of the region.
 
-import { element, fit } from "../core/canvas.js";
+import { element } from "../core/canvas.js";
 import { isWhole, regionOfNumbers } from "./heatmap_choice.js";
 import { notesOf } from "./heatmap_words.js";
-import { colourNumber, weightAtPlace } from "./scales.js";
 import { nameShown } from "./shown.js";
 
-/** @import { CellImage } from "./heatmap_cells.js" */
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
 /** @import { Scene } from "./index.js" */
 /** @import { Region } from "./store.js" */
 
 const REGION_ENDS = ["First query", "Last query", "First key", "Last key"];
-const LEGEND_WIDTH = 84;
-const LEGEND_HEIGHT = 10;
 
 export class HeatmapBar {
   /** @type {Region | null} */
@@ -102,60 +98,6 @@ export class HeatmapBar {
         field.value = String(shown[end]);
     });
     this.whole = trace.whole;
-  }
-}
-
-export class HeatmapLegend {
-  /** @type {Uint8Array | null} */
-  colours = null;
-
-  /** @param {HTMLElement} parent */
-  constructor(parent) {
-    this.root = element("div", "heatmap-legend", parent);
-    element("span", "", this.root).textContent = "0";
-    this.scale = element("canvas", "heatmap-scale", this.root);
-    this.scale.setAttribute("aria-hidden", "true");
-    element("span", "", this.root).textContent = "1";
-    this.scaleName = element("span", "heatmap-scale-name", this.root);
-    this.masked = this.entry("masked");
-    this.broken = this.entry("");
-    this.truth = this.entry("right answer");
-  }
-
-  /** @param {string} name */
-  entry(name) {
-    const entry = element("span", "heatmap-entry", this.root);
-    entry.hidden = true;
-    const swatch = element("i", "heatmap-swatch", entry);
-    const words = element("span", "", entry);
-    words.textContent = name;
-    return { entry, swatch, words };
-  }
-
-  /**
-   * @param {Scene} scene
-   * @param {CellImage | null} image
-   * @param {boolean} exact whether each cell is a pair
-   */
-  draw({ trace, state, colours }, image, exact) {
-    const { style, defaults, truth } = trace.header;
-    setText(this.scaleName, style.scales[state.scale]);
-    setText(this.broken.words, style.words.bad);
-    this.masked.entry.hidden = !image?.masked;
-    this.broken.entry.hidden = !image?.broken;
-    this.truth.entry.hidden = !truth?.length || !state.truth || !exact;
-    this.broken.swatch.style.background = defaults.bad;
-    this.truth.swatch.style.boxShadow = `inset 0 0 0 2px ${defaults.truth}`;
-    if (colours === this.colours) return;
-    this.colours = colours;
-    const colour = (/** @type {number} */ number) => `rgb(${colours.slice(3 * number, 3 * number + 3).join(", ")})`;
-    this.masked.swatch.style.background = colour(style.masked);
-    const context = fit(this.scale, LEGEND_WIDTH, LEGEND_HEIGHT);
-    for (let x = 0; x < LEGEND_WIDTH; x++) {
-      const weight = weightAtPlace(x / (LEGEND_WIDTH - 1), state.scale, style);
-      context.fillStyle = colour(colourNumber(weight, style));
-      context.fillRect(x, 0, 1, LEGEND_HEIGHT);
-    }
   }
 }
 

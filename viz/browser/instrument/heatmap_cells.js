@@ -1,6 +1,7 @@
 // @ts-check
 // The cells of the heatmap as an image of one pixel a cell.
 
+import { hasMasked } from "./heatmap_shade.js";
 import { colourNumber } from "./scales.js";
 import { isCombined } from "./shown.js";
 
@@ -16,7 +17,7 @@ import { isCombined } from "./shown.js";
  * @property {Uint8ClampedArray<ArrayBuffer>} pixels
  * @property {[high: number, wide: number]} block tokens of a cell
  * @property {[query: number, key: number]} first
- * @property {boolean} masked whether a cell is masked
+ * @property {boolean} masked whether a cell of tokens that are not hidden is masked
  * @property {boolean} broken whether a weight is not a number
  */
 
@@ -25,24 +26,23 @@ import { isCombined } from "./shown.js";
  * @param {Scene} scene
  * @returns {CellImage | null}
  */
-export function imageOf({ trace, state, tile, thumbnail, colours }) {
+export function imageOf({ trace, state, shade, tile, thumbnail, colours }) {
   const { style, defaults } = trace.header;
   if (tile) {
     const [rows, columns] = tile.shape;
     const first = /** @type {[number, number]} */ ([tile.region[0], tile.region[2]]);
-    return {
-      rows,
-      columns,
-      block: tile.block,
-      first,
-      ...paintWeights(tile.cells, colours, style, defaults.bad),
-    };
+    const cells = { rows, columns, block: tile.block, first };
+    const painted = paintWeights(tile.cells, colours, style, defaults.bad);
+    return { ...cells, ...painted, masked: painted.masked && hasMasked(tile.cells, -1, cells, shade) };
   }
   if (!thumbnail) return null;
-  const { rows, columns, cells } = thumbnail;
-  const block = /** @type {[number, number]} */ (trace.block);
+  const { rows, columns } = thumbnail;
+  const [block, first] = /** @type {[number, number][]} */ ([trace.block, [0, 0]]);
+  const cells = { rows, columns, block, first };
   const broken = !isCombined(state) && trace.isBroken(state.layer, state.head);
-  return { rows, columns, block, first: [0, 0], ...paintNumbers(cells, colours, style.masked), broken };
+  const { pixels, masked } = paintNumbers(thumbnail.cells, colours, style.masked);
+  const isMasked = masked && hasMasked(thumbnail.cells, style.masked, cells, shade);
+  return { ...cells, pixels, masked: isMasked, broken };
 }
 
 /**

@@ -3,8 +3,10 @@
 
 import { contextOf, element, fit } from "../core/canvas.js";
 import { imageOf, partOf } from "./heatmap_cells.js";
-import { drawLabels, drawMarks, labelsOf, labelText } from "./heatmap_drawing.js";
+import { drawMarks } from "./heatmap_drawing.js";
+import { drawLabels, labelsOf, labelText } from "./heatmap_labels.js";
 import { placeHeatmap } from "./heatmap_layout.js";
+import { drawShade } from "./heatmap_shade.js";
 
 /** @import { CellImage } from "./heatmap_cells.js" */
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
@@ -15,6 +17,8 @@ export class HeatmapPicture {
   place = null;
   /** @type {CellImage | null} */
   image = null;
+  /** Which looks of tokens occur. */
+  looks = { dimmed: false, hidden: false };
   /** What each canvas shows. @type {{ labels: unknown[], cells: unknown[], marks: unknown[] }} */
   shown = { labels: [], cells: [], marks: [] };
   /** The cells, one pixel each. */
@@ -43,10 +47,10 @@ export class HeatmapPicture {
     // Plotly may stand in its place: the picture is then drawn out of sight.
     const wide = this.parent.clientWidth;
     if (!wide) return null;
-    const { trace, state, theme, tile, thumbnail, colours, focus } = scene;
+    const { trace, state, theme, tile, thumbnail, colours, focus, shade } = scene;
     const look = `${theme.text} ${theme.background} ${theme.accent} ${theme.font}`;
     const region = state.region ?? trace.whole;
-    if (this.isNew("labels", [trace, region.join(), wide, look])) this.drawLabels(scene, wide);
+    if (this.isNew("labels", [trace, region.join(), wide, look, shade])) this.drawLabels(scene, wide);
     const place = /** @type {HeatmapPlace} */ (this.place);
     if (this.isNew("cells", [place, tile ?? thumbnail, colours])) this.drawCells(scene, place);
     const locked = `${focus.query} ${focus.key} ${state.query} ${state.key}`;
@@ -71,7 +75,8 @@ export class HeatmapPicture {
    * @param {Scene} scene
    * @param {number} wide
    */
-  drawLabels({ trace, state, theme }, wide) {
+  drawLabels(scene, wide) {
+    const { trace, state, theme } = scene;
     const region = state.region ?? trace.whole;
     const context = contextOf(this.canvases.labels);
     const blocks = [0, 1].map((side) =>
@@ -88,19 +93,21 @@ export class HeatmapPicture {
       return widest;
     });
     this.root.style.height = `${this.place.high}px`;
-    drawLabels(fit(this.canvases.labels, this.place.wide, this.place.high), theme, trace, this.place);
+    drawLabels(fit(this.canvases.labels, this.place.wide, this.place.high), scene, this.place);
   }
 
   /**
    * @param {Scene} scene
    * @param {HeatmapPlace} place
    */
-  drawCells(scene, { left, top, width, height, region }) {
+  drawCells(scene, place) {
+    const { left, top, width, height, region } = place;
     const canvas = this.canvases.cells;
     const context = fit(canvas, width, height);
     canvas.style.left = `${left}px`;
     canvas.style.top = `${top}px`;
     this.image = imageOf(scene);
+    this.looks = { dimmed: false, hidden: false };
     if (!this.image) {
       // Nothing is known of the head yet: unlike any weight.
       context.fillStyle = scene.theme.panel;
@@ -113,5 +120,6 @@ export class HeatmapPicture {
     contextOf(this.sheet).putImageData(new ImageData(pixels, columns, rows), 0, 0);
     context.imageSmoothingEnabled = false;
     context.drawImage(this.sheet, ...partOf(this.image, region), 0, 0, width, height);
+    this.looks = drawShade(context, scene.theme, place, scene.shade);
   }
 }

@@ -3,7 +3,7 @@
 
 import { pairsOfCell, strongestOf, weightAt, weightOfCell } from "./heatmap_cells.js";
 import { isWhole } from "./heatmap_choice.js";
-import { nameShown } from "./shown.js";
+import { HIDDEN, nameShown } from "./shown.js";
 
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
 /** @import { Scene } from "./index.js" */
@@ -70,13 +70,14 @@ export function describeFocus(scene, place, cell) {
     const pair = `${tokenName(trace.queries, query)} ${trace.header.style.verb} ${tokenName(trace.keys, key)}`;
     return isOutside(scene, place)
       ? `${pair}: outside the region`
-      : `${pair}: ${weightWords(scene, weightAt(tile, query, key))}`;
+      : `${pair}: ${isHidden(scene) ? "hidden" : weightWords(scene, weightAt(tile, query, key))}`;
   }
   if (query === null && key === null) return "";
   const side = query !== null ? "query" : "key";
   const position = /** @type {number} */ (query ?? key);
   const own = tokenName(side === "query" ? trace.queries : trace.keys, position);
   const most = pooled || isOutside(scene, place) ? null : strongestOf(tile, side, position);
+  if (isHidden(scene)) return `${own}: hidden`;
   if (!most) return own;
   const other = tokenName(side === "query" ? trace.keys : trace.queries, most.position);
   const verb = side === "query" ? "gives most to" : "gets most from";
@@ -91,6 +92,14 @@ function isOutside({ focus }, { region }) {
   const isOut = (/** @type {number | null} */ at, /** @type {number} */ side) =>
     at !== null && (at < region[2 * side] || at > region[2 * side + 1]);
   return isOut(focus.query, 0) || isOut(focus.key, 1);
+}
+
+/**
+ * Return whether a token of the focus is hidden.
+ * @param {Scene} scene
+ */
+function isHidden({ focus, shade }) {
+  return shade.query[focus.query ?? -1] === HIDDEN || shade.key[focus.key ?? -1] === HIDDEN;
 }
 
 /**

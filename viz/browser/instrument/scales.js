@@ -31,6 +31,29 @@ export function weightAtPlace(place, scale, { floor }) {
   return scale === "root" ? place * place : place;
 }
 
+/** Weights beside which a bar of colours has a number; the logarithmic scale has its floor too. @type {Record<string, number[]>} */
+const TICKS = { linear: [0, 0.25, 0.5, 0.75, 1], root: [0, 0.1, 0.25, 0.5, 1] };
+
+/**
+ * Return the numbers beside a bar of colours, and where they are.
+ * @param {string} scale
+ * @param {ScaleStyle} style
+ * @returns {{ text: string, place: number }[]} places from 0 to 1, ascending
+ */
+export function ticksOf(scale, style) {
+  const weights = scale === "log" ? powersOfTen(style.floor) : TICKS[scale];
+  return weights.map((weight) => {
+    const isFloor = scale === "log" && weight === weights[0];
+    return { text: `${isFloor ? "≤" : ""}${weight}`, place: placeOnScale(weight, scale, style) };
+  });
+}
+
+/** @param {number} floor */
+function powersOfTen(floor) {
+  const count = Math.round(-Math.log10(floor));
+  return Array.from({ length: count + 1 }, (_, power) => Number(`1e${power - count}`));
+}
+
 /**
  * Return the colour number of a weight. It grows with the square root: small weights, which a logarithmic scale shows,
  * need more numbers than large ones.

@@ -3,6 +3,8 @@
 
 import { element } from "../core/canvas.js";
 import { clamp } from "../core/text.js";
+import { toHex } from "./palette.js";
+import { DIMMED, HIDDEN } from "./shown.js";
 import { sideInStrip, toggleToken } from "./store.js";
 import { coloursOfWeight, describeWeight } from "./strip_words.js";
 
@@ -67,7 +69,7 @@ export class StripRow {
    * @param {boolean} cut whether another text begins here
    */
   add(position, cut) {
-    const [text, special] = this.labels[position];
+    const [text, special, generated] = this.labels[position];
     if (cut) element("span", "strip-cut", this.box);
     const button = element("button", "strip-token", this.box);
     button.type = "button";
@@ -75,6 +77,7 @@ export class StripRow {
     button.textContent = text;
     button.dataset.position = String(position);
     button.classList.toggle("strip-special", special);
+    button.classList.toggle("strip-generated", Boolean(generated));
     button.classList.toggle("strip-joined", JOINED_BEFORE.test(text) && position > this.first);
     button.classList.toggle("strip-continued", JOINED_AFTER.test(text));
     button.setAttribute("aria-pressed", "false");
@@ -142,20 +145,25 @@ export class StripRow {
    * @param {number} number
    * @param {number | undefined} weight
    */
-  drawToken({ trace, state, focus, palette, colours }, button, number, weight) {
+  drawToken({ trace, state, shade, focus, palette, colours, theme }, button, number, weight) {
     const position = this.first + number;
     /** @type {Side[]} */
     const sides = this.fixed ? [this.fixed] : ["query", "key"];
     const locked = sides.some((side) => state[side] === position);
     const chosen = sides.some((side) => focus[side] === position);
-    const key = `${weight} ${palette} ${state.scale} ${locked} ${chosen}`;
+    const level = shade[this.side][position];
+    const side = this.side === "query" ? 0 : 2;
+    const outside = state.region !== null && (position < state.region[side] || position > state.region[side + 1]);
+    const key = `${weight} ${palette} ${state.scale} ${locked} ${chosen} ${level} ${outside} ${theme.background}`;
     if (this.written[number] === key) return;
     this.written[number] = key;
     const { style, defaults } = trace.header;
-    const [ground, ink] = weight === undefined ? ["", ""] : coloursOfWeight(weight, style, colours, defaults.bad);
+    const isShown = weight !== undefined && level !== HIDDEN;
+    const page = level === DIMMED ? toHex(theme.background) : null;
+    const [ground, ink] = isShown ? coloursOfWeight(weight, style, colours, defaults.bad, page) : ["", ""];
     button.style.backgroundColor = ground;
     button.style.color = ink;
-    const said = describeWeight(weight, style);
+    const said = level === HIDDEN ? "hidden" : describeWeight(weight, style);
     if (said) {
       button.title = said;
       button.setAttribute("aria-label", `${this.labels[position][0]}: ${said}`);
@@ -163,6 +171,9 @@ export class StripRow {
       button.removeAttribute("title");
       button.removeAttribute("aria-label");
     }
+    button.classList.toggle("strip-hidden", level === HIDDEN);
+    button.classList.toggle("strip-dimmed", level === DIMMED);
+    button.classList.toggle("strip-outside", outside);
     button.classList.toggle("strip-locked", locked);
     button.classList.toggle("strip-chosen", chosen);
     button.setAttribute("aria-pressed", String(locked));

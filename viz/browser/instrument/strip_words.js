@@ -16,6 +16,8 @@ import { colourNumber } from "./scales.js";
 
 const NOTHING_CHOSEN = "No word is chosen.";
 const READER = "The decoder reads:";
+// What a dimmed token keeps of the colour of its weight.
+const DIMMED_SHARE = 0.34;
 const DECODER = "The row of a token is what the model reads there to predict the next token.";
 
 /**
@@ -76,13 +78,15 @@ export function describeWeight(weight, { digits, words }) {
  * @param {import("./scales.js").ScaleStyle & { masked: number }} style
  * @param {Uint8Array} colours
  * @param {string} bad the colour of what is not a number
+ * @param {string | null} [page] the ground of the page, into which the weight of a dimmed token fades
  * @returns {[ground: string, text: string]}
  */
-export function coloursOfWeight(weight, style, colours, bad) {
+export function coloursOfWeight(weight, style, colours, bad, page = null) {
   const number = weight === -1 ? style.masked : colourNumber(weight, style);
-  const rgb = Number.isNaN(weight)
-    ? [1, 3, 5].map((at) => Number.parseInt(bad.slice(at, at + 2), 16))
-    : [...colours.subarray(3 * number, 3 * number + 3)];
+  const parts = (/** @type {string} */ colour) => [1, 3, 5].map((at) => Number.parseInt(colour.slice(at, at + 2), 16));
+  const own = Number.isNaN(weight) ? parts(bad) : [...colours.subarray(3 * number, 3 * number + 3)];
+  const faded = page && parts(page);
+  const rgb = faded ? own.map((part, at) => Math.round(faded[at] + DIMMED_SHARE * (part - faded[at]))) : own;
   return [`rgb(${rgb.join(", ")})`, luminance(rgb) > 0.179 ? "#000000" : "#ffffff"];
 }
 
