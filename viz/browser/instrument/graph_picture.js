@@ -135,7 +135,19 @@ export class GraphPicture {
     const height = this.size();
     const top = this.scroll.scrollTop;
     const { line, scale } = graph.header;
-    const look = [width, height, top, line, scale, theme.text, theme.background, theme.accent, theme.font];
+    const look = [
+      width,
+      height,
+      top,
+      line,
+      scale,
+      theme.text,
+      theme.background,
+      theme.accent,
+      theme.font,
+      state.special,
+      state.sink,
+    ];
     const drawn = [this.number, ...focus, ...locked, ...look, window.devicePixelRatio].join();
     if (drawn === this.drawn) return;
     this.drawn = drawn;
@@ -145,7 +157,8 @@ export class GraphPicture {
     context.clearRect(0, 0, width, height);
     const firstRow = Math.max(0, Math.floor((top - TOP) / rowHeight));
     const { left, right, y } = this.place();
-    const place = { context, theme, width, height, left, right, rowHeight, firstRow, y };
+    const { shade } = scene;
+    const place = { context, theme, shade, width, height, left, right, rowHeight, firstRow, y };
     const [query, key] = focus;
     const isPair = query !== null && key !== null;
     drawLines(place, graph, this.linesFor(focus), isPair ? BEHIND : 1);

@@ -159,7 +159,7 @@ export class Heads {
    * Colour the thumbnails that are new, or all if the colours are.
    * @param {Scene} scene
    */
-  colour({ trace, colours }) {
+  colour({ trace, colours, shade }) {
     const thumbnail = trace.done ? trace.thumbnail(0, 0) : null;
     const [before, beforeColours, beforeDone] = this.coloured;
     const first = before === trace && beforeColours === colours ? Number(beforeDone) : 0;
@@ -172,7 +172,7 @@ export class Heads {
       this.sheet.height = high;
       contextOf(this.sheet).clearRect(0, 0, wide, high);
     }
-    colourThumbnails(this.sheet, trace, colours, first);
+    colourThumbnails(this.sheet, trace, colours, first, shade);
   }
 
   /**

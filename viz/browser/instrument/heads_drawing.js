@@ -4,11 +4,14 @@
 import { contextOf } from "../core/canvas.js";
 import { percent } from "../core/text.js";
 import { boxOfHead, HEADS_LEFT, HEADS_TOP, SCALE_HEIGHT } from "./heads_layout.js";
+import { shadedBlocks } from "./heatmap_shade.js";
 import { listHeads } from "./ranking_numbers.js";
-import { colourNumber, weightAtPlace } from "./scales.js";
+import { colourNumber, ticksOf, weightAtPlace } from "./scales.js";
+import { HIDDEN } from "./shown.js";
 
 /** @import { Box, HeadPlace, HeadsLayout } from "./heads_layout.js" */
 /** @import { Scene } from "./index.js" */
+/** @import { Shade } from "./shown.js" */
 /** @import { Trace } from "./trace.js" */
 
 /**
@@ -23,6 +26,8 @@ import { colourNumber, weightAtPlace } from "./scales.js";
  * @property {string} scale what the colours mean
  */
 
+// A cell of a hidden token that a line of the hatch crosses: grey, mostly transparent.
+const HATCHED = 0x60808080;
 // The width of a thumbnail beside whose score is a number.
 const WIDE_THUMBNAIL = 64;
 // Widths of a cell that has room for "0.49", and for ".49".
@@ -35,8 +40,9 @@ const ROOM_FOR_DIGITS = 20;
  * @param {Trace} trace
  * @param {Uint8Array} colours
  * @param {number} first the first layer to colour
+ * @param {Shade} shade
  */
-export function colourThumbnails(sheet, trace, colours, first) {
+export function colourThumbnails(sheet, trace, colours, first, shade) {
   const context = contextOf(sheet);
   const table = new Uint32Array(256);
   const bytes = new Uint8Array(table.buffer);
@@ -52,7 +58,27 @@ export function colourThumbnails(sheet, trace, colours, first) {
       const image = new ImageData(columns, rows);
       const pixels = new Uint32Array(image.data.buffer);
       for (let cell = 0; cell < cells.length; cell++) pixels[cell] = table[cells[cell]];
+      const [high, wide] = trace.block;
+      hideCells(
+        pixels,
+        shadedBlocks(shade.query, 0, high, rows, HIDDEN),
+        shadedBlocks(shade.key, 0, wide, columns, HIDDEN),
+      );
       context.putImageData(image, head * columns, layer * rows);
+    }
+  }
+}
+
+/**
+ * Let the ground of the page show in the cells of hidden tokens, with a trace of the heatmap's hatch.
+ * @param {Uint32Array} pixels red, green, blue and opacity of each cell
+ * @param {Uint8Array} rows 1 for each hidden one
+ * @param {Uint8Array} columns
+ */
+function hideCells(pixels, rows, columns) {
+  for (let row = 0; row < rows.length; row++) {
+    for (let column = 0; column < columns.length; column++) {
+      if (rows[row] || columns[column]) pixels[row * columns.length + column] = (row + column) % 3 ? 0 : HATCHED;
     }
   }
 }
@@ -178,6 +204,9 @@ function paintScale({ context, scene: { theme, trace, state, colours }, layout, 
     context.fillRect(left + x, middle - 5, 1, 10);
   }
   frameBox(context, [left, middle - 5, long, 10], theme.faded, 0.5);
+  context.fillStyle = theme.text;
+  for (const { place } of ticksOf(state.scale, trace.header.style))
+    context.fillRect(left + Math.round(place * (long - 1)), middle + 5, 1, 3);
   context.font = `12px ${theme.font}`;
   writeBeside(context, theme.text, "0", left - 5, middle, "right");
   writeBeside(context, theme.text, `1  ${scale}`, left + long + 5, middle, "left");

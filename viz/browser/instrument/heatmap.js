@@ -32,7 +32,7 @@ export class Heatmap {
     this.instrument = instrument;
     this.root = element("div", "heatmap", parent);
     const open = (/** @type {Region | null} */ region) => this.open(region);
-    this.bar = new HeatmapBar(this.root, open, () => this.toggle());
+    this.bar = new HeatmapBar(this.root, instrument, open, () => this.toggle());
     this.picture = new HeatmapPicture(this.root);
     this.plotly = new HeatmapPlotly(this.root, open);
     this.legend = new HeatmapLegend(this.root);

@@ -3,11 +3,11 @@
 
 import { element } from "../core/canvas.js";
 import { isWhole, regionOfNumbers } from "./heatmap_choice.js";
+import { SharesOfHead } from "./heatmap_shares.js";
 import { notesOf } from "./heatmap_words.js";
-import { nameShown } from "./shown.js";
 
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
-/** @import { Scene } from "./index.js" */
+/** @import { Instrument, Scene } from "./index.js" */
 /** @import { Region } from "./store.js" */
 
 const REGION_ENDS = ["First query", "Last query", "First key", "Last key"];
@@ -15,19 +15,27 @@ const REGION_ENDS = ["First query", "Last query", "First key", "Last key"];
 export class HeatmapBar {
   /** @type {Region | null} */
   whole = null;
+  /** Whether rows were renormalised before the sink was hidden. */
+  wasRenormalised = false;
 
   /**
    * @param {HTMLElement} parent
+   * @param {Instrument} instrument
    * @param {(region: Region | null) => void} open
    * @param {() => void} toggle Plotly
    */
-  constructor(parent, open, toggle) {
+  constructor(parent, instrument, open, toggle) {
+    this.instrument = instrument;
     this.root = element("div", "heatmap-bar", parent);
     this.title = element("h2", "heatmap-title", this.root);
     this.all = this.button("Whole head", () => open(null));
     this.addRegion(open);
     this.plotly = this.button("Plotly", toggle);
+    this.sink = this.button("Without sink", () => this.toggleSink());
+    this.sink.title = "The same map without its first token, each row divided by what is left of it";
     this.notes = element("p", "heatmap-notes", parent);
+    this.facts = element("p", "heatmap-shares", parent);
+    this.shares = new SharesOfHead(instrument);
   }
 
   /**
@@ -40,6 +48,17 @@ export class HeatmapBar {
     made.textContent = text;
     made.addEventListener("click", press);
     return made;
+  }
+
+  /** Hide the first token and renormalise, or show it as before. */
+  toggleSink() {
+    const { store } = this.instrument;
+    const { special, sink } = store.state;
+    if (sink === "hide") store.set({ sink: "show", renormalise: special === "hide" && this.wasRenormalised });
+    else {
+      this.wasRenormalised = store.state.renormalise;
+      store.set({ sink: "hide", renormalise: true });
+    }
   }
 
   /** @param {(region: Region | null) => void} open */
@@ -79,8 +98,11 @@ export class HeatmapBar {
    * @param {boolean} canAsk whether a server draws the figure of Plotly
    * @param {boolean} isPlotly whether it is shown
    */
-  draw({ trace, state }, place, canAsk, isPlotly) {
-    setText(this.title, nameShown(trace, state));
+  draw(scene, place, canAsk, isPlotly) {
+    const { trace, state, name } = scene;
+    setText(this.title, name);
+    setText(this.facts, this.shares.describe(scene));
+    this.sink.setAttribute("aria-pressed", String(state.sink === "hide"));
     this.plotly.hidden = !canAsk;
     this.plotly.setAttribute("aria-pressed", String(isPlotly));
     const shown = state.region ?? trace.whole;

@@ -102,7 +102,7 @@ export class Pairs {
    * @returns {{ title: string, pairs: Pair[] | null, note: string, key: unknown[] }}
    */
   find(scene) {
-    const { state, tile, trace } = scene;
+    const { state, shade, tile, trace } = scene;
     this.only = nextOnly(this.only, state);
     const locked = this.only;
     const labels = locked?.side === "key" ? trace.keys : trace.queries;
@@ -112,7 +112,7 @@ export class Pairs {
     const exact = (locked || (tile && isExact(tile))) && exactTile(this.instrument, scene);
     const detail = exact || !tile || isExact(tile) || locked ? null : this.askDetail(state);
     const source = exact || detail;
-    const key = [source, title, locked?.side, trace, shownHead(state).join(), state.region?.join()];
+    const key = [source, title, locked?.side, trace, shade, shownHead(state).join(), state.region?.join()];
     if (key.every((each, at) => each === this.found[at]) && this.found.length) {
       return { title, pairs: this.pairs, note: "", key };
     }
@@ -138,7 +138,7 @@ export class Pairs {
    * @param {Scene} scene
    * @param {Pair[]} pairs
    */
-  fill({ trace }, pairs) {
+  fill({ trace, shade }, pairs) {
     this.pairs = pairs;
     this.scroll.hidden = !pairs.length;
     const half = Math.max(FEW_ROWS, Math.ceil(pairs.length / TABLES));
@@ -148,7 +148,7 @@ export class Pairs {
       const body = this.bodies[number < half ? 0 : 1];
       const row = this.rows[number];
       if (row.element.parentNode !== body) body.append(row.element);
-      row.write(trace, pair, strongest);
+      row.write(trace, shade, pair, strongest);
     });
     for (const row of this.rows.slice(pairs.length)) row.element.remove();
     // A row that moved from the second table to the first one is behind those that stayed there.

@@ -2,8 +2,10 @@
 // One pair in the table: two tokens with their positions, and the weight as a number and as a bar.
 
 import { element } from "../core/canvas.js";
+import { DIMMED } from "./shown.js";
 
 /** @import { Pair } from "./pairs_ranked.js" */
+/** @import { Shade } from "./shown.js" */
 /** @import { Label, Trace } from "./trace.js" */
 
 export class PairRow {
@@ -28,16 +30,17 @@ export class PairRow {
 
   /**
    * @param {Trace} trace
+   * @param {Shade} shade
    * @param {Pair} pair
    * @param {number} strongest weight of the first row, which has the longest bar
    */
-  write(trace, [query, key, weight], strongest) {
+  write(trace, shade, [query, key, weight], strongest) {
     const { digits, words } = trace.header.style;
     const number = Number.isNaN(weight) ? words.bad : weight.toFixed(digits);
     this.queryPosition.textContent = String(query);
     this.keyPosition.textContent = String(key);
-    writeToken(this.query, trace.queries[query]);
-    writeToken(this.key, trace.keys[key]);
+    writeToken(this.query, trace.queries[query], shade.query[query]);
+    writeToken(this.key, trace.keys[key], shade.key[key]);
     this.button.textContent = number;
     const [from, to] = [trace.queries[query][0], trace.keys[key][0]];
     this.button.setAttribute("aria-label", `${number}, ${from} (${query}) ${words.verbs.query} ${to} (${key})`);
@@ -59,8 +62,11 @@ export class PairRow {
 /**
  * @param {HTMLElement} cell
  * @param {Label} label
+ * @param {number} level
  */
-function writeToken(cell, [text, special]) {
+function writeToken(cell, [text, special, generated], level) {
   cell.textContent = text;
   cell.classList.toggle("pairs-special", special);
+  cell.classList.toggle("pairs-dimmed", level === DIMMED);
+  cell.classList.toggle("pairs-generated", Boolean(generated));
 }

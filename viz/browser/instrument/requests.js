@@ -18,6 +18,7 @@ import { tileKey } from "./trace.js";
  * @typedef {object} Detail
  * @property {(number | null)[]} measures of the whole head, null where one is not defined
  * @property {[query: number, key: number, weight: number][]} pairs the strongest of the region
+ * @property {[special: number | null, first: number | null]} [shares] of special tokens and of the first token
  */
 
 // Milliseconds between two looks at thumbnails that are being computed.
@@ -203,9 +204,9 @@ export function detailPath(shown, region) {
  * @returns {Detail}
  */
 function readDetail(bytes) {
-  const { measures, pairs } = JSON.parse(new TextDecoder().decode(bytes));
+  const answer = JSON.parse(new TextDecoder().decode(bytes));
   return {
-    measures,
-    pairs: pairs.map((/** @type {any[]} */ [query, key, weight]) => [query, key, weight ?? Number.NaN]),
+    ...answer,
+    pairs: answer.pairs.map((/** @type {any[]} */ [query, key, weight]) => [query, key, weight ?? Number.NaN]),
   };
 }

@@ -2,6 +2,7 @@
 // The lines and the tokens of a token graph on a canvas.
 
 import { placeOnScale } from "./scales.js";
+import { HIDDEN } from "./shown.js";
 import { bundle, LEFT, RIGHT } from "./token_graph_layout.js";
 
 /** @import { Theme } from "../core/theme.js" */
@@ -19,6 +20,7 @@ import { bundle, LEFT, RIGHT } from "./token_graph_layout.js";
  * @property {number} rowHeight
  * @property {number} firstRow the first row in view
  * @property {(row: number) => number} y middle of a row
+ * @property {import("./shown.js").Shade} shade
  */
 
 // Opacity of the tokens that the tokenizer added, and of the names of the sides: readable, but behind the text.
@@ -134,9 +136,10 @@ export function drawTokens(place, graph, focus, locked = [null, null]) {
  * @param {{ side: number, row: number, weight: number | undefined, isolated: boolean, any: boolean, locked: boolean }}
  *   token `any` says whether some token is isolated
  */
-function drawToken({ context, theme, width, left, right, rowHeight, y }, { header, sides }, token) {
+function drawToken({ context, theme, width, left, right, rowHeight, y, shade }, { header, sides }, token) {
   const { side, row, isolated } = token;
-  const [text, special] = sides[side][row];
+  const [text, special, generated] = sides[side][row];
+  const level = (side === LEFT ? shade.query : shade.key)[row + header.first[side]];
   const { opacity, ground } = emphasis(isolated, token.weight, token.any, header.style);
   const top = y(row) - rowHeight / 2;
   const start = side === LEFT ? 0 : right + 4;
@@ -152,10 +155,19 @@ function drawToken({ context, theme, width, left, right, rowHeight, y }, { heade
     context.lineWidth = 1.5;
     context.strokeRect(start + 1, top + 1, end - start - 2, rowHeight - 2);
   }
-  context.globalAlpha = opacity * (special ? SPECIAL : 1);
+  context.globalAlpha = opacity * (special || level ? SPECIAL : 1);
   context.fillStyle = theme.text;
   const room = side === LEFT ? left - 12 : width - right - 12;
+  const { font } = context;
+  if (generated) context.font = `italic ${font}`;
   context.fillText(text, side === LEFT ? left - 10 : right + 10, y(row), room);
+  const wide = Math.min(room, context.measureText(text).width);
+  const from = side === LEFT ? left - 10 - wide : right + 10;
+  context.font = font;
+  if (level === HIDDEN) context.fillRect(from, y(row), wide, 1);
+  if (generated) context.fillStyle = theme.accent;
+  if (generated) context.fillRect(from, y(row) + rowHeight / 2 - 3, wide, 1.5);
+  context.fillStyle = theme.text;
   context.globalAlpha = 0.55;
   if (header.cuts[side].includes(row)) {
     context.fillStyle = theme.faded;
