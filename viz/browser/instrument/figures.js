@@ -3,7 +3,7 @@
 
 import { element } from "../core/canvas.js";
 import { asSentence } from "../core/text.js";
-import { setText } from "./heatmap_bar.js";
+import { setText } from "./heatmap_facts.js";
 import { detailPath } from "./requests.js";
 import { isCombined, shownHead } from "./shown.js";
 

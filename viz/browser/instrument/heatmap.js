@@ -2,13 +2,15 @@
 // The selected head as a heatmap. Hover, lock and regions are changes of the store.
 
 import { element } from "../core/canvas.js";
-import { HeatmapBar, setText } from "./heatmap_bar.js";
+import { HeatmapBar } from "./heatmap_bar.js";
 import { openRegion, pairAfter, readableAround } from "./heatmap_choice.js";
+import { setText } from "./heatmap_facts.js";
 import { HeatmapLegend } from "./heatmap_legend.js";
 import { HeatmapPicture } from "./heatmap_picture.js";
 import { HeatmapPlotly } from "./heatmap_plotly.js";
 import { HeatmapPointer } from "./heatmap_pointer.js";
 import { describeFocus, nameHeatmap, POOLED_HINT, TOUCH_HINT } from "./heatmap_words.js";
+import { Minimap } from "./minimap.js";
 import { shownHead } from "./shown.js";
 import { togglePair, toggleToken } from "./store.js";
 
@@ -38,6 +40,7 @@ export class Heatmap {
     this.legend = new HeatmapLegend(this.root);
     this.status = element("p", "heatmap-status", this.root);
     this.status.setAttribute("role", "status");
+    this.minimap = new Minimap(this.root, instrument, open);
     this.pointer = new HeatmapPointer(this.picture.root, {
       place: () => this.picture.place,
       hover: (spot) => this.hover(spot),
@@ -64,6 +67,7 @@ export class Heatmap {
     setText(this.status, describeFocus(scene, place, this.cell) || this.hintOf(exact));
     const name = nameHeatmap(scene);
     if (this.picture.root.ariaLabel !== name) this.picture.root.ariaLabel = name;
+    this.minimap.draw(scene);
     this.write(scene, place);
   }
 

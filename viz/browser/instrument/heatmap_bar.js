@@ -3,8 +3,9 @@
 
 import { element } from "../core/canvas.js";
 import { isWhole, regionOfNumbers } from "./heatmap_choice.js";
-import { SharesOfHead } from "./heatmap_shares.js";
-import { notesOf } from "./heatmap_words.js";
+import { HeatmapFacts, setText } from "./heatmap_facts.js";
+import { OTHER_PART, regionOfTexts, TEXT_CHOICES, textsOfRegion } from "./heatmap_texts.js";
+import { notesOf, POOLED_HINT, TOUCH_HINT } from "./heatmap_words.js";
 
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
 /** @import { Instrument, Scene } from "./index.js" */
@@ -15,8 +16,6 @@ const REGION_ENDS = ["First query", "Last query", "First key", "Last key"];
 export class HeatmapBar {
   /** @type {Region | null} */
   whole = null;
-  /** Whether rows were renormalised before the sink was hidden. */
-  wasRenormalised = false;
 
   /**
    * @param {HTMLElement} parent
@@ -30,12 +29,10 @@ export class HeatmapBar {
     this.title = element("h2", "heatmap-title", this.root);
     this.all = this.button("Whole head", () => open(null));
     this.addRegion(open);
+    this.addTexts(open);
     this.plotly = this.button("Plotly", toggle);
-    this.sink = this.button("Without sink", () => this.toggleSink());
-    this.sink.title = "The same map without its first token, each row divided by what is left of it";
     this.notes = element("p", "heatmap-notes", parent);
-    this.facts = element("p", "heatmap-shares", parent);
-    this.shares = new SharesOfHead(instrument);
+    this.facts = new HeatmapFacts(parent, instrument);
   }
 
   /**
@@ -50,15 +47,34 @@ export class HeatmapBar {
     return made;
   }
 
-  /** Hide the first token and renormalise, or show it as before. */
-  toggleSink() {
-    const { store } = this.instrument;
-    const { special, sink } = store.state;
-    if (sink === "hide") store.set({ sink: "show", renormalise: special === "hide" && this.wasRenormalised });
-    else {
-      this.wasRenormalised = store.state.renormalise;
-      store.set({ sink: "hide", renormalise: true });
-    }
+  /**
+   * Add the choice of the texts of a pair: the queries of one, the keys of one.
+   * @param {(region: Region | null) => void} open
+   */
+  addTexts(open) {
+    this.texts = element("select", "heatmap-texts", this.root);
+    this.texts.ariaLabel = "Texts of the pair";
+    this.texts.title = "Queries of one text and keys of one text, which each contain the special tokens after them";
+    for (const name of TEXT_CHOICES) this.texts.add(new Option(name));
+    this.texts.add(new Option(OTHER_PART));
+    this.texts.addEventListener("change", () => {
+      const { spans } = this.instrument.trace?.header ?? {};
+      if (this.texts && spans) open(regionOfTexts(this.texts.value, spans));
+    });
+  }
+
+  /**
+   * @param {Scene} scene
+   */
+  drawTexts({ trace, state }) {
+    const { spans } = trace.header;
+    const { texts } = this;
+    if (!texts) return;
+    texts.hidden = !spans;
+    if (!spans) return;
+    const value = textsOfRegion(state.region, spans, trace.whole);
+    if (texts.value !== value) texts.value = value;
+    texts.options[TEXT_CHOICES.length].hidden = value !== OTHER_PART;
   }
 
   /** @param {(region: Region | null) => void} open */
@@ -101,14 +117,19 @@ export class HeatmapBar {
   draw(scene, place, canAsk, isPlotly) {
     const { trace, state, name } = scene;
     setText(this.title, name);
-    setText(this.facts, this.shares.describe(scene));
-    this.sink.setAttribute("aria-pressed", String(state.sink === "hide"));
+    this.facts.draw(scene);
     this.plotly.hidden = !canAsk;
+    this.drawTexts(scene);
     this.plotly.setAttribute("aria-pressed", String(isPlotly));
     const shown = state.region ?? trace.whole;
     this.all.hidden = isWhole(shown, trace.whole);
     if (this.region) this.region.hidden = trace.queries.length < 2 && trace.keys.length < 2;
-    if (place) setText(this.notes, notesOf(trace, place));
+    if (place) {
+      const isPooled = Math.max(...place.block) > 1;
+      const hint = matchMedia("(pointer: coarse)").matches ? TOUCH_HINT : POOLED_HINT;
+      setText(this.notes, `${notesOf(trace, place)}${isPooled && !isPlotly ? ` ${hint}` : ""}`);
+      this.notes.classList.toggle("heatmap-pooled", isPooled);
+    }
     if (this.help) {
       setText(this.help, `Up to ${trace.header.readable} tokens a side are shown pair by pair, more in blocks.`);
     }
@@ -121,13 +142,4 @@ export class HeatmapBar {
     });
     this.whole = trace.whole;
   }
-}
-
-/**
- * Change a text only where it differs, so that the browser has nothing to lay out.
- * @param {HTMLElement} place
- * @param {string} text
- */
-export function setText(place, text) {
-  if (place.textContent !== text) place.textContent = text;
 }

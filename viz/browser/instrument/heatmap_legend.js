@@ -2,18 +2,18 @@
 // The legend below the heatmap: the bar of colours with its scale, and each other look that occurs.
 
 import { element, fit } from "../core/canvas.js";
-import { setText } from "./heatmap_bar.js";
+import { setText } from "./heatmap_facts.js";
 import { hatch } from "./heatmap_shade.js";
 import { colourNumber, ticksOf, weightAtPlace } from "./scales.js";
 
 /** @import { HeatmapPicture } from "./heatmap_picture.js" */
 /** @import { Scene } from "./index.js" */
 
-const BAR_WIDTH = 168;
+const BAR_WIDTH = 180;
 const BAR_HEIGHT = 10;
 // The bar with its numbers, and room at both ends for half of a number.
 const LEGEND_HEIGHT = 26;
-const LEGEND_END = 18;
+const LEGEND_END = 22;
 const SWATCH = 12;
 
 export class HeatmapLegend {

@@ -14,8 +14,8 @@ const HEATMAP_DIGITS = 4;
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
 export const QUERY_TITLE = "query (attends)";
 export const KEY_TITLE = "key (attended to)";
-export const POOLED_HINT = "Draw a box to open a part of it pair by pair.";
-export const TOUCH_HINT = "Tap it to open a part pair by pair.";
+export const POOLED_HINT = "Draw a box over the cells, or click one, to open a part pair by pair.";
+export const TOUCH_HINT = "Tap a cell to open a part pair by pair.";
 
 /**
  * Return a region in words.

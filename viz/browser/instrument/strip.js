@@ -5,7 +5,7 @@
 import { element } from "../core/canvas.js";
 import { contains, exactTile, shownPart, tileOf } from "./part.js";
 import { StripRow } from "./strip_row.js";
-import { labelOfRow, weightsOf } from "./strip_words.js";
+import { labelOfRow, notesOfTokens, weightsOf } from "./strip_words.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Region, State } from "./store.js" */
@@ -89,9 +89,10 @@ export class Strip {
     this.rows = [new StripRow(this.box, store, cross ? "query" : null, trace, [firstQuery, lastQuery])];
     if (cross) this.rows.push(new StripRow(this.box, store, "key", trace, [firstKey, lastKey]));
     this.parent.dataset.tokens = String(this.rows[0].buttons.length);
-    const hidden = part.join() !== trace.whole.join();
-    this.note.textContent = hidden ? describeStripPart(part, cross) : "";
-    this.note.hidden = !hidden;
+    const isPart = part.join() !== trace.whole.join();
+    const notes = [isPart ? describeStripPart(part, cross) : "", ...notesOfTokens(trace)].filter(Boolean);
+    this.note.textContent = notes.join(" ");
+    this.note.hidden = !notes.length;
   }
 }
 
