@@ -197,8 +197,10 @@ def test_a_pooled_head_says_so_and_opens_pair_by_pair(open_heatmap: Any) -> None
     tile = make_tile(att, 0, 1, Region.whole(att))
     part = make_tile(att, 0, 1, Region.parse("150-179:30-62"))
     heatmap = open_heatmap(att, "layer=0&head=1", maps=HeadMaps.empty(att).fill(att), tiles=[tile, part])
-    assert heatmap.root.locator(".heatmap-notes").inner_text() == "Each cell is the largest weight of 3 x 3 pairs."
-    assert heatmap.status() == "Draw a box to open a part of it pair by pair."
+    assert heatmap.root.locator(".heatmap-notes").inner_text() == (
+        "Each cell is the largest weight of 3 x 3 pairs. "
+        "Draw a box over the cells, or click one, to open a part pair by pair."
+    )
     heatmap.hover(151, 31)
     most = att.weights(0, 1)[150:153, 30:33].max()
     assert heatmap.status() == f"Queries 150 to 152, keys 30 to 32: at most {most:.4f}"

@@ -9,7 +9,7 @@ import { HeatmapLegend } from "./heatmap_legend.js";
 import { HeatmapPicture } from "./heatmap_picture.js";
 import { HeatmapPlotly } from "./heatmap_plotly.js";
 import { HeatmapPointer } from "./heatmap_pointer.js";
-import { describeFocus, nameHeatmap, POOLED_HINT, TOUCH_HINT } from "./heatmap_words.js";
+import { describeFocus, nameHeatmap } from "./heatmap_words.js";
 import { Minimap } from "./minimap.js";
 import { shownHead } from "./shown.js";
 import { togglePair, toggleToken } from "./store.js";
@@ -62,9 +62,8 @@ export class Heatmap {
     this.bar.draw(scene, place, canAsk, isPlotly);
     if (requests && isPlotly) this.plotly.draw(scene, requests, place?.high ?? 0);
     if (!place) return;
-    const exact = Math.max(...place.block) === 1;
-    this.legend.draw(scene, this.picture, exact);
-    setText(this.status, describeFocus(scene, place, this.cell) || this.hintOf(exact));
+    this.legend.draw(scene, this.picture, place.block);
+    setText(this.status, describeFocus(scene, place, this.cell));
     const name = nameHeatmap(scene);
     if (this.picture.root.ariaLabel !== name) this.picture.root.ariaLabel = name;
     this.minimap.draw(scene);
@@ -78,12 +77,6 @@ export class Heatmap {
   dropCell([firstQuery, lastQuery, firstKey, lastKey]) {
     const [query, key] = this.cell ?? [-1, -1];
     if (query < firstQuery || query > lastQuery || key < firstKey || key > lastKey) this.cell = null;
-  }
-
-  /** @param {boolean} exact */
-  hintOf(exact) {
-    if (exact || this.isPlotly) return "";
-    return matchMedia("(pointer: coarse)").matches ? TOUCH_HINT : POOLED_HINT;
   }
 
   /**

@@ -7,6 +7,7 @@ import { DIMMED, HIDDEN } from "./shown.js";
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
 /** @import { Shade } from "./shown.js" */
 
+/** @typedef {Pick<HeatmapPlace, "region" | "block" | "pitch" | "counts" | "width" | "height">} ShadedPlace */
 /** @typedef {{ first: [query: number, key: number], block: [high: number, wide: number], rows: number, columns: number }} Cells */
 
 // Opacity of the ground over dimmed cells, whose colours can still be told apart.
@@ -56,7 +57,7 @@ export function hasMasked(values, masked, { first, block, rows, columns }, shade
  * with a hatch, which no weight and no masked cell looks like.
  * @param {CanvasRenderingContext2D} context whose origin is the first cell
  * @param {Theme} theme
- * @param {HeatmapPlace} place
+ * @param {ShadedPlace} place
  * @param {Shade} shade
  * @returns {{ dimmed: boolean, hidden: boolean }} which of the two looks occur
  */
@@ -83,7 +84,7 @@ export function drawShade(context, theme, place, shade) {
 /**
  * Make the rows and columns of shaded tokens the path of a context. Returns whether there are any.
  * @param {CanvasRenderingContext2D} context
- * @param {HeatmapPlace} place
+ * @param {ShadedPlace} place
  * @param {Shade} shade
  * @param {number} level exactly this one
  */

@@ -4,6 +4,7 @@
 import { contextOf, element, fit } from "../core/canvas.js";
 import { paintNumbers, paintWeights } from "./heatmap_cells.js";
 import { isWhole } from "./heatmap_choice.js";
+import { drawShade } from "./heatmap_shade.js";
 import { boxOnMap, mapSize, moveRegion, pairOnMap, regionAround, regionFrom, resizeRegion } from "./minimap_layout.js";
 import { isCombined, shownHead } from "./shown.js";
 
@@ -69,13 +70,13 @@ export class Minimap {
 
   /** @param {Scene} scene */
   draw(scene) {
-    const { trace, state, theme, colours, thumbnail } = scene;
+    const { trace, state, shade, theme, colours, thumbnail } = scene;
     this.scene = scene;
     const region = this.dragged ?? state.region;
     this.root.hidden = !region || isWhole(region, trace.whole);
     if (this.root.hidden || !region) return;
     const whole = isCombined(state) ? trace.tile(shownHead(state), null) : null;
-    const drawn = [trace, thumbnail ?? whole, colours, region.join(), theme.accent, theme.background];
+    const drawn = [trace, shade, thumbnail ?? whole, colours, region.join(), theme.accent, theme.background];
     if (drawn.every((each, at) => each === this.drawn[at])) return;
     this.drawn = drawn;
     this.size = mapSize(trace.whole);
@@ -97,7 +98,7 @@ export class Minimap {
    * @param {CanvasRenderingContext2D} context
    * @param {Scene} scene
    */
-  drawCells(context, { trace, state, colours, thumbnail }) {
+  drawCells(context, { trace, state, shade, theme, colours, thumbnail }) {
     const { style, defaults } = trace.header;
     const tile = thumbnail ? null : trace.tile(shownHead(state), null);
     if (!thumbnail && !tile) return; // Of a map of several heads the tokens' axes remain.
@@ -110,7 +111,11 @@ export class Minimap {
     this.sheet.height = rows;
     contextOf(this.sheet).putImageData(new ImageData(pixels, columns, rows), 0, 0);
     context.imageSmoothingEnabled = false;
-    context.drawImage(this.sheet, 0, 0, this.size.width, this.size.height);
+    const { width, height } = this.size;
+    context.drawImage(this.sheet, 0, 0, width, height);
+    const counts = /** @type {[number, number]} */ ([trace.queries.length, trace.keys.length]);
+    const pitch = /** @type {[number, number]} */ ([height / counts[0], width / counts[1]]);
+    drawShade(context, theme, { region: trace.whole, block: [1, 1], pitch, counts, width, height }, shade);
   }
 
   /**

@@ -5,7 +5,8 @@ import { element } from "../core/canvas.js";
 import { CopyButton } from "./toolbar_copy.js";
 import { Caveats, Guidance } from "./toolbar_help.js";
 import { pythonLines } from "./toolbar_python.js";
-import { TokenControls } from "./toolbar_tokens.js";
+import { addGroup, addHelp, TokenControls } from "./toolbar_tokens.js";
+import { ViewStatus } from "./toolbar_view.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Side } from "./store.js" */
@@ -13,6 +14,7 @@ import { TokenControls } from "./toolbar_tokens.js";
 
 /** @type {Record<string, string>} */
 const SCALE_NAMES = { linear: "linear", root: "square root", log: "logarithmic" };
+const SCALE_HELP = "Square root and logarithm show weak attention. The numbers stay weights.";
 // A narrower toolbar folds its controls.
 const NARROW = 640;
 
@@ -34,7 +36,7 @@ export class Toolbar {
     element("summary", "toolbar-summary", this.fold).textContent = "Controls";
     this.row = element("div", "toolbar-row", this.fold);
     this.buildHeads();
-    this.buildTokens();
+    this.tokens = new TokenControls(this.addPanel("Tokens"), instrument);
     this.buildLook();
     this.sides = element("div", "toolbar-sides", this.row);
     this.sides.setAttribute("role", "group");
@@ -44,6 +46,7 @@ export class Toolbar {
     this.caveats = new Caveats(this.row, this.root);
     this.link = new CopyButton(this.row, "Copy link", () => location.href);
     this.python = new CopyButton(this.row, "Copy as Python", () => this.writePython());
+    this.view = new ViewStatus(this.root, instrument, this.tokens);
     this.guidance = new Guidance(this.root);
   }
 
@@ -59,22 +62,22 @@ export class Toolbar {
   buildLook() {
     const { store } = this.instrument;
     const panel = this.addPanel("Look");
-    const threshold = this.addLabel(panel, "Threshold of the token graph");
+    const colours = addGroup(panel, "Colours of weights");
+    this.colours = this.addSelect(colours, "Colours", (palette) => store.set({ palette }));
+    this.scale = this.addSelect(colours, "Scale", (scale) => store.set({ scale }));
+    addHelp(colours, SCALE_HELP);
+    const lines = addGroup(panel, "Lines of the token graph");
+    const threshold = this.addLabel(lines, "Threshold");
     this.threshold = element("input", "toolbar-range", threshold);
     Object.assign(this.threshold, { type: "range", min: "0", max: "1", step: "0.01" });
     this.threshold.ariaLabel = "Threshold of the token graph";
     this.thresholdValue = element("output", "toolbar-value", threshold);
     this.threshold.addEventListener("input", () => store.set({ threshold: Number(this.threshold?.value) }));
-    this.colours = this.addSelect(panel, "Colours", (palette) => store.set({ palette }));
-    this.scale = this.addSelect(panel, "Scale", (scale) => store.set({ scale }));
+    addHelp(lines, "Lines of smaller weights are not drawn.");
     this.truthLabel = this.addLabel(panel, "Right answers");
     this.truth = element("input", "toolbar-check", this.truthLabel);
     this.truth.type = "checkbox";
     this.truth.addEventListener("change", () => store.set({ truth: Boolean(this.truth?.checked) }));
-  }
-
-  buildTokens() {
-    this.tokens = new TokenControls(this.addPanel("Tokens"), this.instrument);
   }
 
   /**
@@ -151,7 +154,7 @@ export class Toolbar {
       button.setAttribute("aria-pressed", String(button.dataset.side === state.side));
     }
     this.release.disabled = state.query === null && state.key === null;
-    this.tokens?.draw(scene);
+    this.tokens.draw(scene);
     this.guidance.draw(scene);
   }
 

@@ -2,11 +2,20 @@
 // The lines of Python that rebuild what the instrument shows, with `models`, `viz` and `analysis`.
 
 import { writeRegion } from "./link.js";
+import { isCombined } from "./shown.js";
 
 /** @import { Selection } from "./store.js" */
 
 // The defaults of viz.DrawOptions: an option that has its default is not written.
-const DRAW_DEFAULTS = { threshold: 0.05, palette: "blues", scale: "linear", truth: true };
+const DRAW_DEFAULTS = {
+  threshold: 0.05,
+  palette: "blues",
+  scale: "linear",
+  truth: true,
+  special: "show",
+  sink: "show",
+  renormalise: false,
+};
 // The default of `load_model`.
 const USUAL_DTYPE = "float32";
 
@@ -18,8 +27,11 @@ const USUAL_DTYPE = "float32";
  * @param {Selection} selection with the palette in use
  */
 export function pythonLines(source, kind, selection) {
-  const { layer, head, first, query, key } = selection;
+  const { layer, head, first, query, key, unit, heads } = selection;
   const options = writeOptions(selection);
+  const words = unit === "words" && { unit: pythonText(unit) };
+  const combined = isCombined(selection);
+  const several = heads && { heads: pythonText(heads), ...(combined && { combine: pythonText(selection.combine) }) };
   const drawn = options && { options: "options" };
   const place = { layer: String(layer), head: String(head) };
   const region = selection.region && { region: pythonText(writeRegion(selection.region)) };
@@ -32,9 +44,14 @@ export function pythonLines(source, kind, selection) {
   const [texts, named] = traceArguments(source);
   lines.push(`att = model.trace(${writeArguments(texts, named)})[${pythonText(kind)}]`);
   if (options) lines.push(`options = viz.DrawOptions(${options})`);
-  lines.push(`heatmap = viz.heatmap(${writeArguments(["att"], { ...place, ...region, ...drawn })})`);
-  lines.push(`flow = viz.flow(${writeArguments(["att"], { ...place, ...token, ...region, ...drawn })})`);
-  if (isPair) lines.push(`heads = analysis.heads_for_pair(att, ${query}, ${key})`);
+  lines.push(
+    `heatmap = viz.heatmap(${writeArguments(["att"], { ...place, ...words, ...(combined && several), ...region, ...drawn })})`,
+  );
+  lines.push(
+    `flow = viz.flow(${writeArguments(["att"], { ...place, ...words, ...several, ...token, ...region, ...drawn })})`,
+  );
+  const counted = unit === "words" ? "att.words()" : "att";
+  if (isPair) lines.push(`heads = analysis.heads_for_pair(${counted}, ${query}, ${key})`);
   return `${lines.join("\n")}\n`;
 }
 
@@ -76,8 +93,11 @@ function traceArguments({ text, text_pair: pair, target, generate, image }) {
  * @param {Selection} selection
  */
 function writeOptions(selection) {
+  // Without hidden tokens every row is whole.
+  const hides = selection.special === "hide" || selection.sink === "hide";
   const different = Object.entries(DRAW_DEFAULTS).filter(
-    ([name, usual]) => selection[/** @type {keyof typeof DRAW_DEFAULTS} */ (name)] !== usual,
+    ([name, usual]) =>
+      selection[/** @type {keyof typeof DRAW_DEFAULTS} */ (name)] !== usual && (name !== "renormalise" || hides),
   );
   return different
     .map(([name]) => `${name}=${pythonValue(selection[/** @type {keyof typeof DRAW_DEFAULTS} */ (name)])}`)
