@@ -6,6 +6,8 @@ the colour bar shows it, and hover texts, tables and exports contain the weights
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib import colormaps
@@ -31,6 +33,17 @@ _MASKED = {"night": ("grey", "#474d57"), "greys": ("sand", "#dcc08e")}
 NOT_A_NUMBER = "#e7298a"
 # The outline of true pairs: distinct from blue for every kind of colour blindness.
 TRUTH = "#f28e2b"
+# The lines of several heads. The colours of a ground differ by at least 15 (CIEDE2000) for normal sight and for all
+# kinds of colour blindness, and have a contrast of 3 to the ground: found by search, because no published set of eight
+# has both.
+HEAD_COLOURS: dict[str, tuple[str, ...]] = {
+    "light": ("#1111ff", "#bb0000", "#009999", "#999900", "#9977ff", "#883344", "#554477", "#bb6666"),
+    "dark": ("#88ccaa", "#aa88ff", "#ddee00", "#885500", "#ffccff", "#aa9933", "#8811ee", "#007766"),
+}
+# Dashes and gaps in pixels: the first heads have whole lines, the next eight long dashes, the last eight short ones.
+HEAD_DASHES: tuple[tuple[int, ...], ...] = ((), (8, 4), (2, 3))
+# As many heads differ by colour and dash. Of more, a picture draws the first ones.
+MOST_HEADS = len(HEAD_COLOURS["light"]) * len(HEAD_DASHES)
 
 
 def masked(palette: str) -> tuple[str, str]:
@@ -75,6 +88,22 @@ def line(palette: str) -> str:
     return {"blues": "#1f6fb4", "night": "#2a9fd0", "viridis": "#2a788e", "cividis": "#5d6372", "greys": "#555555"}[
         palette
     ]
+
+
+def head_look(number: int, dark: bool = False) -> tuple[str, tuple[int, ...]]:
+    """Return colour and dash pattern of the lines of one of several heads, for a light or a dark ground.
+
+    Args:
+        number: place of the head in the expanded set, from 0 to `MOST_HEADS` - 1.
+        dark: whether the ground is dark.
+    """
+    tones = HEAD_COLOURS["dark" if dark else "light"]
+    return tones[number % len(tones)], HEAD_DASHES[number // len(tones)]
+
+
+def head_looks() -> dict[str, Any]:
+    """Return what the browser draws the lines of several heads with."""
+    return {"head_colours": HEAD_COLOURS, "head_dashes": HEAD_DASHES}
 
 
 def opacity(weight: np.ndarray | float, scale: str) -> np.ndarray:

@@ -122,7 +122,7 @@ def _describe_look(options: DrawOptions) -> dict[str, Any]:
     return {
         "palettes": _describe_palettes(),
         "defaults": describe_defaults(options),
-        "style": style.instrument_style(),
+        "style": {**style.instrument_style(), **colours.head_looks()},
         "readable": READABLE,
         "measures": [[name, title, meaning] for name, (title, meaning) in MEASURES.items()],
     }
