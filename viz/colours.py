@@ -1,7 +1,7 @@
-"""Colours: for each palette one table of 256 entries for the weights from 0 to 1, which every renderer uses.
+"""Colours: for each palette one table of 256 entries for places on a scale from 0 to 1, which every renderer uses.
 
-All palettes are perceptually ordered and safe for colour-blind readers. A scale changes the table, not the numbers:
-the colour bar shows it, and hover texts, tables and exports contain the weights.
+All palettes are perceptually ordered and safe for colour-blind readers. A scale gives each weight a place: the colour
+bar shows it, and hover texts, tables and exports contain the weights.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_hex
 
@@ -64,23 +64,36 @@ def colour_numbers(weights: Float[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
     return np.round(np.sqrt(np.clip(np.nan_to_num(weights), 0, 1)) * STRONGEST).astype(np.uint8)
 
 
-def table(palette: str, scale: str = "linear", n_colours: int = 256) -> UInt8[np.ndarray, "colour 3"]:
-    """Return red, green and blue (0 to 255) for `n_colours` weights from 0 to 1 at equal distances."""
-    places = place_on_scale(np.linspace(0, 1, n_colours), scale)
-    return np.round(_SOURCES[palette](places)[:, :3] * 255).astype(np.uint8)
+def table(palette: str, n_colours: int = 256) -> UInt8[np.ndarray, "colour 3"]:
+    """Return red, green and blue (0 to 255) for `n_colours` places on a scale from 0 to 1, at equal distances."""
+    return np.round(_SOURCES[palette](np.linspace(0, 1, n_colours))[:, :3] * 255).astype(np.uint8)
 
 
-def plotly_scale(palette: str, scale: str) -> list[tuple[float, str]]:
-    """Return the table as a Plotly colour scale, with more steps near 0, where a scale changes it most."""
-    colours = table(palette, scale)
-    steps = sorted({*range(0, 16), *range(16, 256, 5), 255})
+def table_numbers(weights: Float[np.ndarray, ...], scale: str) -> Int[np.ndarray, ...]:
+    """Return the entries of a `table` of 256 colours that show weights on a scale; NaN becomes 0."""
+    return np.round(np.nan_to_num(place_on_scale(weights, scale)) * 255).astype(int)
+
+
+def scale_ticks(scale: str) -> list[tuple[float, str]]:
+    """Return (place from 0 to 1, weight in words) of the numbers beside a bar of colours, as the browser has them."""
+    if scale == "log":
+        powers = range(round(np.log10(LOG_FLOOR)), 1)
+        texts = [np.format_float_positional(10.0**power, trim="-") for power in powers]
+        return [(1 - power / powers[0], text) for power, text in zip(powers, [f"≤{texts[0]}", *texts[1:]], strict=True)]
+    weights = (0, 0.2, 0.4, 0.6, 0.8, 1) if scale == "linear" else (0, 0.05, 0.1, 0.25, 0.5, 1)
+    return [(float(place_on_scale(weight, scale)), f"{weight:g}") for weight in weights]
+
+
+def plotly_scale(palette: str) -> list[tuple[float, str]]:
+    """Return the table as a Plotly colour scale of places on a scale."""
+    colours = table(palette)
+    steps = sorted({*range(0, 256, 5), 255})
     return [(step / 255, to_hex(colours[step] / 255)) for step in steps]
 
 
-def matplotlib_map(palette: str, scale: str) -> Colormap:
-    """Return the table as a matplotlib colour map, with `NOT_A_NUMBER` as the colour of NaN."""
-    colour_map = ListedColormap(table(palette, scale) / 255, name=f"{palette}-{scale}")
-    return colour_map.with_extremes(bad=NOT_A_NUMBER)
+def matplotlib_map(palette: str) -> Colormap:
+    """Return the table as a matplotlib colour map of places on a scale, with `NOT_A_NUMBER` as the colour of NaN."""
+    return ListedColormap(table(palette) / 255, name=palette).with_extremes(bad=NOT_A_NUMBER)
 
 
 def line(palette: str) -> str:

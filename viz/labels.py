@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from analysis.selection import Region
+from analysis.selection import Region, Selection
 from models import Attention, Token
 from models.display import JOINER
 
@@ -35,6 +35,16 @@ def boundaries(tokens: tuple[Token, ...]) -> list[int]:
 def head_title(att: Attention, layer: int, head: int) -> str:
     """Return what a picture of one head is called."""
     return f"{att.head_name(layer, head)}, {att.kind} attention"
+
+
+def heads_title(att: Attention, selection: Selection) -> str:
+    """Return what a picture of the lines of several heads is called.
+
+    Raises:
+        BadSelection: no such layer or head.
+    """
+    name = selection.chosen.describe(att)
+    return f"{name[:1].upper()}{name[1:]}, {att.kind} attention"
 
 
 def label(token: Token) -> str:

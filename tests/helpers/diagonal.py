@@ -29,7 +29,7 @@ class Diagonal(Figure[DiagonalView]):
     offers = (Offer("Diagonal of the chosen head"),)
     options = ("palette",)
 
-    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> DiagonalView:
+    def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> DiagonalView:
         layer, head = selection.of_one_head()
         weights = np.diagonal(subject.att.weights(layer, head))
         return DiagonalView(weights, head_title(subject.att, layer, head))
@@ -40,7 +40,7 @@ class Diagonal(Figure[DiagonalView]):
     def to_plotly(self, view: DiagonalView, options: DrawOptions) -> go.Figure:
         return go.Figure(go.Bar(y=view.weights, marker_color=colours.line(options.palette)), {"title": view.title})
 
-    def to_paper(self, view: DiagonalView, options: DrawOptions) -> PaperFigure:
+    def to_paper(self, view: DiagonalView, options: DrawOptions, width: float | None = None) -> PaperFigure:
         figure = PaperFigure()
         axes = figure.add_subplot()
         axes.bar(np.arange(len(view.weights)), view.weights, color=colours.line(options.palette))

@@ -6,8 +6,8 @@ command line and the export popover of the page read what the class declares.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from abc import ABC
+from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -21,6 +21,8 @@ from models.errors import BadSelection
 from viz.formats import PICTURES
 from viz.head_maps import HeadMaps
 from viz.options import DrawOptions
+from viz.shade import view_notes
+from viz.views import is_combined, view_of
 from viz.wire.packing import pack_chart
 
 View = TypeVar("View")
@@ -37,16 +39,22 @@ class Offer(NamedTuple):
 class Subject:
     """What a figure is drawn of: an attention, and what some figures need beside it.
 
-    `image` is the picture that the model saw; `maps` are the maps of all heads, if they are computed already.
+    `image` is the picture that the model saw; `maps` are the maps of all heads, if they are computed already. `notes`
+    is what a picture says of the view that `att` is (viz/shade.py), which may be one map of several heads.
     """
 
     att: Attention
     image: UInt8[np.ndarray, "row column 3"] | None = None
     maps: HeadMaps | None = None
+    notes: tuple[str, ...] = ()
+    is_combined: bool = False
 
 
 class Figure(ABC, Generic[View]):
-    """One kind of picture. `view` returns its tidy data, from which every `to_` method draws the same picture."""
+    """One kind of picture. `view` returns its tidy data, from which every `to_` method draws the same picture.
+
+    `view` applies words, hidden tokens and combined heads; a figure implements `make_view`, which gets the result.
+    """
 
     name: str
     """The figure's name in `viz.export`, on the command line and in provenance."""
@@ -66,6 +74,10 @@ class Figure(ABC, Generic[View]):
     """Whether the figure shows exactly one head, which then has to be given."""
     shows_all_maps: bool = False
     """Whether the figure needs the maps of all heads."""
+    combines: bool = True
+    """Whether the figure shows the mean or the maximum of several heads as one map."""
+    has_notes: bool = True
+    """Whether the figure says which share of the attention dimmed and hidden tokens get."""
     shows_tokens: bool = True
     """Whether tokens are written in the figure, so that fonts have to be found for them."""
     opens_instrument: bool = False
@@ -77,29 +89,69 @@ class Figure(ABC, Generic[View]):
         """Return whether the figure can be drawn of this subject."""
         return True
 
-    def check_heads(self, layer: int | None, head: int | None) -> None:
-        """Check that the given layer and head are what the figure needs.
+    def check_heads(self, selection: Selection) -> None:
+        """Check that the given layer and heads are what the figure needs.
 
         Raises:
             BadSelection: one of them is missing.
         """
-        if layer is None or head is None:
+        check_combination(selection)
+        if (selection.layer is None or selection.head is None) and not (self.combines and is_combined(selection)):
             raise BadSelection(f"A {self.name} shows one head: give a layer and a head.")
 
-    @abstractmethod
     def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> View:
         """Return the tidy data of the picture, the same for every renderer.
 
         Raises:
             BadSelection: no such layer, head, token or region, or the subject does not fit.
         """
+        return self.make_view(*self.apply(subject, selection, options), options)
+
+    def apply(self, subject: Subject, selection: Selection, options: DrawOptions) -> tuple[Subject, Selection]:
+        """Return words, hidden tokens and combined heads as the subject, and the selection in it.
+
+        Raises:
+            BadSelection: a chosen head does not exist.
+        """
+        if not self.combines:
+            selection = replace(selection, combine="overlay")
+        att, within = view_of(subject.att, selection, options)
+        notes = view_notes(subject.att, self._counted(selection), options) if self.has_notes else ()
+        maps = subject.maps if att is subject.att else None
+        return Subject(att, subject.image, maps, notes, is_combined(selection)), within
+
+    def _counted(self, selection: Selection) -> Selection:
+        """Return the heads of which the shares of dimmed and hidden tokens are stated."""
+        return selection
+
+    def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> View:
+        """Return the tidy data of what `view` has applied.
+
+        Raises:
+            BadSelection: no such layer, head, token or region, or the subject does not fit.
+        """
+        raise NotImplementedError
 
     def to_plotly(self, view: View, options: DrawOptions) -> go.Figure:
         """Return the picture as an interactive figure."""
         raise NotImplementedError
 
-    def to_paper(self, view: View, options: DrawOptions) -> PaperFigure:
-        """Return the picture for paper; the caller saves it (viz/files/export.py)."""
+    def to_figure(self, subject: Subject, selection: Selection, options: DrawOptions | None) -> go.Figure:
+        """Return the view of a subject as an interactive figure.
+
+        Raises:
+            BadSelection: no such layer, head, token or region, or one that is needed is missing.
+        """
+        options = options or DrawOptions()
+        self.check_heads(selection)
+        return self.to_plotly(self.view(subject, selection, options), options)
+
+    def to_paper(self, view: View, options: DrawOptions, width: float | None = None) -> PaperFigure:
+        """Return the picture for paper, `width` inches wide if it is given; the caller saves it (viz/files/export.py).
+
+        Raises:
+            CannotExport: the width has no room for the picture.
+        """
         raise NotImplementedError
 
     def to_wire(self, view: View, options: DrawOptions) -> bytes:
@@ -114,14 +166,30 @@ class Figure(ABC, Generic[View]):
         """Return what was drawn beside the options: token, region, pooling; as JSON can hold it."""
         return {}
 
-    def contents(self, subject: Subject, selection: Selection) -> str:
+    def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
         """Return one sentence that says which part of the attention an export contains.
 
         Raises:
             BadSelection: no such region or token.
         """
-        layer, head = selection.of_one_head()
-        return region_contents(subject.att, selection.region_in(subject.att), f"layer {layer}, head {head}")
+        subject, selection = self.apply(subject, selection, options)
+        return region_contents(subject.att, selection.region_in(subject.att), name_heads(subject.att, selection))
+
+
+def check_combination(selection: Selection) -> None:
+    """Check that a mean or a maximum has heads.
+
+    Raises:
+        BadSelection: no heads are chosen.
+    """
+    if selection.combine != "overlay" and not selection.chosen:
+        raise BadSelection(f"A {selection.combine} needs several heads: name them, as heads=5 (a layer) or heads=all.")
+
+
+def name_heads(att: Attention, selection: Selection) -> str:
+    """Return the head of a selection within a sentence: "layer 2, head 5", or "mean of layer 2"."""
+    name = att.head_name(*selection.of_one_head())
+    return name[:1].lower() + name[1:]
 
 
 def region_contents(att: Attention, region: Region, heads: str) -> str:

@@ -15,6 +15,7 @@ from models.errors import BadSelection
 from viz.figures.base import Subject
 from viz.head_maps import HeadMaps
 from viz.options import DrawOptions
+from viz.shade import HIDDEN, Shade, shade_of
 
 # What a truth score takes below its map, as a share of the head's square: on the map it would hide weights.
 SCORE_ROOM = 0.17
@@ -23,6 +24,7 @@ SCORE_ROOM = 0.17
 @dataclass(frozen=True)
 class GridView:
     """All heads as maps of block maxima, `block` queries and keys to a cell; `selected` is (layer, head) or None.
+    `outlined` are all chosen heads.
 
     `mask` is True where a cell has a pair that may attend. Of the layers only the first `n_done` are known. `scores`
     are the heads' truth scores on this text, if the right answers are known.
@@ -38,7 +40,27 @@ class GridView:
     selected: tuple[int, int] | None
     title: str
     att: Attention
+    shade: Shade
+    outlined: tuple[tuple[int, int], ...] = ()
+    notes: tuple[str, ...] = ()
     scores: Float[np.ndarray, "layer head"] | None = None
+
+    @property
+    def masked(self) -> Bool[np.ndarray, "layer head row column"]:
+        """True for the cells that are masked, although their tokens are shown, of the heads that there are."""
+        exists = np.arange(self.maps.shape[1]) < np.array(self.n_heads)[:, None]
+        shown = np.maximum(self.shade.queries[:, None], self.shade.keys) != HIDDEN
+        return ~self.mask & shown & exists[:, :, None, None]
+
+    @property
+    def key_groups(self) -> tuple[tuple[int, int, int], ...]:
+        """(layer, first head, last head) of each group of several heads that share their keys."""
+        found = []
+        for layer in range(len(self.n_heads)):
+            keys = self.att.key_heads(layer)
+            if len(set(keys)) < len(keys):
+                found += [(layer, keys.index(key), len(keys) - 1 - keys[::-1].index(key)) for key in sorted(set(keys))]
+        return tuple(found)
 
     @property
     def score_room(self) -> float:
@@ -70,6 +92,7 @@ def grid_view(subject: Subject, selection: Selection, options: DrawOptions) -> G
     if selection.layer is not None and selection.head is not None:
         selected = (selection.layer, selection.head)
         att.weights(*selected, queries=slice(0, 1))
+    outlined = selection.chosen.expand(att) or (() if selected is None else (selected,))
     if maps is None:
         maps = HeadMaps.empty(att).fill(att)
     title = f"All heads, {att.kind} attention"
@@ -85,6 +108,9 @@ def grid_view(subject: Subject, selection: Selection, options: DrawOptions) -> G
         selected,
         title,
         att,
+        shade_of(att, options).blocks(maps.block),
+        outlined,
+        subject.notes,
         scores,
     )
 

@@ -8,28 +8,35 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as PaperFigure
-from matplotlib.patches import Rectangle
 
 from analysis.blocks import block_maxima
+from analysis.head_set import HeadSet
 from analysis.selection import Region, Selection
 from analysis.truth import truth_of
 from models import Attention, Token
-from viz import colours, style
+from viz import colours
 from viz.figures.base import Figure, Offer, Subject, pooling, region_facts
-from viz.figures.plotly_text import GREY, PLAIN, cell_centres, token_axes
-from viz.labels import MAX_LABELS, boundaries, head_title, label, label_positions, position_suffix, tokens_in
+from viz.figures.heatmap_paper import OUTLINE, draw_on_paper
+from viz.figures.plotly_text import (
+    GREY,
+    PLAIN,
+    cell_centres,
+    colour_bar,
+    ground,
+    hatch,
+    placed,
+    token_axes,
+)
+from viz.labels import boundaries, head_title, tokens_in
 from viz.options import DrawOptions
-from viz.paper.drawing import DIMMED, add_colour_bar, add_title, draw_maps, style_labels
+from viz.paper.drawing import shade_boxes
+from viz.shade import DECODER_NOTE, HIDDEN, Shade, shade_of
 
-HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{z:.5f}<extra></extra>"
-BLOCK_HOVER = "queries %{y}<br>keys %{x}<br>largest weight %{z:.5f}<extra></extra>"
+# WEIGHT is where Plotly has the weight: z, or customdata.
+HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{WEIGHT:.5f}<extra></extra>"
+BLOCK_HOVER = "queries %{y}<br>keys %{x}<br>largest weight %{WEIGHT:.5f}<extra></extra>"
 MAX_SLANTED = 20
-SHORTEST_SIDE = 0.8  # inches
-MAX_PAPER_LABELS = 80
-# Half the side of an outline, in cells: the outline stays inside its cell.
-OUTLINE = 0.46
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class HeadView:
     key_tokens: tuple[Token, ...]
     title: str
     notes: tuple[str, ...]
+    shade: Shade
     truth: Bool[np.ndarray, "row column"] | None = None
 
     @property
@@ -55,24 +63,39 @@ class HeadView:
         """True where a weight that may attend is not a number."""
         return np.isnan(self.weights) & self.mask
 
+    @property
+    def masked(self) -> Bool[np.ndarray, "row column"]:
+        """True where no pair of a cell may attend, although its tokens are shown."""
+        cells = self.shade.blocks(self.region.block)
+        return ~self.mask & (np.maximum(cells.queries[:, None], cells.keys) != HIDDEN)
 
-def head_view(att: Attention, selection: Selection, options: DrawOptions) -> HeadView:
+    @property
+    def has_generated(self) -> bool:
+        """Whether the model itself wrote a token."""
+        return any(token.generated for token in (*self.query_tokens, *self.key_tokens))
+
+
+def head_view(subject: Subject, selection: Selection, options: DrawOptions) -> HeadView:
     """Return one head's data, or that of the selected region.
 
     Raises:
         BadSelection: no such layer, head or region.
     """
+    att = subject.att
     (layer, head), region = selection.of_one_head(), selection.region_in(att)
     weights, mask = block_maxima(att, layer, head, region)
     is_whole = region == Region.whole(att)
-    notes = [] if is_whole else [region.describe()]
+    notes = [*([] if is_whole else [region.describe()]), *subject.notes]
     if not region.exact:
         notes.append(f"each cell is the largest weight of {region.block[0]} x {region.block[1]} pairs")
     truth = _truth_in(att, region) if options.truth else None
     if truth is not None:
         notes.append("outlined: where the right answer stands")
+    if att.kind == "decoder":
+        notes.append(DECODER_NOTE)
     title, tokens = head_title(att, layer, head), tokens_in(att, region)
-    return HeadView(weights, mask, region, is_whole, *tokens, title, tuple(notes), truth)
+    shade = shade_of(att, options).within(region)
+    return HeadView(weights, mask, region, is_whole, *tokens, title, tuple(notes), shade, truth)
 
 
 def _truth_in(att: Attention, region: Region) -> Bool[np.ndarray, "row column"] | None:
@@ -94,9 +117,9 @@ class Heatmap(Figure[HeadView]):
     takes_region = True
     opens_instrument = True
 
-    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> HeadView:
+    def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> HeadView:
         """Return the cells of the selected head."""
-        return head_view(subject.att, selection, options)
+        return head_view(subject, selection, options)
 
     def heading(self, view: HeadView) -> str:
         """Return the title of the head."""
@@ -112,8 +135,12 @@ class Heatmap(Figure[HeadView]):
         traces: list[Any] = _plotly_cells(view, options)
         region, (high, wide) = view.region, view.region.block
         angle = -45 if len(view.key_tokens) <= MAX_SLANTED else -90
-        keys, key_room = token_axes("x", view.key_tokens, region.keys, wide, "key (attended to)", angle)
-        queries, query_room = token_axes("y", view.query_tokens, region.queries, high, "query (attends)", 0)
+        keys, key_room = token_axes(
+            "x", view.key_tokens, region.keys, wide, "key (attended to)", angle, view.shade.keys
+        )
+        queries, query_room = token_axes(
+            "y", view.query_tokens, region.queries, high, "query (attends)", 0, view.shade.queries
+        )
         second = {f"{axis}axis": f"{axis}2" for axis in "xy" if f"{axis}axis2" in {**keys, **queries}}
         if second:
             # Plotly draws an axis only where a trace uses it.
@@ -125,100 +152,100 @@ class Heatmap(Figure[HeadView]):
             "title": {"text": "<br>".join([describe(view, options), *notes]), "font": {"size": 15}},
             # Measured here: Plotly would lay the picture out twice to find its margins, which doubles a head switch.
             "margin": {"l": query_room, "r": 8, "t": top, "b": key_room, "pad": 0},
-            "plot_bgcolor": "rgba(0,0,0,0)" if view.mask.all() else colours.masked(options.palette)[1],
+            "plot_bgcolor": "rgba(0,0,0,0)" if not view.masked.any() else colours.masked(options.palette)[1],
             "paper_bgcolor": "rgba(0,0,0,0)",
-            "shapes": [*_boundary_lines(view), *_truth_outlines(view)],
+            "shapes": [*_veils(view, options), *_boundary_lines(view), *_truth_outlines(view)],
             "height": 406 + top + key_room,
             "hoverlabel": {"font": {"size": 13}},
         }
         return go.Figure(traces, {**layout, **keys, **queries})
 
-    def to_paper(self, view: HeadView, options: DrawOptions) -> PaperFigure:
+    def to_paper(self, view: HeadView, options: DrawOptions, width: float | None = None) -> PaperFigure:
         """Return the cells with tokens along both sides."""
-        n_rows, n_columns = view.weights.shape
-        cell = min(0.3, 7.0 / max(n_rows, n_columns))
-        size = (max(2.6, cell * n_columns) + 2.2, max(2.0, cell * n_rows) + 1.6)
-        figure = PaperFigure(figsize=size, layout="constrained")
-        # Square cells, unless one side is so short that its cells would become lines.
-        axes = figure.add_subplot(aspect="equal" if cell * min(n_rows, n_columns) >= SHORTEST_SIDE else "auto")
-        draw_maps(axes, options, [(view.weights, view.mask, (-0.5, -0.5, n_columns - 0.5, n_rows - 0.5))])
-        if view.truth is not None:
-            for row, column in np.argwhere(view.truth).tolist():
-                corner, side = (column - OUTLINE, row - OUTLINE), 2 * OUTLINE
-                axes.add_patch(Rectangle(corner, side, side, fill=False, ec=colours.TRUTH, lw=1))
-        axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5))
-        _label_paper_axes(axes, view, cell)
-        add_title(figure, [describe(view, options), *view.notes], size=10)
-        axes.tick_params(length=2)
-        colour_map = colours.matplotlib_map(options.palette, options.scale)
-        add_colour_bar(figure, axes, colour_map, bar_title(options))
-        return figure
+        return draw_on_paper(view, options, width, [describe(view, options), *view.notes])
 
 
 def heatmap(
     att: Attention,
-    layer: int,
-    head: int,
+    layer: int | None = None,
+    head: int | None = None,
     *,
     region: Region | str | None = None,
+    unit: str = "pieces",
+    heads: HeadSet | str = "",
+    combine: str = "overlay",
     options: DrawOptions | None = None,
 ) -> go.Figure:
     """Return one head's weights, or those of a region such as "0-63:128-191", as an interactive figure.
 
-    The axes are integer positions and the tokens their tick text, so that repeated tokens keep their own cells. Where
-    a side has more than `READABLE` tokens, a cell is the largest weight of a block of pairs, and the title says so.
+    `unit` is "pieces" or "words". With `combine` "mean" or "maximum", one map of the `heads` is shown, such as "5" (a
+    layer), "2.0,3.5" or "all"; layer and head may be left out then. The axes are integer positions and the tokens
+    their tick text, so that repeated tokens keep their own cells. Where a side has more than `READABLE` tokens, a cell
+    is the largest weight of a block of pairs, and the title says so.
 
     Raises:
-        BadSelection: no such layer, head or region.
+        BadSelection: no such layer, head, heads or region.
     """
-    options, figure = options or DrawOptions(), Heatmap()
-    view = figure.view(Subject(att), Selection.parse(layer, head, region=region), options)
-    return figure.to_plotly(view, options)
+    selection = Selection.parse(layer, head, region=region, unit=unit, heads=heads, combine=combine)
+    return Heatmap().to_figure(Subject(att), selection, options)
 
 
 def describe(view: HeadView, options: DrawOptions) -> str:
     """Return the title, which names the colours that stand for no weight where there are any."""
-    legend = [] if view.mask.all() else [f"{colours.masked(options.palette)[0]}: masked"]
+    legend = [f"{colours.masked(options.palette)[0]}: masked"] if view.masked.any() else []
     if view.bad.any():
         legend.append("pink: not a number")
+    legend += view.shade.legend
+    if view.has_generated:
+        legend.append("purple labels: written by the model")
     return view.title + (f" ({', '.join(legend)})" if legend else "")
 
 
-def bar_title(options: DrawOptions) -> str:
-    """Return the colour bar's title, which names the scale if there is one."""
-    return style.SCALES[options.scale]
-
-
 def _plotly_cells(view: HeadView, options: DrawOptions) -> list[Any]:
-    """Return the weights as one trace, and the cells that are not a number as a second one over it."""
+    """Return the weights as one trace, and cells that are not a number or hidden as further ones over it."""
     shown = np.where(view.mask, view.weights, np.float32(np.nan))
     gap = 0.5 if shown.size < 2500 else 0
     (high, wide), region = view.region.block, view.region
     positions = {"x": cell_centres(region.keys, wide), "y": cell_centres(region.queries, high)}
-    bar = {"title": {"text": bar_title(options), "side": "right"}, "thickness": 12, "ypad": 0, "tickformat": ".1f"}
+    z, written = placed(shown, options.scale)
     cells = go.Heatmap(
-        z=shown,
+        z=z,
+        customdata=None if written == "z" else shown,
         **positions,
         zmin=0,
         zmax=1,
-        colorscale=colours.plotly_scale(options.palette, options.scale),
-        colorbar=bar,
-        hovertemplate=HOVER if region.exact else BLOCK_HOVER,
+        colorscale=colours.plotly_scale(options.palette),
+        colorbar={**colour_bar(options), "ypad": 0},
+        hovertemplate=(HOVER if region.exact else BLOCK_HOVER).replace("WEIGHT", written),
         hoverongaps=False,
         xgap=gap,
         ygap=gap,
     )
-    if not view.bad.any():
-        return [cells]
-    bad = go.Heatmap(
-        z=np.where(view.bad, 1.0, np.nan),
-        **positions,
-        colorscale=[(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)],
-        showscale=False,
-        hovertemplate="%{y} to %{x}: not a number<extra></extra>",
-        hoverongaps=False,
-    )
-    return [cells, bad]
+    traces = [cells]
+    if view.bad.any():
+        bad = go.Heatmap(
+            z=np.where(view.bad, 1.0, np.nan),
+            **positions,
+            colorscale=[(0, colours.NOT_A_NUMBER), (1, colours.NOT_A_NUMBER)],
+            showscale=False,
+            hovertemplate="%{y} to %{x}: not a number<extra></extra>",
+            hoverongaps=False,
+        )
+        traces.append(bad)
+    hidden = shade_boxes(view.shade, _corners(region))[1]
+    return [*traces, hatch(hidden, options.palette)] if hidden else traces
+
+
+def _corners(region: Region) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of a region's cells."""
+    return region.keys.start - 0.5, region.queries.start - 0.5, region.keys.stop - 0.5, region.queries.stop - 0.5
+
+
+def _veils(view: HeadView, options: DrawOptions) -> list[dict[str, Any]]:
+    """Return shapes that fade the cells of dimmed tokens."""
+    look = {"type": "rect", "fillcolor": ground(options.palette), "opacity": 0.66, "line": {"width": 0}}
+    dimmed = shade_boxes(view.shade, _corners(view.region))[0]
+    return [{**look, "x0": left, "x1": right, "y0": top, "y1": low} for left, top, right, low in dimmed]
 
 
 def _boundary_lines(view: HeadView) -> list[dict[str, Any]]:
@@ -247,25 +274,3 @@ def _truth_outlines(view: HeadView) -> list[dict[str, Any]]:
     )
     path = " ".join(f"M{x:g},{y:g}H{x + side:g}V{y + side:g}H{x:g}Z" for x, y in corners)
     return [{"type": "path", "path": path, "line": {"color": colours.TRUTH, "width": 2}}]
-
-
-def _label_paper_axes(axes: Axes, view: HeadView, cell: float) -> None:
-    """Write the tokens along both sides, and draw the boundaries between texts; `cell` is a cell's side in inches."""
-    region = view.region
-    for axis, draw_line, tokens, span, block in (
-        (axes.yaxis, axes.axhline, view.query_tokens, region.queries, region.block[0]),
-        (axes.xaxis, axes.axvline, view.key_tokens, region.keys, region.block[1]),
-    ):
-        positions = label_positions(len(tokens), MAX_PAPER_LABELS if block == 1 else MAX_LABELS)
-        # The middle of a token: where it would be if every pair had its own cell.
-        places = [(position + 0.5) / block - 0.5 for position in positions]
-        texts = [label(tokens[position]) + position_suffix(span[position], block) for position in positions]
-        axis.set_ticks(places, texts)
-        size = min(9, max(5, 72 * cell * positions.step / block * 0.8))
-        style_labels(axis, [tokens[position] for position in positions], size=size)
-        for position in boundaries(tokens):
-            draw_line(position / block - 0.5, color=DIMMED, linewidth=0.6, linestyle=":")
-    for text in axes.get_xticklabels():
-        text.set(rotation=90)
-    axes.set_xlabel("key (attended to)", fontsize=9)
-    axes.set_ylabel("query (attends)", fontsize=9)

@@ -17,7 +17,7 @@ from PIL import Image
 from analysis.selection import Selection, TokenRef
 from models import Attention
 from models.errors import BadSelection
-from viz.figures.base import Figure, Offer, Subject
+from viz.figures.base import Figure, Offer, Subject, name_heads
 from viz.figures.plotly_text import PLAIN, plotly_text
 from viz.labels import head_title, label
 from viz.options import DrawOptions
@@ -93,7 +93,7 @@ class Patches(Figure[PatchView]):
         """Return whether the model read a picture."""
         return subject.image is not None
 
-    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> PatchView:
+    def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> PatchView:
         """Return one query's weights on the patches."""
         if subject.image is None:
             raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
@@ -107,10 +107,10 @@ class Patches(Figure[PatchView]):
         """Return the query that was drawn."""
         return query_facts(view.query)
 
-    def contents(self, subject: Subject, selection: Selection) -> str:
+    def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
         """Return that there is one query."""
-        layer, head = selection.of_one_head()
-        return f"It contains one query of layer {layer}, head {head}."
+        subject, selection = self.apply(subject, selection, options)
+        return f"It contains one query of {name_heads(subject.att, selection)}."
 
     def to_plotly(self, view: PatchView, options: DrawOptions) -> go.Figure:
         """Return the picture below a chart of darkness."""
@@ -139,7 +139,7 @@ class Patches(Figure[PatchView]):
         }
         return go.Figure(cells, layout)
 
-    def to_paper(self, view: PatchView, options: DrawOptions) -> PaperFigure:
+    def to_paper(self, view: PatchView, options: DrawOptions, width: float | None = None) -> PaperFigure:
         """Return the picture below a veil."""
         rows, columns = view.weights.shape
         extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)

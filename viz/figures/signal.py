@@ -15,7 +15,7 @@ from analysis.truth import truth_of
 from models import Attention
 from models.errors import BadSelection
 from viz import colours
-from viz.figures.base import Figure, Offer, Subject
+from viz.figures.base import Figure, Offer, Subject, name_heads
 from viz.figures.patches import query_facts
 from viz.figures.plotly_text import PLAIN
 from viz.labels import head_title
@@ -102,7 +102,7 @@ class Signal(Figure[SignalView]):
         """Return whether every token is a number."""
         return is_signal(subject.att)
 
-    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> SignalView:
+    def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> SignalView:
         """Return the signal with one query's weights."""
         return signal_view(subject.att, selection, options)
 
@@ -114,10 +114,10 @@ class Signal(Figure[SignalView]):
         """Return the query that was drawn."""
         return query_facts(view.query)
 
-    def contents(self, subject: Subject, selection: Selection) -> str:
+    def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
         """Return that there is one query."""
-        layer, head = selection.of_one_head()
-        return f"It contains one query of layer {layer}, head {head}."
+        subject, selection = self.apply(subject, selection, options)
+        return f"It contains one query of {name_heads(subject.att, selection)}."
 
     def to_plotly(self, view: SignalView, options: DrawOptions) -> go.Figure:
         """Return the values as a curve over the weights as bars."""
@@ -140,7 +140,7 @@ class Signal(Figure[SignalView]):
         )
         return figure
 
-    def to_paper(self, view: SignalView, options: DrawOptions) -> PaperFigure:
+    def to_paper(self, view: SignalView, options: DrawOptions, width: float | None = None) -> PaperFigure:
         """Return the same curve and bars for paper."""
         line = colours.line(options.palette)
         figure = PaperFigure(figsize=(7.0, 3.2), layout="constrained")

@@ -8,36 +8,65 @@ from typing import Any
 from analysis.selection import Region, Selection
 from models import Attention
 from models.errors import BadSelection
-from viz.figures.base import Figure, Offer, Subject, region_contents, region_facts
+from viz.figures.base import (
+    Figure,
+    Offer,
+    Subject,
+    check_combination,
+    name_heads,
+    region_contents,
+    region_facts,
+)
 from viz.formats import TABLES
 from viz.options import DrawOptions
 
 
 @dataclass(frozen=True)
 class TableView:
-    """The pairs of a region, of the heads as (layer, head). The weights are read when the table is written."""
+    """The pairs of a region, of the heads as (layer, head). The weights are read when the table is written.
+
+    Pairs of hidden tokens are left out.
+    """
 
     att: Attention
     heads: tuple[tuple[int, int], ...]
     region: Region
+    is_combined: bool = False
+
+    @property
+    def queries(self) -> list[int]:
+        """The positions of the region's queries that are not hidden."""
+        return [query for query in self.region.queries if query not in self.att.hidden_queries]
+
+    @property
+    def keys(self) -> list[int]:
+        """The positions of the region's keys that are not hidden."""
+        return [key for key in self.region.keys if key not in self.att.hidden_keys]
+
+    @property
+    def named_heads(self) -> list[tuple[int, int]]:
+        """(layer, head) as files write them: -1, -1 for one map of several heads, which provenance names."""
+        return [(-1, -1)] if self.is_combined else list(self.heads)
 
     @property
     def n_rows(self) -> int:
         """How many rows the table has, one for each pair of each head."""
-        return len(self.heads) * len(self.region.queries) * len(self.region.keys)
+        return len(self.heads) * len(self.queries) * len(self.keys)
 
 
-def table_view(att: Attention, selection: Selection) -> TableView:
-    """Return the pairs of the selected heads: one, those of a layer, or all.
+def table_view(att: Attention, selection: Selection, is_combined: bool = False) -> TableView:
+    """Return the pairs of the selected heads: one, several, those of a layer, or all.
 
     Raises:
         BadSelection: no such layer, head or region, or a head without its layer.
     """
     layer, head = selection.layer, selection.head
     _check_layer(layer, head)
-    layers = range(att.n_layers) if layer is None else [layer]
-    heads = tuple((row, column) for row in layers for column in (selection.heads or range(att.heads_in(row))))
-    return TableView(att, heads, selection.region_in(att))
+    heads = selection.chosen.expand(att)
+    if not heads:
+        layers = range(att.n_layers) if layer is None else [layer]
+        heads = tuple((row, column) for row in layers for column in (selection.heads or range(att.heads_in(row))))
+    return TableView(att, heads, selection.region_in(att), is_combined)
 
 
 def _check_layer(layer: int | None, head: int | None) -> None:
@@ -54,22 +83,29 @@ class Table(Figure[TableView]):
     formats = TABLES
     takes_region = True
     one_head = False
+    has_notes = False
 
-    def check_heads(self, layer: int | None, head: int | None) -> None:
+    def check_heads(self, selection: Selection) -> None:
         """Check that a head has its layer."""
-        _check_layer(layer, head)
+        check_combination(selection)
+        _check_layer(selection.layer, selection.head)
 
-    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> TableView:
+    def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> TableView:
         """Return the pairs of the selected heads."""
-        return table_view(subject.att, selection)
+        return table_view(subject.att, selection, subject.is_combined)
 
     def transformations(self, view: TableView) -> dict[str, Any]:
-        """Return the region."""
-        return region_facts(view.region, view.region == Region.whole(view.att))
+        """Return the region, and what became of hidden pairs."""
+        hidden = {"hidden pairs": "left out"} if view.att.hidden_keys or view.att.hidden_queries else {}
+        return {**region_facts(view.region, view.region == Region.whole(view.att)), **hidden}
 
-    def contents(self, subject: Subject, selection: Selection) -> str:
+    def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
         """Return which pairs of which heads there are."""
-        view = table_view(subject.att, selection)
-        one = len(view.heads) == 1
-        heads = f"layer {view.heads[0][0]}, head {view.heads[0][1]}" if one else f"all {len(view.heads)} heads"
-        return region_contents(subject.att, view.region, heads)
+        view = self.view(subject, selection, options)
+        within = self.apply(subject, selection, options)[1]
+        if within.chosen:
+            heads = within.chosen.describe(view.att)
+        else:
+            one = len(view.heads) == 1
+            heads = name_heads(view.att, within) if one else f"all {len(view.heads)} heads"
+        return region_contents(view.att, view.region, heads)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from analysis.pairs import kept_mass, visible_pairs
 from analysis.selection import Region, Selection, TokenRef
 from models import Attention, Token
 from viz import style
-from viz.labels import head_title, label, tokens_in
+from viz.colours import MOST_HEADS
+from viz.figures.base import Subject
+from viz.labels import head_title, heads_title, label, tokens_in
 from viz.options import DrawOptions
+from viz.shade import DECODER_NOTE, Shade, shade_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class TokenGraphView:
     attention of the region's queries that the pairs have. `isolated` is the token whose lines alone are drawn, if any,
     and `kept_alone` the share that they have of the attention that it gives to all keys, or gets from the region's
     queries. These wholes are `given`, one for each query of the region, and `received`, one for each key. All are of
-    one `head` of a `layer` of `att`.
+    one `head` of a `layer` of `att`, or sums over several heads, whose names are `heads` then; `number` has the place
+    in it of each line's head. `shade` says which tokens of the region are dimmed or hidden, `says` what the view is.
     """
 
     query: np.ndarray
@@ -43,6 +47,10 @@ class TokenGraphView:
     att: Attention
     layer: int
     head: int
+    shade: Shade
+    number: Int[np.ndarray, " line"]
+    heads: tuple[str, ...] = ()
+    says: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -59,34 +67,81 @@ class TokenGraphView:
         if self.isolated is None:
             return self
         chosen = (self.query if self.isolated.side == "query" else self.key) == self.isolated.position
-        return replace(self, query=self.query[chosen], key=self.key[chosen], weight=self.weight[chosen])
+        return replace(
+            self, query=self.query[chosen], key=self.key[chosen], weight=self.weight[chosen], number=self.number[chosen]
+        )
 
 
-def token_graph_view(att: Attention, selection: Selection, options: DrawOptions) -> TokenGraphView:
-    """Return one head's lines, those of all tokens of the region, or of a readable part where it is long.
+def token_graph_view(subject: Subject, selection: Selection, options: DrawOptions) -> TokenGraphView:
+    """Return the lines of one head or several, those of all tokens of the region, or of a readable part of it.
 
     Raises:
         BadSelection: no such layer, head, region, or token to isolate.
     """
-    (layer, head), isolated, region = selection.of_one_head(), selection.token_in(att), readable_region(att, selection)
-    rows = att.weights(layer, head, queries=region.slices[0])
-    weights = rows[:, region.keys.start : region.keys.stop]
-    query, key, weight = visible_pairs(weights, options.threshold)
-    total = float(rows.sum(dtype=np.float64))
-    kept = kept_mass(weights, options.threshold) * float(weights.sum(dtype=np.float64)) / total if total else np.nan
-    query, key = query + region.queries.start, key + region.keys.start
-    given, received = rows.sum(axis=1, dtype=np.float64), weights.sum(axis=0, dtype=np.float64)
-    alone = np.nan
+    att = subject.att
+    all_heads = selection.chosen.expand(att) or (selection.of_one_head(),)
+    heads = all_heads[:MOST_HEADS]
+    isolated, region = selection.token_in(att), readable_region(att, selection)
+    drawn, given, received, kept = _lines(att, heads, region, options.threshold)
+    query, key, weight, number = drawn
+    alone, total = np.nan, float(given.sum())
     if isolated:
         first, wholes = (region.queries.start, given) if isolated.side == "query" else (region.keys.start, received)
         of_all = float(wholes[isolated.position - first])
         shown = weight[(query if isolated.side == "query" else key) == isolated.position]
         alone = float(shown.sum(dtype=np.float64)) / of_all if of_all else np.nan
     is_whole = region == Region.whole(att)
-    title, notes = head_title(att, layer, head), () if is_whole else (region.describe(),)
-    names = *tokens_in(att, region), title, notes
-    drawn = query, key, weight, kept, alone, isolated, region, is_whole
-    return TokenGraphView(*drawn, *names, given, received, att, layer, head)
+    notes = () if is_whole else (region.describe(),)
+    title = head_title(att, *heads[0]) if len(all_heads) == 1 else heads_title(att, selection)
+    if len(all_heads) > len(heads):
+        notes = (*notes, f"the first {len(heads)} of {len(all_heads)} heads")
+    names = tuple(f"{layer}.{head}" for layer, head in heads) if len(all_heads) > 1 else ()
+    share = kept / total if total else np.nan
+    return TokenGraphView(
+        query,
+        key,
+        weight,
+        share,
+        alone,
+        isolated,
+        region,
+        is_whole,
+        *tokens_in(att, region),
+        title,
+        notes,
+        given,
+        received,
+        att,
+        *heads[0],
+        shade_of(att, options).within(region),
+        number,
+        names,
+        (*subject.notes, *([DECODER_NOTE] if att.kind == "decoder" else [])),
+    )
+
+
+def _lines(
+    att: Attention, heads: tuple[tuple[int, int], ...], region: Region, threshold: float
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray, np.ndarray, float]:
+    """Return (query, key, weight, number of the head) of all lines, weakest first, and sums over the heads.
+
+    These are what each query gives, what each key of the region gets, and what the lines hold.
+    """
+    found, given, received, kept = [], np.zeros(len(region.queries)), np.zeros(len(region.keys)), 0.0
+    for number, (layer, head) in enumerate(heads):
+        rows = att.weights(layer, head, queries=region.slices[0])
+        weights = rows[:, region.keys.start : region.keys.stop]
+        query, key, weight = visible_pairs(weights, threshold)
+        found.append((query, key, weight, np.full(len(query), number)))
+        given += rows.sum(axis=1, dtype=np.float64)
+        received += weights.sum(axis=0, dtype=np.float64)
+        inside = float(weights.sum(dtype=np.float64))
+        kept += kept_mass(weights, threshold) * inside if inside else 0.0
+    query, key, weight, numbers = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.argsort(weight, kind="stable")  # what is not a number comes last
+    starts = region.queries.start, region.keys.start
+    drawn = query[order] + starts[0], key[order] + starts[1], weight[order], numbers[order]
+    return drawn, given, received, kept
 
 
 def readable_region(att: Attention, selection: Selection) -> Region:
@@ -130,6 +185,8 @@ def describe_token(view: TokenGraphView, lines_drawn: str = style.LINES_SHOWN) -
         name = names[end - other_span.start]
         if names.count(name) > 1:
             name = style.REPEATED.format(token=name, position=end)
+        if view.heads:
+            name = f"{name} (head {view.heads[view.number[line]]})"
         ends.append(style.END.format(token=name, weight=_number(view.weight[line])))
     hidden, kept = len(lines) - style.NAMED_ENDS, view.kept_alone
     return style.TOKEN_SENTENCE.format(

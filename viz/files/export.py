@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from plotly.offline import get_plotlyjs
 
+from analysis.head_set import HeadSet
 from analysis.selection import Region, Selection, TokenRef
 from models import Attention
 from viz import browser
@@ -23,13 +24,15 @@ from viz.figures.registry import find_figure
 from viz.files.page import describe_contents, instrument_html, page_title
 from viz.files.provenance import VERSION, as_json, provenance
 from viz.files.tables import csv_table, npz_table
-from viz.formats import CannotExport
+from viz.formats import PAPER, CannotExport
 from viz.head_maps import HeadMaps
 from viz.labels import label
 from viz.options import DrawOptions
 from viz.paper.drawing import drawing
 from viz.paper.fonts import find_fonts
 from viz.paper.outlines import truetype_in_pdf
+from viz.paper.width import parse_width
+from viz.views import view_of
 
 DPI = 300
 
@@ -91,20 +94,25 @@ def export(
     options: DrawOptions | None = None,
     maps: HeadMaps | None = None,
     image: np.ndarray | None = None,
+    unit: str = "pieces",
+    heads: HeadSet | str = "",
+    combine: str = "overlay",
+    width: str | None = None,
 ) -> Export:
     """Return a figure ("heatmap", "flow", "grid", "view", "patches", "signal") or "table" in a format.
 
     A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `region` limits a
     heatmap, a flow or a table to a part of the head, such as "0-63:128-191". `token` is the one that a flow isolates,
     and the query of "patches" and "signal", such as "query:8". `maps` spares a grid the work that is done already;
-    "patches" needs the `image` of the trace.
+    "patches" needs the `image` of the trace. `unit`, `heads` and `combine` choose words and several heads, as in
+    `viz.heatmap`, `viz.flow` and `viz.grid`. `width` is that of a PNG, SVG or PDF, such as "8cm", "85mm" or "3.3in".
 
     Raises:
         BadSelection: no such layer, head, region or token, or one that is needed is missing.
-        CannotExport: the figure does not come in that format, or the table would have too many rows.
+        CannotExport: the figure does not come in that format or width, or the table would have too many rows.
     """
-    selection = Selection.parse(layer, head, token=token, region=region)
-    return export_figure(find_figure(figure), file_format, Subject(att, image, maps), selection, options)
+    selection = Selection.parse(layer, head, token=token, region=region, unit=unit, heads=heads, combine=combine)
+    return export_figure(find_figure(figure), file_format, Subject(att, image, maps), selection, options, width=width)
 
 
 def export_figure(
@@ -113,18 +121,23 @@ def export_figure(
     subject: Subject,
     selection: Selection,
     options: DrawOptions | None = None,
+    *,
+    width: str | None = None,
 ) -> Export:
     """Return a figure of `FIGURES` in a format.
 
     Raises:
         BadSelection: no such layer, head, region or token, or one that is needed is missing.
-        CannotExport: the figure does not come in that format, or the table would have too many rows.
+        CannotExport: the figure does not come in that format or width, or the table would have too many rows.
     """
+    inches = parse_width(width)
+    if inches is not None and file_format not in PAPER:
+        raise CannotExport(f"Only PNG, SVG and PDF have a width, not {file_format[:40].upper()}: leave it out.")
     if file_format not in figure.formats:
         choice = ", ".join(figure.formats)
         raise CannotExport(f"A {figure.name} cannot be written as {file_format[:40]!r}: choose {choice}.")
     options, att = options or DrawOptions(), subject.att
-    figure.check_heads(selection.layer, selection.head)
+    figure.check_heads(selection)
     # A token that the text does not have is a mistake in any figure, although few figures isolate it.
     Selection(token=selection.token).token_in(att)
     view = figure.view(subject, selection, options)
@@ -135,7 +148,7 @@ def export_figure(
         return Export(npz_table(view, origin), origin)
     if file_format == "html":
         return Export(_html(figure, view, subject, selection, options, origin).encode("utf-8"), origin)
-    return _on_paper(att, figure, file_format, view, options, origin)
+    return _on_paper(subject, figure, file_format, view, selection, options, origin, inches)
 
 
 def describe_file(figure: Figure[Any], file_format: str, subject: Subject, selection: Selection) -> str:
@@ -174,10 +187,17 @@ def save(att: Attention, figure: str, path: str | Path, **given: Any) -> Export:
 
 
 def save_figure(
-    figure: Figure[Any], path: Path, subject: Subject, selection: Selection, options: DrawOptions
+    figure: Figure[Any],
+    path: Path,
+    subject: Subject,
+    selection: Selection,
+    options: DrawOptions,
+    *,
+    width: str | None = None,
 ) -> Export:
     """Write a figure of `FIGURES` as `save` does, and raise what `export_figure` raises."""
-    return _write(path, export_figure(figure, format_of(figure.name, path), subject, selection, options))
+    made = export_figure(figure, format_of(figure.name, path), subject, selection, options, width=width)
+    return _write(path, made)
 
 
 def _write(path: Path, made: Export) -> Export:
@@ -188,13 +208,24 @@ def _write(path: Path, made: Export) -> Export:
 
 
 def _on_paper(
-    att: Attention, figure: Figure[View], file_format: str, view: View, options: DrawOptions, origin: dict[str, Any]
+    subject: Subject,
+    figure: Figure[View],
+    file_format: str,
+    view: View,
+    selection: Selection,
+    options: DrawOptions,
+    origin: dict[str, Any],
+    width: float | None,
 ) -> Export:
-    families, missing = _fonts(att) if figure.shows_tokens else find_fonts(())
+    # Words may have characters that no piece has.
+    shown = view_of(subject.att, replace(selection, combine="overlay"), options)[0]
+    families, missing = _fonts(shown) if figure.shows_tokens else find_fonts(())
     file = io.BytesIO()
     with drawing(families), truetype_in_pdf():
-        drawn = figure.to_paper(view, options)
-        drawn.savefig(file, format=file_format, dpi=DPI, bbox_inches="tight", metadata=_metadata(file_format, origin))
+        drawn = figure.to_paper(view, options, width)
+        if width is not None and file_format == "png":
+            drawn.set_figwidth(round(width * DPI) / DPI + 1e-6)  # a picture has whole pixels
+        drawn.savefig(file, format=file_format, dpi=DPI, metadata=_metadata(file_format, origin))
     return Export(file.getvalue(), origin, tuple(missing))
 
 

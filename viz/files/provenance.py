@@ -13,6 +13,7 @@ from analysis.truth import truth_of
 from models import Attention
 from viz.figures.base import Figure, View
 from viz.options import DrawOptions
+from viz.shade import view_facts
 
 VERSION = "0.1.0"
 _LIBRARIES = ("torch", "transformers", "plotly", "matplotlib", "numpy", "pandas")
@@ -36,7 +37,7 @@ def provenance(
         "head": selection.head,
         "n_query": att.n_query,
         "n_key": att.n_key,
-        "transformations": {**known, **figure.transformations(view)},
+        "transformations": {**known, **view_facts(selection, options), **figure.transformations(view)},
         "versions": libraries(),
     }
 

@@ -6,23 +6,23 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from analysis.pairs import COLUMNS
-from analysis.selection import Region
-from models import Attention, Token
+from models import Token
 from viz.figures.table import TableView
 from viz.files.provenance import as_json
 from viz.formats import CannotExport
-from viz.labels import label, tokens_in
+from viz.labels import label
 
 # The tokens as the pictures show them: `##ing` as `·ing`, and which word an [UNK] stands for.
 DISPLAY_COLUMNS = ("query_display", "key_display")
 # A spreadsheet would open no more rows of a CSV, and a person read none of them; weights of an NPZ are 4 bytes each.
 MAX_ROWS = {"csv": 20_000_000, "npz": 400_000_000}
+# So many queries of a head are read at once.
+STRIP = 256
 # So many queries tell how long the lines of a CSV are.
 MEASURED = 5
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -44,14 +44,13 @@ def table_bytes(view: TableView, file_format: str) -> int:
     """
     if file_format == "npz":
         return view.n_rows * np.dtype(np.float32).itemsize
-    queries, keys = tokens_in(view.att, view.region)
-    key_cells, n_bytes = _Cells(keys), 0
+    queries, keys, n_bytes = view.queries, _Cells(view.att.key_tokens, view.keys), 0
+    if not queries or not view.keys:
+        return 0
     for part in np.linspace(0, 1, MEASURED):
-        number, (layer, head) = round(part * (len(queries) - 1)), view.heads[round(part * (len(view.heads) - 1))]
-        one = replace(view.region, queries=view.region.queries[number : number + 1])
-        query_cells = _Cells(queries[number : number + 1])
-        n_bytes += sum(map(len, _lines(view.att, layer, head, one, query_cells, key_cells)))
-    return round(n_bytes / (MEASURED * len(keys)) * view.n_rows)
+        query, number = queries[round(part * (len(queries) - 1))], round(part * (len(view.heads) - 1))
+        n_bytes += sum(map(len, _lines(view, number, _Cells(view.att.query_tokens, [query]), keys)))
+    return round(n_bytes / (MEASURED * len(view.keys)) * view.n_rows)
 
 
 def _admit_rows(file_format: str, n_rows: int) -> None:
@@ -76,22 +75,23 @@ def csv_table(view: TableView) -> bytes:
         CannotExport: more rows than `MAX_ROWS`.
     """
     _admit_rows("csv", view.n_rows)
-    queries, keys = (_Cells(tokens) for tokens in tokens_in(view.att, view.region))
+    queries, keys = _Cells(view.att.query_tokens, view.queries), _Cells(view.att.key_tokens, view.keys)
     file = io.BytesIO()
     file.write(codecs.BOM_UTF8)
     # The line end of RFC 4180: with it, a lone carriage return or line feed in a token is quoted.
     file.write((",".join((*COLUMNS, *DISPLAY_COLUMNS)) + "\r\n").encode("ascii"))
-    for layer, head in view.heads:
-        file.writelines(_lines(view.att, layer, head, view.region, queries, keys))
+    for number in range(len(view.heads)):
+        file.writelines(_lines(view, number, queries, keys))
     return file.getvalue()
 
 
 class _Cells:
     """The tokens of a side as cells of a CSV, made once for all the rows that they stand in."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
-        self.pieces = [_cell(token.text) for token in tokens]
-        self.shown = [_cell(label(token)) for token in tokens]
+    def __init__(self, tokens: Sequence[Token], positions: Sequence[int]) -> None:
+        self.positions = positions
+        self.pieces = [_cell(tokens[position].text) for position in positions]
+        self.shown = [_cell(label(tokens[position])) for position in positions]
 
 
 def _cell(text: str) -> str:
@@ -101,18 +101,26 @@ def _cell(text: str) -> str:
     return file.getvalue()[1:-2]
 
 
-def _lines(att: Attention, layer: int, head: int, region: Region, queries: _Cells, keys: _Cells) -> Iterator[bytes]:
+def _lines(view: TableView, number: int, queries: _Cells, keys: _Cells) -> Iterator[bytes]:
     """Yield the lines of each query of a head; nine digits tell any two float32 apart."""
-    weights = att.weights(layer, head, *region.slices)
-    names = list(zip(region.keys, keys.pieces, keys.shown, strict=True))
-    for number, query, piece, shown in zip(
-        range(len(weights)), region.queries, queries.pieces, queries.shown, strict=True
-    ):
-        pairs = zip(names, weights[number].tolist(), strict=True)
-        yield "".join(
-            f"{layer},{head},{query},{key},{piece},{key_piece},{weight:.9g},{shown},{key_shown}\r\n"
-            for (key, key_piece, key_shown), weight in pairs
-        ).encode("utf-8")
+    (layer, head), named = view.heads[number], ",".join(map(str, view.named_heads[number]))
+    names = list(zip(keys.positions, keys.pieces, keys.shown, strict=True))
+    for start in range(0, len(queries.positions), STRIP):
+        strip = slice(start, start + STRIP)
+        weights = view.att.weights(layer, head, _run(queries.positions[strip]), _run(keys.positions))
+        for query, piece, shown, row in zip(
+            queries.positions[strip], queries.pieces[strip], queries.shown[strip], weights, strict=True
+        ):
+            yield "".join(
+                f"{named},{query},{key},{piece},{key_piece},{weight:.9g},{shown},{key_shown}\r\n"
+                for (key, key_piece, key_shown), weight in zip(names, row.tolist(), strict=True)
+            ).encode("utf-8")
+
+
+def _run(positions: Sequence[int]) -> slice | Sequence[int]:
+    """Return positions without gaps as a slice, which is read faster."""
+    is_run = bool(positions) and positions[-1] - positions[0] == len(positions) - 1
+    return slice(positions[0], positions[-1] + 1) if is_run else positions
 
 
 def npz_table(view: TableView, origin: dict[str, Any]) -> bytes:
@@ -123,24 +131,24 @@ def npz_table(view: TableView, origin: dict[str, Any]) -> bytes:
         CannotExport: more weights than `MAX_ROWS`.
     """
     _admit_rows("npz", view.n_rows)
-    region = view.region
-    query_tokens, key_tokens = tokens_in(view.att, region)
+    queries, keys = view.queries, view.keys
+    tokens = [view.att.query_tokens[query] for query in queries], [view.att.key_tokens[key] for key in keys]
     # Filled head by head: a list of all heads beside them would take the same again.
-    weights = np.empty((len(view.heads), len(region.queries), len(region.keys)), dtype=np.float32)
+    weights = np.empty((len(view.heads), len(queries), len(keys)), dtype=np.float32)
     for number, (layer, head) in enumerate(view.heads):
-        weights[number] = view.att.weights(layer, head, *region.slices)
+        weights[number] = view.att.weights(layer, head, _run(queries), _run(keys))
     file = io.BytesIO()
     np.savez_compressed(
         file,
         weights=weights,
-        layer=np.array([layer for layer, _ in view.heads], dtype=np.int32),
-        head=np.array([head for _, head in view.heads], dtype=np.int32),
-        query=np.array(region.queries, dtype=np.int32),
-        key=np.array(region.keys, dtype=np.int32),
-        query_tokens=np.array([token.text for token in query_tokens]),
-        key_tokens=np.array([token.text for token in key_tokens]),
-        query_display=np.array([label(token) for token in query_tokens]),
-        key_display=np.array([label(token) for token in key_tokens]),
+        layer=np.array([layer for layer, _ in view.named_heads], dtype=np.int32),
+        head=np.array([head for _, head in view.named_heads], dtype=np.int32),
+        query=np.array(queries, dtype=np.int32),
+        key=np.array(keys, dtype=np.int32),
+        query_tokens=np.array([token.text for token in tokens[0]]),
+        key_tokens=np.array([token.text for token in tokens[1]]),
+        query_display=np.array([label(token) for token in tokens[0]]),
+        key_display=np.array([label(token) for token in tokens[1]]),
         provenance=np.array(as_json(origin)),
     )
     return file.getvalue()

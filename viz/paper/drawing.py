@@ -8,36 +8,38 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import matplotlib
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PathCollection
-from matplotlib.colors import Colormap, Normalize, to_rgb
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.patches import PathPatch
 from matplotlib.path import Path
-from matplotlib.textpath import text_to_path
 from matplotlib.transforms import Bbox
 
 from models import Token
-from viz import colours
-from viz.labels import runs_left
+from viz import colours, style
 from viz.options import DrawOptions
 from viz.paper.fonts import FIRST_FONT
+from viz.paper.frame import BAR_GAP, BAR_NUMBERS, BAR_TITLE, BAR_WIDTH
+from viz.shade import DIMMED as DIMMED_TOKEN
+from viz.shade import HIDDEN, Shade
 
 # Left, top, right and bottom in the units of the axes; rows run down.
 Box = tuple[float, float, float, float]
 
 DIMMED = "#808895"
-BAR_GAP, BAR_WIDTH = 0.1, 0.13  # inches
-# Cells beyond the weights 0, 1/255, ... 1.
+# Labels of dimmed and hidden tokens, lines over hidden ones, and labels of tokens that the model itself wrote.
+FAINT, HATCH_COLOUR, GENERATED = "#b4bac4", "#9aa2ae", "#7b3fa8"
+# Cells beyond the 256 colours of weights.
 _MASKED, _BAD = 256, 257
 # Above this, maps are images: as vectors, an SVG of 20,000 boxes has 2 MB (100 bytes each) and takes 0.3 seconds.
 MAX_BOXES = 20_000
@@ -57,6 +59,7 @@ def drawing(families: list[str]) -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": "headlight",
         "axes.linewidth": 0.6,
+        "hatch.linewidth": 0.4,
         "axes.unicode_minus": False,
     }
     with _lock, matplotlib.rc_context(settings), warnings.catch_warnings():
@@ -65,35 +68,17 @@ def drawing(families: list[str]) -> Iterator[None]:
         yield
 
 
-def style_labels(axis: Axis, tokens: list[Token], *, size: float) -> None:
-    """Set the size of an axis's token labels and dim the special ones."""
-    for text, token in zip(axis.get_ticklabels(), tokens, strict=True):
-        text.set(fontsize=size, color=DIMMED if token.special else "black")
+def token_colour(token: Token, level: int = 0) -> str:
+    """Return the colour of a token's label: grey if it is special, fainter if it is dimmed or hidden."""
+    if level:
+        return FAINT
+    if token.generated:
+        return GENERATED
+    return DIMMED if token.special else "black"
 
 
-def add_title(figure: Figure, lines: Iterable[str], *, size: float) -> int:
-    """Set the title above everything and return how many lines it takes: those too wide for the figure are broken."""
-    room = 72 * figure.get_figwidth() - size
-    broken = [part for line in lines for part in _broken(line, room, FontProperties(size=size))]
-    # A line that begins with Hebrew or Arabic would run from right to left as a whole.
-    figure.suptitle("\n".join(f"\u200e{line}" if runs_left(line) else line for line in broken), fontsize=size)
-    return len(broken)
-
-
-def _broken(text: str, room: float, font: FontProperties) -> list[str]:
-    """Return a text as lines that are no wider than `room` points, broken between words."""
-    lines: list[str] = []
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0] <= room:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str, *, margin: float = 0.0) -> None:
-    """Add the colour bar of weights from 0 to 1, as high as the axes but for a `margin`, a share of their height."""
+def add_colour_bar(figure: Figure, axes: Axes, options: DrawOptions, *, margin: float = 0.0) -> None:
+    """Add the colour bar of weights on their scale, as high as the axes but for a `margin`, a share of their height."""
 
     def beside(_bar: object, _renderer: object) -> Bbox:
         # Asked whenever it is drawn: axes with square cells find their size last.
@@ -104,14 +89,57 @@ def add_colour_bar(figure: Figure, axes: Axes, colour_map: Colormap, title: str,
 
     bar_axes = axes.inset_axes((1, 0, 0.1, 1))
     bar_axes.set_axes_locator(beside)
-    mappable = ScalarMappable(Normalize(0, 1), colour_map)
-    bar = figure.colorbar(mappable, cax=bar_axes, ticks=[0, 0.2, 0.4, 0.6, 0.8, 1])
-    bar.set_label(title, fontsize=8)
-    bar.ax.tick_params(labelsize=7, length=2)
+    mappable = ScalarMappable(Normalize(0, 1), colours.matplotlib_map(options.palette))
+    places, texts = zip(*colours.scale_ticks(options.scale), strict=True)
+    bar = figure.colorbar(mappable, cax=bar_axes, ticks=places)
+    bar.ax.set_yticks(places, texts)
+    bar.set_label(style.SCALES[options.scale], fontsize=BAR_TITLE)
+    bar.ax.tick_params(labelsize=BAR_NUMBERS, length=2)
     bar.outline.set_linewidth(0.4)
     # More than 50 colours would become an image; hairlines close the seams between neighbours.
     assert bar.solids is not None
     bar.solids.set(rasterized=False, edgecolor="face", linewidth=0.6)
+
+
+def shade_boxes(shade: Shade, box: Box) -> tuple[list[Box], list[Box]]:
+    """Return the boxes of dimmed and of hidden cells of a map: whole rows, and columns between them."""
+    left, top, right, bottom = box
+    high, wide = (bottom - top) / len(shade.queries), (right - left) / len(shade.keys)
+    found: tuple[list[Box], list[Box]] = [], []
+    for first, last, level in runs(shade.queries):
+        y0, y1 = top + first * high, top + last * high
+        if level == HIDDEN:
+            found[1].append((left, y0, right, y1))
+            continue
+        for start, stop, of_key in runs(shade.keys):
+            shown = max(level, of_key)
+            if shown:
+                found[0 if shown == DIMMED_TOKEN else 1].append((left + start * wide, y0, left + stop * wide, y1))
+    return found
+
+
+def runs(levels: Int[np.ndarray, " position"]) -> list[tuple[int, int, int]]:
+    """Return (first, behind the last, level) of each run of equal levels."""
+    edges = [0, *(np.flatnonzero(np.diff(levels.astype(int))) + 1).tolist(), len(levels)]
+    return [(start, stop, int(levels[start])) for start, stop in pairwise(edges)]
+
+
+def draw_shade(axes: Axes, boxes: tuple[list[Box], list[Box]]) -> None:
+    """Fade the dimmed cells, and hatch the hidden ones on the page's ground, over the maps."""
+    dimmed, hidden = boxes
+    if dimmed:
+        axes.add_patch(PathPatch(_path_of(dimmed), facecolor="white", alpha=0.66, linewidth=0, zorder=1.5))
+    if hidden:
+        look = {"facecolor": "white", "edgecolor": HATCH_COLOUR, "hatch": "//////", "linewidth": 0, "zorder": 1.6}
+        axes.add_patch(PathPatch(_path_of(hidden), **look))
+
+
+def _path_of(boxes: Sequence[Box]) -> Path:
+    """Return one path around all boxes."""
+    left, top, right, bottom = np.array(boxes).T
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
+    codes = [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY]
+    return Path(np.array(corners).transpose(2, 0, 1).reshape(-1, 2), np.tile(codes, len(left)))
 
 
 def draw_maps(
@@ -126,12 +154,12 @@ def draw_maps(
     """
     table = np.vstack(
         [
-            colours.table(options.palette, options.scale) / 255,
+            colours.table(options.palette) / 255,
             to_rgb(colours.masked(options.palette)[1]),
             to_rgb(colours.NOT_A_NUMBER),
         ]
     )
-    numbered = [_colour_numbers(weights, mask) for weights, mask, _ in maps]
+    numbered = [_colour_numbers(weights, mask, options.scale) for weights, mask, _ in maps]
     found = [_boxes(numbers, box) for numbers, (_, _, box) in zip(numbered, maps, strict=True)]
     if sum(len(numbers) for numbers, _ in found) > MAX_BOXES:
         for numbers, (_, _, (left, top, right, bottom)) in zip(numbered, maps, strict=True):
@@ -142,19 +170,16 @@ def draw_maps(
     numbers, boxes = (np.concatenate(parts) for parts in zip(*found, strict=True))
     shown, paths = np.unique(numbers), []  # the background, number 0, comes first
     for number in shown:
-        left, top, right, bottom = boxes[numbers == number].T
-        corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]
-        codes = [Path.MOVETO, *[Path.LINETO] * 3, Path.CLOSEPOLY]
-        paths.append(Path(np.array(corners).transpose(2, 0, 1).reshape(-1, 2), np.tile(codes, len(left))))
+        paths.append(_path_of(boxes[numbers == number]))
     # Hairlines in the cells' own colours close the seams that viewers show between neighbours.
     drawn = PathCollection(paths, facecolors=table[shown], edgecolors=table[shown], linewidths=0.1, zorder=1)
     axes.add_collection(drawn, autolim=False)
 
 
 def _colour_numbers(
-    weights: Float[np.ndarray, "row column"], mask: Bool[np.ndarray, "row column"]
+    weights: Float[np.ndarray, "row column"], mask: Bool[np.ndarray, "row column"], scale: str
 ) -> Int[np.ndarray, "row column"]:
-    numbers = np.round(np.clip(np.nan_to_num(weights), 0, 1) * 255).astype(int)
+    numbers = colours.table_numbers(weights, scale)
     numbers[np.isnan(weights)] = _BAD
     numbers[~mask] = _MASKED
     return numbers

@@ -182,7 +182,7 @@ def colour_tables() -> np.ndarray:
     tables = []
     for palette in colours.PALETTES:
         masked = np.array([to_rgb(colours.masked(palette)[1])]) * 255
-        tables.append(np.vstack([colours.table(palette, "linear", style.MASKED), masked.round().astype(np.uint8)]))
+        tables.append(np.vstack([colours.table(palette, style.MASKED), masked.round().astype(np.uint8)]))
     return np.stack(tables)
 
 
