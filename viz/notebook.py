@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from analysis.head_set import HeadSet
 from analysis.selection import Region, Selection, TokenRef
 from models import Attention, AttentionTrace
 from models.errors import BadSelection
@@ -61,6 +62,9 @@ def show(
     kind: str | None = None,
     token: TokenRef | str | None = None,
     region: Region | str | None = None,
+    unit: str = "pieces",
+    heads: HeadSet | str = "",
+    combine: str = "overlay",
     height: int = HEIGHT,
     options: DrawOptions | None = None,
 ) -> Shown:
@@ -74,14 +78,17 @@ def show(
         token: the token that is locked at first, such as "query:8".
         region: the part of the head that is shown at first, such as "0-63:128-191".
         height: of the frame in pixels; its lower edge can be dragged. Its width is that of the notebook.
+        unit: "pieces" or "words".
+        heads: several heads, such as "2" (a layer), "2.0,3.5" or "all".
+        combine: "overlay", "mean" or "maximum" of the heads.
         options: how it is drawn at first; without them, the colours follow the notebook's light or dark theme.
 
     Raises:
         BadSelection: no such kind, layer, head, token or region.
     """
     att, figure = _attention_of(trace, kind), InstrumentView()
-    figure.check_heads(layer, head)
-    selection = Selection.parse(layer, head, token=token, region=region)
+    selection = Selection.parse(layer, head, token=token, region=region, heads=heads, unit=unit, combine=combine)
+    figure.check_heads(selection)
     image = trace.image if isinstance(trace, AttentionTrace) else None
     subject = Subject(att, image, None if has_all_weights(att) else _maps_in_time(att))
     drawn = options or DrawOptions()

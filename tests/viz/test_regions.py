@@ -20,7 +20,6 @@ from viz import CannotExport, DrawOptions
 from viz.figures.token_graph import describe as describe_lines
 from viz.files.tables import MAX_ROWS, too_many_rows
 from viz.head_maps import MOST_CELLS, thumbnail
-from viz.wire.instrument import Opening, trace_message
 from viz.wire.tiles import make_tile, pack_tile
 
 LONG, WIDE = 401, 307
@@ -140,20 +139,6 @@ def test_a_flow_shows_the_region() -> None:
     assert left.text[0] == "q300"
     query, key = max(wanted, key=lambda pair: WEIGHTS[pair])
     assert left.hovertext[query - 300].startswith(f"q{query} ({query}) attends to<br>k{key} ({key}): 0.")
-
-
-def test_a_message_of_a_region_has_its_tokens_and_weights_alone() -> None:
-    region = Region.parse("300-309:17-80")
-    message = trace_message(ATT, Opening("", ""), tiles=[make_tile(ATT, 0, 0, region)], only=region)
-    header, arrays = unpack(message)
-    assert header["starts"] == [300, 17]
-    assert header["counts"] == [ATT.n_query, ATT.n_key]
-    assert [text for text, _ in header["queries"]] == [f"q{n}" for n in range(300, 310)]
-    assert [text for text, _ in header["keys"]] == [f"k{n}" for n in range(17, 81)]
-    np.testing.assert_array_equal(arrays["cells0"].reshape(10, 64), WEIGHTS[300:310, 17:81])
-    # Must not happen: something of the rest of the text travels with the file.
-    assert b"q299" not in message
-    assert sum(array.size for name, array in arrays.items() if name != "colours") == 10 * 64 + 10
 
 
 @pytest.mark.parametrize(

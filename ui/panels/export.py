@@ -55,7 +55,7 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
             notice = glyph_notice(subject.att)
             if notice:
                 st.warning(escape_markdown(notice))
-        st.caption(describe_file(figure, file_format, subject, selection))
+        st.caption(describe_file(figure, file_format, subject, selection, options))
         _download(figure, offer, file_format, subject, selection, options)
 
 

@@ -230,7 +230,8 @@ def _shade(view: GridView, layer: int, head: int) -> tuple[list[Box], list[Box]]
 
 def _draw_heads(axes: Axes, view: GridView, options: DrawOptions, has_scores: bool) -> None:
     """Draw every head's map with its frame and its truth score, and outline the chosen heads."""
-    below, drawn, shaded = view.score_room, [], ([], [])
+    below, drawn = view.score_room, []
+    shaded: tuple[list[Box], list[Box]] = ([], [])
     for layer, head in view.each_head():
         corners = left, top, right, bottom = _map_corners(layer, head, below)
         drawn.append((view.maps[layer, head], view.mask[layer, head], corners))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool
 from matplotlib.axes import Axes
@@ -111,7 +113,7 @@ def _draw_lines(axes: Axes, view: TokenGraphView, options: DrawOptions) -> None:
     faces[bad] = to_rgba(colours.NOT_A_NUMBER)
     widths = [line_width(weight) * 0.7 for weight in np.nan_to_num(view.weight, nan=1.0)]
     # Dashes are written in widths of the line.
-    dashes = [
+    dashes: list[Any] = [
         (0, [each * 0.7 / wide for each in dash]) if dash else "solid"
         for (_, dash), wide in zip(looks, widths, strict=True)
     ]

@@ -30,17 +30,19 @@ class InstrumentView(Figure[Opened]):
     help = "all linked pictures, as on the page"
     offers = (Offer("All linked pictures"),)
     formats = ("html",)
-    options = ("threshold", "palette", "scale", "truth")
+    options = ("threshold", "palette", "scale", "truth", "special", "sink", "renormalise")
     token_help = "the one that is locked at first: query:8 or key:2"
     takes_region = True
     one_head = False
     opens_instrument = True
 
-    def check_heads(self, layer: int | None, head: int | None) -> None:
-        """Check that a layer and a head are given together; without them the first head is opened."""
-        check_both(layer, head)
+    combines = False
 
-    def view(self, subject: Subject, selection: Selection, options: DrawOptions) -> Opened:
+    def check_heads(self, selection: Selection) -> None:
+        """Check that a layer and a head are given together; without them the first head is opened."""
+        check_both(selection.layer, selection.head)
+
+    def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> Opened:
         """Return what the pictures show first."""
         att = subject.att
         layer, head = selection.of_one_head() if selection.heads else (0, 0)

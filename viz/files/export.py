@@ -151,7 +151,9 @@ def export_figure(
     return _on_paper(subject, figure, file_format, view, selection, options, origin, inches)
 
 
-def describe_file(figure: Figure[Any], file_format: str, subject: Subject, selection: Selection) -> str:
+def describe_file(
+    figure: Figure[Any], file_format: str, subject: Subject, selection: Selection, options: DrawOptions
+) -> str:
     """Return one sentence that says which part of the attention a file contains.
 
     Raises:
@@ -159,7 +161,7 @@ def describe_file(figure: Figure[Any], file_format: str, subject: Subject, selec
     """
     if file_format == "html" and figure.opens_instrument:
         return describe_contents(subject.att, selection)
-    return figure.contents(subject, selection)
+    return figure.contents(subject, selection, options)
 
 
 def format_of(figure: str, path: str | Path) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from analysis.selection import READABLE, Selection
+from analysis.selection import READABLE, Region, Selection
 from models import Attention
 from viz import browser
+from viz.colours import MOST_HEADS
 from viz.figures.base import Subject
 from viz.head_maps import HeadMaps
 from viz.options import DrawOptions
+from viz.views import is_combined, view_of
 from viz.wire.instrument import Opening, trace_message
-from viz.wire.tiles import make_tile
+from viz.wire.tiles import Tile, make_tile
 
 # A file has all weights of a text of at most `READABLE` tokens a side and of this many weights, masked ones included:
 # 72 heads of 128 tokens have 1.2 million.
@@ -65,17 +68,36 @@ def instrument_message(
     Raises:
         BadSelection: the text has no such layer, head, token or region.
     """
-    att = subject.att
-    layer, head = selection.of_one_head() if selection.heads else (0, 0)
-    region, token = selection.region_in(att), selection.token_in(att)
-    opening = Opening("file", write_selection(selection, options, palette))
+    att, opening = subject.att, Opening("file", write_selection(selection, options, palette))
+    shown, _ = view_of(att, replace(selection, combine="overlay"), options)
+    region, token = selection.region_in(shown), selection.token_in(shown)
     if has_all_weights(att):
         return trace_message(att, opening, options=options, whole=True)
     # The heatmap shows the region, the token graph and the strip a readable part of it.
-    regions = dict.fromkeys((region, region.readable_part(att, token)))
-    tiles = [make_tile(att, layer, head, each) for each in regions]
-    maps = subject.maps or HeadMaps.empty(att).fill(att)
-    return trace_message(att, opening, maps=maps, tiles=tiles, options=options)
+    regions = tuple(dict.fromkeys((region, region.readable_part(shown, token))))
+    maps = (subject.maps if shown is att else None) or HeadMaps.empty(shown).fill(shown)
+    tiles = _tiles(shown, selection, regions)
+    return trace_message(shown, opening, maps=maps, tiles=tiles, options=options, view=_write_view(selection, options))
+
+
+def _tiles(shown: Attention, selection: Selection, regions: Sequence[Region]) -> list[Tile]:
+    """Return the cells of what is opened: the head, the first of the chosen heads, or one map of all of them."""
+    heads = [selection.of_one_head() if selection.heads else (0, 0)]
+    if is_combined(selection):
+        name = (selection.combine, str(selection.chosen))
+        one, _ = view_of(shown, selection, DrawOptions())
+        return [make_tile(one, 0, 0, region, shown=name) for region in regions]
+    heads += selection.chosen.expand(shown)[:MOST_HEADS]
+    return [make_tile(shown, *head, region) for head in dict.fromkeys(heads) for region in regions]
+
+
+def _write_view(selection: Selection, options: DrawOptions) -> str:
+    """Return what a view changes, as `viewQuery` of viz/browser/instrument/view.js writes it."""
+    changes = {"unit": "words"} if selection.unit == "words" else {}
+    changes |= {name: "hide" for name in ("special", "sink") if getattr(options, name) == "hide"}
+    if options.renormalise and "hide" in changes.values():
+        changes["renormalise"] = "True"
+    return urlencode(changes)
 
 
 def write_selection(selection: Selection, options: DrawOptions, palette: str | None = None) -> str:

@@ -15,13 +15,13 @@ from jaxtyping import Float
 from matplotlib.colors import to_rgb
 
 from analysis.attention_measures import MEASURES, measures
-from analysis.selection import READABLE, Region
+from analysis.selection import READABLE
 from analysis.truth import truth_of, truth_scores_of_text
 from models import Attention, Token
 from models.checkpoints.bundled import PUBLISHED_AS
 from viz import colours, style
 from viz.head_maps import HeadMaps
-from viz.labels import boundaries, label, tokens_in
+from viz.labels import boundaries, label
 from viz.options import DrawOptions
 from viz.wire.packing import pack
 from viz.wire.tiles import Tile, mark_masked
@@ -68,8 +68,8 @@ def trace_message(
     options: DrawOptions | None = None,
     sentences: Sequence[Sentence] = (),
     model: str = "",
-    only: Region | None = None,
     whole: bool = False,
+    view: str = "",
 ) -> bytes:
     """Return what the instrument shows of a trace.
 
@@ -84,24 +84,25 @@ def trace_message(
         sentences: the texts over which heads are ranked, this one among them; empty where there is one text.
         model: the name that `load_model` takes, by default that of the source; a folder has a longer one.
         whole: all weights are sent, in 16 bits each, whatever the size; for a file, which has nobody to ask.
-        only: the region whose tokens alone are sent, with no weights but those of `tiles`; for a file of one picture.
+        view: what was changed of the trace to get `att`, as a request writes it; for a file without all weights.
     """
     header: dict[str, Any] = {
         "trace": trace,
+        "view": view,
         "opening": asdict(opening),
         "parts": list(parts),
-        "source": {} if only else _describe_source(att, model),
+        "source": _describe_source(att, model),
         **_describe_heads(att),
-        **_describe_tokens(att, only),
-        **_describe_truth(att, only),
+        **_describe_tokens(att),
+        **_describe_truth(att),
         **_describe_look(options or DrawOptions()),
         "tiles": [tile.facts for tile in tiles],
         "sentences": [asdict(each) for each in sentences],
     }
     arrays = {"colours": colour_tables(), **_arrays_of_tiles(tiles)}
-    if whole or (only is None and is_small(att)):
+    if whole or is_small(att):
         arrays |= _arrays_of(att)
-    elif only is None:
+    else:
         maps = maps or HeadMaps.empty(att)
         done = maps.n_done  # read once: a job may be filling the maps
         header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
@@ -192,13 +193,9 @@ def _describe_source(att: Attention, model: str) -> dict[str, Any]:
     return {**asdict(att.source), "load": model or bundled.get(att.source.model, att.source.model)}
 
 
-def _describe_tokens(att: Attention, only: Region | None) -> dict[str, Any]:
-    """Return the labels of both sides; of a region, also where it begins and how many tokens the text has."""
+def _describe_tokens(att: Attention) -> dict[str, Any]:
+    """Return the labels of both sides, where texts begin, and which pieces are a word."""
     cuts = {"cuts": [boundaries(att.query_tokens), boundaries(att.key_tokens)]}
-    if only:
-        queries, keys = tokens_in(att, only)
-        starts, counts = [only.queries.start, only.keys.start], [att.n_query, att.n_key]
-        return {"queries": _labels(queries), "keys": _labels(keys), "starts": starts, "counts": counts, **cuts}
     same = att.query_tokens == att.key_tokens
     spans, words = [_spans(att.query_tokens), _spans(att.key_tokens)], _describe_words(att)
     return {
@@ -234,9 +231,7 @@ def _spans(tokens: tuple[Token, ...]) -> list[list[int]] | None:
     return [[0, second - 1], [second, len(tokens) - 1]] if second else None
 
 
-def _describe_truth(att: Attention, only: Region | None) -> dict[str, Any]:
-    if only:
-        return {"truth": None, "scores": None}
+def _describe_truth(att: Attention) -> dict[str, Any]:
     truth, scores = truth_of(att), truth_scores_of_text(att)
     return {
         "truth": None if truth is None else np.argwhere(truth.mask).tolist(),

@@ -13,7 +13,6 @@ from tests.helpers.hand_made import attention, causal_attention, random_weights
 from tests.helpers.node import call
 from viz import style
 from viz.wire.instrument import Opening, trace_message
-from viz.wire.tiles import make_tile
 
 MOST = 40
 
@@ -35,15 +34,16 @@ def heads() -> dict[str, Attention]:
 
 
 def pairs_of_the_browser(att: Attention, region: Region, only: list[Any] | None) -> list[list[Any]]:
-    message = trace_message(att, Opening("", ""), tiles=[make_tile(att, 0, 0, region)], only=region)
+    message = trace_message(att, Opening("", ""))
     code = """
     import { strongestPairs } from "./viz/browser/instrument/pairs_ranked.js";
     import { Trace } from "./viz/browser/instrument/trace.js";
     const trace = new Trace(new Uint8Array(Buffer.from(data.message, "base64")));
-    const [tile] = trace.tiles.values();
+    const tile = trace.tile([0, 0], data.region);
     const only = data.only && { side: data.only[0], position: data.only[1] };
     const result = strongestPairs(tile, data.most, only);"""
-    return call(code, {"message": base64.b64encode(message).decode(), "most": MOST, "only": only})
+    cells = [region.queries.start, region.queries[-1], region.keys.start, region.keys[-1]]
+    return call(code, {"region": cells, "message": base64.b64encode(message).decode(), "most": MOST, "only": only})
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import { formatSelection, parseSelection } from "./link.js";
 import { Pairs } from "./pairs.js";
 import { Palette, toHex } from "./palette.js";
 import { Ranking } from "./ranking.js";
+import { neighbours } from "./requests.js";
 import { isCombined, nameShown, shadeOf, shownHead } from "./shown.js";
 import { focusOf, NO_HOVER, Store } from "./store.js";
 import { Strip } from "./strip.js";
@@ -22,7 +23,7 @@ import { convertUnit, groupsOf, viewQuery } from "./view.js";
 import { Views } from "./views.js";
 
 /** @import { Theme } from "../core/theme.js" */
-/** @import { Focus, State } from "./store.js" */
+/** @import { Focus, State, Treatment } from "./store.js" */
 /** @import { Shade } from "./shown.js" */
 /** @import { Thumbnail, Tile } from "./trace.js" */
 /** @import { Requests, Transport } from "./requests.js" */
@@ -244,7 +245,7 @@ export class Instrument {
     const view = this.views?.of(state);
     this.root.dataset.waits = view ? "" : "view";
     if (!view && this.views?.lacks(state)) this.returnToTrace();
-    if (!view) return !this.root.dataset.drawn && !viewQuery(this.store.state);
+    if (!view) return !this.root.dataset.drawn && viewQuery(this.store.state) === this.base?.query;
     if (view.trace !== this.trace) {
       ({ trace: this.trace, requests: this.requests } = view);
       this.store.set(fitSelection(state, view.trace));
@@ -252,12 +253,19 @@ export class Instrument {
     return true;
   }
 
-  /** Show all tokens as pieces: the view cannot be had. */
+  /** Show the trace as the message has it: the view cannot be had. */
   returnToTrace() {
-    const treatment = (/** @type {State["sink"]} */ each) => (each === "hide" ? "dim" : each);
+    const { query } = /** @type {Views} */ (this.views).base.trace;
+    const { unit, special, sink, renormalise } = parseSelection(
+      query,
+      /** @type {Trace} */ (this.base).header.defaults,
+    );
     const { state } = this.store;
-    this.setUnit("pieces");
-    this.store.set({ special: treatment(state.special), sink: treatment(state.sink), renormalise: false });
+    const treatment = (/** @type {Treatment} */ had, /** @type {Treatment} */ wanted) =>
+      had === "hide" || wanted !== "hide" ? had : "dim";
+    this.setUnit(unit);
+    const tokens = { special: treatment(special, state.special), sink: treatment(sink, state.sink) };
+    this.store.set({ ...tokens, renormalise });
     this.root.dataset.lacks = "view";
   }
 
@@ -277,22 +285,4 @@ export class Instrument {
     this.views?.end();
     this.root.remove();
   }
-}
-
-/**
- * Return the heads that a visitor is likely to choose next: those around the selected one, the nearest first.
- * @param {{ layer: number, head: number }} selected
- * @param {number[]} heads heads of each layer
- * @returns {[layer: number, head: number][]}
- */
-export function neighbours({ layer, head }, heads) {
-  const distance = (/** @type {[number, number]} */ [l, h]) => Math.abs(l - layer) + Math.abs(h - head);
-  /** @type {[number, number][]} */
-  const all = heads.flatMap((count, l) =>
-    Array.from({ length: count }, (_, h) => /** @type {[number, number]} */ ([l, h])),
-  );
-  return all
-    .filter((each) => distance(each) > 0)
-    .sort((one, other) => distance(one) - distance(other))
-    .slice(0, 24);
 }

@@ -210,3 +210,21 @@ function readDetail(bytes) {
     pairs: answer.pairs.map((/** @type {any[]} */ [query, key, weight]) => [query, key, weight ?? Number.NaN]),
   };
 }
+
+/**
+ * Return the heads that a visitor is likely to choose next: those around the selected one, the nearest first.
+ * @param {{ layer: number, head: number }} selected
+ * @param {number[]} heads heads of each layer
+ * @returns {[layer: number, head: number][]}
+ */
+export function neighbours({ layer, head }, heads) {
+  const distance = (/** @type {[number, number]} */ [l, h]) => Math.abs(l - layer) + Math.abs(h - head);
+  /** @type {[number, number][]} */
+  const all = heads.flatMap((count, l) =>
+    Array.from({ length: count }, (_, h) => /** @type {[number, number]} */ ([l, h])),
+  );
+  return all
+    .filter((each) => distance(each) > 0)
+    .sort((one, other) => distance(one) - distance(other))
+    .slice(0, 24);
+}

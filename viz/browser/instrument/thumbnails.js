@@ -1,23 +1,12 @@
 // @ts-check
-// Thumbnails of tiles, and the labels of a text of which a part was sent.
+// Thumbnails of tiles.
 
 import { colourNumber } from "./scales.js";
 
-/** @import { Label, Thumbnail, Tile } from "./trace.js" */
+/** @import { Thumbnail, Tile } from "./trace.js" */
 
 /** Cells of a side of a thumbnail at most. */
 export const THUMBNAIL = 48;
-
-/**
- * Return the labels of a whole text of which a part was sent; the others are empty.
- * @param {Label[]} labels
- * @param {number} start
- * @param {number} count
- * @returns {Label[]}
- */
-export function placed(labels, start, count) {
-  return Array.from({ length: count }, (_, position) => labels[position - start] ?? ["", false]);
-}
 
 /**
  * Return the thumbnail of a tile: the largest weight of each block, as a colour number.

@@ -4,7 +4,7 @@
 import { unpack } from "../core/unpack.js";
 import { expandHeads } from "./head_set.js";
 import { writeRegion } from "./link.js";
-import { joined, placed, shrink, THUMBNAIL } from "./thumbnails.js";
+import { joined, shrink, THUMBNAIL } from "./thumbnails.js";
 
 /** @import { Shown } from "./shown.js" */
 /** @import { Region } from "./store.js" */
@@ -28,6 +28,7 @@ import { joined, placed, shrink, THUMBNAIL } from "./thumbnails.js";
  * @typedef {object} Header described in docs/decisions/0019 and viz/wire/instrument.py
  * @property {string} title
  * @property {string} trace
+ * @property {string} [view] what was changed of the trace (view.js), in a file that has no weights of the trace itself
  * @property {{ id: string, selection: string, after: number }} opening
  * @property {string[]} parts
  * @property {string} kind
@@ -35,8 +36,6 @@ import { joined, placed, shrink, THUMBNAIL } from "./thumbnails.js";
  * @property {number[]} heads heads of each layer
  * @property {Label[]} queries
  * @property {Label[] | null} keys null if they are the same tokens
- * @property {[query: number, key: number]} [starts] the positions of the first tokens sent, where they are a part
- * @property {[queries: number, keys: number]} [counts] tokens of the text, of which a part is sent
  * @property {[number[], number[]]} cuts positions of each side before which another text begins
  * @property {{ queries: Words, keys: Words | null } | null} words null if every piece is a word; keys null if they are the
  *   same tokens
@@ -78,9 +77,8 @@ export class Trace {
   constructor(message) {
     const { header, arrays } = message instanceof Uint8Array ? unpack(message) : message;
     this.header = /** @type {Header} */ (header);
-    const { queries, keys, starts, counts } = this.header;
-    this.queries = starts && counts ? placed(queries, starts[0], counts[0]) : queries;
-    this.keys = starts && counts && keys ? placed(keys, starts[1], counts[1]) : (keys ?? queries);
+    this.queries = this.header.queries;
+    this.keys = this.header.keys ?? this.queries;
     this.heads = this.header.heads;
     this.nLayers = this.heads.length;
     this.nHeads = Math.max(...this.heads);

@@ -22,7 +22,7 @@ export class Views {
   constructor(base, transport, onAnswer) {
     this.transport = transport;
     this.onAnswer = onAnswer;
-    this.base = this.add("", base);
+    this.base = this.add(base.header.view ?? "", base);
   }
 
   /**
