@@ -1,7 +1,7 @@
 """Measures of a head: how its attention is spread, over what distance, and on which positions.
 
 The measures are those of Clark et al. (2019), "What Does BERT Look At?", sections 3.1 to 3.3: means over queries of
-one head's weights, hidden ones left out. A measure that is not defined is NaN, never 0: previous, next, self and the
+one head's weights, without hidden queries. A measure that is not defined is NaN, never 0: previous, next, self and the
 distance need queries and keys of the same text.
 """
 

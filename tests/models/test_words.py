@@ -161,3 +161,11 @@ def test_words_of_a_long_window_read_few_pieces():
     assert (low, band.shape[2]) == (289, 21)
     assert all(after >= before for before, after in pairwise(words._layers[0].spans().first.tolist()))
     np.testing.assert_allclose(words.weights(0, 1).sum(1), 1, atol=1e-5)
+
+
+def test_a_word_whose_pieces_see_runs_apart_has_no_run():
+    spans = Spans(torch.tensor([0, 4, 4]), torch.tensor([1, 5, 5]))
+    layer = Replay(torch.randn(1, 3, 2), torch.randn(1, 5, 2), 0.5, mask=spans)
+    att = Attention("cross", [layer], numbered([0, 0, 1]), numbered([0, 1, 2, 3, 4]), source()).words()
+    assert att.mask(0, 0).tolist() == [[True, False, False, False, True], [False, False, False, False, True]]
+    assert att.pooled_mask(0)[0].tolist() == att.mask(0, 0).tolist()
