@@ -110,7 +110,9 @@ export function resizeRegion(region, whole, direction) {
     const count = last - first + 1;
     const wanted = direction > 0 ? Math.max(count + 1, Math.round(count * RESIZE)) : Math.round(count / RESIZE);
     const size = clamp(direction < 0 ? Math.min(wanted, count - 1) : wanted, 1, end + 1);
-    const start = clamp(Math.round((first + last + 1 - size) / 2), 0, end + 1 - size);
+    // Growing and shrinking round towards each other, so that one takes the other back.
+    const middle = (first + last + 1 - size) / 2;
+    const start = clamp(direction > 0 ? Math.ceil(middle) : Math.floor(middle), 0, end + 1 - size);
     return [start, start + size - 1];
   };
   return /** @type {Region} */ ([...side(region[0], region[1], whole[1]), ...side(region[2], region[3], whole[3])]);
