@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
+from analysis.head_set import NO_HEADS
 from analysis.selection import Selection
 from models.memory import readable
 from ui.messages import escape_markdown
@@ -20,8 +22,13 @@ from viz.figures.table import TableView
 from viz.files.export import describe_file, export_figure, glyph_notice
 from viz.files.provenance import provenance
 from viz.files.tables import table_bytes, too_many_rows
-from viz.formats import MIME, PAPER, TABLES
+from viz.formats import MIME, PAPER, TABLES, CannotExport
+from viz.paper.width import parse_width
+from viz.views import is_combined
 from viz.wire.instrument import is_small
+
+AUTOMATIC, OWN = "automatic", "own"
+WIDTHS = (AUTOMATIC, "8 cm", "17.6 cm")
 
 
 def export_controls(subject: Subject, selection: Selection, options: DrawOptions) -> None:
@@ -34,7 +41,9 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
         offers = {offer.title: (figure, offer) for figure in fitting for offer in figure.offers}
         figure, offer = offers[st.radio("Export", tuple(offers), key="export figure")]
         if offer.all_heads:
-            selection = selection.of_all_heads()
+            selection = replace(selection.of_all_heads(), chosen=NO_HEADS, combine="overlay")
+        if not selection.chosen:
+            selection = replace(selection, combine="overlay")  # the page shows the one head then
         file_format = st.segmented_control(
             "Format",
             figure.formats,
@@ -51,12 +60,35 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
         if refusal:
             st.warning(escape_markdown(refusal))
             return
+        width, refusal = _choose_width() if file_format in PAPER else (None, None)
+        if refusal:
+            st.warning(escape_markdown(refusal))
+            return
         if file_format in PAPER and figure.shows_tokens:
             notice = glyph_notice(subject.att)
             if notice:
                 st.warning(escape_markdown(notice))
         st.caption(describe_file(figure, file_format, subject, selection, options))
-        _download(figure, offer, file_format, subject, selection, options)
+        if width:
+            try:
+                export_figure(figure, file_format, subject, selection, options, width=width)
+            except CannotExport as error:  # the letters of these tokens may not fit
+                st.warning(escape_markdown(str(error)))
+                return
+        _download(figure, offer, file_format, subject, selection, options, width)
+
+
+def _choose_width() -> tuple[str | None, str | None]:
+    """Ask for the width of a picture on paper, and return it (None: automatic) and what is wrong with it."""
+    choice = st.segmented_control("Width", (*WIDTHS, OWN), default=AUTOMATIC, key="export width", required=True)
+    if choice != OWN:
+        return (None if choice == AUTOMATIC else choice.replace(" ", "")), None
+    width = st.text_input("Own width", "12 cm", key="export own width", max_chars=20)
+    try:
+        parse_width(width)
+    except CannotExport as error:
+        return None, str(error)
+    return width, None
 
 
 def _refuse(
@@ -91,12 +123,18 @@ def _too_large(view: TableView, file_format: str) -> str | None:
 
 
 def _download(
-    figure: Figure[Any], offer: Offer, file_format: str, subject: Subject, selection: Selection, options: DrawOptions
+    figure: Figure[Any],
+    offer: Offer,
+    file_format: str,
+    subject: Subject,
+    selection: Selection,
+    options: DrawOptions,
+    width: str | None,
 ) -> None:
-    name = _file_name(figure, subject, selection)
+    name = _file_name(figure, subject, selection, options)
     st.download_button(
-        f"Download {_name_offer(offer, selection)} as {file_format.upper()}",
-        data=lambda: export_figure(figure, file_format, subject, selection, options).data,
+        f"Download {_name_offer(offer, subject, selection)} as {file_format.upper()}",
+        data=lambda: export_figure(figure, file_format, subject, selection, options, width=width).data,
         file_name=f"{name}.{file_format}",
         mime=MIME[file_format],
         # Another figure is another button: one that is pressed while the next page arrives gives what it says.
@@ -119,14 +157,34 @@ def _download(
     st.caption("A CSV has no place for its origin (model, revision, text, versions): this file has it.")
 
 
-def _name_offer(offer: Offer, selection: Selection) -> str:
-    words = offer.title.replace("the chosen head", f"layer {selection.layer}, head {selection.head}")
+def _name_offer(offer: Offer, subject: Subject, selection: Selection) -> str:
+    heads = f"layer {selection.layer}, head {selection.head}"
+    if selection.chosen:
+        described = selection.chosen.describe(subject.att)
+        heads = f"the {selection.combine} of {described}" if is_combined(selection) else described
+    words = offer.title.replace("the chosen head", heads)
     return words[0].lower() + words[1:]
 
 
-def _file_name(figure: Figure[Any], subject: Subject, selection: Selection) -> str:
+def _file_name(figure: Figure[Any], subject: Subject, selection: Selection, options: DrawOptions) -> str:
+    """Return what the file shows, in its name; the grid has all heads, whichever is chosen."""
     att = subject.att
     model = re.sub(r"[^A-Za-z0-9.-]+", "-", att.source.model.rsplit("/", 1)[-1]).strip("-.")[:40] or "model"
-    heads = "all-heads" if selection.layer is None else f"layer{selection.layer}-head{selection.head}"
-    part = f"-{str(selection.region).replace(':', '-by-')}" if figure.takes_region and selection.region else ""
-    return f"{model}-{att.kind}-{heads}{part}-{figure.name}"
+    if selection.layer is None or figure.shows_all_maps:
+        heads = "all-heads"
+    elif is_combined(selection):
+        heads = f"{selection.combine}-{_shorten(selection.chosen.describe(att))}"
+    elif selection.chosen and figure.overlays:
+        heads = _shorten(selection.chosen.describe(att))
+    else:
+        heads = f"layer{selection.layer}-head{selection.head}"
+    hidden = [name for name in ("special", "sink") if getattr(options, name) == "hide"]
+    view = [*(["words"] if selection.unit == "words" else []), *([f"without-{'-and-'.join(hidden)}"] if hidden else [])]
+    region = selection.region if figure.takes_region else None
+    part = [str(region).replace(":", "-by-")] if region else []
+    return "-".join([model, att.kind, heads, *view, *part, figure.name])
+
+
+def _shorten(described: str) -> str:
+    """Return heads in words as a part of a file name: layer5, all-heads, 12-heads, heads-2.0-2.5."""
+    return re.sub(r"[^a-z0-9.]+", "-", re.sub(r"layer ", "layer", described.replace(" and ", " ")))

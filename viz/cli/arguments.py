@@ -7,14 +7,20 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from analysis.selection import COMBINE, UNITS, Selection
 from models.errors import NoText
 from viz.colours import PALETTES, SCALES
 from viz.figures.base import Figure
 from viz.figures.registry import FIGURES, list_figures
+from viz.formats import PAPER
+from viz.options import TREATMENTS
+from viz.paper.width import parse_width
 
 _CHOICE = list_figures()
 # Every figure takes these, so that one command line fits all figures; what changes nothing in a figure is noted.
-_DRAW_OPTIONS = ("threshold", "palette", "scale")
+_DRAW_OPTIONS = ("threshold", "palette", "scale", "special", "sink", "renormalise")
+# These change what every figure is drawn of.
+_ALWAYS_USED = ("special", "sink", "renormalise")
 _DESCRIPTION = "Draw a transformer's attention into a file; the suffix of OUTPUT picks the format."
 # What argparse says, and what the command says instead.
 _SENTENCES = (
@@ -40,8 +46,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if unknown:
         found.command.error(f"A {found.figure} has no {_shorten(unknown[0])}")
     _check_reading(found)
-    FIGURES[found.figure].check_heads(found.layer, found.head)
+    FIGURES[found.figure].check_heads(selection_of(found))
+    parse_width(found.width)
     return found
+
+
+def selection_of(arguments: argparse.Namespace) -> Selection:
+    """Return what is chosen, without the region, which needs the text.
+
+    Raises:
+        BadSelection: a token or heads are written differently.
+    """
+    several = {"heads": arguments.heads, "unit": arguments.unit, "combine": arguments.combine}
+    return Selection.parse(arguments.layer, arguments.head, token=arguments.token, **several)
 
 
 def _check_reading(arguments: argparse.Namespace) -> None:
@@ -70,7 +87,8 @@ def unused_options(arguments: argparse.Namespace) -> list[str]:
 
 
 def _used_options(figure: Figure[Any]) -> tuple[str, ...]:
-    return (*figure.options, "token") if figure.token_help else figure.options
+    used = (*figure.options, *_ALWAYS_USED)
+    return (*used, "token") if figure.token_help else used
 
 
 class _Parser(argparse.ArgumentParser):
@@ -101,16 +119,41 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--revision", help="branch, tag or commit of a hub id")
         _add_reading(command, figure)
         whole = _read_as(int, "a whole number")
-        command.add_argument("--layer", type=whole("--layer"), required=figure.one_head, metavar="N", help="0-based")
-        command.add_argument("--head", type=whole("--head"), required=figure.one_head, metavar="N", help="0-based")
+        command.add_argument("--layer", type=whole("--layer"), metavar="N", help="0-based")
+        command.add_argument("--head", type=whole("--head"), metavar="N", help="0-based")
+        _add_several(command)
         _add_draw_options(command, figure)
         if figure.takes_region:
-            command.add_argument("--queries", help="a window of a long text, as 0:64 (64 queries from the first on)")
-            command.add_argument("--keys", help="the same for keys")
+            window = "a window of a long text, as 0:64 (64 queries from the first on); of a pair: A or B, one text"
+            command.add_argument("--queries", help=window)
+            command.add_argument(
+                "--keys", help="the same for keys: --queries A --keys B is from the first text to the second"
+            )
         command.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
         command.add_argument("--dtype", default="float32", help="float32, float16 or bfloat16 (default: float32)")
+        width = "width of a .png, .svg or .pdf, as 8cm, 85mm or 3.3in"
+        command.add_argument(
+            "--width", metavar="WIDTH", help=width if set(figure.formats) & set(PAPER) else argparse.SUPPRESS
+        )
         command.add_argument("-o", "--output", required=True, metavar="OUTPUT")
     return parser
+
+
+def _add_several(command: argparse.ArgumentParser) -> None:
+    """Add words, several heads, and how these are shown."""
+    command.add_argument(
+        "--unit", type=_one_of("unit", UNITS), default="pieces", metavar=_listed(UNITS), help="default: pieces"
+    )
+    command.add_argument(
+        "--heads", default="", metavar="HEADS", help="several heads: 5 (a layer), 2.0,3.5 (layer.head), or all"
+    )
+    command.add_argument(
+        "--combine",
+        type=_one_of("combination", COMBINE),
+        default="overlay",
+        metavar=_listed(COMBINE),
+        help="one map of the heads, or their lines over one another (default: overlay)",
+    )
 
 
 def _add_reading(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
@@ -152,6 +195,16 @@ def _add_draw_options(command: argparse.ArgumentParser, figure: Figure[Any]) -> 
             metavar=_listed(known),
             help=described(option, f"default: {default}"),
         )
+    for option, tokens in (("special", "special tokens"), ("sink", "the first token")):
+        command.add_argument(
+            f"--{option}",
+            type=_one_of("treatment", TREATMENTS),
+            metavar=_listed(TREATMENTS),
+            help=f"how {tokens} are shown (default: show)",
+        )
+    command.add_argument(
+        "--renormalise", action="store_true", default=None, help="divide each row by what hidden tokens leave of it"
+    )
 
 
 def _read_as(kind: Callable[[str], Any], described: str) -> Callable[[str], Callable[[str], Any]]:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from analysis.selection import Region, Selection
+from analysis.selection import Region
 from models import Attention, load_model
 from models.errors import BadSelection, HeadlightError, NoText
-from viz.cli.arguments import given_options, parse, unused_options
+from viz.cli.arguments import given_options, parse, selection_of, unused_options
 from viz.cli.interrupt import INTERRUPTED
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
@@ -51,9 +51,10 @@ def _write(arguments: argparse.Namespace) -> None:
     _silence()
     format_of(figure.name, arguments.output)
     _check_output(arguments.output)
-    spans = _span(arguments.queries, "queries"), _span(arguments.keys, "keys")
+    texts = _texts(arguments.queries, arguments.keys)
+    spans = None if texts else (_span(arguments.queries, "queries"), _span(arguments.keys, "keys"))
     options = DrawOptions(**given_options(arguments))
-    selection = Selection.parse(arguments.layer, arguments.head, token=arguments.token)
+    selection = selection_of(arguments)
     image = _open_picture(arguments.image) if arguments.image is not None else None
     model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
     if image is not None:
@@ -62,9 +63,12 @@ def _write(arguments: argparse.Namespace) -> None:
         given = {"text_pair": arguments.text_pair, "target": arguments.target, "generate": arguments.generate}
         trace = model.trace(arguments.text, **given)
     att = trace[arguments.kind or trace.kinds[0]]
-    selection = replace(selection, region=_region(att, *spans))
+    # Positions are those of the unit.
+    shown = att.words() if selection.unit == "words" else att
+    region = Region.of_texts(shown, *texts) if texts else _region(shown, *spans) if spans else None
+    selection, subject = replace(selection, region=region), Subject(att, trace.image)
     try:
-        made = save_figure(figure, Path(arguments.output), Subject(att, trace.image), selection, options)
+        made = save_figure(figure, Path(arguments.output), subject, selection, options, width=arguments.width)
     except OSError as error:
         raise _cannot_write(arguments.output, error) from error
     for notice in (*model.card.notices, *trace.notices, *unused_options(arguments), made.notice):
@@ -101,6 +105,20 @@ def _check_output(output: str) -> None:
 
 def _cannot_write(output: str, error: OSError) -> CannotWrite:
     return CannotWrite(f"{output} cannot be written: {error.strerror or error}.")
+
+
+def _texts(queries: str | None, keys: str | None) -> tuple[int, int] | None:
+    """Return the two texts of "A" and "B", None if windows or nothing are given.
+
+    Raises:
+        BadSelection: one side is a text of a pair and the other one is not.
+    """
+    given = [(side or "").upper() for side in (queries, keys)]
+    if not {*given} & {"A", "B"}:
+        return None
+    if not {*given} <= {"A", "B"}:
+        raise BadSelection("Of a pair of texts, both sides are given as A or B: --queries A --keys B.")
+    return "AB".index(given[0]), "AB".index(given[1])
 
 
 def _span(text: str | None, side: str) -> tuple[int, int | None]:

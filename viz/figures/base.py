@@ -76,6 +76,8 @@ class Figure(ABC, Generic[View]):
     """Whether the figure needs the maps of all heads."""
     combines: bool = True
     """Whether the figure shows the mean or the maximum of several heads as one map."""
+    overlays: bool = False
+    """Whether the figure shows several chosen heads, each by itself."""
     has_notes: bool = True
     """Whether the figure says which share of the attention dimmed and hidden tokens get."""
     shows_tokens: bool = True

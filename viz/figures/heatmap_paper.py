@@ -15,7 +15,7 @@ from viz import colours
 from viz.labels import MAX_LABELS, boundaries, label, label_positions, position_suffix
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_colour_bar, draw_maps, draw_shade, shade_boxes, token_colour
-from viz.paper.frame import LINE, MARGIN, SMALLEST, TICK, Frame, bar_room, count_labels, thin, widest
+from viz.paper.frame import LARGEST, LINE, MARGIN, SMALLEST, TICK, Frame, bar_room, count_labels, thin, widest
 from viz.paper.width import refuse_width
 
 if TYPE_CHECKING:
@@ -64,16 +64,18 @@ def draw_on_paper(view: HeadView, options: DrawOptions, width: float | None, lin
 def _measure(view: HeadView, sides: _Sides, right: float, width: float | None) -> tuple[float, float, float]:
     """Return the inches left of the cells, and the width and the height of all cells."""
     n_rows, n_columns = view.weights.shape
-    size = 9.0
+    size = LARGEST
     for _ in range(3):
         left = 2 * MARGIN + AXIS_SIZE * LINE / 72 + sides.queries.room(size) + TICK
         cell = min(CELL, USUAL_SIDE / max(n_rows, n_columns))
         wide = max(SHORTEST_SIDE, cell * n_columns) if width is None else max(LEAST_SIDE, width - left - right)
         high = min(LONGEST_SIDE, max(SHORTEST_SIDE, wide * n_rows / n_columns if width else cell * n_rows))
-        size = thin(len(view.query_tokens), high, MAX_PAPER_LABELS)[1]
+        size = min(size, thin(len(view.query_tokens), high, MAX_PAPER_LABELS)[1])
+    sides.queries.largest = size
     if width is not None and left + right + LEAST_SIDE > width:
         left = 2 * MARGIN + AXIS_SIZE * LINE / 72 + sides.queries.room(SMALLEST) + TICK
         refuse_width("heatmap", width, left + right + LEAST_SIDE)
+        sides.queries.largest = SMALLEST
         wide = width - left - right
     return (left, wide, high) if width is None else (width - wide - right, wide, high)
 
@@ -87,6 +89,7 @@ class _Side:
         span = view.region.queries if is_query else view.region.keys
         self.block = view.region.block[0 if is_query else 1]
         self.levels = view.shade.side(name)
+        self.largest = LARGEST
         self.most = MAX_PAPER_LABELS if self.block == 1 else MAX_LABELS
         self.texts = [
             label(token) + position_suffix(at, self.block) for token, at in zip(self.tokens, span, strict=True)
@@ -110,7 +113,7 @@ class _Side:
         """Write the labels and the boundaries between texts, and return the inches that the labels take."""
         is_query, positions = self.name == "query", self.positions(length)
         axis, draw_line = (axes.yaxis, axes.axhline) if is_query else (axes.xaxis, axes.axvline)
-        size = thin(len(self.tokens), length, self.most)[1]
+        size = min(self.largest, thin(len(self.tokens), length, self.most)[1])
         # The middle of a token: where it would be if every pair had its own cell.
         places = [(position + 0.5) / self.block - 0.5 for position in positions]
         axis.set_ticks(places, [self.texts[position] for position in positions])

@@ -21,12 +21,15 @@ from viz.figures.base import Figure, Offer, Subject, name_heads
 from viz.figures.plotly_text import PLAIN, plotly_text
 from viz.labels import head_title, label
 from viz.options import DrawOptions
-from viz.paper.drawing import DIMMED
+from viz.paper.frame import MARGIN, Frame
+from viz.paper.width import refuse_width
 
 # How much of the picture's light the darkest patch loses.
 VEIL = 0.85
 # Pictures with fewer pixels on their longer side are shown pixel by pixel.
 SHARP_SIDE = 64
+# Inches of a picture on paper.
+USUAL_WIDTH, LEAST_WIDTH = 4.3, 1.2
 ENLARGED_SIDE = 256
 HOVER = "patch %{y},%{x}<br>weight %{z:.5f}<extra></extra>"
 
@@ -143,8 +146,9 @@ class Patches(Figure[PatchView]):
         """Return the picture below a veil."""
         rows, columns = view.weights.shape
         extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
-        size = (4.2, 4.2 * view.image.shape[0] / view.image.shape[1] + 0.7)
-        figure = PaperFigure(figsize=size, layout="constrained")
+        refuse_width("picture", width or USUAL_WIDTH, LEAST_WIDTH)
+        wide = width or USUAL_WIDTH
+        figure = PaperFigure()
         axes = figure.add_subplot(aspect=view.patch_height)
         veil = LinearSegmentedColormap.from_list("veil", [(0, 0, 0, VEIL), (0, 0, 0, 0)])
         smooth = "none" if max(view.image.shape[:2]) < SHARP_SIDE else None
@@ -152,8 +156,9 @@ class Patches(Figure[PatchView]):
         axes.imshow(view.image, interpolation=smooth, **placed)
         axes.imshow(view.weights, cmap=veil, vmin=0, vmax=view.largest, interpolation="none", **placed)
         axes.set_axis_off()
-        axes.set_title(view.title, fontsize=10, pad=16)
-        axes.text(0.5, 1.02, view.note, transform=axes.transAxes, ha="center", fontsize=8, color=DIMMED)
+        side = wide - 2 * MARGIN
+        high = side * view.image.shape[0] / view.image.shape[1]
+        Frame(MARGIN, MARGIN, MARGIN).place(figure, axes, side, high, [view.title, view.note], size=8)
         return figure
 
 

@@ -20,7 +20,11 @@ from viz.figures.patches import query_facts
 from viz.figures.plotly_text import PLAIN
 from viz.labels import head_title
 from viz.options import DrawOptions
+from viz.paper.frame import Frame
+from viz.paper.width import refuse_width
 
+# Inches of a picture on paper.
+USUAL_WIDTH, LEAST_WIDTH = 7.0, 2.4
 WRITTEN = "#9467bd"
 POSITION_LINE = "#b9bec6"
 EXPECTED = "without noise (phase means)"
@@ -143,7 +147,11 @@ class Signal(Figure[SignalView]):
     def to_paper(self, view: SignalView, options: DrawOptions, width: float | None = None) -> PaperFigure:
         """Return the same curve and bars for paper."""
         line = colours.line(options.palette)
-        figure = PaperFigure(figsize=(7.0, 3.2), layout="constrained")
+        wide = width or USUAL_WIDTH
+        refuse_width("signal", wide, LEAST_WIDTH)
+        columns = max(1, min(5, int(wide / 1.5)))
+        below = 0.45 + -(-5 // columns) * 0.16
+        figure = PaperFigure()
         axes = figure.add_subplot()
         axes.bar(view.position, _bars(view), width=0.85, color="#bcd9ea", label=_attention(view))
         for name, chosen, colour in (("signal", ~view.written, line), ("the model's own", view.written, WRITTEN)):
@@ -156,9 +164,11 @@ class Signal(Figure[SignalView]):
             axes.plot(view.position[view.truth], view.value[view.truth], "o", **rings, label="true places")
         axes.axvline(view.query, color=POSITION_LINE, lw=0.8, ls="--")
         axes.set(ylim=(0, 100), xlabel="position", ylabel="value")
-        axes.set_title(f"{view.title}\n{view.note}", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=7, ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
+        lines = [view.title, *([view.note] if view.note else [])]
+        Frame(0.55, 0.1, below).place(figure, axes, wide - 0.65, 2.2, lines, size=9)
+        # In the room below the axes, at its lower edge.
+        axes.legend(fontsize=7, ncols=columns, loc="lower center", bbox_to_anchor=(0.5, -below / 2.2), frameon=False)
         return figure
 
 

@@ -84,6 +84,7 @@ class Table(Figure[TableView]):
     takes_region = True
     one_head = False
     has_notes = False
+    overlays = True
 
     def check_heads(self, selection: Selection) -> None:
         """Check that a head has its layer."""

@@ -37,6 +37,7 @@ class TokenGraph(Figure[TokenGraphView]):
     options = ("threshold", "palette", "scale")
     token_help = "the one whose lines are drawn alone: query:8 or key:2"
     takes_region = True
+    overlays = True
     opens_instrument = True
 
     def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> TokenGraphView:

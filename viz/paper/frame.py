@@ -43,7 +43,8 @@ def thin(n_tokens: int, length: float, most: int) -> tuple[int, float]:
     """Return how many of the tokens along `length` inches get a label at most, and the size of the labels in points."""
     shown = max(1, min(most, n_tokens, int(72 * length / (SMALLEST * 1.2))))
     step = -(-n_tokens // shown)
-    return shown, min(LARGEST, max(SMALLEST, 72 * length / n_tokens * step * 0.8))
+    # Where not all tokens have a label, small letters let more of them have one.
+    return shown, min(LARGEST, max(SMALLEST, 72 * length / n_tokens * 0.8)) if step == 1 else SMALLEST
 
 
 def count_labels(n_labels: int, n_tokens: int, side: str) -> str:
