@@ -44,6 +44,9 @@ TOKEN_SENTENCE = "{token} ({position}){locked} {verb} {ends}{more}; {lines}{shar
 LINES_SHOWN = "lines shown"
 LOCKED = " (locked)"
 END = "{token} {weight}"
+# The same in a picture of several heads.
+END_OF_HEAD = "{token} {weight} in head {head}"
+OF_HEAD = "{weight} in head {head}"
 # A token whose text occurs twice is named with its position.
 REPEATED = "{token} ({position})"
 MORE = " and {count} more"
@@ -96,6 +99,8 @@ def token_graph_style() -> dict[str, Any]:
             "bad": BAD_WEIGHT,
             "locked": LOCKED,
             "end": END,
+            "end_of_head": END_OF_HEAD,
+            "of_head": OF_HEAD,
             "repeated": REPEATED,
             "more": MORE,
             "lines": LINES_SHOWN,

@@ -2,9 +2,12 @@
 // The canvas of a token graph in a box that scrolls: what is drawn, and what is under the pointer.
 
 import { element, fit, oncePerFrame } from "../core/canvas.js";
+import { sameHead } from "./heads_layout.js";
 import { drawHeading, drawLines, drawPair, drawTokens } from "./token_graph_drawing.js";
+import { drawHeadLines, drawHeadPair, shiftOfHead } from "./token_graph_heads.js";
 import { columnsOf, LEFT, lineAt, RIGHT, rowHeightFor, scrollTo, TOP, tokenAt } from "./token_graph_layout.js";
 
+/** @import { Overlay } from "./graph_overlay.js" */
 /** @import { Scene } from "./index.js" */
 /** @import { Hover, Side } from "./store.js" */
 /** @import { Rows } from "./token_graph_drawing.js" */
@@ -24,6 +27,8 @@ export class GraphPicture {
   graph;
   /** @type {Tile | null} */
   tile = null;
+  /** The heads whose lines are drawn, where they are several. @type {Overlay | null} */
+  overlay = null;
   /** Counts the graphs, to see whether the drawn one is still right. */
   number = 0;
   drawn = "";
@@ -50,9 +55,11 @@ export class GraphPicture {
   /**
    * Take other tokens or lines.
    * @param {Drawn} graph
-   * @param {Tile | null} tile the weights of all pairs, null if they are not known yet
+   * @param {Tile | null} tile the weights of all pairs, null if they are not known yet, or are those of several heads
+   * @param {Overlay | null} [overlay] several heads
    */
-  take(graph, tile) {
+  take(graph, tile, overlay = null) {
+    this.overlay = overlay;
     this.graph = graph;
     this.tile = tile;
     this.rowHeight = rowHeightFor(Math.max(...this.counts));
@@ -135,20 +142,10 @@ export class GraphPicture {
     const height = this.size();
     const top = this.scroll.scrollTop;
     const { line, scale } = graph.header;
-    const look = [
-      width,
-      height,
-      top,
-      line,
-      scale,
-      theme.text,
-      theme.background,
-      theme.accent,
-      theme.font,
-      state.special,
-      state.sink,
-    ];
-    const drawn = [this.number, ...focus, ...locked, ...look, window.devicePixelRatio].join();
+    const colours = [theme.text, theme.background, theme.accent, theme.font];
+    const look = [width, height, top, line, scale, ...colours, state.special, state.sink];
+    const { emphasised } = this;
+    const drawn = [this.number, emphasised, ...focus, ...locked, ...look, window.devicePixelRatio].join();
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     const context = fit(this.canvas, width, height);
@@ -159,25 +156,50 @@ export class GraphPicture {
     const { left, right, y } = this.place();
     const { shade } = scene;
     const place = { context, theme, shade, width, height, left, right, rowHeight, firstRow, y };
-    const [query, key] = focus;
-    const isPair = query !== null && key !== null;
-    drawLines(place, graph, this.linesFor(focus), isPair ? BEHIND : 1);
-    if (isPair && this.tile) {
-      const shown = graph.byToken[LEFT][query].some((each) => graph.lines.key[each] === key);
-      const weight = this.weight(query, key);
-      if (weight !== -1) drawPair(place, graph, [query, key], weight, shown);
-    }
+    this.paintLines(place, focus);
     drawTokens(place, graph, focus, locked);
     drawHeading(place);
     this.root.dataset.drawn = this.root.dataset.focus;
     this.root.dataset.place = [left, right, TOP - top, rowHeight].join(" ");
   }
 
+  /**
+   * @param {import("./token_graph_drawing.js").Place} place
+   * @param {Rows} focus
+   */
+  paintLines(place, focus) {
+    const { overlay, emphasised } = this;
+    const graph = /** @type {Drawn} */ (this.graph);
+    const [query, key] = focus;
+    const isPair = query !== null && key !== null;
+    const [chosen, fade] = [this.linesFor(focus), isPair ? BEHIND : 1];
+    if (overlay) {
+      const dark = Boolean(this.scene?.dark);
+      drawHeadLines(place, overlay, { chosen, emphasised, fade, dark });
+      if (isPair) drawHeadPair(place, overlay, { rows: [query, key], emphasised, dark });
+      return;
+    }
+    drawLines(place, graph, chosen, fade);
+    if (!isPair || !this.tile) return;
+    const shown = graph.byToken[LEFT][query].some((each) => graph.lines.key[each] === key);
+    const weight = this.weight(query, key);
+    if (weight !== -1) drawPair(place, graph, [query, key], weight, shown);
+  }
+
+  /** Return the number of the chosen head that stands out: the hovered one, -1 for none. */
+  get emphasised() {
+    const { overlay, scene } = this;
+    const head = scene?.state.hover.head ?? null;
+    return overlay && head ? overlay.places.findIndex((each) => sameHead(each, head)) : -1;
+  }
+
   /** Return where lines and rows are. */
   place() {
     const above = TOP - this.scroll.scrollTop;
     const y = (/** @type {number} */ row) => above + (row + 0.5) * this.rowHeight;
-    return { left: this.left, right: this.right, y };
+    const count = this.overlay?.places.length ?? 0;
+    const shift = (/** @type {number} */ head) => shiftOfHead(head, count, this.rowHeight);
+    return { left: this.left, right: this.right, y, shift };
   }
 
   /**

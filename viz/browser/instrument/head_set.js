@@ -1,6 +1,9 @@
 // @ts-check
 // Several heads, written `2` (a layer), `2.0,3.5` (layer.head), `all`, or a mixture; as analysis/head_set.py reads them.
 
+import { fill } from "../core/text.js";
+
+/** @import { Trace } from "./trace.js" */
 /** @typedef {[layer: number, head: number]} HeadPlace */
 
 const LARGEST_LAYER = 9999;
@@ -37,6 +40,23 @@ export function writeHeads(chosen, heads) {
   return layers
     .flatMap((each, layer) => (each.length && each.length === heads[layer] ? [String(layer)] : each))
     .join(",");
+}
+
+/**
+ * Return the short name of a head, as it is written in links: "2.5".
+ * @param {HeadPlace} place
+ */
+export function chosenName([layer, head]) {
+  return `${layer}.${head}`;
+}
+
+/**
+ * Return the name of a head in sentences: "layer 2, head 5".
+ * @param {Pick<Trace, "header">} trace
+ * @param {HeadPlace} place
+ */
+export function headTitle({ header }, [layer, head]) {
+  return fill(header.style.head, { layer, head }).toLowerCase();
 }
 
 /**

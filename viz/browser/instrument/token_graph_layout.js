@@ -12,6 +12,7 @@ import { clamp } from "../core/text.js";
  * @property {Float32Array} weight
  * @property {Float32Array} given what a query gives to all keys
  * @property {Float32Array} received what a key gets from the queries of the picture
+ * @property {Uint8Array} [head] number of the head of a line, where they are those of several heads
  */
 
 export const LEFT = 0;
@@ -78,7 +79,8 @@ export function tokenAt(x, y, { left, right, rowHeight, counts }) {
  * Return the line nearest to a point, null if none is near. Of equally near ones, the strongest is above the others.
  * @param {number} x
  * @param {number} y
- * @param {{ left: number, right: number, y: (row: number) => number }} place
+ * @param {{ left: number, right: number, y: (row: number) => number, shift?: (head: number) => number }} place
+ *   `shift` is how far down the lines of a head are drawn
  * @param {Lines} lines
  * @param {number[] | null} chosen the lines that are drawn, null for all
  * @returns {number | null}
@@ -91,8 +93,9 @@ export function lineAt(x, y, place, lines, chosen) {
   let [found, nearest] = [/** @type {number | null} */ (null), NEAR];
   for (let number = (chosen ?? lines.weight).length - 1; number >= 0; number--) {
     const line = chosen ? chosen[number] : number;
-    const from = place.y(lines.query[line]);
-    const rise = place.y(lines.key[line]) - from;
+    const shift = lines.head && place.shift ? place.shift(lines.head[line]) : 0;
+    const from = place.y(lines.query[line]) + shift;
+    const rise = place.y(lines.key[line]) + shift - from;
     const distance = Math.abs(y - from - rise * height) / Math.hypot(1, (rise * slope) / width);
     if (distance < nearest) [found, nearest] = [line, distance];
   }

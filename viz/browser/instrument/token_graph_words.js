@@ -15,6 +15,8 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {string} bad
  * @property {string} locked
  * @property {string} end
+ * @property {string} end_of_head
+ * @property {string} of_head
  * @property {string} repeated
  * @property {string} more
  * @property {string} lines
@@ -45,6 +47,8 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {number} digits
  * @property {[number, number, number]} bounds
  * @property {Words} words
+ * @property {{ light: string[], dark: string[] }} head_colours of the lines of several heads, by the ground
+ * @property {number[][]} head_dashes
  */
 
 /** @import { Label } from "./trace.js" */
@@ -67,6 +71,7 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {Lines} lines
  * @property {[Label[], Label[]]} sides
  * @property {number[][][]} byToken lines of every row of both sides, strongest first
+ * @property {string[]} [heads] names of the heads whose lines these are, where they are several: "2.5"
  */
 
 /**
@@ -163,6 +168,19 @@ export function describePair({ header, sides }, [query, key], weight, locked) {
 }
 
 /**
+ * Return the token at the end of a line with its weight, and its head if the lines are those of several heads.
+ * @param {Graph} graph
+ * @param {number} line
+ * @param {string} token
+ */
+export function describeEnd({ header, lines, heads }, line, token) {
+  const { words, digits } = header.style;
+  const weight = Number.isNaN(lines.weight[line]) ? words.bad : lines.weight[line].toFixed(digits);
+  const head = heads && lines.head ? heads[lines.head[line]] : null;
+  return head === null ? fill(words.end, { token, weight }) : fill(words.end_of_head, { token, weight, head });
+}
+
+/**
  * Return what the lines of a token say.
  * @param {Graph} graph
  * @param {Token} token
@@ -170,13 +188,12 @@ export function describePair({ header, sides }, [query, key], weight, locked) {
  */
 export function describeToken(graph, token, locked) {
   const { header, lines, sides, byToken } = graph;
-  const { words, ends, digits } = header.style;
+  const { words, ends } = header.style;
   const own = byToken[token.side][token.row];
   const other = token.side === LEFT ? lines.key : lines.query;
-  const named = own.slice(0, ends).map((line) => {
-    const weight = Number.isNaN(lines.weight[line]) ? words.bad : lines.weight[line].toFixed(digits);
-    return fill(words.end, { token: labelOf(graph, { side: 1 - token.side, row: other[line] }), weight });
-  });
+  const named = own
+    .slice(0, ends)
+    .map((line) => describeEnd(graph, line, labelOf(graph, { side: 1 - token.side, row: other[line] })));
   const whole = (token.side === LEFT ? lines.given : lines.received)[token.row];
   const share = own.reduce((sum, line) => sum + lines.weight[line], 0) / whole;
   return fill(words.sentence, {
