@@ -44,7 +44,7 @@ export class GraphLegend {
     });
     // One tab stop: the arrow keys move between the buttons.
     this.root.addEventListener("keydown", (event) => {
-      const here = this.buttons.findIndex((button) => button === event.target);
+      const here = this.buttons.indexOf(/** @type {HTMLButtonElement} */ (event.target));
       const next = this.buttons[here + (LEGEND_STEPS[event.key] ?? 0)];
       if (here < 0 || !(event.key in LEGEND_STEPS)) return;
       event.preventDefault();
@@ -78,7 +78,7 @@ export class GraphLegend {
     }
     const current = this.places.findIndex((place) => sameHead(place, [state.layer, state.head]));
     const hovered = this.places.findIndex((place) => sameHead(place, state.hover.head));
-    const focused = this.buttons.findIndex((button) => button === document.activeElement);
+    const focused = this.buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
     const stop = focused >= 0 ? focused : Math.max(0, current);
     this.buttons.forEach((button, number) => {
       if (number === current) button.setAttribute("aria-current", "true");

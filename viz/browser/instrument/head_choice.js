@@ -2,7 +2,7 @@
 // How clicks and keys change the chosen heads. Each function returns the change of the selection.
 
 import { expandHeads, writeHeads } from "./head_set.js";
-import { sameHead } from "./heads_layout.js";
+import { headAfter, sameHead } from "./heads_layout.js";
 
 /** @import { HeadPlace } from "./head_set.js" */
 /** @import { Selection, State } from "./store.js" */
@@ -105,6 +105,23 @@ export function toggleAllHeads({ layer, head, heads: text }, heads) {
 export function clickHead(state, place, { ctrlKey, metaKey, shiftKey }, heads) {
   if (ctrlKey || metaKey) return toggleHead(state, place, heads);
   return shiftKey ? chooseRange(state, place, heads) : chooseOnly(place);
+}
+
+/**
+ * Return the change that a key makes: arrows move the current head and keep the chosen ones, Space adds or removes it,
+ * Enter chooses it alone; null for other keys.
+ * @param {Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey">} event
+ * @param {Choice} state
+ * @param {number[]} heads heads of each layer
+ * @returns {Partial<Choice> | null}
+ */
+export function choiceOfKey({ key, ctrlKey, metaKey }, state, heads) {
+  /** @type {HeadPlace} */
+  const current = [state.layer, state.head];
+  const reached = headAfter(key, current, heads);
+  if (reached) return { layer: reached[0], head: reached[1] };
+  if (key === " " || (key === "Enter" && (ctrlKey || metaKey))) return toggleHead(state, current, heads);
+  return key === "Enter" ? chooseOnly(current) : null;
 }
 
 /**

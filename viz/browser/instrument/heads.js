@@ -2,15 +2,25 @@
 // All heads as thumbnails on one canvas, or the weight of one pair in all heads. A click or the arrow keys select a head.
 
 import { contextOf, element, fit } from "../core/canvas.js";
+import { choiceOfKey, clickHead, toggleAllHeads, toggleLayer } from "./head_choice.js";
 import { aspectOf, colourThumbnails, paintHeads } from "./heads_drawing.js";
-import { HEADS_LEFT, HEADS_TOP, headAfter, headAt, layoutHeads, SMALL_PITCH, sameHead } from "./heads_layout.js";
+import { HEADS_LEFT, HEADS_TOP, layoutHeads, SMALL_PITCH, sameHead, targetAt } from "./heads_layout.js";
 import { drawOverHeads } from "./heads_overlay.js";
 import { HeadsProgress } from "./heads_progress.js";
 import { HeadsTable } from "./heads_table.js";
-import { describeHead, describeHeadInFocus, describeHeads, describeLegend, examineHeads } from "./heads_words.js";
+import {
+  describeChosen,
+  describeHead,
+  describeHeadInFocus,
+  describeHeads,
+  describeLegend,
+  describeTarget,
+  examineHeads,
+} from "./heads_words.js";
 import { findPair } from "./ranking_numbers.js";
 
-/** @import { HeadPlace, HeadsLayout } from "./heads_layout.js" */
+/** @import { Choice } from "./head_choice.js" */
+/** @import { HeadPlace, HeadsLayout, Target } from "./heads_layout.js" */
 /** @import { FocusedPair, HeadFacts } from "./heads_words.js" */
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { Trace } from "./trace.js" */
@@ -27,6 +37,8 @@ export class Heads {
   legend = "";
   /** @type {HeadFacts} */
   facts = { broken: new Set(), isMasked: false };
+  /** The layer number, or the sign of all heads, that the pointer is on. @type {Target | null} */
+  target = null;
   /** Whether the selected head was reached by keyboard: a small one is then enlarged. */
   byKeyboard = false;
   /** A file may show all heads without a selected one. */
@@ -55,10 +67,10 @@ export class Heads {
   listen() {
     this.canvas.addEventListener("pointermove", (event) => {
       this.byKeyboard = false;
-      this.hover(this.headUnder(event));
+      this.point(this.targetUnder(event));
     });
-    this.canvas.addEventListener("pointerleave", () => this.hover(null));
-    this.canvas.addEventListener("click", (event) => this.select(this.headUnder(event)));
+    this.canvas.addEventListener("pointerleave", () => this.point(null));
+    this.canvas.addEventListener("click", (event) => this.click(event));
     this.canvas.addEventListener("keydown", (event) => this.press(event));
     this.canvas.addEventListener("blur", () => {
       this.byKeyboard = false;
@@ -76,7 +88,7 @@ export class Heads {
     const scores = header.scores && state.truth ? header.scores : null;
     const pair = this.pairOf(scene);
     const size = { layers: trace.nLayers, heads: trace.nHeads, aspect: aspectOf(trace), scored: Boolean(scores) };
-    const layout = layoutHeads(size, width);
+    const layout = layoutHeads(size, width, commonGroups(trace));
     this.layout = layout;
     if (!isSameList(this.coloured, [trace, scene.colours, trace.done])) this.colour(scene);
     const sheet = { sheet: this.sheet, pair: pair?.weight ?? null, broken: this.facts.broken };
@@ -100,7 +112,7 @@ export class Heads {
     this.title.hidden = header.parts.length === 1;
     this.canvas.setAttribute(
       "aria-label",
-      `${header.title}: ${nLayers} layers, ${nHeads} heads. Arrow keys choose a head.`,
+      `${header.title}: ${nLayers} layers, ${nHeads} heads. Arrow keys choose a head. Space adds it to the chosen heads or removes it. Enter chooses it alone.`,
     );
     this.coloured = [];
     this.painted = [];
@@ -131,7 +143,7 @@ export class Heads {
     const exists = layer !== undefined && head !== undefined && head < (trace.heads[layer] ?? 0);
     const hovered = exists ? state.hover.head : null;
     const enlarged = pitch >= SMALL_PITCH ? null : (hovered ?? (this.byKeyboard ? selected : null));
-    return { selected, hovered, enlarged };
+    return { selected, hovered, enlarged, target: this.target };
   }
 
   /**
@@ -181,21 +193,20 @@ export class Heads {
    * @param {FocusedPair | null} pair
    * @param {(number | null)[] | null} scores
    */
-  describe(scene, { selected, hovered, enlarged }, pair, scores) {
-    const { trace } = scene;
+  describe(scene, { selected, hovered, enlarged, target }, pair, scores) {
+    const { trace, state } = scene;
     const layout = /** @type {HeadsLayout} */ (this.layout);
     const place = selected ? `${describeHead(trace, selected, scores)} is selected` : "Layers down, heads across";
     const chosen = selected && pair ? describeHeadInFocus(trace, selected, pair, scores) : place;
-    const said = hovered
-      ? describeHeadInFocus(trace, hovered, pair, scores)
-      : this.legend
-        ? `${chosen}; ${this.legend}`
-        : chosen;
+    const all = [chosen, describeChosen(trace, state), this.legend].filter(Boolean).join("; ");
+    const pointed = target ? describeTarget(trace, target) : all;
+    const said = hovered ? describeHeadInFocus(trace, hovered, pair, scores) : pointed;
     if (this.name.textContent !== said) this.name.textContent = said;
     const title = describeHeads(scene, pair);
     if (this.title.textContent !== title) this.title.textContent = title;
     const shown = this.root.dataset;
     shown.drawn = String(selected ?? "none");
+    shown.chosen = state.heads;
     shown.pair = pair ? `${pair.query} ${pair.key}` : "";
     shown.enlarged = String(enlarged ?? "");
     shown.done = String(trace.done);
@@ -204,10 +215,10 @@ export class Heads {
   }
 
   /** @param {MouseEvent} event */
-  headUnder(event) {
+  targetUnder(event) {
     if (!this.layout || !this.trace) return null;
     const box = this.canvas.getBoundingClientRect();
-    return headAt(this.layout, this.trace.heads, event.clientX - box.left, event.clientY - box.top);
+    return targetAt(this.layout, this.trace.heads, event.clientX - box.left, event.clientY - box.top);
   }
 
   /** @param {HeadPlace | null} head */
@@ -216,24 +227,52 @@ export class Heads {
     if (!sameHead(head, store.state.hover.head)) store.hover(head && { head });
   }
 
-  /** @param {HeadPlace | null} head */
-  select(head) {
-    if (!head) return;
+  /** @param {Target | null} target */
+  point(target) {
+    this.hover(target?.kind === "head" ? target.place : null);
+    const beside = target?.kind === "head" ? null : target;
+    if (JSON.stringify(beside) === JSON.stringify(this.target)) return;
+    this.target = beside;
+    this.instrument.redraw();
+  }
+
+  /** @param {MouseEvent} event */
+  click(event) {
+    const target = this.targetUnder(event);
+    const { state } = this.instrument.store;
+    const heads = this.trace?.heads ?? [];
+    const adds = event.ctrlKey || event.metaKey || event.shiftKey;
+    if (target?.kind === "head") this.select(clickHead(state, target.place, event, heads));
+    else if (target?.kind === "layer") this.select(toggleLayer(state, target.layer, heads, adds));
+    else if (target) this.select(toggleAllHeads(state, heads));
+  }
+
+  /** @param {Partial<Choice>} choice */
+  select(choice) {
     this.isChosen = true;
-    this.instrument.store.set({ layer: head[0], head: head[1] });
+    this.instrument.store.set(choice);
     this.instrument.redraw();
   }
 
   /** @param {KeyboardEvent} event */
   press(event) {
-    const { layer, head } = this.instrument.store.state;
-    const reached = this.trace && headAfter(event.key, [layer, head], this.trace.heads);
-    if (!reached) return;
+    const { state } = this.instrument.store;
+    const choice = this.trace && choiceOfKey(event, state, this.trace.heads);
+    if (!choice) return;
     event.preventDefault();
     this.byKeyboard = true;
     this.hover(null);
-    this.select(reached);
+    this.select(choice);
   }
+}
+
+/**
+ * Return the key head of each head, if heads share keys alike in all layers.
+ * @param {Trace} trace
+ */
+function commonGroups({ header }) {
+  const [first, ...others] = header.groups ?? [];
+  return first && others.every((each) => each.join() === first.join()) ? first : [];
 }
 
 /**

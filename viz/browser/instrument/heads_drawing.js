@@ -175,13 +175,12 @@ function paintScore({ context, scene: { theme, trace }, layout }, [x, y, width, 
 }
 
 /**
- * Name what the numbers count: heads across, layers down.
+ * Name what the numbers count downwards; the sign in the corner names what they count across.
  * @param {HeadsPicture} picture
  * @param {HeadsLayout} layout
  */
 function paintHeadAxes({ context, scene: { theme } }, layout) {
   context.font = `12px ${theme.font}`;
-  writeBeside(context, theme.text, "head", HEADS_LEFT - 4, HEADS_TOP / 2, "right");
   context.save();
   context.translate(8, (HEADS_TOP + layout.bottom) / 2);
   context.rotate(-Math.PI / 2);

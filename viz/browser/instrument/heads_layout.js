@@ -5,12 +5,14 @@ import { clamp } from "../core/text.js";
 
 /** @typedef {[layer: number, head: number]} HeadPlace */
 /** @typedef {[x: number, y: number, width: number, height: number]} Box */
+/** @typedef {{ kind: "head", place: HeadPlace } | { kind: "layer", layer: number } | { kind: "all" }} Target of a click */
 
 /**
  * @typedef {object} HeadsLayout
  * @property {number} pitch distance of two heads across
  * @property {number} pitchY distance of two layers
  * @property {number} gap between two thumbnails
+ * @property {number[]} [offsets] how far right each head is moved, where heads that share keys stand together
  * @property {number} below height that a truth score takes below its thumbnail
  * @property {number} bottom lower end of the thumbnails
  * @property {number} wide width of the picture
@@ -21,6 +23,8 @@ import { clamp } from "../core/text.js";
 export const HEADS_LEFT = 40;
 export const HEADS_TOP = 18;
 export const SCALE_HEIGHT = 26;
+/** The sign in the corner that chooses all heads. @type {Box} */
+export const CORNER = [2, 1, 36, 16];
 // Thumbnails with a smaller pitch are enlarged under the pointer, to this many pixels.
 export const SMALL_PITCH = 40;
 export const ENLARGED_SIDE = 110;
@@ -33,26 +37,43 @@ const SCORE_HEIGHT = 15;
 const SMALL_SCORE_HEIGHT = 5;
 // Width of the colour scale, which is drawn also where heads are few.
 const SCALE_WIDTH = 320;
+// Room between groups of heads that share keys, as a share of the distance of two heads, and at most these pixels.
+const GROUP_GAP = 0.25;
+const MOST_GROUP_GAP = 8;
 
 /**
  * Return the distances of the heads in pixels, and the size of the picture.
  * @param {{ layers: number, heads: number, aspect: number, scored: boolean }} trace `aspect` is height by width of a
  *   thumbnail
  * @param {number} width
+ * @param {number[]} [groups] key head of each head, where all layers have the same
  * @returns {HeadsLayout}
  */
-export function layoutHeads({ layers, heads, aspect, scored }, width) {
+export function layoutHeads({ layers, heads, aspect, scored }, width, groups = []) {
+  const before = groups.map(
+    (_, head) => groups.slice(0, head + 1).filter((each, at) => at && each !== groups[at - 1]).length,
+  );
+  const gaps = before[before.length - 1] ?? 0;
   const pitchWith = (/** @type {number} */ below) =>
-    Math.max(1, Math.min(LARGEST_PITCH, (width - HEADS_LEFT) / heads, (MOST_HEIGHT / layers - below) / aspect));
+    Math.max(
+      1,
+      Math.min(
+        LARGEST_PITCH,
+        (width - HEADS_LEFT) / (heads + gaps * GROUP_GAP),
+        (MOST_HEIGHT / layers - below) / aspect,
+      ),
+    );
   const isLarge = pitchWith(SCORE_HEIGHT) >= SMALL_PITCH;
   const small = Math.min(SMALL_SCORE_HEIGHT, MOST_HEIGHT / layers / 3);
   const below = !scored ? 0 : isLarge ? SCORE_HEIGHT : small;
   const pitch = pitchWith(below);
   const pitchY = Math.max(pitch * aspect, Math.min(SMALLEST_HEIGHT, MOST_HEIGHT / layers - below)) + below;
-  const wide = Math.min(width, Math.max(HEADS_LEFT + pitch * heads, SCALE_WIDTH));
+  const groupGap = Math.min(MOST_GROUP_GAP, pitch * GROUP_GAP);
+  const wide = Math.min(width, Math.max(HEADS_LEFT + pitch * heads + gaps * groupGap, SCALE_WIDTH));
   const bottom = HEADS_TOP + pitchY * layers;
   const gap = pitch > SMALL_PITCH ? 5 : pitch > 18 ? 3 : 1;
-  return { pitch, pitchY, gap, below, bottom, wide, high: bottom + SCALE_HEIGHT };
+  const size = { pitch, pitchY, gap, below, bottom, wide, high: bottom + SCALE_HEIGHT };
+  return gaps ? { ...size, offsets: before.map((count) => count * groupGap) } : size;
 }
 
 /**
@@ -61,24 +82,44 @@ export function layoutHeads({ layers, heads, aspect, scored }, width) {
  * @param {HeadPlace} place
  * @returns {Box}
  */
-export function boxOfHead({ pitch, pitchY, gap, below }, [layer, head]) {
-  const x = HEADS_LEFT + head * pitch;
+export function boxOfHead({ pitch, pitchY, gap, below, offsets }, [layer, head]) {
+  const x = HEADS_LEFT + head * pitch + (offsets?.[head] ?? 0);
   const y = HEADS_TOP + layer * pitchY;
   return [x + gap / 2, y + gap / 2, Math.max(1, pitch - gap), Math.max(1, pitchY - gap - below)];
 }
 
 /**
  * Return the head at a point, null beside the heads.
- * @param {Pick<HeadsLayout, "pitch" | "pitchY">} layout
+ * @param {Pick<HeadsLayout, "pitch" | "pitchY" | "offsets">} layout
  * @param {number[]} heads heads of each layer
  * @param {number} x
  * @param {number} y
  * @returns {HeadPlace | null}
  */
-export function headAt({ pitch, pitchY }, heads, x, y) {
-  const head = Math.floor((x - HEADS_LEFT) / pitch);
+export function headAt({ pitch, pitchY, offsets }, heads, x, y) {
+  const across = x - HEADS_LEFT;
+  const head = offsets
+    ? offsets.findLastIndex((offset, number) => across >= number * pitch + offset)
+    : Math.floor(across / pitch);
   const layer = Math.floor((y - HEADS_TOP) / pitchY);
   return layer >= 0 && head >= 0 && head < (heads[layer] ?? 0) ? [layer, head] : null;
+}
+
+/**
+ * Return what a click at a point chooses: a head, the layer of a number, or all heads by the corner; null for nothing.
+ * @param {Pick<HeadsLayout, "pitch" | "pitchY" | "offsets">} layout
+ * @param {number[]} heads heads of each layer
+ * @param {number} x
+ * @param {number} y
+ * @returns {Target | null}
+ */
+export function targetAt(layout, heads, x, y) {
+  const place = headAt(layout, heads, x, y);
+  if (place) return { kind: "head", place };
+  if (x < 0 || x >= HEADS_LEFT || y < 0) return null;
+  if (y < HEADS_TOP) return { kind: "all" };
+  const layer = Math.floor((y - HEADS_TOP) / layout.pitchY);
+  return layer < heads.length ? { kind: "layer", layer } : null;
 }
 
 /** @type {Record<string, [number, number]>} */

@@ -2,6 +2,7 @@
 // What follows the selection, the focus and the pointer, drawn over the painted heads.
 
 import { fill } from "../core/text.js";
+import { drawChosen, drawCorner, drawGroups } from "./heads_chosen.js";
 import { aspectOf, frameBox, paintThumbnail, writeBeside } from "./heads_drawing.js";
 import {
   boxOfHead,
@@ -15,7 +16,7 @@ import {
 import { listHeads } from "./ranking_numbers.js";
 
 /** @import { HeadsPicture } from "./heads_drawing.js" */
-/** @import { Box, HeadPlace } from "./heads_layout.js" */
+/** @import { Box, HeadPlace, Target } from "./heads_layout.js" */
 
 // Pixels between two numbers of heads and of layers.
 const HEAD_NUMBER_WIDTH = 22;
@@ -26,17 +27,21 @@ const SMALLEST_OUTLINED = 2;
 /**
  * Draw what follows the selection, the focus and the pointer.
  * @param {HeadsPicture} picture
- * @param {{ selected: HeadPlace | null, hovered: HeadPlace | null, enlarged: HeadPlace | null }} heads
+ * @param {{ selected: HeadPlace | null, hovered: HeadPlace | null, enlarged: HeadPlace | null, target: Target | null }}
+ *   heads `target` is the layer, or the sign of all heads, that the pointer is on
  */
-export function drawOverHeads(picture, { selected, hovered, enlarged }) {
+export function drawOverHeads(picture, { selected, hovered, enlarged, target }) {
   const { context, scene, layout } = picture;
   const { trace, theme } = scene;
   context.textBaseline = "middle";
   context.imageSmoothingEnabled = false;
   drawHeadNumbers(picture, selected);
+  drawCorner(picture, target);
+  drawGroups(picture, selected);
   const isFocused = scene.focus.query !== null || scene.focus.key !== null;
   const known = isFocused && !picture.pair ? listHeads(trace).filter(([layer]) => layer < trace.done) : [];
   for (const place of known) outlineFocus(picture, boxOfHead(layout, place));
+  drawChosen(picture);
   if (hovered) frameBox(context, boxOfHead(layout, hovered), theme.text, 2);
   if (selected) frameBox(context, boxOfHead(layout, selected), trace.header.style.selected, layout.gap > 2 ? 3 : 2);
   if (enlarged) drawEnlarged(picture, enlarged, sameHead(enlarged, selected));
@@ -64,7 +69,14 @@ function drawHeadNumbers({ context, scene: { trace, theme }, layout }, selected)
   for (let head = 0; head < trace.nHeads; head++) {
     if (!isWritten(head, everyHead, selected?.[1])) continue;
     const colour = selected?.[1] === head ? style.selected : theme.text;
-    writeBeside(context, colour, String(head), HEADS_LEFT + (head + 0.5) * layout.pitch, HEADS_TOP / 2, "center");
+    writeBeside(
+      context,
+      colour,
+      String(head),
+      HEADS_LEFT + (head + 0.5) * layout.pitch + (layout.offsets?.[head] ?? 0),
+      HEADS_TOP / 2,
+      "center",
+    );
   }
 }
 

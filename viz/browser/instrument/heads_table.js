@@ -3,6 +3,9 @@
 
 import { element } from "../core/canvas.js";
 import { fill, percent } from "../core/text.js";
+import { chooseOnly, chosenHeads, toggleHead } from "./head_choice.js";
+import { chosenName } from "./head_set.js";
+import { describeGroup } from "./heads_chosen.js";
 import { findPair, listHeads } from "./ranking_numbers.js";
 import { formatRatio, formatWeight, namePair } from "./ranking_words.js";
 import { weightOfNumber } from "./scales.js";
@@ -18,6 +21,10 @@ export class HeadsTable {
   rows = [];
   /** @type {unknown[]} */
   shown = [];
+  /** Counts the tables. */
+  number = 0;
+  /** What the checked boxes depend on. */
+  marked = "";
 
   /**
    * @param {HTMLElement} parent
@@ -54,6 +61,13 @@ export class HeadsTable {
       if (row.dataset.head === selected) row.setAttribute("aria-current", "true");
       else row.removeAttribute("aria-current");
     }
+    if (this.marked === `${trace.header.trace} ${state.heads} ${this.number}`) return;
+    this.marked = `${trace.header.trace} ${state.heads} ${this.number}`;
+    const chosen = new Set(chosenHeads(state, trace.heads).map(([layer, head]) => `${layer} ${head}`));
+    for (const row of this.rows) {
+      const box = row.querySelector("input");
+      if (box) box.checked = chosen.has(row.dataset.head ?? "");
+    }
   }
 
   /**
@@ -62,10 +76,11 @@ export class HeadsTable {
    * @param {Column[]} columns
    */
   build(trace, caption, columns) {
+    this.number++;
     const table = document.createElement("table");
     element("caption", "heads-caption", table).textContent = caption;
     const titles = element("tr", "", element("thead", "", table));
-    for (const [title, meaning] of [["Head", ""], ...columns]) {
+    for (const [title, meaning] of [["Chosen", ""], ["Head", ""], ...columns]) {
       const cell = element("th", "", titles);
       cell.scope = "col";
       cell.textContent = title;
@@ -86,12 +101,17 @@ export class HeadsTable {
     const row = element("tr", "", body);
     const [layer, head] = place;
     row.dataset.head = `${layer} ${head}`;
+    const box = element("input", "heads-check", element("td", "", row));
+    box.type = "checkbox";
+    box.ariaLabel = `Choose head ${chosenName(place)}`;
+    const { store } = this.instrument;
+    box.addEventListener("change", () => store.set(toggleHead(store.state, place, trace.heads)));
     const name = element("th", "", row);
     name.scope = "row";
     const button = element("button", "heads-button", name);
     button.type = "button";
     button.textContent = fill(trace.header.style.head, { layer, head });
-    button.addEventListener("click", () => this.instrument.store.set({ layer, head }));
+    button.addEventListener("click", () => store.set(chooseOnly(place)));
     for (const [, , cell] of columns) element("td", "", row).textContent = cell(place);
     return row;
   }
@@ -129,6 +149,8 @@ function headColumns(trace, scores) {
   const { measures, header, nHeads } = trace;
   /** @type {Column[]} */
   const columns = [];
+  if (header.groups?.length)
+    columns.push(["Keys", "heads that share their keys", (place) => describeGroup(trace, place)]);
   const names = measures ? (header.measures ?? []) : [];
   names.forEach(([name, title, meaning], number) => {
     const of = (/** @type {HeadPlace} */ [layer, head]) => measures?.[(layer * nHeads + head) * names.length + number];

@@ -2,10 +2,14 @@
 // What the picture of all heads says.
 
 import { fill, percent } from "../core/text.js";
+import { chosenHeads } from "./head_choice.js";
+import { describeHeadSet } from "./head_set.js";
+import { describeGroup } from "./heads_chosen.js";
 import { listHeads } from "./ranking_numbers.js";
 import { describePairFigures, namePair } from "./ranking_words.js";
 
-/** @import { HeadPlace } from "./heads_layout.js" */
+/** @import { HeadPlace, Target } from "./heads_layout.js" */
+/** @import { State } from "./store.js" */
 /** @import { PairInHeads } from "./ranking_numbers.js" */
 /** @import { Scene } from "./index.js" */
 /** @import { Trace } from "./trace.js" */
@@ -48,15 +52,17 @@ export function describeLegend(trace, facts, masked, scored) {
 }
 
 /**
- * Return the name of a head, with its truth score.
+ * Return the name of a head, with its truth score and the heads that share its keys.
  * @param {Trace} trace
  * @param {HeadPlace} place
  * @param {(number | null)[] | null} scores
  */
-export function describeHead({ header, nHeads }, [layer, head], scores) {
+export function describeHead(trace, [layer, head], scores) {
+  const { header, nHeads } = trace;
+  const shared = describeGroup(trace, [layer, head]);
   const score = scores?.[layer * nHeads + head] ?? null;
   const scored = score === null ? "" : `, ${header.style.verb} the true key ${percent(score)} of the time`;
-  return `${fill(header.style.head, { layer, head })}${scored}`;
+  return `${fill(header.style.head, { layer, head })}${scored}${shared && `, ${shared}`}`;
 }
 
 /**
@@ -72,6 +78,25 @@ export function describeHeadInFocus(trace, place, pair, scores) {
   const number = place[0] * trace.nHeads + place[1];
   if (pair.weight[number] === -1) return `${name}: masked`;
   return `${name}: ${describePairFigures(pair, number)}`;
+}
+
+/**
+ * Return which heads are chosen, "" for the one head.
+ * @param {Trace} trace
+ * @param {State} state
+ */
+export function describeChosen(trace, state) {
+  return chosenHeads(state, trace.heads).length ? `chosen: ${describeHeadSet(state.heads, trace.heads)}` : "";
+}
+
+/**
+ * Return what a click on a layer number or on the sign in the corner does.
+ * @param {Trace} trace
+ * @param {Target} target
+ */
+export function describeTarget({ heads }, target) {
+  if (target.kind === "layer") return `Layer ${target.layer}: a click chooses all its ${heads[target.layer]} heads.`;
+  return "All heads: a click chooses all of them.";
 }
 
 /**

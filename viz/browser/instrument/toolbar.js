@@ -3,6 +3,7 @@
 
 import { element } from "../core/canvas.js";
 import { CopyButton } from "./toolbar_copy.js";
+import { HeadControls } from "./toolbar_heads.js";
 import { Caveats, Guidance } from "./toolbar_help.js";
 import { pythonLines } from "./toolbar_python.js";
 import { addGroup, addHelp, TokenControls } from "./toolbar_tokens.js";
@@ -36,6 +37,7 @@ export class Toolbar {
     element("summary", "toolbar-summary", this.fold).textContent = "Controls";
     this.row = element("div", "toolbar-row", this.fold);
     this.buildHeads();
+    this.several = new HeadControls(this.addPanel("Heads"), instrument);
     this.tokens = new TokenControls(this.addPanel("Tokens"), instrument);
     this.buildLook();
     this.sides = element("div", "toolbar-sides", this.row);
@@ -154,6 +156,7 @@ export class Toolbar {
       button.setAttribute("aria-pressed", String(button.dataset.side === state.side));
     }
     this.release.disabled = state.query === null && state.key === null;
+    this.several.draw(scene);
     this.tokens.draw(scene);
     this.guidance.draw(scene);
   }
