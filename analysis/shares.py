@@ -12,7 +12,10 @@ from models import Attention
 
 
 class Shares(NamedTuple):
-    """Shares of a head's attention, 0 to 1: to all special keys and to the first key; NaN if a weight is NaN."""
+    """Shares of a head's attention, 0 to 1: to all special keys and to the first key; NaN if a weight is NaN.
+
+    Rows of which nothing goes to a key are left out.
+    """
 
     special: float
     first: float
@@ -21,7 +24,7 @@ class Shares(NamedTuple):
 def shares(
     att: Attention, layer: int, head: int, *, without: Collection[int] | None = None, rows: int = ROWS
 ) -> Shares:
-    """Return the means, over the shown queries, of what a head gives to special keys and the first key.
+    """Return which part of its attention to keys a head gives to special keys and to the first key: means over queries.
 
     `without` are the queries that are not shown, by default those that `att` hides. The weights are read `rows` queries
     at a time. NaN if no query is shown.
@@ -33,8 +36,12 @@ def shares(
     hidden = np.array(sorted(att.hidden_queries if without is None else without), np.int64)
     totals, n_shown, whole = np.zeros(2), 0, True
     for start, weights in head_strips(att, layer, head, rows=rows):
-        shown = weights[~np.isin(np.arange(start, start + len(weights)), hidden)]
-        totals += shown[:, special].sum(dtype=np.float64), shown[:, :1].sum(dtype=np.float64)
-        whole = whole and not np.isnan(shown).any()
-        n_shown += len(shown)
+        queries = slice(start, start + len(weights))
+        weights = np.where(att.mask(layer, head, queries), weights, 0)
+        given = weights.sum(1, dtype=np.float64)
+        shown = ~np.isin(np.arange(start, start + len(weights)), hidden) & (given != 0)
+        rows_shown = weights[shown].astype(np.float64) / given[shown, None]
+        totals += rows_shown[:, special].sum(), rows_shown[:, :1].sum()
+        whole = whole and not np.isnan(rows_shown).any()
+        n_shown += int(shown.sum())
     return Shares(*(totals / n_shown).tolist()) if n_shown and whole else Shares(np.nan, np.nan)

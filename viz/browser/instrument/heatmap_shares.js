@@ -13,16 +13,15 @@ const RENORMALISED = "Each row is divided by what is left of it.";
 const NOT_RENORMALISED = "Rows are not renormalised: they sum to less than 1.";
 
 /**
- * Return the shares of special tokens and of the first token, as the mean of the rows that are shown.
+ * Return the shares of special tokens and of the first token, as the mean of all rows that are not hidden.
  * @param {Tile} tile of whole rows, of the attention before tokens are hidden
  * @param {Label[]} keys
  * @param {Uint8Array} shade of the queries: hidden ones are no rows
- * @param {[first: number, last: number]} rows
  * @returns {Shares} NaN where a weight is not a number
  */
-export function sharesOf({ cells, shape: [, wide] }, keys, shade, [first, last]) {
+export function sharesOf({ cells, shape: [high, wide] }, keys, shade) {
   let [special, sink, count] = [0, 0, 0];
-  for (let query = first; query <= last; query++) {
+  for (let query = 0; query < high; query++) {
     if (shade[query] === HIDDEN) continue;
     let [ofSpecial, total] = [0, 0];
     for (let key = 0; key < wide; key++) {
@@ -85,12 +84,11 @@ export class SharesOfHead {
   of({ trace, state, shade }) {
     const { base, views, requests } = this.instrument;
     if (!base?.weights) return requests?.detail(shownHead(state), state.region)?.shares ?? null;
-    const made = [trace, shade, shownHead(state).join(), state.region?.join()];
+    const made = [trace, shade, shownHead(state).join()];
     if (made.every((each, at) => each === this.made[0][at])) return this.made[1];
     const plain = views?.of({ ...state, special: "show", sink: "show", renormalise: false })?.trace;
     const tile = plain?.tile(shownHead(state), null);
-    const [first, last] = state.region ?? trace.whole;
-    this.made = [made, plain && tile ? sharesOf(tile, plain.keys, shade.query, [first, last]) : null];
+    this.made = [made, plain && tile ? sharesOf(tile, plain.keys, shade.query) : null];
     return this.made[1];
   }
 
