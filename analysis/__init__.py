@@ -1,10 +1,10 @@
 """Attention to numbers: what heads do, as tables. Imports nothing of plots or pages."""
 
 from analysis.attention_measures import MEASURES, head_measures, measures
+from analysis.attention_shares import Shares, shares
 from analysis.head_set import HeadSet
 from analysis.heads import heads_for_pair, heads_for_pairs, heads_for_token
 from analysis.pairs import kept_mass, strongest_pairs, visible_pairs
-from analysis.shares import Shares, shares
 
 __all__ = [
     "MEASURES",
