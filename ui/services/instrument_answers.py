@@ -16,10 +16,10 @@ import numpy as np
 
 from analysis import head_measures, strongest_pairs
 from analysis.attention_measures import MEASURES
+from analysis.attention_shares import Shares, shares
 from analysis.head_set import HeadSet
 from analysis.heads import average_pairs, check_pair, check_position, heads_of, pair_in_heads, token_in_heads
 from analysis.selection import SIDES, Region, Selection, TokenRef
-from analysis.shares import Shares, shares
 from models import Attention
 from models.errors import BadSelection
 from ui.services.attention_cache import cached, leave_maps, maps_of, received_of, request_maps
