@@ -147,7 +147,7 @@ test("a region grows to the whole head and shrinks to one pair", () => {
   for (let step = 0; step < 40; step++) region = resizeRegion(region, WHOLE, 1);
   assert.deepEqual(region, WHOLE);
   for (let step = 0; step < 80; step++) region = resizeRegion(region, WHOLE, -1);
-  assert.deepEqual([region[1] - region[0], region[3] - region[2]]);
+  assert.deepEqual([region[1] - region[0], region[3] - region[2]], [0, 0]);
   assert.deepEqual(resizeRegion([10, 29, 40, 59], WHOLE, 1), [8, 32, 38, 62]);
 });
 
