@@ -14,6 +14,7 @@ import { isCombined, shownHead } from "./shown.js";
 
 const NOT_DEFINED = "–";
 const NOT_KNOWN = "…";
+const OF_ONE_HEAD = "Without a server, only the figures of single heads are known: choose one head.";
 const MEASURE_UNITS = /** @type {Record<string, (value: number) => string>} */ ({
   entropy: (value) => `${value.toFixed(2)} bits`,
   distance: (value) => `${value.toFixed(1)} tokens`,
@@ -62,8 +63,10 @@ export class Figures {
   constructor(parent, instrument) {
     this.instrument = instrument;
     this.root = element("div", "figures", parent);
-    element("h2", "figures-title", this.root).textContent = "Figures of this head";
+    this.title = element("h2", "figures-title", this.root);
     this.list = element("dl", "figures-list", this.root);
+    this.note = element("p", "figures-note", this.root);
+    this.note.textContent = OF_ONE_HEAD;
     this.details = element("details", "figures-details", this.root);
     element("summary", "figures-summary", this.details).textContent = "What these figures mean";
     this.meanings = element("dl", "figures-meanings", this.details);
@@ -78,6 +81,12 @@ export class Figures {
     names.forEach(([name], at) => {
       setText(this.values[at], measureWords(name, found ? found[at] : undefined));
     });
+    const several = isCombined(scene.state);
+    setText(
+      this.title,
+      several ? `Figures: ${scene.name[0].toLowerCase()}${scene.name.slice(1)}` : "Figures of this head",
+    );
+    this.note.hidden = !several || Boolean(this.instrument.requests?.transport);
     const head = shownHead(scene.state).join(" ");
     if (this.root.dataset.head !== head) this.root.dataset.head = head;
   }

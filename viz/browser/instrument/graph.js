@@ -177,7 +177,8 @@ export class Graph {
     const shown = part.join() === trace.whole.join() ? null : part;
     const { threshold } = state;
     if (tile && graph) return asSentence(describeLines(graph, threshold, shown));
-    const heads = describeHeadSet(state.heads, trace.heads);
+    const count = overlay?.places.length ?? 0;
+    const heads = count < this.chosen ? `the first ${count} heads` : describeHeadSet(state.heads, trace.heads);
     const said = overlay ? describeOverlay(trace, overlay, { emphasised, threshold, part: shown, heads }) : "";
     return said || (this.instrument.requests?.transport ? GRAPH_WAITS : GRAPH_LACKS);
   }

@@ -3,6 +3,7 @@
 
 import { contextOf, element, fit } from "../core/canvas.js";
 import { choiceOfKey, clickHead, toggleAllHeads, toggleLayer } from "./head_choice.js";
+import { describeGroup } from "./heads_chosen.js";
 import { aspectOf, colourThumbnails, paintHeads } from "./heads_drawing.js";
 import { HEADS_LEFT, HEADS_TOP, layoutHeads, SMALL_PITCH, sameHead, targetAt } from "./heads_layout.js";
 import { drawOverHeads } from "./heads_overlay.js";
@@ -196,7 +197,10 @@ export class Heads {
   describe(scene, { selected, hovered, enlarged, target }, pair, scores) {
     const { trace, state } = scene;
     const layout = /** @type {HeadsLayout} */ (this.layout);
-    const place = selected ? `${describeHead(trace, selected, scores)} is selected` : "Layers down, heads across";
+    const shared = selected ? describeGroup(trace, selected) : "";
+    const place = selected
+      ? `${describeHead(trace, selected, scores)} is selected${shared && ` and ${shared}`}`
+      : "Layers down, heads across";
     const chosen = selected && pair ? describeHeadInFocus(trace, selected, pair, scores) : place;
     const all = [chosen, describeChosen(trace, state), this.legend].filter(Boolean).join("; ");
     const pointed = target ? describeTarget(trace, target) : all;

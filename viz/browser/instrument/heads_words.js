@@ -52,17 +52,16 @@ export function describeLegend(trace, facts, masked, scored) {
 }
 
 /**
- * Return the name of a head, with its truth score and the heads that share its keys.
+ * Return the name of a head, with its truth score.
  * @param {Trace} trace
  * @param {HeadPlace} place
  * @param {(number | null)[] | null} scores
  */
 export function describeHead(trace, [layer, head], scores) {
   const { header, nHeads } = trace;
-  const shared = describeGroup(trace, [layer, head]);
   const score = scores?.[layer * nHeads + head] ?? null;
   const scored = score === null ? "" : `, ${header.style.verb} the true key ${percent(score)} of the time`;
-  return `${fill(header.style.head, { layer, head })}${scored}${shared && `, ${shared}`}`;
+  return `${fill(header.style.head, { layer, head })}${scored}`;
 }
 
 /**
@@ -74,7 +73,8 @@ export function describeHead(trace, [layer, head], scores) {
  */
 export function describeHeadInFocus(trace, place, pair, scores) {
   const name = describeHead(trace, place, scores);
-  if (!pair) return name;
+  const shared = describeGroup(trace, place);
+  if (!pair) return shared ? `${name}, ${shared}` : name;
   const number = place[0] * trace.nHeads + place[1];
   if (pair.weight[number] === -1) return `${name}: masked`;
   return `${name}: ${describePairFigures(pair, number)}`;

@@ -2,8 +2,8 @@
 // The heads for the locked pair or token, the most telling first. A click opens a head.
 
 import { element } from "../core/canvas.js";
-import { fill } from "../core/text.js";
 import { findPair, findToken, LEAST_WEIGHT, rankForPair, rankHeads } from "./ranking_numbers.js";
+import { addRow, chooseHeads, listenToRows, markChosen } from "./ranking_rows.js";
 import { findMeans, lockedPairs, rankOverTexts } from "./ranking_sentences.js";
 import {
   describePairFigures,
@@ -73,8 +73,15 @@ export class Ranking {
       this.showsAll = !this.showsAll;
       instrument.redraw();
     });
+    this.first = element("button", "ranking-button", this.root);
+    this.first.type = "button";
+    this.first.textContent = `Choose the first ${FIRST_ROWS}`;
+    this.first.addEventListener("click", () => {
+      const { heads } = this.ranked ?? { heads: [] };
+      if (instrument.trace) instrument.store.set(chooseHeads(heads.slice(0, FIRST_ROWS), instrument.trace.heads));
+    });
     this.note = element("p", "ranking-note", this.root);
-    this.listen();
+    listenToRows(this.list, instrument, () => this.rows);
   }
 
   /** @param {"weight" | "ratio"} order */
@@ -90,26 +97,6 @@ export class Ranking {
     return button;
   }
 
-  listen() {
-    const { store } = this.instrument;
-    this.list.addEventListener("click", (event) => {
-      const place = placeOf(event);
-      if (place) store.set({ layer: place[0], head: place[1] });
-    });
-    this.list.addEventListener("pointerover", (event) => store.hover({ head: placeOf(event) }));
-    this.list.addEventListener("pointerleave", () => store.hover(null));
-    this.list.addEventListener("focusin", (event) => store.hover({ head: placeOf(event) }));
-    this.list.addEventListener("focusout", () => store.hover(null));
-    // One tab stop: the arrow keys move between the rows.
-    this.list.addEventListener("keydown", (event) => {
-      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      const here = this.rows.indexOf(/** @type {HTMLButtonElement} */ (event.target));
-      if (!step || here < 0) return;
-      event.preventDefault();
-      this.rows[here + step]?.focus();
-    });
-  }
-
   /** @param {Scene} scene */
   draw(scene) {
     const { trace, state } = scene;
@@ -122,6 +109,7 @@ export class Ranking {
     const sentence = ranked?.sentence(place) ?? "Lock two tokens to rank the heads by their weight.";
     if (this.sentence.textContent !== sentence) this.sentence.textContent = sentence;
     this.mark(String(place), String(state.hover.head ?? ""));
+    markChosen(this.rows, state, trace.heads);
   }
 
   /**
@@ -233,19 +221,14 @@ export class Ranking {
     for (const choice of this.choices) choice.setAttribute("aria-pressed", String(choice.dataset.order === this.order));
     this.note.textContent = ranked?.note ?? "";
     this.more.hidden = heads.length <= FIRST_ROWS;
+    this.first.hidden = heads.length < FIRST_ROWS;
     this.more.textContent = this.showsAll ? `Show the first ${FIRST_ROWS}` : `Show all ${heads.length}`;
     this.more.setAttribute("aria-expanded", String(this.showsAll));
     this.list.hidden = !heads.length;
     this.list.replaceChildren();
-    this.rows = heads.slice(0, this.showsAll ? heads.length : FIRST_ROWS).map((place) => {
-      const row = element("button", "ranking-row", element("li", "", this.list));
-      const [layer, head] = place;
-      const name = fill(trace.header.style.head, { layer, head }).toLowerCase();
-      row.type = "button";
-      row.dataset.head = String(place);
-      row.textContent = `${name}: ${ranked?.figures(place)}`;
-      return row;
-    });
+    this.rows = heads
+      .slice(0, this.showsAll ? heads.length : FIRST_ROWS)
+      .map((place) => addRow(this.list, trace, place, ranked?.figures(place) ?? ""));
   }
 
   /**
@@ -287,14 +270,4 @@ function waitingRanking(title, isPair, server) {
  */
 function numberOf(trace, [layer, head]) {
   return layer * trace.nHeads + head;
-}
-
-/**
- * Return the head of the row that an event is on.
- * @param {Event} event
- * @returns {HeadPlace | null}
- */
-function placeOf(event) {
-  const row = /** @type {HTMLElement} */ (event.target).closest("[data-head]");
-  return row ? /** @type {HeadPlace} */ (/** @type {HTMLElement} */ (row).dataset.head?.split(",").map(Number)) : null;
 }

@@ -12,7 +12,7 @@ import { COMBINES } from "./link.js";
 
 const COMBINE_NAMES = { overlay: "each head's lines", mean: "mean", maximum: "maximum" };
 const CHOOSING =
-  "Ctrl or Shift click in the picture of all heads: Ctrl adds a head or removes it, Shift adds all up to it.";
+  "In the picture of all heads, Ctrl click adds a head or removes it, and Shift click chooses all from the current head to it.";
 
 export class HeadControls {
   /** What the list of chosen heads was made of. */
