@@ -20,6 +20,15 @@ from viz.wire.tiles import make_tile
 TEXT_FIGURES = ("heatmap", "flow", "grid")
 # Those whose HTML is the whole instrument.
 INSTRUMENTS = (*TEXT_FIGURES, "view")
+# What provenance says of a figure whose view changes nothing.
+PLAIN_VIEW = {
+    "unit": "pieces",
+    "heads": "",
+    "combine": "overlay",
+    "special": "show",
+    "sink": "show",
+    "renormalise": False,
+}
 
 
 def view_of(

@@ -13,7 +13,7 @@ import viz
 from analysis.blocks import block_maxima
 from analysis.selection import READABLE, Region, Selection
 from models.errors import BadSelection
-from tests.helpers.draw import packed, paper, view_of
+from tests.helpers.draw import PLAIN_VIEW, packed, paper, view_of
 from tests.helpers.hand_made import attention, causal_attention, random_weights
 from tests.helpers.read_back import read_csv, unpack
 from viz import CannotExport, DrawOptions
@@ -189,12 +189,12 @@ def test_a_table_of_a_region_has_its_pairs_at_their_positions() -> None:
         (q, k) for q in range(300, 304) for k in range(17, 20)
     ]
     np.testing.assert_allclose(table["weight"], WEIGHTS[300:304, 17:20].ravel(), rtol=1e-8)
-    assert made.origin["transformations"] == {"region": "300-303:17-19"}
+    assert made.origin["transformations"] == {"region": "300-303:17-19", **PLAIN_VIEW}
     with np.load(io.BytesIO(viz.export(ATT, "table", "npz", **chosen).data), allow_pickle=False) as arrays:
         np.testing.assert_array_equal(arrays["weights"][0], WEIGHTS[300:304, 17:20])
         assert list(arrays["query"]) == [300, 301, 302, 303]
         assert list(arrays["key_tokens"]) == ["k17", "k18", "k19"]
-        assert json.loads(str(arrays["provenance"]))["transformations"] == {"region": "300-303:17-19"}
+        assert json.loads(str(arrays["provenance"]))["transformations"] == made.origin["transformations"]
 
 
 def test_a_table_that_no_memory_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

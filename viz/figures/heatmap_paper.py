@@ -66,14 +66,14 @@ def _measure(view: HeadView, sides: _Sides, right: float, width: float | None) -
     n_rows, n_columns = view.weights.shape
     size = LARGEST
     for _ in range(3):
-        left = 2 * MARGIN + AXIS_SIZE * LINE / 72 + sides.queries.room(size) + TICK
+        left = 3 * MARGIN + AXIS_SIZE * LINE / 72 + sides.queries.room(size) + TICK
         cell = min(CELL, USUAL_SIDE / max(n_rows, n_columns))
         wide = max(SHORTEST_SIDE, cell * n_columns) if width is None else max(LEAST_SIDE, width - left - right)
         high = min(LONGEST_SIDE, max(SHORTEST_SIDE, wide * n_rows / n_columns if width else cell * n_rows))
         size = min(size, thin(len(view.query_tokens), high, MAX_PAPER_LABELS)[1])
     sides.queries.largest = size
     if width is not None and left + right + LEAST_SIDE > width:
-        left = 2 * MARGIN + AXIS_SIZE * LINE / 72 + sides.queries.room(SMALLEST) + TICK
+        left = 3 * MARGIN + AXIS_SIZE * LINE / 72 + sides.queries.room(SMALLEST) + TICK
         refuse_width("heatmap", width, left + right + LEAST_SIDE)
         sides.queries.largest = SMALLEST
         wide = width - left - right

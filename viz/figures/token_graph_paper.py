@@ -28,7 +28,7 @@ from viz.shade import HIDDEN
 BETWEEN, LEAST_BETWEEN, PAGE = 3.4, 0.7, 9.3
 ROW = 0.2  # inches
 HEADING, GAP = 0.22, 0.06  # inches above the first row, and between a token and its lines
-TITLE_SIZE, LEGEND_SIZE = 9.0, 7.0
+TITLE_SIZE, LEGEND_SIZE, SIDE_SIZE = 9.0, 7.0, 7.0
 # What a line keeps of its opacity if one of its tokens is dimmed.
 DIMMED_SHARE = 0.34
 
@@ -42,7 +42,7 @@ def draw_on_paper(view: TokenGraphView, options: DrawOptions, width: float | Non
     longest = max(len(view.query_tokens), len(view.key_tokens))
     size = thin(longest, min(ROW * longest, PAGE - 1), longest)[1]
     size = size if width is None else _fitting_size(view, width, size)
-    left, right = (widest(map(label, view.side(side)[0]), size) + GAP + 2 * MARGIN for side in ("query", "key"))
+    left, right = (_column(view, side, size) + GAP + 2 * MARGIN for side in ("query", "key"))
     total = width or BETWEEN + left + right
     between = total - left - right
     figure = PaperFigure(figsize=(total, 1.0))
@@ -68,21 +68,25 @@ def draw_on_paper(view: TokenGraphView, options: DrawOptions, width: float | Non
     _draw_tokens(axes, view, "query", options, size, (-left / between, -gap / 2), positions)
     _draw_tokens(axes, view, "key", options, size, (1 + gap / 2, 1 + right / between), positions)
     for x, name, align in ((-gap, "query", "right"), (1 + gap, "key", "left")):
-        axes.text(x, -0.5 - 0.6 * HEADING / row, name, ha=align, va="center", fontsize=7, color=DIMMED)
+        axes.text(x, -0.5 - 0.6 * HEADING / row, name, ha=align, va="center", fontsize=SIDE_SIZE, color=DIMMED)
     _draw_legend(figure, view, options, legend)
     return figure
 
 
 def _fitting_size(view: TokenGraphView, width: float, size: float) -> float:
     """Return the size of letters, at most `size`, with which the two columns leave room for lines."""
-    texts = [[label(token) for token in view.side(side)[0]] for side in ("query", "key")]
 
     def taken(points: float) -> float:
-        return sum(widest(side, points) for side in texts) + 2 * GAP + 4 * MARGIN
+        return sum(_column(view, side, points) for side in ("query", "key")) + 2 * GAP + 4 * MARGIN
 
     refuse_width("flow", width, taken(SMALLEST) + LEAST_BETWEEN)
     sizes = [each for each in np.arange(size, SMALLEST, -0.5) if taken(each) + max(LEAST_BETWEEN, width / 3) <= width]
     return float(sizes[0]) if sizes else SMALLEST
+
+
+def _column(view: TokenGraphView, side: str, size: float) -> float:
+    """Return the inches that the tokens of a side and the name above them take."""
+    return max(widest(map(label, view.side(side)[0]), size), text_width(side, SIDE_SIZE))
 
 
 def line_look(view: TokenGraphView, number: int, options: DrawOptions) -> tuple[str, tuple[int, ...]]:

@@ -11,6 +11,7 @@ from tests.helpers.hand_made import attention, random_weights
 from tests.helpers.inspect_page import instrument, messages, run, select
 from ui.services.attention_cache import maps_of, request_maps
 from ui.services.instrument_traces import find
+from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 from viz.files.export import describe_file
@@ -42,12 +43,12 @@ LONG = attention(random_weights(1, 2, 283, 307))
 )
 def test_what_a_download_holds(figure: str, place: tuple[int | None, int | None], region: str, said: str) -> None:
     selection = Selection.parse(*place, region=region)
-    assert FIGURES[figure].contents(Subject(ATT), selection) == f"It contains {said}"
+    assert FIGURES[figure].contents(Subject(ATT), selection, DrawOptions()) == f"It contains {said}"
 
 
 def test_a_long_flow_holds_the_window_that_it_shows() -> None:
     said = "It contains queries 0 to 127, keys 0 to 127 alone: 128 x 128 pairs of layer 0, head 1."
-    assert FIGURES["flow"].contents(Subject(LONG), Selection.parse(0, 1)) == said
+    assert FIGURES["flow"].contents(Subject(LONG), Selection.parse(0, 1), DrawOptions()) == said
 
 
 @pytest.mark.parametrize("figure", INSTRUMENTS)

@@ -226,7 +226,7 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
-        ([*HEATMAP, "--scale", "log", "-o", "a.png"], "There is no scale 'log': choose one of linear, root;"),
+        ([*HEATMAP, "--scale", "pow", "-o", "a.png"], "There is no scale 'pow': choose one of linear, root, log;"),
         (
             [*HEATMAP, "--kind", "self", "-o", "a.png"],
             "There is no kind 'self': choose one of encoder, decoder, ",

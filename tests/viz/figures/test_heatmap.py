@@ -96,8 +96,12 @@ def test_a_scale_changes_colours_and_no_number_and_is_named() -> None:
     linear, root = (
         viz.heatmap(attention(WEIGHTS), 0, 0, options=DrawOptions(scale=name)) for name in ("linear", "root")
     )
-    np.testing.assert_array_equal(linear.data[0].z, root.data[0].z)
-    assert linear.data[0].colorscale != root.data[0].colorscale
+    # Plotly places the square roots on the bar of colours, and the hover says the weights.
+    np.testing.assert_array_equal(linear.data[0].z, root.data[0].customdata)
+    np.testing.assert_allclose(root.data[0].z, np.sqrt(linear.data[0].z), rtol=1e-6)
+    assert "%{customdata:" in root.data[0].hovertemplate
+    bar = root.data[0].colorbar
+    assert dict(zip(bar.ticktext, bar.tickvals, strict=True))["0.25"] == 0.5
     assert linear.data[0].colorbar.title.text == "weight"
     assert "square root" in root.data[0].colorbar.title.text
 
@@ -187,7 +191,7 @@ def test_a_head_that_does_not_exist_is_refused(draw: Any, layer: int, head: int)
         ({"threshold": 2}, "A threshold is a weight from 0 to 1, not 2."),
         ({"threshold": float("nan")}, "A threshold is a weight from 0 to 1, not nan."),
         ({"palette": "jet"}, "There is no palette 'jet': choose one of blues"),
-        ({"scale": "log"}, "There is no scale 'log': choose one of linear, root."),
+        ({"scale": "pow"}, "There is no scale 'pow': choose one of linear, root, log."),
     ],
 )
 def test_an_option_that_does_not_exist_is_refused(wrong: dict[str, Any], sentence: str) -> None:

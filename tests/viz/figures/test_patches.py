@@ -15,7 +15,7 @@ from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.images import patch_tokens
 from tests.helpers import hand_made
-from tests.helpers.draw import paper, view_of
+from tests.helpers.draw import PLAIN_VIEW, paper, view_of
 from tests.helpers.hand_made import random_weights, source
 from tests.helpers.read_back import data_of_page
 from viz.figures.patches import VEIL, data_address
@@ -92,7 +92,7 @@ def test_on_paper_the_picture_and_the_veil_are_the_same() -> None:
 def test_every_format_has_it_with_its_origin(file_format: str) -> None:
     made = viz.export(attention(), "patches", file_format, layer=0, head=0, token="query:9", image=IMAGE)
     assert made.origin["figure"] == "patches"
-    assert made.origin["transformations"] == {"token": "query:9"}
+    assert made.origin["transformations"] == {"token": "query:9", **PLAIN_VIEW}
     if file_format == "png":
         picture = Image.open(io.BytesIO(made.data))
         assert json.loads(picture.text["headlight"]) == made.origin

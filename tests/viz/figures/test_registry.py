@@ -11,6 +11,7 @@ import models
 import viz
 from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from tests.helpers.diagonal import Diagonal
+from tests.helpers.draw import PLAIN_VIEW
 from tests.helpers.inspect_page import run
 from tests.helpers.paths import ROOT
 from tests.helpers.read_back import data_of_page
@@ -36,7 +37,7 @@ def test_a_new_figure_is_exported_in_every_format_with_its_origin(
     assert made.data.startswith(STARTS[file_format])
     assert (made.origin["figure"], made.origin["layer"], made.origin["head"]) == ("diagonal", LAYER, HEAD)
     assert made.origin["source"]["text"] == CAT
-    assert made.origin["transformations"] == {"palette": "blues"}
+    assert made.origin["transformations"] == {"palette": "blues", **PLAIN_VIEW}
     data = made.data
     if file_format == "html":
         data = data_of_page(data)

@@ -20,7 +20,7 @@ from models import Attention, Model, load_model
 from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.scratch.tasks import TASKS
-from tests.helpers.draw import packed, paper, view_of
+from tests.helpers.draw import PLAIN_VIEW, packed, paper, view_of
 from tests.helpers.hand_made import attention, random_weights, source, tokens
 from viz import DrawOptions
 from viz.cli.main import main
@@ -248,7 +248,7 @@ def test_every_format_of_a_trained_model(figure: str, file_format: str) -> None:
     assert off.origin["transformations"]["truth"] is False
     assert off.data != made.data
     if figure == "signal":
-        assert made.origin["transformations"] == {
+        assert made.origin["transformations"] == PLAIN_VIEW | {
             "token": f"query:{wave(3).n_query - 1}",
             "truth": True,
             "palette": "blues",

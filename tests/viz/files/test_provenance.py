@@ -14,12 +14,12 @@ from models import Attention
 from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from tests.helpers import hand_made
-from tests.helpers.draw import TEXT_FIGURES, transformations
+from tests.helpers.draw import PLAIN_VIEW, TEXT_FIGURES, transformations
 from tests.helpers.hand_made import attention, random_weights
 from viz.head_maps import HeadMaps
 
 LONG = attention(random_weights(1, 2, 283, 307, seed=5))
-COLOURS = {"palette": "blues", "scale": "linear"}
+COLOURS = {"palette": "blues", "scale": "linear", **PLAIN_VIEW}
 
 
 def drawn(att: Attention, figure: str, **given: str) -> dict[str, object]:
@@ -71,7 +71,7 @@ def test_a_short_text_was_not_cut() -> None:
     short = attention(random_weights(1, 2, 5, 7))
     assert drawn(short, "heatmap") == COLOURS
     assert drawn(short, "flow") == {**COLOURS, "threshold": 0.05, "token": ""}
-    assert drawn(short, "table", region="0-4:0-6") == {}
+    assert drawn(short, "table", region="0-4:0-6") == PLAIN_VIEW
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_patches_tell_the_query_whose_light_it_is(n_added: int, token: str, told
     names = hand_made.tokens(*(f"t{number}" for number in range(n)))
     att = Attention("encoder", [layer], names, names, hand_made.source(), key_grid=(2, 3))
     image = np.zeros((8, 9, 3), np.uint8)
-    assert transformations("patches", att, 0, 0, image=image, token=token) == told
+    assert transformations("patches", att, 0, 0, image=image, token=token) == {**told, **PLAIN_VIEW}
     title = viz.patches(att, image, 0, 0, token=token).layout.title.text
     query = told["token"].removeprefix("query:")
     name = f"t{query}" if query and int(query) < n_added else f"patch t{query}" if query else "the mean of all patches"
