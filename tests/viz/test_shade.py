@@ -39,7 +39,7 @@ def test_hidden_tokens_are_hatched_with_their_share_of_what_is_shown() -> None:
     assert "hatched: hidden tokens" in drawn.layout.title.text
     assert "masked" not in drawn.layout.title.text
     assert drawn.data[-1].fillpattern.shape == "/"
-    title = paper("heatmap", ATT, 1, 2, options=DrawOptions(special="dim")).get_suptitle()
+    title = paper("heatmap", ATT, 1, 2, options=DrawOptions(special="dim")).get_suptitle().replace("\n", " ")
     assert "faded: dimmed tokens" in title
     np.testing.assert_array_equal(
         view_of("heatmap", ATT, 1, 2, options=DrawOptions(special="dim")).weights, WEIGHTS[1, 2]

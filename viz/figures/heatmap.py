@@ -180,7 +180,8 @@ def heatmap(
 
     `unit` is "pieces" or "words". With `combine` "mean" or "maximum", one map of the `heads` is shown, such as "5" (a
     layer), "2.0,3.5" or "all"; layer and head may be left out then. The axes are integer positions and the tokens
-    their tick text, so that repeated tokens keep their own cells. Where a side has more than `READABLE` tokens, a cell
+    their tick text, so that repeated tokens keep their own cells. Cells are weights; on a scale that is not linear they
+    are places on the scale, and the weights are `customdata`. Where a side has more than `READABLE` tokens, a cell
     is the largest weight of a block of pairs, and the title says so.
 
     Raises:

@@ -97,11 +97,9 @@ def token_axes(
         # Otherwise Plotly measures every label to hide those beyond the edge, which takes longer than all the rest.
         "ticklabeloverflow": "allow",
     }
+    labels = [plotly_label(tokens[at], int(levels[at])) + position_suffix(span[at], block) for at in spaced]
     shown = {
-        "ticktext": [
-            plotly_label(tokens[position], int(levels[position])) + position_suffix(span[position], block)
-            for position in spaced
-        ],
+        "ticktext": labels,
         # Beyond the longest label: Plotly would put the title between short ones.
         "title": {"text": title, "font": {"size": 12}, "standoff": 6},
         "tickfont": {"size": size},

@@ -76,15 +76,15 @@ def trace_message(
     Args:
         att: the attention; all weights are sent if it is small (`is_small`).
         opening: what the browser shows first.
-        trace: the name under which the browser requests more; empty where nothing answers.
+        trace: the name under which the browser requests more; empty if nothing answers.
         maps: the maps of all heads as far as they are computed, for a trace that is not small; by default none are.
         tiles: tiles that the browser has from the start.
         parts: the pictures to show.
         options: the draw options that a link leaves out.
         sentences: the texts over which heads are ranked, this one among them; empty where there is one text.
-        model: the name that `load_model` takes, by default that of the source; a folder has a longer one.
-        whole: all weights are sent, in 16 bits each, whatever the size; for a file, which has nobody to ask.
-        view: what was changed of the trace to get `att`, as a request writes it; for a file without all weights.
+        model: the name that `load_model` takes, by default that of the source.
+        whole: all weights are sent, in 16 bits each, whatever the size; for a file.
+        view: what was changed of the trace to get `att`, as a request writes it; for a file.
     """
     header: dict[str, Any] = {
         "trace": trace,

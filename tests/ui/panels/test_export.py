@@ -54,12 +54,12 @@ def test_a_long_flow_holds_the_window_that_it_shows() -> None:
 @pytest.mark.parametrize("figure", INSTRUMENTS)
 def test_an_html_file_holds_all_heads_whatever_the_figure(figure: str) -> None:
     selection = Selection.parse(0, 1, region="2-4:0-3")
-    said = describe_file(FIGURES[figure], "html", Subject(ATT), selection)
+    said = describe_file(FIGURES[figure], "html", Subject(ATT), selection, DrawOptions())
     assert said == "It contains the whole text and every weight of all 6 heads."
-    said = describe_file(FIGURES[figure], "html", Subject(LONG), selection)
+    said = describe_file(FIGURES[figure], "html", Subject(LONG), selection, DrawOptions())
     assert said == "It contains the whole text, small maps of all 2 heads, and weights of layer 0, head 1."
     if figure != "view":
-        assert describe_file(FIGURES[figure], "svg", Subject(ATT), selection) != said
+        assert describe_file(FIGURES[figure], "svg", Subject(ATT), selection, DrawOptions()) != said
 
 
 def opened(**parameters: str) -> AppTest:

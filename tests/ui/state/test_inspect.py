@@ -26,6 +26,12 @@ CHOICE = Choice(
     partner="query:7",
     region="0-63:128-191",
     truth=False,
+    unit="words",
+    heads="2,3.7",
+    combine="mean",
+    special="dim",
+    sink="hide",
+    renormalise=True,
     model="some/model",
     revision="v1.2",
 )
@@ -98,6 +104,7 @@ def test_a_pair_has_a_token_on_each_side():
 def test_the_url_has_two_writers():
     owners = {owner: link.names_of(Choice, owner) for owner in (link.SERVER, link.BROWSER)}
     selection = ("layer", "head", "threshold", "palette", "scale", "token", "partner", "region", "truth")
+    selection += ("unit", "heads", "combine", "special", "sink", "renormalise")
     assert owners[link.BROWSER] == selection
     assert link.format(CHOICE) == {**link.format(CHOICE, link.SERVER), **link.format(CHOICE, link.BROWSER)}
     assert set(link.format(CHOICE, link.SERVER)) == set(owners[link.SERVER])

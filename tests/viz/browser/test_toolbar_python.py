@@ -119,7 +119,10 @@ def test_the_model_is_loaded_as_it_was(asked: Asked) -> None:
 
 def test_options_are_left_out_where_they_are_the_defaults(asked: Asked) -> None:
     assert "DrawOptions" not in lines(asdict(source()))
-    for name, other in {"threshold": 0.5, "palette": "greys", "scale": "root", "truth": False}.items():
+    others = {"threshold": 0.5, "palette": "greys", "scale": "root", "truth": False, "special": "dim", "sink": "hide"}
+    for name, other in others.items():
         made = run(lines(asdict(source()), "cross", **{name: other}))
         assert made["options"] == replace(DrawOptions(), **{name: other})
-        np.testing.assert_array_equal(made["heatmap"].data[0].z, asked.att.weights(3, 1))
+        cells = made["heatmap"].data[0]
+        weights = cells.z if cells.customdata is None else cells.customdata
+        np.testing.assert_array_equal(weights, asked.att.weights(3, 1))

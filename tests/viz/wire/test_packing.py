@@ -20,9 +20,11 @@ from tests.helpers.hand_made import (
 from tests.helpers.node import call
 from tests.helpers.read_back import unpack
 from viz import DrawOptions
-from viz.colours import NOT_A_NUMBER, masked, table
+from viz.colours import NOT_A_NUMBER, SCALES, colour_numbers, masked, table, table_numbers
 from viz.wire.packing import pack
 
+# What a file opens with where no tokens are dimmed or hidden.
+PLAIN = "&special=show&sink=show&renormalise=False"
 WEIGHTS = random_weights(N_LAYERS, N_HEADS, N_QUERY, N_KEY)
 
 
@@ -97,7 +99,10 @@ def test_grid_data_of_a_short_text_are_its_weights_and_what_is_chosen() -> None:
     header, arrays = unpack(packed("grid", attention(WEIGHTS), 1, 2, options=DrawOptions(palette="viridis")))
     assert header["heads"] == [N_HEADS] * N_LAYERS
     assert header["parts"] == ["heads"]
-    assert header["opening"]["selection"] == "layer=1&head=2&threshold=0.05&palette=viridis&scale=linear&truth=True"
+    assert (
+        header["opening"]["selection"]
+        == f"layer=1&head=2&threshold=0.05&palette=viridis&scale=linear&truth=True{PLAIN}"
+    )
     np.testing.assert_array_equal(arrays["weights"], WEIGHTS.ravel())
     number = list(header["palettes"]).index("viridis")
     found = arrays["colours"].reshape(-1, 256, 3)[number]
@@ -125,10 +130,13 @@ def test_a_causal_mask_has_a_colour_of_its_own_in_the_maps() -> None:
     assert (maps[0, 0][~above] < 255).all()
 
 
-def test_colours_of_0_and_1_are_the_palettes_ends_with_any_scale() -> None:
-    for palette in ("blues", "night", "viridis", "cividis", "greys"):
-        linear, root = table(palette, "linear"), table(palette, "root")
-        np.testing.assert_array_equal(linear[[0, -1]], root[[0, -1]])
-        assert linear.shape == (256, 3)
-        # The root shows 1/4 as the linear table shows 1/2.
-        assert np.abs(root[64].astype(int) - linear[128].astype(int)).max() <= 6
+def test_every_scale_begins_and_ends_with_the_palettes_ends() -> None:
+    for scale in SCALES:
+        np.testing.assert_array_equal(table_numbers(np.array([0, 1.0]), scale), [0, 255])
+    # The root shows 1/4 as the linear scale shows 1/2, and the logarithm 1/100 so.
+    shown = [
+        table_numbers(np.array([weight]), scale)[0]
+        for weight, scale in ((0.25, "root"), (0.5, "linear"), (0.01, "log"))
+    ]
+    assert len(set(shown)) == 1
+    np.testing.assert_array_equal(colour_numbers(np.array([0, 0.25, 1, np.nan])), [0, 127, 254, 0])
