@@ -119,7 +119,7 @@ def test_the_model_is_loaded_as_it_was(asked: Asked) -> None:
 
 def test_options_are_left_out_where_they_are_the_defaults(asked: Asked) -> None:
     assert "DrawOptions" not in lines(asdict(source()))
-    others = {"threshold": 0.5, "palette": "greys", "scale": "root", "truth": False, "special": "dim", "sink": "hide"}
+    others = {"threshold": 0.5, "palette": "greys", "scale": "root", "truth": False, "special": "dim", "sink": "dim"}
     for name, other in others.items():
         made = run(lines(asdict(source()), "cross", **{name: other}))
         assert made["options"] == replace(DrawOptions(), **{name: other})
