@@ -14,18 +14,25 @@ from tests.helpers.instrument_file import write_instrument
 pytestmark = pytest.mark.e2e
 
 TEXT = "The cat sat on the mat because it was tired."
+# Streamlit's variables on a dark page.
+DARK = """:root { --st-text-color: #fafafa; --st-background-color: #0e1117; --st-primary-color: #4aa3df;
+    --st-gray-text-color: #a3a8b4; --st-secondary-background-color: #262730; }
+body { background: #0e1117 !important; color: #fafafa !important; }"""
 TITLES = """() => ["heatmap", "graph"].map((part) => document.querySelector(`.part-${part} h2`).textContent)"""
 
 
-@pytest.fixture(scope="module")
-def file(minilm: models.Model, tmp_path_factory: pytest.TempPathFactory) -> str:
-    att = minilm.trace(TEXT)["encoder"]
-    return write_instrument(tmp_path_factory.mktemp("several") / "i.html", att, "layer=3&head=1")
+@pytest.fixture(scope="module", params=["light", "dark"])
+def file(minilm: models.Model, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> str:
+    path = tmp_path_factory.mktemp("several") / "i.html"
+    url = write_instrument(path, minilm.trace(TEXT)["encoder"], "layer=3&head=1")
+    if request.param == "dark":
+        path.write_text(path.read_text("utf-8").replace("</head>", f"<style>{DARK}</style></head>"), "utf-8")
+    return url
 
 
-@pytest.fixture(params=["light", "dark"])
-def page(browser: Browser, file: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, color_scheme=request.param)
+@pytest.fixture
+def page(browser: Browser, file: str) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
     trouble: list[str] = []
     page.on("pageerror", lambda error: trouble.append(str(error)))
@@ -37,8 +44,8 @@ def page(browser: Browser, file: str, request: pytest.FixtureRequest) -> Iterato
     context.close()
 
 
-def chosen(page: Page) -> str:
-    return page.locator(".heads").get_attribute("data-chosen") or ""
+def expect_chosen(page: Page, heads: str) -> None:
+    expect(page.locator(".heads")).to_have_attribute("data-chosen", heads)
 
 
 def click_head(page: Page, layer: int, head: int, **options: Any) -> None:
@@ -55,23 +62,23 @@ def test_clicks_choose_heads_and_the_graph_names_them(page: Page) -> None:
     click_head(page, 2, 5, modifiers=["Control"])
     expect(page.locator(".graph-head")).to_have_count(2)
     assert legend(page) == ["2.5", "3.1"]
-    assert chosen(page) == "2.5,3.1"
+    expect_chosen(page, "2.5,3.1")
     assert page.evaluate(TITLES) == ["Layer 2, head 5", "Token to token: heads 2.5 and 3.1"]
     page.locator(".graph-head").nth(1).click()
     expect(page.locator(".part-heatmap h2")).to_have_text("Layer 3, head 1")
-    assert chosen(page) == "2.5,3.1"
+    expect_chosen(page, "2.5,3.1")
     click_head(page, 2, 7, modifiers=["Shift"])
     expect(page.locator(".graph-head")).to_have_count(7)
     assert legend(page) == ["2.7", "2.8", "2.9", "2.10", "2.11", "3.0", "3.1"]
     click_head(page, 0, 0)
     expect(page.locator(".graph-legend")).to_be_hidden()
-    assert chosen(page) == ""
+    expect_chosen(page, "")
 
 
 def test_a_layer_number_and_the_corner_choose(page: Page) -> None:
     click_head(page, 4, -1)
     expect(page.locator(".graph-head")).to_have_count(12)
-    assert chosen(page) == "4"
+    expect_chosen(page, "4")
     click_head(page, 4, -1)
     expect(page.locator(".graph-legend")).to_be_hidden()
     page.locator(".heads-canvas").click(position={"x": 15, "y": 9})
@@ -103,7 +110,7 @@ def test_the_keyboard_chooses_heads(page: Page) -> None:
     for key in ("Space", "ArrowRight", "Space", "ArrowDown", "Control+Enter"):
         page.keyboard.press(key)
     expect(page.locator(".graph-head")).to_have_count(3)
-    assert chosen(page) == "3.1,3.2,4.2"
+    expect_chosen(page, "3.1,3.2,4.2")
     page.locator(".graph-head[tabindex='0']").focus()
     page.keyboard.press("ArrowLeft")
     assert page.evaluate("document.activeElement.textContent") == "3.2"
@@ -116,7 +123,7 @@ def test_the_keyboard_chooses_heads(page: Page) -> None:
     page.get_by_role("button", name="Layer 3", exact=True).press("Enter")
     expect(page.locator(".graph-head")).to_have_count(12)
     page.get_by_role("button", name="Only this head").press("Enter")
-    assert chosen(page) == ""
+    expect_chosen(page, "")
 
 
 def test_sentence_and_table_name_the_heads_of_lines(page: Page) -> None:
@@ -136,7 +143,7 @@ def test_the_table_of_all_heads_and_the_ranking_choose(page: Page) -> None:
     page.locator(".heads-summary").click()
     page.get_by_label("Choose head 0.3", exact=True).check()
     expect(page.get_by_label("Choose head 3.1", exact=True)).to_be_checked()
-    assert chosen(page) == "0.3,3.1"
+    expect_chosen(page, "0.3,3.1")
     page.locator(".strip-token", has_text=re.compile("^it$")).click()
     page.get_by_role("button", name="Choose the first 5").click()
     expect(page.locator(".ranking-chosen")).to_have_count(5)

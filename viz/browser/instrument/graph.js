@@ -180,7 +180,8 @@ export class Graph {
     const count = overlay?.places.length ?? 0;
     const heads = count < this.chosen ? `the first ${count} heads` : describeHeadSet(state.heads, trace.heads);
     const said = overlay ? describeOverlay(trace, overlay, { emphasised, threshold, part: shown, heads }) : "";
-    return said || (this.instrument.requests?.transport ? GRAPH_WAITS : GRAPH_LACKS);
+    const lacking = this.instrument.requests?.transport ? GRAPH_WAITS : GRAPH_LACKS;
+    return said || (overlay ? lacking.replace("this head", "these heads") : lacking);
   }
 
   /**

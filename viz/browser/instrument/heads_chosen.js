@@ -70,6 +70,8 @@ export function drawGroups({ context, scene: { trace, theme }, layout }, selecte
       const [left, top] = boxOfHead(layout, [layer, first]);
       const [right, , width] = boxOfHead(layout, [layer, last]);
       const isOwn = selected?.[0] === layer && selected[1] >= first && selected[1] <= last;
+      // Where layers touch, brackets would look like a frame: the room between groups shows them.
+      if (layout.gap < 2 && !isOwn) continue;
       context.fillStyle = isOwn ? trace.header.style.selected : theme.faded;
       const thick = Math.max(1, Math.min(2, layout.gap / 2));
       context.fillRect(left, top - thick - 0.5, right + width - left, thick);

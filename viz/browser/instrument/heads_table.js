@@ -80,7 +80,7 @@ export class HeadsTable {
     const table = document.createElement("table");
     element("caption", "heads-caption", table).textContent = caption;
     const titles = element("tr", "", element("thead", "", table));
-    for (const [title, meaning] of [["Chosen", ""], ["Head", ""], ...columns]) {
+    for (const [title, meaning] of [["Head", ""], ["Chosen", ""], ...columns]) {
       const cell = element("th", "", titles);
       cell.scope = "col";
       cell.textContent = title;
@@ -101,17 +101,17 @@ export class HeadsTable {
     const row = element("tr", "", body);
     const [layer, head] = place;
     row.dataset.head = `${layer} ${head}`;
-    const box = element("input", "heads-check", element("td", "", row));
-    box.type = "checkbox";
-    box.ariaLabel = `Choose head ${chosenName(place)}`;
     const { store } = this.instrument;
-    box.addEventListener("change", () => store.set(toggleHead(store.state, place, trace.heads)));
     const name = element("th", "", row);
     name.scope = "row";
     const button = element("button", "heads-button", name);
     button.type = "button";
     button.textContent = fill(trace.header.style.head, { layer, head });
     button.addEventListener("click", () => store.set(chooseOnly(place)));
+    const box = element("input", "heads-check", element("td", "", row));
+    box.type = "checkbox";
+    box.ariaLabel = `Choose head ${chosenName(place)}`;
+    box.addEventListener("change", () => store.set(toggleHead(store.state, place, trace.heads)));
     for (const [, , cell] of columns) element("td", "", row).textContent = cell(place);
     return row;
   }

@@ -12,7 +12,7 @@ import { bundle } from "./token_graph_layout.js";
 const OTHER_HEADS = 0.12;
 // Lines of one pair lie this many pixels apart, and together within this share of a row.
 const APART = 2;
-const SHARE_OF_ROW = 0.62;
+const SHARE_OF_ROW = 0.65;
 
 /**
  * Return how far down the lines of a head are drawn: those of one pair would hide each other.
