@@ -55,7 +55,7 @@ def draw_on_paper(view: HeadView, options: DrawOptions, width: float | None, lin
     axes.set_ylabel("query (attends)", fontsize=AXIS_SIZE, labelpad=2)
     axes.tick_params(length=2)
     counts = [each for each in (sides.queries.describe(high), sides.keys.describe(wide)) if each]
-    notes = [", ".join(counts)] if counts else []
+    notes = [f"labelled: {', '.join(counts)}"] if counts else []
     Frame(left, right, below).place(figure, axes, wide, high, [*lines, *notes], size=TITLE_SIZE)
     add_colour_bar(figure, axes, options)
     return figure

@@ -111,14 +111,8 @@ def token_axes(
     if len(spaced) == len(tokens):
         return {f"{axis}axis": {**first, **shown}}, room
     every = [_cell_name(tokens, span, start, block) for start in range(0, len(tokens), block)]
-    second = {
-        **first,
-        **shown,
-        "tickvals": [span.start + position for position in spaced],
-        "overlaying": axis,
-        "matches": axis,
-        "side": "bottom" if axis == "x" else "left",
-    }
+    place = {"overlaying": axis, "matches": axis, "side": "bottom" if axis == "x" else "left"}
+    second = {**first, **shown, "tickvals": [span.start + position for position in spaced], **place}
     return {f"{axis}axis": {**first, "ticktext": every, "showticklabels": False}, f"{axis}axis2": second}, room
 
 

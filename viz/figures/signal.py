@@ -149,7 +149,7 @@ class Signal(Figure[SignalView]):
         line = colours.line(options.palette)
         wide = width or USUAL_WIDTH
         refuse_width("signal", wide, LEAST_WIDTH)
-        columns = max(1, min(5, int(wide / 1.5)))
+        columns = max(1, min(5, int(wide / 2.3)))
         below = 0.45 + -(-5 // columns) * 0.16
         figure = PaperFigure()
         axes = figure.add_subplot()
@@ -163,7 +163,10 @@ class Signal(Figure[SignalView]):
             rings: dict[str, Any] = {"mfc": "none", "mec": colours.TRUTH, "mew": 1.6, "ms": 8, "ls": "none"}
             axes.plot(view.position[view.truth], view.value[view.truth], "o", **rings, label="true places")
         axes.axvline(view.query, color=POSITION_LINE, lw=0.8, ls="--")
-        axes.set(ylim=(0, 100), xlabel="position", ylabel="value")
+        axes.set(ylim=(0, 100))
+        axes.set_xlabel("position", fontsize=8)
+        axes.set_ylabel("value", fontsize=8)
+        axes.tick_params(labelsize=7.5)
         axes.spines[["top", "right"]].set_visible(False)
         lines = [view.title, *([view.note] if view.note else [])]
         Frame(0.55, 0.1, below).place(figure, axes, wide - 0.65, 2.2, lines, size=9)

@@ -52,7 +52,11 @@ def draw_on_paper(view: TokenGraphView, options: DrawOptions, width: float | Non
     room = PAGE - title - HEADING - below - MARGIN
     row = min(ROW, room / longest)
     shown, size = thin(longest, row * longest, longest)[0], min(size, thin(longest, row * longest, longest)[1])
-    counted = [count_labels(len(label_positions(longest, shown)), longest, "tokens")] if shown < longest else []
+    counted = (
+        [f"labelled: {count_labels(len(label_positions(longest, shown)), longest, 'tokens')}"]
+        if shown < longest
+        else []
+    )
     if counted:
         title = add_title(figure, [*lines, *counted], size=TITLE_SIZE)
         row = min(row, (room - 0.2) / longest)

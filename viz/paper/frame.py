@@ -48,8 +48,8 @@ def thin(n_tokens: int, length: float, most: int) -> tuple[int, float]:
 
 
 def count_labels(n_labels: int, n_tokens: int, side: str) -> str:
-    """Return how many tokens of a side are labelled, empty if all are."""
-    return "" if n_labels == n_tokens else f"{n_labels} of {n_tokens} {side} are labelled"
+    """Return how many tokens of a side have a label, empty if all have one."""
+    return "" if n_labels == n_tokens else f"{n_labels} of {n_tokens} {side}"
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def trace_message(
         tiles: tiles that the browser has from the start.
         parts: the pictures to show.
         options: the draw options that a link leaves out.
-        sentences: the texts over which heads are ranked, this one among them; empty where there is one text.
+        sentences: the texts over which heads are ranked, this one among them; empty for one text.
         model: the name that `load_model` takes, by default that of the source.
         whole: all weights are sent, in 16 bits each, whatever the size; for a file.
         view: what was changed of the trace to get `att`, as a request writes it; for a file.
@@ -103,11 +103,16 @@ def trace_message(
     if whole or is_small(att):
         arrays |= _arrays_of(att)
     else:
-        maps = maps or HeadMaps.empty(att)
-        done = maps.n_done  # read once: a job may be filling the maps
-        header |= {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
-        arrays |= pack_maps(maps, stop=done)
+        facts, maps_so_far = _arrays_of_maps(maps or HeadMaps.empty(att))
+        header, arrays = header | facts, arrays | maps_so_far
     return pack(header, arrays, coded=["weights"] if whole else ())
+
+
+def _arrays_of_maps(maps: HeadMaps) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the facts and the arrays of the maps that are computed."""
+    done = maps.n_done  # read once: a job may be filling the maps
+    facts = {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
+    return facts, pack_maps(maps, stop=done)
 
 
 def _describe_heads(att: Attention) -> dict[str, Any]:

@@ -118,6 +118,23 @@ def test_a_window_is_given_as_slices(
         np.testing.assert_array_equal(file["weights"][0], cat.weights(LAYER, HEAD, queries, keys))
 
 
+def test_a_view_of_a_pair_is_the_one_that_the_library_makes(minilm: models.Model, tmp_path: Path) -> None:
+    path = tmp_path / "mean.npz"
+    view = ["--heads", "2,3.5", "--combine", "mean", "--unit", "words", "--special", "hide", "--renormalise"]
+    pair = ["--text-pair", "It was unbelievably warm.", "--queries", "A", "--keys", "B"]
+    assert main(["table", "--text", CAT, *pair, *view, "-o", str(path)]) == 0
+    att = minilm.trace(CAT, text_pair="It was unbelievably warm.")["encoder"].words()
+    first = [at for at, token in enumerate(att.query_tokens) if token.segment == 0 and not token.special]
+    second = [at for at, token in enumerate(att.key_tokens) if token.segment == 1 and not token.special]
+    heads = [(2, head) for head in range(12)] + [(3, 5)]
+    ordinary = [at for at, token in enumerate(att.key_tokens) if not token.special]
+    maps = np.stack([att.weights(*each) for each in heads])
+    maps = maps / maps[:, :, ordinary].sum(2, keepdims=True)
+    with np.load(path, allow_pickle=False) as file:
+        assert (list(file["query"]), list(file["key"])) == (first, second)
+        np.testing.assert_allclose(file["weights"][0], maps.mean(0)[np.ix_(first, second)], atol=1e-6)
+
+
 def test_a_grid_needs_no_head(tmp_path: Path) -> None:
     assert main(["grid", "--text", CAT, "-o", str(tmp_path / "heads.svg")]) == 0
 
@@ -142,6 +159,14 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (["flow", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
         (["grid", "--text", CAT, "--layer", "0", "--head", "12"], "head.png", "There is no head 12"),
         (["grid", "--text", CAT, "--layer", "99", "--head", "0"], "head.png", "There is no layer 99"),
+        (["heatmap", "--text", CAT], "head.png", "A heatmap shows one head: give a layer and a head."),
+        (["heatmap", "--text", CAT, "--combine", "mean"], "head.png", "A mean needs several heads: name them"),
+        (["heatmap", "--text", CAT, "--heads", "9", "--combine", "mean"], "head.png", "There is no layer 9"),
+        ([*HEATMAP, "--heads", "x"], "head.png", "Heads are given as 2 for a layer"),
+        ([*HEATMAP, "--width", "0cm"], "head.png", "A width is from 1 cm to 100 cm, not '0cm'."),
+        ([*HEATMAP, "--width", "abc"], "head.png", "A width is given as 8cm, 85mm or 3.3in, not 'abc'."),
+        ([*HEATMAP, "--queries", "A"], "head.png", "Of a pair of texts, both sides are given as A or B"),
+        ([*HEATMAP, "--queries", "A", "--keys", "B"], "head.png", "There is one text here"),
         (["grid", "--text", CAT, "--layer", "3"], "head.png", "A grid outlines one head: give a layer and a head"),
         (["grid", "--text", CAT, "--head", "3"], "head.png", "A grid outlines one head: give a layer and a head"),
         (["table", "--text", CAT, "--head", "1"], "head.csv", "needs its layer too"),
@@ -222,7 +247,6 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
         (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, view, "),
         (["heatmap", *ONE_HEAD, "-o", "a.png"], "--text or --image must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--image", "a.png", "-o", "a.png"], "--image and --text exclude each other: leave one of them out"),
-        (["heatmap", "--text", CAT, "-o", "a.png"], "--layer, --head must be given; see python -m viz heatmap --help."),
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
@@ -274,7 +298,8 @@ def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture
     assert end.value.code == 0
     listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
     asked = set() if figure == "patches" else {"text-pair", "generate", "target"}
-    every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output"}
+    every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output", "unit", "heads", "combine"}
+    every |= {"special", "sink", "renormalise"} | (set() if figure == "table" else {"width"})
     assert listed == USED[figure] | asked | every
 
 

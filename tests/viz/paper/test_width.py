@@ -80,7 +80,7 @@ def test_labels_that_do_not_fit_are_left_out_and_counted() -> None:
     drawn = FIGURES["heatmap"].to_paper(view_of("heatmap", text(60, ENGLISH), 0, 1), DrawOptions(), 8 / 2.54)
     shown = [label.get_text() for label in drawn.axes[0].get_yticklabels()]
     assert 5 < len(shown) < 60
-    assert f"{len(shown)} of 60 queries are labelled" in drawn.get_suptitle().replace("\n", " ")
+    assert f"labelled: {len(shown)} of 60 queries" in drawn.get_suptitle().replace("\n", " ")
 
 
 @pytest.mark.parametrize("figure", ["heatmap", "flow"])
