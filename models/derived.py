@@ -196,7 +196,8 @@ class HiddenLayer:
         weights = weights.masked_fill(hidden, 0)
         if self.renormalise:
             total = weights.sum(2, keepdim=True)
-            weights = torch.where(total == 0, weights, weights / total)
+            # A hidden key stays 0, also where the sum is not a number.
+            weights = torch.where((total == 0) | hidden, weights, weights / total)
         return weights.masked_fill_(torch.from_numpy(self.hidden_queries[queries])[:, None], 0)
 
     def reach(self, queries: Positions) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from analysis import head_measures
 from analysis.selection import Region, Selection
 from models import Attention, Token
 from models.capture.replay import MaterialisedLayer, Replay
@@ -24,6 +25,7 @@ VIEWS = """
 import { Trace } from "./viz/browser/instrument/trace.js";
 import { deriveView, viewQuery } from "./viz/browser/instrument/view.js";
 import { parseSelection } from "./viz/browser/instrument/link.js";
+import { measuresOfTile } from "./viz/browser/instrument/measures.js";
 import { nameShown, shadeOf } from "./viz/browser/instrument/shown.js";
 const [message, links] = data;
 const base = new Trace(new Uint8Array(Buffer.from(message, "base64")));
@@ -35,6 +37,7 @@ const result = links.map((link) => {
   return {
     queries: view.queries, keys: view.keys, spans: view.header.spans, cuts: view.header.cuts,
     cells: numbers(view.tile(shown, null).cells), name: nameShown(view, state),
+    measures: numbers(measuresOfTile(view, view.tile(shown, null), shadeOf(view, state).query)),
     shade: Object.values(shadeOf(view, state)).map((each) => Array.from(each)),
   };
 });
@@ -67,7 +70,7 @@ def masked() -> Attention:
 
 def broken() -> Attention:
     weights = random_weights(2, 3, 11, 11)
-    weights[1, 0, 4, 3] = weights[0, 2, 0, 5] = np.nan
+    weights[1, 0, 4, 3] = weights[0, 1, 0, 5] = np.nan
     return attention(weights, SELF, SELF)
 
 
@@ -124,6 +127,9 @@ def test_the_browser_computes_what_python_computes(name: str) -> None:
         assert hidden == [shown.hidden_queries, shown.hidden_keys], view
         layer, head = (0, 0) if "combine" in view else (0, 1)
         assert found["name"] == shown.head_name(layer, head)
+        figures = [np.nan if value is None else value for value in found["measures"]]
+        wanted_figures = list(head_measures(shown, layer, head).values())
+        np.testing.assert_allclose(figures, wanted_figures, rtol=1e-5, atol=1e-6, err_msg=str(view))
 
 
 def test_a_pair_has_the_regions_of_its_texts() -> None:

@@ -4,6 +4,7 @@
 import { element } from "../core/canvas.js";
 import { asSentence } from "../core/text.js";
 import { setText } from "./heatmap_facts.js";
+import { measuresOfTile } from "./measures.js";
 import { detailPath } from "./requests.js";
 import { isCombined, shownHead } from "./shown.js";
 
@@ -32,17 +33,20 @@ export function measureWords(name, value) {
 }
 
 /**
- * Return the measures of the selected head: those of the message, or those that the server answers; null until then.
+ * Return the measures of what is shown: those of the message, those of all weights, or those that the server answers;
+ * null until then.
  * @param {Scene} scene
  * @param {number} count of measures
  * @param {Requests | undefined} requests
  * @returns {ArrayLike<number | null> | null}
  */
-export function measuresOf({ trace, state }, count, requests) {
+export function measuresOf({ trace, state, shade }, count, requests) {
   if (trace.measures && !isCombined(state)) {
     const start = (state.layer * trace.nHeads + state.head) * count;
     return trace.measures.subarray(start, start + count);
   }
+  const whole = trace.weights && trace.tile(shownHead(state), null);
+  if (whole) return measuresOfTile(trace, whole, shade.query);
   // Without a server nothing will come.
   if (!requests?.transport) return Array(count).fill(null);
   const shown = shownHead(state);
@@ -86,7 +90,7 @@ export class Figures {
       this.title,
       several ? `Figures: ${scene.name[0].toLowerCase()}${scene.name.slice(1)}` : "Figures of this head",
     );
-    this.note.hidden = !several || Boolean(this.instrument.requests?.transport);
+    this.note.hidden = !several || Boolean(scene.trace.weights || this.instrument.requests?.transport);
     const head = shownHead(scene.state).join(" ");
     if (this.root.dataset.head !== head) this.root.dataset.head = head;
   }

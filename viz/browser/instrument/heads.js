@@ -177,7 +177,7 @@ export class Heads {
     const [before, beforeColours, beforeDone] = this.coloured;
     const first = before === trace && beforeColours === colours ? Number(beforeDone) : 0;
     this.coloured = [trace, colours, trace.done];
-    if (before !== trace || beforeDone !== trace.done) this.facts = examineHeads(trace);
+    if (before !== trace || beforeDone !== trace.done) this.facts = examineHeads(trace, this.instrument.base ?? trace);
     if (!thumbnail) return;
     const [wide, high] = [trace.nHeads * thumbnail.columns, trace.nLayers * thumbnail.rows];
     if (first === 0) {

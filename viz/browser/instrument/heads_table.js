@@ -6,13 +6,16 @@ import { fill, percent } from "../core/text.js";
 import { chooseOnly, chosenHeads, toggleHead } from "./head_choice.js";
 import { chosenName } from "./head_set.js";
 import { describeGroup } from "./heads_chosen.js";
+import { measuresOfTile } from "./measures.js";
 import { findPair, listHeads } from "./ranking_numbers.js";
 import { formatRatio, formatWeight, namePair } from "./ranking_words.js";
 import { weightOfNumber } from "./scales.js";
+import { shadeOf } from "./shown.js";
 
 /** @import { HeadPlace } from "./heads_layout.js" */
 /** @import { Instrument, Scene } from "./index.js" */
 /** @import { PairInHeads } from "./ranking_numbers.js" */
+/** @import { State } from "./store.js" */
 /** @import { Trace } from "./trace.js" */
 /** @typedef {[title: string, meaning: string, cell: (place: HeadPlace) => string]} Column */
 
@@ -54,7 +57,7 @@ export class HeadsTable {
     if (wanted.some((each, place) => each !== this.shown[place])) {
       this.shown = wanted;
       const caption = pair && isPair ? `Weight of ${namePair(trace, query, key)}` : trace.header.title;
-      this.build(trace, caption, pair ? pairColumns(trace, pair) : headColumns(trace, scores));
+      this.build(trace, caption, pair ? pairColumns(trace, pair) : headColumns(trace, state, scores));
     }
     const selected = `${state.layer} ${state.head}`;
     for (const row of this.rows) {
@@ -142,21 +145,27 @@ function pairColumns(trace, { weight, others }) {
 
 /**
  * @param {Trace} trace
+ * @param {State} state
  * @param {(number | null)[] | null} scores
  * @returns {Column[]}
  */
-function headColumns(trace, scores) {
+function headColumns(trace, state, scores) {
   const { measures, header, nHeads } = trace;
   /** @type {Column[]} */
   const columns = [];
   if (header.groups?.length)
     columns.push(["Keys", "heads that share their keys", (place) => describeGroup(trace, place)]);
-  const names = measures ? (header.measures ?? []) : [];
+  const names = measures || trace.weights ? (header.measures ?? []) : [];
+  const shade = shadeOf(trace, state).query;
   names.forEach(([name, title, meaning], number) => {
-    const of = (/** @type {HeadPlace} */ [layer, head]) => measures?.[(layer * nHeads + head) * names.length + number];
-    columns.push([title, meaning, (place) => formatMeasure(name, of(place) ?? Number.NaN)]);
+    const of = (/** @type {HeadPlace} */ place) => {
+      if (measures) return measures[(place[0] * nHeads + place[1]) * names.length + number];
+      const tile = trace.tile(place, null);
+      return tile ? measuresOfTile(trace, tile, shade)[number] : Number.NaN;
+    };
+    columns.push([title, meaning, (place) => formatMeasure(name, of(place))]);
   });
-  if (!measures) columns.push(["Largest weight", "", (place) => largestWeight(trace, place)]);
+  if (!names.length) columns.push(["Largest weight", "", (place) => largestWeight(trace, place)]);
   if (scores) {
     const of = (/** @type {HeadPlace} */ [layer, head]) => scores[layer * nHeads + head];
     columns.push(["True key", "how often the strongest key is the true one", (place) => percent(of(place) ?? 0)]);

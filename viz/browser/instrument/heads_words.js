@@ -20,15 +20,16 @@ import { describePairFigures, namePair } from "./ranking_words.js";
 /**
  * Return which heads have a weight that is not a number, and whether any pair is masked.
  * @param {Trace} trace
+ * @param {Trace} base the trace before tokens are hidden, whose pairs are masked in the view too
  * @returns {HeadFacts}
  */
-export function examineHeads(trace) {
+export function examineHeads(trace, base) {
   const known = listHeads(trace).filter(([layer]) => layer < trace.done);
   const number = trace.header.style.masked;
   const broken = known.filter((place) => trace.isBroken(...place)).map(String);
   return {
     broken: new Set(broken),
-    isMasked: known.some((place) => trace.thumbnail(...place)?.cells.includes(number)),
+    isMasked: known.some((place) => base.thumbnail(...place)?.cells.includes(number)),
   };
 }
 

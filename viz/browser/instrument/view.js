@@ -153,8 +153,8 @@ function hideTokens(view, state) {
  * @param {Float32Array} weights
  */
 function copyOf(trace, changes, weights) {
-  const { colours, measures } = trace;
-  return new Trace({ header: { ...trace.header, ...changes, tiles: [] }, arrays: { colours, weights, measures } });
+  const { colours } = trace;
+  return new Trace({ header: { ...trace.header, ...changes, tiles: [] }, arrays: { colours, weights } });
 }
 
 /**
