@@ -23,12 +23,13 @@ def _size(payload: str | bytes) -> int:
 
 
 class Traffic:
-    """Counts from `install` on; `clear` begins anew."""
+    """Counts from `install` on; `clear` begins anew. `views` has the query part of each of the `requests`."""
 
     def __init__(self) -> None:
         self.sent: list[int] = []
         self.received: list[int] = []
         self.requests: list[str] = []
+        self.views: list[str] = []
         self.scripts: list[str] = []
 
     def install(self, page: Page) -> None:
@@ -36,10 +37,10 @@ class Traffic:
         self._page = page
         page.add_init_script(_TIMES)
         page.on("websocket", self._follow)
-        page.on("request", lambda request: self._request(urlsplit(request.url).path))
+        page.on("request", lambda request: self._request(*urlsplit(request.url)[2:4]))
 
     def clear(self) -> None:
-        for counted in (self.sent, self.received, self.requests, self.scripts):
+        for counted in (self.sent, self.received, self.requests, self.views, self.scripts):
             counted.clear()
         self._page.evaluate("() => { window.sentAt = []; window.actedAt = undefined; }")
 
@@ -62,8 +63,9 @@ class Traffic:
         socket.on("framesent", lambda payload: self.sent.append(_size(payload)))
         socket.on("framereceived", lambda payload: self.received.append(_size(payload)))
 
-    def _request(self, path: str) -> None:
+    def _request(self, path: str, query: str) -> None:
         if "/instrument/" in path:
+            self.views.append(query)
             self.requests.append(path.split("/instrument/")[1].split("/", 1)[1])
         elif path.endswith(".js"):
             self.scripts.append(path.rsplit("/", 1)[1])

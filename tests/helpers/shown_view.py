@@ -1,0 +1,91 @@
+"""What a page shows of a view, and the same from Python: words, hidden tokens, several heads."""
+
+import re
+
+from playwright.sync_api import Page, Route, expect
+
+from models import Attention
+
+SHORT = "The cat sat on the unbelievably comfortable mattress because it was overtired."
+# More than 128 pieces, and between 64 and 128 words: the server sends the words head by head.
+_OPENINGS = (("The", "old"), ("Some", "new"), ("Many", "red"), ("Few", "big"), ("Most", "odd"), ("All", "shy"))
+LONG = " ".join(
+    f"{one} unbelievably overtired researchers reparametrized {other} tokenizers, and it slept."
+    for one, other in (*_OPENINGS, ("Two", "sad"), ("Six", "mad"), ("Ten", "wet"))
+)
+# The table of pairs has this many rows at most, with three digits.
+MOST_ROWS, ROUNDED = 40, 0.0006
+
+
+def choose(page: Page, panel: str, control: str, value: str) -> None:
+    """Choose in a panel of the toolbar, which is opened for it and stays open."""
+    box = page.get_by_label(control, exact=True)
+    if not box.is_visible():
+        page.locator(".toolbar summary", has_text=re.compile(f"^{panel}$")).click()
+    box.select_option(value)
+
+
+def tick(page: Page, panel: str, control: str) -> None:
+    """Check a box in a panel of the toolbar, which is opened for it and stays open."""
+    box = page.get_by_label(control, exact=True)
+    if not box.is_visible():
+        page.locator(".toolbar summary", has_text=re.compile(f"^{panel}$")).click()
+    box.check()
+
+
+def expect_view(page: Page, query: str, drawn: str) -> None:
+    """The instrument draws the view with these parameters, and the exact weights of this head or map of heads."""
+    expect(page.locator(".instrument")).to_have_attribute("data-view", query)
+    expect(page.locator(".instrument")).to_have_attribute("data-drawn", f"{drawn} exact")
+    expect(page.locator(".part-pairs")).to_have_attribute("data-drawn", drawn)
+
+
+def shown_pairs(page: Page) -> list[tuple[int, str, int, str, float]]:
+    """Return query, its text, key, its text and weight of each row of the table of the strongest pairs."""
+    rows = page.locator(".pairs-scroll tbody tr").evaluate_all(
+        "(rows) => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
+    )
+    return [(int(query), asks, int(key), gives, float(weight)) for query, asks, key, gives, weight in rows]
+
+
+def expect_numbers(page: Page, att: Attention, layer: int, head: int) -> None:
+    """The table of the strongest pairs has the texts and the weights of this head, and no weaker pairs."""
+    weights = att.weights(layer, head)
+    strongest = sorted(weights[att.mask(layer, head)], reverse=True)[:MOST_ROWS]
+    shown = shown_pairs(page)
+    assert len(shown) == len(strongest)
+    for (query, asks, key, gives, weight), expected in zip(shown, strongest, strict=True):
+        assert (asks, gives) == (att.query_tokens[query].text, att.key_tokens[key].text)
+        assert abs(weight - weights[query, key]) < ROUNDED, (query, key)
+        assert abs(weight - expected) < ROUNDED, (query, key)
+
+
+class HeldAnswers:
+    """Holds back the answers to requests whose address contains a text, until `release`; `install` on a drawn page."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self._is_open = False
+        self._routes: list[Route] = []
+
+    def install(self, page: Page) -> None:
+        self._page = page
+        page.route("**/instrument/**", self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self._is_open or self._part not in route.request.url:
+            route.continue_()
+        else:
+            self._routes.append(route)
+
+    @property
+    def n_held(self) -> int:
+        """How many requests wait."""
+        return len(self._routes)
+
+    def release(self) -> None:
+        """Let the waiting requests go, and later ones at once."""
+        self._is_open = True
+        for route in self._routes:
+            route.continue_()
+        self._routes.clear()
