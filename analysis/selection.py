@@ -248,9 +248,10 @@ class Selection:
         """Return the nearest selection that this text has, and one sentence for each part that had to change."""
         layer, head = nearest_head(att, self.layer or 0, self.head or 0)
         fitted, notices = replace(self, layer=layer, heads=(head,), kind=att.kind), []
-        whole = Region.whole(att)
+        counted = att.words() if self.unit == "words" else att  # positions are those of the unit
+        whole = Region.whole(counted)
         if self.region is not None:
-            kept = self.region.clamp(att)
+            kept = self.region.clamp(counted)
             fitted = replace(fitted, region=None if kept == whole else kept)
             if kept != self.region:
                 shown = (kept or whole).describe()

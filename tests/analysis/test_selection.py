@@ -64,6 +64,21 @@ def test_a_selection_of_another_text_is_refused_where_nothing_fits_it() -> None:
         Selection(layer=1).of_one_head()
 
 
+def test_positions_are_fitted_to_their_unit() -> None:
+    att = attention(random_weights(1, 1, 5, 5), tokens("a", "##b", "c", "##d", "e"))
+    assert att.words().n_query == 3
+    selection = Selection.parse(0, 0, token="query:2", region="1-4:0-4")
+    assert selection.fit(att)[1] == ()
+    fitted, notices = Selection.parse(0, 0, token="query:2", region="1-4:0-4", unit="words").fit(att)
+    assert (str(fitted.token), str(fitted.region)) == ("query:2", "1-2:0-2")
+    assert notices == (
+        "There is no region of queries 1 to 4, keys 0 to 4 here: queries 1 to 2, keys 0 to 2 are shown instead.",
+    )
+    fitted, _ = Selection.parse(0, 0, token="query:4", unit="words").fit(att)
+    # Must not happen: a word that there is not, because there is a piece at its position.
+    assert fitted.token is None
+
+
 def test_the_nearest_head_of_a_layer_with_fewer_heads() -> None:
     layers = [MaterialisedLayer(torch.tensor(random_weights(n, 5, 5))) for n in (4, 2)]
     shown = tokens(*"abcde")
