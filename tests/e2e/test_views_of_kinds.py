@@ -49,7 +49,7 @@ def test_one_sentence_to_the_other_in_words(visit, minilm: models.Model):
 @pytest.mark.parametrize(("family", "kind"), [("bart", "cross"), ("bart", "decoder"), ("gpt2", "decoder")])
 def test_words_and_hidden_tokens_of_other_kinds(open_page, folder_of, loaded, family: str, kind: str):
     text, target = "The lazy dog sat on the mat.", "A quick fox jumps."
-    trace = loaded(family).trace(text, target_text=target) if family == "bart" else loaded(family).trace(text)
+    trace = loaded(family).trace(text, target=target) if family == "bart" else loaded(family).trace(text)
     att = trace[kind]
     assert att.words().n_query < att.n_query
     more = f"&target={quote_plus(target)}&kind={kind}" if family == "bart" else ""

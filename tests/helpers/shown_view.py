@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, Route, expect
 
 from models import Attention
+from viz.labels import label
 
 SHORT = "The cat sat on the unbelievably comfortable mattress because it was overtired."
 # More than 128 pieces, and between 64 and 128 words: the server sends the words head by head.
@@ -55,7 +56,7 @@ def expect_numbers(page: Page, att: Attention, layer: int, head: int) -> None:
     shown = shown_pairs(page)
     assert len(shown) == len(strongest)
     for (query, asks, key, gives, weight), expected in zip(shown, strongest, strict=True):
-        assert (asks, gives) == (att.query_tokens[query].text, att.key_tokens[key].text)
+        assert (asks, gives) == (label(att.query_tokens[query]), label(att.key_tokens[key]))
         assert abs(weight - weights[query, key]) < ROUNDED, (query, key)
         assert abs(weight - expected) < ROUNDED, (query, key)
 
