@@ -66,8 +66,9 @@ def test_the_first_example_and_all_that_folds(open_page):
     expect_nothing_found(page, (DESKTOP, PHONE))
     page.set_viewport_size(PHONE)
     page.locator(".toolbar-fold > summary").click()
-    page.locator(".toolbar-look > summary").click()
-    expect_nothing_found(page, (PHONE,))
+    for panel in ("Heads", "Tokens", "Look"):
+        page.locator(".toolbar-look > summary", has_text=panel).click()
+        expect_nothing_found(page, (PHONE,))
     page.set_viewport_size(DESKTOP)
     expect(page.get_by_role("slider", name="Threshold of the token graph")).to_be_visible()
     expect_nothing_found(page)

@@ -3,39 +3,22 @@
 import io
 import json
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pypdf
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.helpers.paths import golden
+from tests.helpers.shown_view import choose_export, download
 from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import heads_keys, strip_token, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 GOLDEN = golden("minilm_heads")["cases"][0]
 VIEW = "/?layer=5&head=11&threshold=0.3&palette=cividis&scale=root"
-
-
-def choose(page: Page, figure: str, file_format: str) -> None:
-    if not page.get_by_text("Heatmap of the chosen head").is_visible():
-        page.get_by_role("button", name="Export").click()
-    page.get_by_role("radiogroup", name="Export").get_by_text(figure, exact=True).click()
-    wait_until_idle(page)
-    page.get_by_role("radio", name=file_format, exact=True).or_(
-        page.get_by_test_id("stPopoverBody").get_by_role("button", name=file_format, exact=True)
-    ).first.click()
-    wait_until_idle(page)
-
-
-def download(page: Page, label: str) -> tuple[str, bytes]:
-    with page.expect_download(timeout=60_000) as got:
-        page.get_by_role("button", name=label, exact=True).click()
-    return got.value.suggested_filename, Path(got.value.path()).read_bytes()
 
 
 def checked_origin(origin: dict, figure: str) -> None:
@@ -52,23 +35,24 @@ def checked_origin(origin: dict, figure: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("figure", "name", "called"),
+    ("figure", "file", "called"),
     [
-        ("Heatmap of the chosen head", "heatmap", "heatmap of layer 5, head 11"),
-        ("Flow of the chosen head", "flow", "flow of layer 5, head 11"),
-        ("All heads", "grid", "all heads"),
+        ("Heatmap of the chosen head", "layer5-head11-heatmap", "heatmap of layer 5, head 11"),
+        ("Flow of the chosen head", "layer5-head11-flow", "flow of layer 5, head 11"),
+        ("All heads", "all-heads-grid", "all heads"),
     ],
 )
-def test_pictures(open_page, figure, name, called):
+def test_pictures(open_page, figure, file, called):
+    name = file.rsplit("-", 1)[1]
     page = open_page(VIEW)
-    choose(page, figure, "PNG")
+    choose_export(page, figure, "PNG")
     suggested, data = download(page, f"Download {called} as PNG")
-    assert suggested == f"all-MiniLM-L6-v2-encoder-layer5-head11-{name}.png"
+    assert suggested == f"all-MiniLM-L6-v2-encoder-{file}.png"
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         checked_origin(json.loads(picture.info["headlight"]), name)
 
-    choose(page, figure, "SVG")
+    choose_export(page, figure, "SVG")
     _, data = download(page, f"Download {called} as SVG")
     root = ElementTree.fromstring(data)
     texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
@@ -76,13 +60,13 @@ def test_pictures(open_page, figure, name, called):
     described = next(root.iter("{http://purl.org/dc/elements/1.1/}description")).text
     checked_origin(json.loads(described), name)
 
-    choose(page, figure, "PDF")
+    choose_export(page, figure, "PDF")
     _, data = download(page, f"Download {called} as PDF")
     pdf = pypdf.PdfReader(io.BytesIO(data))
     checked_origin(json.loads(pdf.metadata.subject), name)
     assert ("because" in pdf.pages[0].extract_text()) == (name != "grid")
 
-    choose(page, figure, "HTML")
+    choose_export(page, figure, "HTML")
     _, data = download(page, f"Download {called} as HTML")
     html = data.decode()
     script = html.split('id="headlight-provenance">')[1].split("</script>")[0]
@@ -91,7 +75,7 @@ def test_pictures(open_page, figure, name, called):
 
 def test_tables(open_page):
     page = open_page(VIEW)
-    choose(page, "Weights of the chosen head", "CSV")
+    choose_export(page, "Weights of the chosen head", "CSV")
     _, data = download(page, "Download weights of layer 5, head 11 as CSV")
     table = pd.read_csv(io.BytesIO(data), keep_default_na=False)
     assert list(table.columns[:7]) == ["layer", "head", "query", "key", "query_token", "key_token", "weight"]
@@ -105,7 +89,7 @@ def test_tables(open_page):
     assert suggested.endswith(".csv.json")
     checked_origin(json.loads(origin), "table")
 
-    choose(page, "Weights of all heads", "NPZ")
+    choose_export(page, "Weights of all heads", "NPZ")
     expect(page.get_by_text("It contains every pair: 13 x 13 pairs of all 72 heads.")).to_be_visible()
     _, data = download(page, "Download weights of all heads as NPZ")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
@@ -117,7 +101,7 @@ def test_tables(open_page):
 def test_missing_glyphs_are_named_before_the_download(open_page, markup_bert):
     page = open_page()
     # A hieroglyph that MiniLM does not know is [UNK], which every font has: no message.
-    choose(page, "Heatmap of the chosen head", "PNG")
+    choose_export(page, "Heatmap of the chosen head", "PNG")
     expect(page.get_by_text("No installed font can draw")).to_have_count(0)
 
 
@@ -128,11 +112,11 @@ def test_the_file_shows_what_was_selected_last(open_page, pause):
     heads_keys(page).press("ArrowRight")
     strip_token(page, 8).click()
     page.wait_for_timeout(pause)
-    choose(page, "Flow of the chosen head", "SVG")
+    choose_export(page, "Flow of the chosen head", "SVG")
     # A head that is chosen while the popover is open counts too.
     heads_keys(page).press("ArrowRight")
     wait_until_idle(page)
-    choose(page, "Flow of the chosen head", "SVG")
+    choose_export(page, "Flow of the chosen head", "SVG")
     _, data = download(page, "Download flow of layer 3, head 3 as SVG")
     root = ElementTree.fromstring(data)
     described = json.loads(next(root.iter("{http://purl.org/dc/elements/1.1/}description")).text)

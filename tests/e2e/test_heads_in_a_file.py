@@ -103,7 +103,7 @@ def test_every_head_is_in_the_table_and_a_button_opens_it(cat: models.Attention,
     assert page.locator(".heads-table tbody tr").count() == 72
     page.locator(".heads-table").get_by_role("button", name="Layer 5, head 11").click()
     shows(page, drawn="5,11")
-    assert page.locator(".heads-table tr[aria-current]").inner_text().startswith("Layer 5, head 11")
+    assert page.locator(".heads-table tr[aria-current]").inner_text().strip().startswith("Layer 5, head 11")
 
 
 @pytest.mark.parametrize(("layers", "heads"), [(30, 9), (48, 25), (1, 1)])

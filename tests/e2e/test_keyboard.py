@@ -20,6 +20,8 @@ STOPS = [
     "Export",
     "Layer",
     "Head",
+    "Heads",
+    "Tokens",
     "Look",
     "attends to",
     "is attended to by",

@@ -10,10 +10,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 import models
-from tests.e2e.test_export_from_the_page import choose as choose_export
-from tests.e2e.test_export_from_the_page import download
 from tests.helpers.read_back import read_csv
-from tests.helpers.shown_view import LONG, SHORT, choose, expect_numbers, expect_view
+from tests.helpers.shown_view import LONG, SHORT, choose, choose_export, download, expect_numbers, expect_view
 from tests.helpers.visitor import head_position, heads_keys, url_with
 
 pytestmark = pytest.mark.e2e

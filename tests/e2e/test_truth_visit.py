@@ -20,9 +20,10 @@ TASK = "Matching brackets"
 
 def truth_switch(page):
     """The check box in the opened look of the toolbar."""
-    if not page.locator(".toolbar-check").is_visible():
+    switch = page.get_by_label("Right answers")
+    if not switch.is_visible():
         page.get_by_text("Look", exact=True).click()
-    return page.get_by_label("Right answers")
+    return switch
 
 
 def test_a_task_is_opened_and_the_head_that_solves_it_found(open_page):

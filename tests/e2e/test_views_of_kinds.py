@@ -6,10 +6,17 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import models
-from tests.e2e.test_export_from_the_page import choose as choose_export
-from tests.e2e.test_export_from_the_page import download
 from tests.helpers.read_back import read_csv
-from tests.helpers.shown_view import SHORT, choose, expect_numbers, expect_view, shown_pairs, tick
+from tests.helpers.shown_view import (
+    SHORT,
+    choose,
+    choose_export,
+    download,
+    expect_numbers,
+    expect_view,
+    shown_pairs,
+    tick,
+)
 from tests.helpers.visitor import tokens, url_with, wait_until_drawn
 
 pytestmark = pytest.mark.e2e

@@ -1,10 +1,12 @@
 """What a page shows of a view, and the same from Python: words, hidden tokens, several heads."""
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Page, Route, expect
 
 from models import Attention
+from tests.helpers.visitor import wait_until_idle
 from viz.labels import label
 
 SHORT = "The cat sat on the unbelievably comfortable mattress because it was overtired."
@@ -90,3 +92,22 @@ class HeldAnswers:
         for route in self._routes:
             route.continue_()
         self._routes.clear()
+
+
+def choose_export(page: Page, figure: str, file_format: str) -> None:
+    """Open the export popover, and choose a figure and a format."""
+    if not page.get_by_text("Heatmap of the chosen head").is_visible():
+        page.get_by_role("button", name="Export").click()
+    page.get_by_role("radiogroup", name="Export").get_by_text(figure, exact=True).click()
+    wait_until_idle(page)
+    page.get_by_role("radio", name=file_format, exact=True).or_(
+        page.get_by_test_id("stPopoverBody").get_by_role("button", name=file_format, exact=True)
+    ).first.click()
+    wait_until_idle(page)
+
+
+def download(page: Page, label: str) -> tuple[str, bytes]:
+    """Press a button that downloads; return the name and the bytes of the file."""
+    with page.expect_download(timeout=60_000) as got:
+        page.get_by_role("button", name=label, exact=True).click()
+    return got.value.suggested_filename, Path(got.value.path()).read_bytes()
