@@ -11,12 +11,25 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, files, fuzz, growth, kills, load, page, peers, scratch, visit
+from benchmarks import device, extraction, files, fuzz, growth, kills, load, page, peers, scratch, views, visit
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
-PARTS = ("extraction", "scratch", "peers", "files", "visit", "page", "growth", "device", "load", "fuzz", "kills")
+PARTS = (
+    "extraction",
+    "scratch",
+    "peers",
+    "files",
+    "visit",
+    "page",
+    "views",
+    "growth",
+    "device",
+    "load",
+    "fuzz",
+    "kills",
+)
 
 
 def preface(where: str) -> str:
@@ -70,6 +83,7 @@ def main() -> None:
         "files": partial(files.main, report, chosen.peers),
         "visit": partial(visit.main, report),
         "page": partial(page.main, report),
+        "views": partial(views.main, report),
         "growth": partial(growth.main, report, where),
         "device": partial(device.main, report, where),
         "load": partial(load.main, report, chosen.seconds, chosen.soak_seconds, tuple(chosen.visitors)),
