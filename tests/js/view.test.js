@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { canNameHeads, describeHeadSet, expandHeads, writeHeads } from "../../viz/browser/instrument/head_set.js";
-import { convertUnit, viewQuery, wordAt } from "../../viz/browser/instrument/view.js";
+import { Trace } from "../../viz/browser/instrument/trace.js";
+import { convertUnit, deriveView, viewQuery, wordAt } from "../../viz/browser/instrument/view.js";
+import { message } from "./message.js";
 
 /** @import { State } from "../../viz/browser/instrument/store.js" */
 
@@ -93,4 +95,47 @@ test("heads in words", () => {
     "heads 0.0, 0.1 and 1.0",
     "5 heads",
   ]);
+});
+
+/**
+ * Return the view of a trace of one head with 4 queries and 5 keys, pieces of 2 and 3 words.
+ * @param {Partial<State>} changes
+ */
+function viewed(changes) {
+  const cells = [0.5, 0.25, 0.125, 0.125, 0, 0, 0.5, -1, 0.5, -1, 0.25, 0.25, 0.25, 0.25, 0, -1, -1, -1, 0.5, 0.5];
+  const label = (/** @type {string} */ text, special = false) => [text, special];
+  const header = {
+    heads: [1],
+    queries: [label("a"), label("b"), label("c"), label("d")],
+    keys: [label("v", true), label("w"), label("x"), label("y"), label("z")],
+    words: {
+      queries: { labels: [label("a"), label("bcd")], starts: [0, 1] },
+      keys: { labels: [label("v", true), label("wx"), label("yz")], starts: [0, 1, 3] },
+    },
+    cuts: [[1], [3, 4]],
+    spans: null,
+  };
+  const trace = new Trace(message(header, { weights: Float32Array.from(cells) }));
+  return deriveView(trace, { ...STATE, ...changes });
+}
+
+test("a word's columns are added and its rows averaged", () => {
+  const view = viewed({ unit: "words" });
+  assert.deepEqual(
+    view.queries.map(([text]) => text),
+    ["a", "bcd"],
+  );
+  const third = (/** @type {number} */ sum) => Math.fround(sum / 3);
+  const wanted = [0.5, 0.375, 0.125, third(0.25), third(0.5 + 0.5), third(0.5 + 0.25 + 1)];
+  assert.deepEqual(Array.from(view.tile([0, 0], null)?.cells ?? []), wanted);
+  assert.deepEqual(view.header.cuts, [[1], [2]]);
+});
+
+test("hidden tokens are masked, and rows are divided by what is left only if asked", () => {
+  const hidden = viewed({ special: "hide" });
+  assert.deepEqual(Array.from(hidden.tile([0, 0], null)?.cells.slice(0, 5) ?? []), [-1, 0.25, 0.125, 0.125, 0]);
+  const whole = viewed({ special: "hide", renormalise: true });
+  assert.deepEqual(Array.from(whole.tile([0, 0], null)?.cells.slice(0, 5) ?? []), [-1, 0.5, 0.25, 0.25, 0]);
+  // In cross attention the first query is another token than the first key.
+  assert.deepEqual(Array.from(viewed({ sink: "hide" }).tile([0, 0], null)?.cells.slice(0, 2) ?? []), [-1, 0.25]);
 });
