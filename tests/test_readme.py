@@ -32,7 +32,7 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
 @pytest.mark.slow
 def test_the_notebook_snippets(tmp_path):
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(snippets) == 3
+    assert len(snippets) == 9
     done = run([sys.executable, "-c", "\n".join(snippets)], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('it', 1)" in done.stdout
@@ -40,10 +40,14 @@ def test_the_notebook_snippets(tmp_path):
     assert "layer 6 of 6" in done.stdout
     assert done.stdout.count("(12, 31, 31)") == 6
     assert done.stdout.endswith("(64, 130)\n1 8 (10, 10)\n")
-    assert done.stdout.startswith("6 12 ['[CLS]', 'the', 'cat', 'sat',")
+    words, sink, notebook = done.stdout.split("\n", 2)
+    assert words == "(14, 14)"
+    assert re.fullmatch(r"0\.85\d+ (1\.0|0\.9)\d+", sink)
+    assert notebook.startswith("6 12 ['[CLS]', 'the', 'cat', 'sat',")
     assert "0.49" in done.stdout
     assert re.search(r"\n1 +3 +1 +0\.49\d* +0\.13\d* +3\.69\d*\n", done.stdout)
-    assert (tmp_path / "head.svg").read_text().startswith("<?xml")
+    assert all((tmp_path / f"{name}.svg").read_text().startswith("<?xml") for name in ("head", "mean", "weak"))
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.slow
@@ -108,8 +112,10 @@ def test_the_make_targets_exist():
 
 
 def test_what_it_points_to_exists():
-    for path in re.findall(r"\]\(([^)#]+)\)", README):
+    paths = re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r'<img src="([^"]+)"', README)
+    for path in paths:
         assert (ROOT / path).exists(), path
+        assert (ROOT / path).suffix != ".png" or (ROOT / path).stat().st_size < 150_000, path
     for room in re.findall(r"^(\w+)/ ", README, re.MULTILINE):
         assert (ROOT / room).is_dir(), room
 
