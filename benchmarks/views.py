@@ -89,7 +89,7 @@ def overlay(page: Page) -> float:
     """Return the milliseconds from the choice of a layer to the frame with the lines of all its heads."""
     select_box(page, "Layer").select_option(str(LAYER))
     page.wait_for_selector(f'.instrument[data-drawn="{LAYER} 0 exact"]')
-    lines = "document.querySelectorAll('.graph-head').length === 12"
+    lines = "document.querySelectorAll('.graph-legend:not([hidden]) .graph-head').length === 12"
     all_came = "!document.querySelector('.graph-caption').textContent.includes('have come')"
     return press(page, control(page, "Heads", f"Layer {LAYER}", "button"), f"{lines} && {all_came}")
 
@@ -109,6 +109,7 @@ def plain(page: Page) -> None:
     if page.get_by_role("button", name="Without sink", pressed=True).count():
         page.get_by_role("button", name="Without sink", exact=True).click()
     if control(page, "Heads", "Only this head", "button").is_enabled():
+        control(page, "Heads", "What is shown of the chosen heads", "combobox").select_option("overlay")
         control(page, "Heads", "Only this head", "button").click()
     control(page, "Look", "Scale", "combobox").select_option("linear")
     page.wait_for_timeout(PAUSE_MS)
