@@ -28,6 +28,8 @@ LINE_WIDTH = (0.6, 4.4)
 # Opacity of the ground below the isolated token, and below a token at the other end of its lines (weight 0, weight 1).
 ISOLATED_GROUND = 0.22
 REACHED_GROUND = (0.08, 0.5)
+# What a line keeps of its opacity if one of its tokens is dimmed.
+DIMMED_LINES = 0.34
 # Opacity of the tokens that no line of the isolated token reaches.
 FADED = 0.35
 # A sentence names this many ends of an isolated token's lines, the strongest first, with this many digits.
@@ -89,6 +91,7 @@ def token_graph_style() -> dict[str, Any]:
         "isolated": ISOLATED_GROUND,
         "reached": REACHED_GROUND,
         "faded": FADED,
+        "dimmed": DIMMED_LINES,
         "ends": NAMED_ENDS,
         "digits": WEIGHT_DIGITS,
         "bounds": SHARE_BOUNDS,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { linesOf } from "../../viz/browser/instrument/graph_lines.js";
 import { contains, readablePart } from "../../viz/browser/instrument/part.js";
-import { emphasis, lineLook } from "../../viz/browser/instrument/token_graph_drawing.js";
+import { emphasis, lineLook, linesByShade } from "../../viz/browser/instrument/token_graph_drawing.js";
 import {
   bundle,
   columnsOf,
@@ -36,6 +36,7 @@ const STYLE = {
   isolated: 0.9,
   reached: [0.2, 0.3],
   faded: 0.7,
+  dimmed: 0.2,
   ends: 2,
   digits: 1,
   bounds: [0.1, 0.9, 0.99],
@@ -244,4 +245,23 @@ test("a locked pair has both of its tokens in the readable part", () => {
   assert.ok(contains(part, { query: 900, key: 100 }));
   assert.ok(!contains(part, { query: 900, key: 164 }));
   assert.ok(contains(part, { query: null, key: 36 }));
+});
+
+test("lines with a dimmed token at an end are faint, and drawn first", () => {
+  const lines = { query: [0, 0, 1, 1], key: [0, 1, 1, 2], weight: [0.1, 0.2, 0.3, 0.4] };
+  const graph = /** @type {Graph} */ (/** @type {unknown} */ ({ header: HEADER, lines }));
+  // The graph shows queries from 10 and keys from 20 on.
+  const [query, key] = [new Uint8Array(13), new Uint8Array(24)];
+  assert.deepEqual(linesByShade(graph, null, { query, key }), [[null, 1]]);
+  key[0] = 1;
+  query[10] = 1;
+  key[22] = 1;
+  assert.deepEqual(linesByShade(graph, null, { query, key }), [
+    [[0, 1, 3], 0.2],
+    [[2], 1],
+  ]);
+  assert.deepEqual(linesByShade(graph, [3, 2], { query, key }), [
+    [[3], 0.2],
+    [[2], 1],
+  ]);
 });

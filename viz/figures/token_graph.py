@@ -15,7 +15,7 @@ from models import Attention
 from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, name_heads, region_contents, region_facts
 from viz.figures.plotly_text import GREY, plotly_label, plotly_text
-from viz.figures.token_graph_paper import DIMMED_SHARE, draw_on_paper, is_faded, line_look, line_width
+from viz.figures.token_graph_paper import draw_on_paper, is_faded, line_look, line_width
 from viz.figures.token_graph_view import (
     TokenGraphView,
     describe,
@@ -145,7 +145,7 @@ def _add_lines(figure: go.Figure, view: TokenGraphView, options: DrawOptions) ->
         chosen = (strength == level) & (view.number == number) & (faded == fades)
         middle = min((level + 0.5) / style.STRENGTHS, 1.0)
         x, y = _curves(query[chosen], key[chosen])
-        alpha = float(colours.opacity(middle, options.scale)) * (DIMMED_SHARE if fades else 1)
+        alpha = float(colours.opacity(middle, options.scale)) * (style.DIMMED_LINES if fades else 1)
         colour, dashes = line_look(view, number, options)
         red, green, blue = (int(255 * part) for part in to_rgba(colour)[:3])
         bad = level == style.STRENGTHS

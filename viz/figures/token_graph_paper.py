@@ -29,8 +29,6 @@ BETWEEN, LEAST_BETWEEN, PAGE = 3.4, 0.7, 9.3
 ROW = 0.2  # inches
 HEADING, GAP = 0.22, 0.06  # inches above the first row, and between a token and its lines
 TITLE_SIZE, LEGEND_SIZE, SIDE_SIZE = 9.0, 7.0, 7.0
-# What a line keeps of its opacity if one of its tokens is dimmed.
-DIMMED_SHARE = 0.34
 
 
 def draw_on_paper(view: TokenGraphView, options: DrawOptions, width: float | None, lines: list[str]) -> PaperFigure:
@@ -117,7 +115,7 @@ def _draw_lines(axes: Axes, view: TokenGraphView, options: DrawOptions) -> None:
     paths = [Path([(0, q), (0.45, q), (0.55, k), (1, k)], codes) for q, k in zip(*view.rows, strict=True)]
     looks = [line_look(view, number, options) for number in view.number.tolist()]
     faces = np.array([to_rgba(colour) for colour, _ in looks]).reshape(len(paths), 4)
-    faces[:, 3] = colours.opacity(view.weight, options.scale) * np.where(faded, DIMMED_SHARE, 1)
+    faces[:, 3] = colours.opacity(view.weight, options.scale) * np.where(faded, style.DIMMED_LINES, 1)
     faces[bad] = to_rgba(colours.NOT_A_NUMBER)
     widths = [line_width(weight) * 0.7 for weight in np.nan_to_num(view.weight, nan=1.0)]
     # Dashes are written in widths of the line.

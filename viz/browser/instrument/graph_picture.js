@@ -3,7 +3,7 @@
 
 import { element, fit, oncePerFrame } from "../core/canvas.js";
 import { sameHead } from "./heads_layout.js";
-import { drawHeading, drawLines, drawPair, drawTokens } from "./token_graph_drawing.js";
+import { drawHeading, drawLines, drawPair, drawTokens, linesByShade } from "./token_graph_drawing.js";
 import { drawHeadLines, drawHeadPair, shiftOfHead } from "./token_graph_heads.js";
 import { columnsOf, LEFT, lineAt, RIGHT, rowHeightFor, scrollTo, TOP, tokenAt } from "./token_graph_layout.js";
 
@@ -175,11 +175,13 @@ export class GraphPicture {
     const [chosen, fade] = [this.linesFor(focus), isPair ? BEHIND : 1];
     if (overlay) {
       const dark = Boolean(this.scene?.dark);
-      drawHeadLines(place, overlay, { chosen, emphasised, fade, dark });
+      for (const [lines, share] of linesByShade(graph, chosen, place.shade)) {
+        drawHeadLines(place, overlay, { chosen: lines, emphasised, fade: fade * share, dark });
+      }
       if (isPair) drawHeadPair(place, overlay, { rows: [query, key], emphasised, dark });
       return;
     }
-    drawLines(place, graph, chosen, fade);
+    for (const [lines, share] of linesByShade(graph, chosen, place.shade)) drawLines(place, graph, lines, fade * share);
     if (!isPair || !this.tile) return;
     const shown = graph.byToken[LEFT][query].some((each) => graph.lines.key[each] === key);
     const weight = this.weight(query, key);

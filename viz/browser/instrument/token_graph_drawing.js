@@ -2,7 +2,7 @@
 // The lines and the tokens of a token graph on a canvas.
 
 import { placeOnScale } from "./scales.js";
-import { HIDDEN } from "./shown.js";
+import { DIMMED, HIDDEN } from "./shown.js";
 import { bundle, LEFT, RIGHT } from "./token_graph_layout.js";
 
 /** @import { Theme } from "../core/theme.js" */
@@ -52,6 +52,30 @@ export function emphasis(isolated, weight, any, { isolated: ground, reached, fad
   if (isolated) return { opacity: 1, ground };
   if (weight === undefined) return { opacity: any ? faded : 1, ground: 0 };
   return { opacity: 1, ground: reached[0] + reached[1] * (Number.isNaN(weight) ? 1 : weight) };
+}
+
+/**
+ * Return the lines with a dimmed token at an end, and the others, each with what their opacity is multiplied with.
+ * @param {Graph} graph
+ * @param {number[] | null} chosen lines, null for all
+ * @param {import("./shown.js").Shade} shade
+ * @returns {[lines: number[] | null, share: number][]} in the order in which they are drawn
+ */
+export function linesByShade({ header, lines }, chosen, { query, key }) {
+  if (!query.includes(DIMMED) && !key.includes(DIMMED)) return [[chosen, 1]];
+  const [firstQuery, firstKey] = header.first;
+  /** @type {[faded: number[], others: number[]]} */
+  const [faded, others] = [[], []];
+  const count = chosen ? chosen.length : lines.weight.length;
+  for (let number = 0; number < count; number++) {
+    const line = chosen ? chosen[number] : number;
+    const dims = query[lines.query[line] + firstQuery] === DIMMED || key[lines.key[line] + firstKey] === DIMMED;
+    (dims ? faded : others).push(line);
+  }
+  return [
+    [faded, header.style.dimmed],
+    [others, 1],
+  ];
 }
 
 /**

@@ -43,6 +43,7 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {number} isolated
  * @property {[number, number]} reached
  * @property {number} faded
+ * @property {number} dimmed
  * @property {number} ends
  * @property {number} digits
  * @property {[number, number, number]} bounds
