@@ -11,14 +11,19 @@ import {
   SMALL_PITCH,
   sameHead,
 } from "../../viz/browser/instrument/heads_layout.js";
-import { describeHead, describeHeadInFocus, describeLegend } from "../../viz/browser/instrument/heads_words.js";
+import {
+  describeHead,
+  describeHeadInFocus,
+  describeLegend,
+  examineHeads,
+} from "../../viz/browser/instrument/heads_words.js";
 
 const HEADS = [5, 3];
 const SIZE = { layers: 2, heads: 5, aspect: 0.5, scored: false };
 const STYLE = { head: "Layer {layer}, head {head}", verb: "attends to", masked: 255, words: { bad: "not a number" } };
 /** @type {any} */
 const TRACE = { nLayers: 2, nHeads: 5, done: 2, block: [1, 1], header: { style: STYLE } };
-const PLAIN = { broken: new Set(/** @type {string[]} */ ([])), isMasked: false };
+const PLAIN = { broken: new Set(/** @type {string[]} */ ([])), isMasked: false, isHidden: false };
 
 test("the middle of a head's box is that head, at any width and with scores", () => {
   for (const width of [90, 390, 1400]) {
@@ -130,8 +135,25 @@ test("the legend says what is no plain weight, and nothing where all is plain", 
   assert.equal(describeLegend(TRACE, PLAIN, "grey", false), "");
   const grown = { ...TRACE, done: 1, block: [3, 2] };
   assert.equal(
-    describeLegend(grown, { broken: new Set(["0,1"]), isMasked: true }, "sand", true),
-    "1 of 2 layers so far, a cell is the largest weight of 3 x 2 pairs, sand: masked, pink: not a number, " +
+    describeLegend(grown, { broken: new Set(["0,1"]), isMasked: true, isHidden: true }, "sand", true),
+    "1 of 2 layers so far, a cell is the largest weight of 3 x 2 pairs, sand: masked, hatched: hidden, pink: not a number, " +
       "per cent: how often a head's strongest key is the true one",
   );
+});
+
+test("the cells of hidden tokens are hidden, not masked", () => {
+  const cells = Uint8Array.from([255, 255, 255, 255, 9, 9, 255, 9, 9]);
+  const thumbnail = { rows: 3, columns: 3, cells };
+  /** @type {any} */
+  const trace = { ...TRACE, heads: [1], done: 1, thumbnail: () => thumbnail, isBroken: () => false };
+  const first = Uint8Array.from([2, 0, 0]);
+  const none = new Uint8Array(3);
+  const facts = (/** @type {Uint8Array} */ query, /** @type {Uint8Array} */ key) => {
+    const { isMasked, isHidden } = examineHeads(trace, { query, key });
+    return [isMasked, isHidden];
+  };
+  assert.deepEqual(facts(first, first), [false, true]);
+  assert.deepEqual(facts(none, none), [true, false]);
+  cells[5] = 255;
+  assert.deepEqual(facts(first, first), [true, true]);
 });

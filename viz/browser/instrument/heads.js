@@ -37,7 +37,7 @@ export class Heads {
   coloured = [];
   legend = "";
   /** @type {HeadFacts} */
-  facts = { broken: new Set(), isMasked: false };
+  facts = { broken: new Set(), isMasked: false, isHidden: false };
   /** The layer number, or the sign of all heads, that the pointer is on. @type {Target | null} */
   target = null;
   /** Whether the selected head was reached by keyboard: a small one is then enlarged. */
@@ -177,7 +177,7 @@ export class Heads {
     const [before, beforeColours, beforeDone] = this.coloured;
     const first = before === trace && beforeColours === colours ? Number(beforeDone) : 0;
     this.coloured = [trace, colours, trace.done];
-    if (before !== trace || beforeDone !== trace.done) this.facts = examineHeads(trace, this.instrument.base ?? trace);
+    if (before !== trace || beforeDone !== trace.done) this.facts = examineHeads(trace, shade);
     if (!thumbnail) return;
     const [wide, high] = [trace.nHeads * thumbnail.columns, trace.nLayers * thumbnail.rows];
     if (first === 0) {

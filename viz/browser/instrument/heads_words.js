@@ -5,32 +5,42 @@ import { fill, percent } from "../core/text.js";
 import { chosenHeads } from "./head_choice.js";
 import { describeHeadSet } from "./head_set.js";
 import { describeGroup } from "./heads_chosen.js";
+import { hasMasked } from "./heatmap_shade.js";
 import { listHeads } from "./ranking_numbers.js";
 import { describePairFigures, namePair } from "./ranking_words.js";
+import { HIDDEN } from "./shown.js";
 
 /** @import { HeadPlace, Target } from "./heads_layout.js" */
 /** @import { State } from "./store.js" */
 /** @import { PairInHeads } from "./ranking_numbers.js" */
 /** @import { Scene } from "./index.js" */
+/** @import { Shade } from "./shown.js" */
 /** @import { Trace } from "./trace.js" */
 
 /** @typedef {PairInHeads & { query: number, key: number }} FocusedPair */
-/** @typedef {{ broken: Set<string>, isMasked: boolean }} HeadFacts heads with a weight that is not a number: "3,1" */
+/**
+ * @typedef {object} HeadFacts
+ * @property {Set<string>} broken heads with a weight that is not a number: "3,1"
+ * @property {boolean} isMasked whether a pair of tokens that are not hidden is masked
+ * @property {boolean} isHidden whether there are hidden tokens
+ */
 
 /**
- * Return which heads have a weight that is not a number, and whether any pair is masked.
+ * Return what the colours of the thumbnails have to be explained for.
  * @param {Trace} trace
- * @param {Trace} base the trace before tokens are hidden, whose pairs are masked in the view too
+ * @param {Shade} shade
  * @returns {HeadFacts}
  */
-export function examineHeads(trace, base) {
+export function examineHeads(trace, shade) {
   const known = listHeads(trace).filter(([layer]) => layer < trace.done);
   const number = trace.header.style.masked;
   const broken = known.filter((place) => trace.isBroken(...place)).map(String);
-  return {
-    broken: new Set(broken),
-    isMasked: known.some((place) => base.thumbnail(...place)?.cells.includes(number)),
-  };
+  const block = /** @type {[number, number]} */ (trace.block);
+  const isMasked = known.some((place) => {
+    const thumbnail = trace.thumbnail(...place);
+    return thumbnail && hasMasked(thumbnail.cells, number, { first: [0, 0], block, ...thumbnail }, shade);
+  });
+  return { broken: new Set(broken), isMasked, isHidden: shade.query.includes(HIDDEN) || shade.key.includes(HIDDEN) };
 }
 
 /**
@@ -47,6 +57,7 @@ export function describeLegend(trace, facts, masked, scored) {
   if (trace.done < trace.nLayers) notes.push(`${trace.done} of ${trace.nLayers} layers so far`);
   if (high > 1 || wide > 1) notes.push(`a cell is the largest weight of ${high} x ${wide} pairs`);
   if (facts.isMasked) notes.push(`${masked}: masked`);
+  if (facts.isHidden) notes.push("hatched: hidden");
   if (facts.broken.size) notes.push(`pink: ${trace.header.style.words.bad}`);
   if (scored) notes.push("per cent: how often a head's strongest key is the true one");
   return notes.join(", ");
