@@ -40,7 +40,8 @@ def shares(
         weights = np.where(att.mask(layer, head, queries), weights, 0)
         given = weights.sum(1, dtype=np.float64)
         shown = ~np.isin(np.arange(start, start + len(weights)), hidden) & (given != 0)
-        rows_shown = weights[shown].astype(np.float64) / given[shown, None]
+        with np.errstate(invalid="ignore"):
+            rows_shown = weights[shown].astype(np.float64) / given[shown, None]
         totals += rows_shown[:, special].sum(), rows_shown[:, :1].sum()
         whole = whole and not np.isnan(rows_shown).any()
         n_shown += int(shown.sum())

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import UInt8
 
+from analysis.attention_shares import Shares, shares
 from analysis.selection import Region, Selection
-from analysis.strips import head_strips
 from models import Attention, Token
 from viz.options import DrawOptions
 from viz.views import view_of
@@ -87,12 +87,12 @@ def view_notes(att: Attention, selection: Selection, options: DrawOptions) -> tu
         return tuple(notes)
     plain = replace(options, special="show", sink="show")
     shown, within = view_of(att, selection, plain)
-    special = np.array([token.special for token in shown.key_tokens], np.bool_)
-    treated = [("special tokens", options.special, special), ("first token", options.sink, np.arange(shown.n_key) == 0)]
-    treated = [each for each in treated if each[1] != "show" and each[2].any()]
-    is_row = ~np.isin(np.arange(shown.n_query), sorted(view_of(att, selection, options)[0].hidden_queries))
-    shares = _shares(shown, within, is_row, [keys for _, _, keys in treated])
-    for name, treatment, share in zip(*zip(*[each[:2] for each in treated], strict=True), shares, strict=True):
+    gets_special = any(token.special for token in shown.key_tokens)
+    hidden = view_of(att, selection, options)[0].hidden_queries
+    found = _shares(shown, within, hidden)
+    treated = [("special tokens", options.special, found.special)] if gets_special else []
+    treated = [each for each in (*treated, ("first token", options.sink, found.first)) if each[1] != "show"]
+    for name, treatment, share in treated:
         part = "" if np.isnan(share) else f"{100 * share:.1f}% of the attention, "
         notes.append(f"{name}: {part}{'dimmed' if treatment == 'dim' else 'hidden'}")
     if "hide" in [treatment for _, treatment, _ in treated]:
@@ -106,25 +106,14 @@ def view_facts(selection: Selection, options: DrawOptions) -> dict[str, Any]:
     return {"unit": selection.unit, "heads": str(selection.chosen), "combine": selection.combine, **treatment}
 
 
-def _shares(
-    att: Attention, selection: Selection, is_row: Bool[np.ndarray, " query"], groups: list[Bool[np.ndarray, " key"]]
-) -> Float[np.ndarray, " group"]:
-    """Return what each group of keys gets of the attention, as the mean of rows; NaN where it is not known."""
+def _shares(att: Attention, selection: Selection, hidden: frozenset[int]) -> Shares:
+    """Return what special tokens and the first token get, as the mean of heads; NaN where it is not known."""
     if selection.chosen:
         heads = selection.chosen.expand(att)
     else:
         layers = range(att.n_layers) if selection.layer is None else [selection.layer]
         heads = tuple((layer, head) for layer in layers for head in selection.heads or range(att.heads_in(layer)))
-    queries = selection.region_in(att).queries
-    if len(heads) * len(queries) * att.n_key > MOST_WEIGHTS:
-        return np.full(len(groups), np.nan)
-    total, count = np.zeros(len(groups)), 0
-    columns = np.array(groups, dtype=np.float64).reshape(len(groups), att.n_key).T
-    for layer, head in heads:
-        for start, weights in head_strips(att, layer, head, queries):
-            sums = weights.sum(axis=1, dtype=np.float64)
-            # A row whose pairs are all masked has no attention to share.
-            rows = is_row[start : start + len(weights)] & (sums != 0)
-            total += ((weights[rows] @ columns) / sums[rows, None]).sum(axis=0)
-            count += int(rows.sum())
-    return total / count if count else np.full(len(groups), np.nan)
+    if len(heads) * att.n_query * att.n_key > MOST_WEIGHTS:
+        return Shares(np.nan, np.nan)
+    found = [shares(att, layer, head, without=hidden) for layer, head in heads]
+    return Shares(*np.mean(found, axis=0).tolist())
