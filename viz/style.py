@@ -29,7 +29,7 @@ LINE_WIDTH = (0.6, 4.4)
 ISOLATED_GROUND = 0.22
 REACHED_GROUND = (0.08, 0.5)
 # What a line keeps of its opacity if one of its tokens is dimmed.
-DIMMED_LINES = 0.34
+DIMMED_LINES = 0.33
 # Opacity of the tokens that no line of the isolated token reaches.
 FADED = 0.35
 # A sentence names this many ends of an isolated token's lines, the strongest first, with this many digits.

@@ -56,7 +56,7 @@ export function linesByToken(lines, counts) {
  * @param {number} width
  */
 export function columnsOf(widest, width) {
-  const [left, right] = widest.map((pixels) => Math.min(Math.max(30, pixels) + 18, width / 3));
+  const [left, right] = widest.map((pixels) => Math.min(Math.max(30, pixels) + 18, width * 0.34));
   return { left, right: width - right };
 }
 
