@@ -89,7 +89,7 @@ def test_a_file_is_the_whole_instrument_and_opens_on_what_is_chosen(
     assert page.get_by_label("Head", exact=True).input_value() == "10"
     page.wait_for_selector('.part-graph[data-focus="query:8"]')
     page.locator(".toolbar-look summary", has_text="Look").click()
-    assert page.get_by_label("Colours").input_value() == "viridis"
+    assert page.get_by_label("Colours", exact=True).input_value() == "viridis"
     assert page.get_by_label("Scale", exact=True).input_value() == "root"
     assert page.locator(".toolbar-value").inner_text() == "0.20"
     # Everything that is linked works without a server: heads are ranked, figures are there.
