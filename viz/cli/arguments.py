@@ -195,12 +195,12 @@ def _add_draw_options(command: argparse.ArgumentParser, figure: Figure[Any]) -> 
             metavar=_listed(known),
             help=described(option, f"default: {default}"),
         )
-    for option, tokens in (("special", "special tokens"), ("sink", "the first token")):
+    for option, tokens in (("special", "special tokens are"), ("sink", "the first token is")):
         command.add_argument(
             f"--{option}",
             type=_one_of("treatment", TREATMENTS),
             metavar=_listed(TREATMENTS),
-            help=f"how {tokens} are shown (default: show)",
+            help=f"how {tokens} shown (default: show)",
         )
     command.add_argument(
         "--renormalise", action="store_true", default=None, help="divide each row by what hidden tokens leave of it"
