@@ -1,6 +1,7 @@
 """Attention built by hand, for pictures and measures whose correct result is known without a model."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -76,3 +77,10 @@ def causal_attention(n: int, *, texts: Sequence[str] | None = None, seed: int = 
     query, key = (torch.randn(2, n, 11, generator=random) for _ in range(2))
     shown = tokens(*(texts or [f"t{number}" for number in range(n)]))
     return Attention("decoder", [Replay(query, key, 0.7, causal=True)], shown, shown, source())
+
+
+def long_text() -> Attention:
+    """A text of 131 pieces in 100 words, of which the first and the last are special."""
+    texts = [f"w{number}" for number in range(131)]
+    pieces = tuple(replace(token, word=min(at, 99)) for at, token in enumerate(tokens(*texts, special=[0, 130])))
+    return attention(random_weights(2, 3, 131, 131), pieces, pieces)

@@ -1,6 +1,5 @@
 """Requests of a view: words, hidden tokens and combined heads are those of `view_of`, for every kind of path."""
 
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,23 +10,13 @@ from starlette.testclient import TestClient
 from analysis import heads_for_pair, shares, strongest_pairs
 from analysis.selection import Region, Selection
 from models import Attention
-from tests.helpers.hand_made import attention, causal_attention, random_weights, tokens
+from tests.helpers.hand_made import causal_attention, long_text
 from tests.helpers.read_back import unpack
 from ui.server.routes import instrument_routes
 from ui.services.instrument_traces import name_of
 from viz import DrawOptions
 from viz.labels import label
 from viz.views import view_of
-
-LONG = 131
-
-
-def long_text() -> Attention:
-    """A text of 131 pieces in 100 words, of which the first and the last are special."""
-    texts = [f"w{number}" for number in range(LONG)]
-    pieces = [replace(token, word=min(at, 99)) for at, token in enumerate(tokens(*texts, special=[0, LONG - 1]))]
-    return attention(random_weights(2, 3, LONG, LONG), tuple(pieces), tuple(pieces))
-
 
 ATT = long_text()
 VIEWS = {
