@@ -1,6 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fadeCells } from "../../viz/browser/instrument/heads_drawing.js";
 import {
   boxOfHead,
   cellsOfFocus,
@@ -23,7 +24,7 @@ const SIZE = { layers: 2, heads: 5, aspect: 0.5, scored: false };
 const STYLE = { head: "Layer {layer}, head {head}", verb: "attends to", masked: 255, words: { bad: "not a number" } };
 /** @type {any} */
 const TRACE = { nLayers: 2, nHeads: 5, done: 2, block: [1, 1], header: { style: STYLE } };
-const PLAIN = { broken: new Set(/** @type {string[]} */ ([])), isMasked: false, isHidden: false };
+const PLAIN = { broken: new Set(/** @type {string[]} */ ([])), isMasked: false, isHidden: false, isDimmed: false };
 
 test("the middle of a head's box is that head, at any width and with scores", () => {
   for (const width of [90, 390, 1400]) {
@@ -135,8 +136,8 @@ test("the legend says what is no plain weight, and nothing where all is plain", 
   assert.equal(describeLegend(TRACE, PLAIN, "grey", false), "");
   const grown = { ...TRACE, done: 1, block: [3, 2] };
   assert.equal(
-    describeLegend(grown, { broken: new Set(["0,1"]), isMasked: true, isHidden: true }, "sand", true),
-    "1 of 2 layers so far, a cell is the largest weight of 3 x 2 pairs, sand: masked, hatched: hidden, pink: not a number, " +
+    describeLegend(grown, { broken: new Set(["0,1"]), isMasked: true, isHidden: true, isDimmed: true }, "sand", true),
+    "1 of 2 layers so far, a cell is the largest weight of 3 x 2 pairs, sand: masked, faded: dimmed, hatched: hidden, pink: not a number, " +
       "per cent: how often a head's strongest key is the true one",
   );
 });
@@ -156,4 +157,12 @@ test("the cells of hidden tokens are hidden, not masked", () => {
   assert.deepEqual(facts(none, none), [true, false]);
   cells[5] = 255;
   assert.deepEqual(facts(first, first), [true, true]);
+});
+
+test("cells of dimmed tokens keep their colour and lose opacity", () => {
+  const pixels = Uint32Array.from([0xff112233, 0xff445566, 0xff778899, 0xffaabbcc]);
+  fadeCells(pixels, Uint8Array.from([1, 0]), Uint8Array.from([0, 0]), 0.2);
+  assert.deepEqual([...pixels], [0x33112233, 0x33445566, 0xff778899, 0xffaabbcc]);
+  fadeCells(pixels, Uint8Array.from([0, 0]), Uint8Array.from([0, 1]), 0.6);
+  assert.deepEqual([...pixels], [0x33112233, 0x99445566, 0xff778899, 0x99aabbcc]);
 });

@@ -37,7 +37,7 @@ export class Heads {
   coloured = [];
   legend = "";
   /** @type {HeadFacts} */
-  facts = { broken: new Set(), isMasked: false, isHidden: false };
+  facts = { broken: new Set(), isMasked: false, isHidden: false, isDimmed: false };
   /** The layer number, or the sign of all heads, that the pointer is on. @type {Target | null} */
   target = null;
   /** Whether the selected head was reached by keyboard: a small one is then enlarged. */
@@ -154,12 +154,12 @@ export class Heads {
    * @param {FocusedPair | null} pair
    */
   paint(scene, picture, pair) {
-    const { trace, theme, colours } = scene;
+    const { trace, theme, colours, shade } = scene;
     const { layout, scores } = picture;
     const { wide, high, pitch } = layout;
     const ratio = window.devicePixelRatio;
     const look = [theme.text, theme.faded, theme.panel, theme.font, wide, high, pitch, ratio];
-    const wanted = [trace, colours, trace.done, Boolean(scores), pair?.weight, ...look];
+    const wanted = [trace, colours, shade, trace.done, Boolean(scores), pair?.weight, ...look];
     if (isSameList(this.painted, wanted)) return;
     this.painted = wanted;
     this.legend = describeLegend(trace, this.facts, trace.header.palettes[scene.palette].masked, Boolean(scores));
@@ -174,10 +174,11 @@ export class Heads {
    */
   colour({ trace, colours, shade }) {
     const thumbnail = trace.done ? trace.thumbnail(0, 0) : null;
-    const [before, beforeColours, beforeDone] = this.coloured;
-    const first = before === trace && beforeColours === colours ? Number(beforeDone) : 0;
-    this.coloured = [trace, colours, trace.done];
-    if (before !== trace || beforeDone !== trace.done) this.facts = examineHeads(trace, shade);
+    const [before, beforeColours, beforeDone, beforeShade] = this.coloured;
+    const isSame = before === trace && beforeShade === shade;
+    const first = isSame && beforeColours === colours ? Number(beforeDone) : 0;
+    this.coloured = [trace, colours, trace.done, shade];
+    if (!isSame || beforeDone !== trace.done) this.facts = examineHeads(trace, shade);
     if (!thumbnail) return;
     const [wide, high] = [trace.nHeads * thumbnail.columns, trace.nLayers * thumbnail.rows];
     if (first === 0) {

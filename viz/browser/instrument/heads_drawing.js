@@ -7,7 +7,7 @@ import { boxOfHead, HEADS_LEFT, HEADS_TOP, SCALE_HEIGHT } from "./heads_layout.j
 import { shadedBlocks } from "./heatmap_shade.js";
 import { listHeads } from "./ranking_numbers.js";
 import { colourNumber, ticksOf, weightAtPlace } from "./scales.js";
-import { HIDDEN } from "./shown.js";
+import { DIMMED, HIDDEN } from "./shown.js";
 
 /** @import { Box, HeadPlace, HeadsLayout } from "./heads_layout.js" */
 /** @import { Scene } from "./index.js" */
@@ -59,12 +59,31 @@ export function colourThumbnails(sheet, trace, colours, first, shade) {
       const pixels = new Uint32Array(image.data.buffer);
       for (let cell = 0; cell < cells.length; cell++) pixels[cell] = table[cells[cell]];
       const [high, wide] = trace.block;
-      hideCells(
-        pixels,
-        shadedBlocks(shade.query, 0, high, rows, HIDDEN),
-        shadedBlocks(shade.key, 0, wide, columns, HIDDEN),
-      );
+      const shaded = (/** @type {number} */ level) =>
+        /** @type {[Uint8Array, Uint8Array]} */ ([
+          shadedBlocks(shade.query, 0, high, rows, level),
+          shadedBlocks(shade.key, 0, wide, columns, level),
+        ]);
+      fadeCells(pixels, ...shaded(DIMMED), trace.header.style.dimmed);
+      hideCells(pixels, ...shaded(HIDDEN));
       context.putImageData(image, head * columns, layer * rows);
+    }
+  }
+}
+
+/**
+ * Let the ground of the page show through the cells of dimmed tokens.
+ * @param {Uint32Array} pixels red, green, blue and opacity of each cell
+ * @param {Uint8Array} rows 1 for each dimmed one
+ * @param {Uint8Array} columns
+ * @param {number} share of the opacity that is left
+ */
+export function fadeCells(pixels, rows, columns, share) {
+  const opacity = Math.round(255 * share) * 2 ** 24;
+  for (let row = 0; row < rows.length; row++) {
+    for (let column = 0; column < columns.length; column++) {
+      const cell = row * columns.length + column;
+      if (rows[row] || columns[column]) pixels[cell] = (pixels[cell] & 0xffffff) + opacity;
     }
   }
 }

@@ -8,7 +8,7 @@ import { describeGroup } from "./heads_chosen.js";
 import { hasMasked } from "./heatmap_shade.js";
 import { listHeads } from "./ranking_numbers.js";
 import { describePairFigures, namePair } from "./ranking_words.js";
-import { HIDDEN } from "./shown.js";
+import { DIMMED, HIDDEN } from "./shown.js";
 
 /** @import { HeadPlace, Target } from "./heads_layout.js" */
 /** @import { State } from "./store.js" */
@@ -23,6 +23,7 @@ import { HIDDEN } from "./shown.js";
  * @property {Set<string>} broken heads with a weight that is not a number: "3,1"
  * @property {boolean} isMasked whether a pair of tokens that are not hidden is masked
  * @property {boolean} isHidden whether there are hidden tokens
+ * @property {boolean} isDimmed
  */
 
 /**
@@ -40,7 +41,8 @@ export function examineHeads(trace, shade) {
     const thumbnail = trace.thumbnail(...place);
     return thumbnail && hasMasked(thumbnail.cells, number, { first: [0, 0], block, ...thumbnail }, shade);
   });
-  return { broken: new Set(broken), isMasked, isHidden: shade.query.includes(HIDDEN) || shade.key.includes(HIDDEN) };
+  const has = (/** @type {number} */ level) => shade.query.includes(level) || shade.key.includes(level);
+  return { broken: new Set(broken), isMasked, isHidden: has(HIDDEN), isDimmed: has(DIMMED) };
 }
 
 /**
@@ -57,6 +59,7 @@ export function describeLegend(trace, facts, masked, scored) {
   if (trace.done < trace.nLayers) notes.push(`${trace.done} of ${trace.nLayers} layers so far`);
   if (high > 1 || wide > 1) notes.push(`a cell is the largest weight of ${high} x ${wide} pairs`);
   if (facts.isMasked) notes.push(`${masked}: masked`);
+  if (facts.isDimmed) notes.push("faded: dimmed");
   if (facts.isHidden) notes.push("hatched: hidden");
   if (facts.broken.size) notes.push(`pink: ${trace.header.style.words.bad}`);
   if (scored) notes.push("per cent: how often a head's strongest key is the true one");
