@@ -12,6 +12,7 @@ import {
 } from "../../viz/browser/instrument/heatmap_cells.js";
 import { openRegion, pairAfter, readableAround, regionOfNumbers } from "../../viz/browser/instrument/heatmap_choice.js";
 import { blockOf, placeHeatmap, regionOfBox, spotAt } from "../../viz/browser/instrument/heatmap_layout.js";
+import { SELECTION } from "./message.js";
 
 /** @import { Region, Selection } from "../../viz/browser/instrument/store.js" */
 /** @import { Tile } from "../../viz/browser/instrument/trace.js" */
@@ -185,48 +186,31 @@ test("a cell of a pooled head has the pairs of its block", () => {
 });
 
 /** @type {Selection} */
-const SELECTION = {
-  layer: 3,
-  head: 1,
-  query: 8,
-  key: 2,
-  first: "query",
-  region: null,
-  threshold: 0,
-  palette: "automatic",
-  scale: "linear",
-  truth: true,
-  unit: "pieces",
-  heads: "",
-  combine: "overlay",
-  special: "show",
-  sink: "show",
-  renormalise: false,
-};
+const LOCKED = { ...SELECTION, layer: 3, head: 1, query: 8, key: 2 };
 /** @type {Region} */
 const WHOLE = [0, 12, 0, 12];
 
 test("a region releases the locked tokens that it does not show, and the whole head releases none", () => {
-  assert.deepEqual(openRegion(SELECTION, [8, 9, 1, 3], WHOLE), {
+  assert.deepEqual(openRegion(LOCKED, [8, 9, 1, 3], WHOLE), {
     region: [8, 9, 1, 3],
     query: 8,
     key: 2,
     first: "query",
   });
-  assert.deepEqual(openRegion(SELECTION, [0, 7, 1, 3], WHOLE), {
+  assert.deepEqual(openRegion(LOCKED, [0, 7, 1, 3], WHOLE), {
     region: [0, 7, 1, 3],
     query: null,
     key: 2,
     first: "key",
   });
-  assert.deepEqual(openRegion(SELECTION, [0, 7, 4, 5], WHOLE), {
+  assert.deepEqual(openRegion(LOCKED, [0, 7, 4, 5], WHOLE), {
     region: [0, 7, 4, 5],
     query: null,
     key: null,
     first: "query",
   });
-  assert.deepEqual(openRegion(SELECTION, WHOLE, WHOLE), { region: null });
-  assert.deepEqual(openRegion(SELECTION, null, WHOLE), { region: null });
+  assert.deepEqual(openRegion(LOCKED, WHOLE, WHOLE), { region: null });
+  assert.deepEqual(openRegion(LOCKED, null, WHOLE), { region: null });
 });
 
 test("typed ends stay in the text, and a first one moves a last one that is before it", () => {

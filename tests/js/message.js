@@ -59,3 +59,26 @@ export function weights() {
   const head = [0.5, 0.5, 1, -1, Number.NaN, 0.25];
   return Float32Array.from([...head, ...head.map((weight) => weight / 2), ...head, ...Array(6).fill(-1)]);
 }
+
+/**
+ * A selection that shows the first head as it is.
+ * @type {import("../../viz/browser/instrument/store.js").Selection}
+ */
+export const SELECTION = {
+  layer: 0,
+  head: 0,
+  query: null,
+  key: null,
+  first: "query",
+  region: null,
+  threshold: 0,
+  palette: "automatic",
+  scale: "linear",
+  truth: true,
+  unit: "pieces",
+  heads: "",
+  combine: "overlay",
+  special: "show",
+  sink: "show",
+  renormalise: false,
+};

@@ -4,31 +4,12 @@ import { test } from "node:test";
 import { canNameHeads, describeHeadSet, expandHeads, writeHeads } from "../../viz/browser/instrument/head_set.js";
 import { Trace } from "../../viz/browser/instrument/trace.js";
 import { convertUnit, deriveView, viewQuery, wordAt } from "../../viz/browser/instrument/view.js";
-import { message } from "./message.js";
+import { message, SELECTION } from "./message.js";
 
 /** @import { State } from "../../viz/browser/instrument/store.js" */
 
 /** @type {State} */
-const STATE = {
-  layer: 0,
-  head: 0,
-  query: null,
-  key: null,
-  first: "query",
-  region: null,
-  threshold: 0,
-  palette: "automatic",
-  scale: "linear",
-  truth: true,
-  unit: "pieces",
-  heads: "",
-  combine: "overlay",
-  special: "show",
-  sink: "show",
-  renormalise: false,
-  side: "query",
-  hover: { query: null, key: null, head: null },
-};
+const STATE = { ...SELECTION, side: "query", hover: { query: null, key: null, head: null } };
 // Three words of 1, 3 and 2 pieces that attend to two of 2 and 1.
 /** @type {[{ starts: number[], count: number }, { starts: number[], count: number }]} */
 const GROUPS = [

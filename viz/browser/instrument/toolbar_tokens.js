@@ -5,6 +5,7 @@ import { element } from "../core/canvas.js";
 import { TREATMENTS, UNITS } from "./link.js";
 
 /** @import { Instrument, Scene } from "./index.js" */
+/** @import { Selection } from "./store.js" */
 
 const TREATMENT_NAMES = { show: "Show", dim: "Dim", hide: "Hide" };
 const UNIT_NAMES = { pieces: "Pieces", words: "Words" };
@@ -26,8 +27,12 @@ export class TokenControls {
     this.unit = addChoice(count, "Unit", UNITS, UNIT_NAMES, (unit) => instrument.setUnit(unit));
     this.unitHelp = addHelp(count, UNIT_HELP);
     const shown = addGroup(parent, "Tokens that often get attention");
-    this.special = addChoice(shown, "Special tokens", TREATMENTS, TREATMENT_NAMES, (special) => store.set({ special }));
-    this.sink = addChoice(shown, "First token (sink)", TREATMENTS, TREATMENT_NAMES, (sink) => store.set({ sink }));
+    this.special = addChoice(shown, "Special tokens", TREATMENTS, TREATMENT_NAMES, (special) =>
+      store.set({ special, ...whole({ ...store.state, special }) }),
+    );
+    this.sink = addChoice(shown, "First token (sink)", TREATMENTS, TREATMENT_NAMES, (sink) =>
+      store.set({ sink, ...whole({ ...store.state, sink }) }),
+    );
     addHelp(shown, SHADE_HELP);
     const rows = addGroup(parent, "Rows without hidden tokens");
     const label = element("label", "toolbar-label", rows);
@@ -56,6 +61,15 @@ export class TokenControls {
     if (this.special.value === "hide" || this.sink.value === "hide") wanted.push("a map without hidden tokens");
     return wanted.join(" and ");
   }
+}
+
+/**
+ * Return the change that leaves rows whole: without hidden tokens there is nothing to divide by.
+ * @param {Pick<Selection, "special" | "sink">} state
+ * @returns {Partial<Selection>}
+ */
+function whole({ special, sink }) {
+  return special === "hide" || sink === "hide" ? {} : { renormalise: false };
 }
 
 /**
