@@ -173,7 +173,8 @@ def main(report: Report) -> None:
         [_row(name, [found[n_tokens][name] for n_tokens in LENGTHS]) for name in found[LENGTHS[0]]],
         f"Medians of {ROUNDS} new texts each, from the event to the frame with exact weights, after one that warms up. "
         "From 64 tokens on, two in five words have several pieces. Up to 64 tokens the browser computes all of these. "
-        f"At 128, it asks for views. The load at the end was {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores.",
+        "At 128, it asks for views. "
+        f"The load at the end was {psutil.getloadavg()[0]:.1f} on {psutil.cpu_count()} cores.",
     )
     where_words_are_made(report)
 

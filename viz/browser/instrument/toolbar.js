@@ -96,6 +96,10 @@ export class Toolbar {
       fold.open = false;
       fold.querySelector("summary")?.focus();
     });
+    // A press on a picture closes the panel that covers it; on a phone the panel covers nothing.
+    this.instrument.root.addEventListener("pointerdown", ({ target }) => {
+      if (!this.isNarrow && !fold.contains(/** @type {Node} */ (target))) fold.open = false;
+    });
     fold.addEventListener("focusout", ({ relatedTarget }) => {
       if (relatedTarget instanceof Node && !fold.contains(relatedTarget)) fold.open = false;
     });
