@@ -143,8 +143,9 @@ class Selection:
     """What is shown of an attention.
 
     `layer` is None for all layers, `heads` empty for all heads of the layer. `token` is the one whose lines alone are
-    drawn, None for all. `region` is the part of each head that is shown, None for the whole. `kind` is "encoder",
-    "decoder" or "cross", empty for the first kind that the model has.
+    drawn, None for all; with a `partner` on the other side, it is the pair that the instrument locks. `region` is the
+    part of each head that is shown, None for the whole. `kind` is "encoder", "decoder" or "cross", empty for the first
+    kind that the model has.
 
     `unit` is "pieces" or "words": positions are those of the unit. `chosen` are several heads, empty for the one head;
     `combine` is how they are shown: "overlay" of their lines in the token graph, or their "mean" or "maximum".
@@ -158,6 +159,7 @@ class Selection:
     unit: str = "pieces"
     chosen: HeadSet = NO_HEADS
     combine: str = "overlay"
+    partner: TokenRef | None = None
 
     @classmethod
     def parse(
@@ -171,8 +173,9 @@ class Selection:
         heads: HeadSet | str | None = None,
         unit: str = "pieces",
         combine: str = "overlay",
+        partner: TokenRef | str | None = None,
     ) -> Selection:
-        """Return the selection of one head (or of all), with token, region and heads given as written in links.
+        """Return the selection of one head (or of all), with tokens, region and heads given as written in links.
 
         Raises:
             BadSelection: one of them is written differently, or the unit or the combination is another one.
@@ -190,6 +193,7 @@ class Selection:
             unit,
             HeadSet.parse(heads) if isinstance(heads, str) else heads or NO_HEADS,
             combine,
+            TokenRef.parse(partner) if isinstance(partner, str) and partner else partner or None,
         )
 
     @property
@@ -263,6 +267,8 @@ class Selection:
                 if self.token in whole
                 else f"There is no token {self.token} here: the token graph shows all tokens."
             )
+        if self.partner is not None and (fitted.token is None or self.partner not in (fitted.region or whole)):
+            fitted = replace(fitted, partner=None)
         chosen = self.chosen.clamp(att)
         if chosen != self.chosen:
             fitted = replace(fitted, chosen=chosen)

@@ -97,8 +97,8 @@ def main(report: Report, folder: Path = PEERS) -> None:
         ("tokens", "file", "bytes", "writing", "finished picture", "bytes, writing, picture / Headlight"),
         rows,
         f"Medians of {ROUNDS} turns in one Chromium, after one turn that warms up; ratios are medians within a turn. "
-        "All 6 layers and 12 heads. Headlight's file has its code in it and asks nobody; bertviz asks a CDN for its "
-        "libraries, which a folder answers here and which are not counted. head_view draws the lines of one layer, "
+        "All 6 layers and 12 heads. Headlight's file has its code in it and sends no request; bertviz asks a CDN for "
+        "its libraries, which a folder answers here and which are not counted. head_view draws the lines of one layer, "
         "model_view those of all heads, attnview one query of one head. The load of the machine at the end was "
         f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.",
     )

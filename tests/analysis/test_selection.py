@@ -86,3 +86,10 @@ def test_the_nearest_head_of_a_layer_with_fewer_heads() -> None:
     assert nearest_head(att, 0, 3) == (0, 3)
     assert nearest_head(att, 1, 3) == (1, 1)
     assert nearest_head(att, 7, 9) == (1, 1)
+
+
+def test_a_partner_stays_only_with_its_token() -> None:
+    pair = Selection.parse(0, 0, token="query:2", partner="key:1")
+    assert pair.fit(ATT)[0].partner == TokenRef("key", 1)
+    assert Selection.parse(0, 0, token="query:99", partner="key:1").fit(ATT)[0].partner is None
+    assert Selection.parse(0, 0, token="query:2", partner="key:1", region="2-3:2-3").fit(ATT)[0].partner is None

@@ -104,7 +104,7 @@ class Choice:
 
     def selection(self) -> Selection:
         """Return what is shown; it may name more than the text has (`Selection.fit`)."""
-        place = {"token": self.token, "region": self.region, "kind": self.kind}
+        place = {"token": self.token, "partner": self.partner, "region": self.region, "kind": self.kind}
         return Selection.parse(self.layer, self.head, heads=self.heads, unit=self.unit, combine=self.combine, **place)
 
     def draw_options(self) -> DrawOptions:

@@ -125,7 +125,8 @@ def test_a_file_carries_all_heads_and_opens_on_what_is_chosen(figure: str) -> No
     assert header["parts"] == list(PARTS)
     np.testing.assert_allclose(arrays["weights"], weights.ravel(), rtol=0, atol=1e-5)
     assert header["opening"]["selection"] == (
-        "layer=2&head=4&token=key:3&region=1-4:2-6&threshold=0.25&palette=viridis&scale=root&truth=True&special=show&sink=show&renormalise=False"
+        "layer=2&head=4&token=key:3&region=1-4:2-6&threshold=0.25&palette=viridis&scale=root&truth=True"
+        "&special=show&sink=show&renormalise=False"
     )
     assert header["source"]["text"] == att.source.text
     np.testing.assert_array_equal(arrays["measures"], all_measures(att).ravel())

@@ -61,3 +61,9 @@ def test_a_file_has_the_tiles_of_all_heads_that_are_overlaid() -> None:
     assert header["view"] == "unit=words&special=hide&renormalise=True"
     assert {tuple(tile["shown"]) for tile in header["tiles"]} == {(1, 2), (0, 1), (1, 0), (1, 1)}
     assert len(header["queries"]) == ATT.words().n_query
+
+
+def test_a_file_opens_with_the_locked_pair() -> None:
+    selection = Selection.parse(1, 2, token="query:4", partner="key:3")
+    header, _ = unpack(instrument_message(Subject(ATT), selection, DrawOptions()))
+    assert "token=query:4&partner=key:3" in header["opening"]["selection"]
