@@ -115,7 +115,7 @@ def test_a_link_opens_a_region_of_a_long_text_exactly_and_the_whole_head_in_bloc
     ):
         app = run(text=text, layer="2", head="7", **parameters)
         tiles = instrument(app)[0]["tiles"]
-        assert {(tile["layer"], tile["head"]) for tile in tiles} == {(2, 7)}
+        assert {tuple(tile["shown"]) for tile in tiles} == {(2, 7)}
         assert [(tile["region"], tile["block"]) for tile in tiles] == sent
         assert address(app).get("region") == parameters.get("region")
         assert messages(app) == []

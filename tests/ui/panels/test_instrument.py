@@ -86,7 +86,7 @@ def test_a_long_text_comes_with_the_tile_at_which_it_opens():
 
 def test_a_head_and_a_region_that_a_long_text_does_not_have_open_the_nearest():
     header, _ = instrument(run(text="the cat sat on the mat and " * 20, layer="70", head="7", region="3-90:5-1000"))
-    places = [(tile["layer"], tile["head"], tile["region"]) for tile in header["tiles"]]
+    places = [(*tile["shown"], tile["region"]) for tile in header["tiles"]]
     assert places == [(5, 7, [3, 90, 5, 141]), (5, 7, [3, 90, 5, 132])]
 
 
@@ -97,7 +97,7 @@ def test_the_page_does_not_wait_for_thumbnails_and_sends_them_once(monkeypatch, 
     header, arrays = instrument(app)
     att = find(header["trace"])
     # The opened head does not wait for the others.
-    assert [(tile["layer"], tile["head"]) for tile in header["tiles"]] == [(2, 7)]
+    assert [tuple(tile["shown"]) for tile in header["tiles"]] == [(2, 7)]
     assert header["done"] == arrays["maps"].size == 0
     gate.release(6)
     panel.request_maps(att, "test").wait(SECONDS)
