@@ -15,6 +15,8 @@ from tests.helpers.hand_made import attention, causal_attention, random_weights
 from tests.helpers.read_back import data_of_page, unpack
 from viz import DrawOptions, notebook
 
+pytestmark = pytest.mark.slow
+
 ATT = attention(random_weights(2, 3, 5, 7))
 CAUSAL = causal_attention(11)
 TRACE = AttentionTrace({ATT.kind: ATT, CAUSAL.kind: CAUSAL}, (), ATT.source)

@@ -18,6 +18,8 @@ from viz import DrawOptions
 from viz.labels import label
 from viz.views import view_of
 
+pytestmark = pytest.mark.slow
+
 ATT = long_text()
 VIEWS = {
     "unit=words": ("words", {}),

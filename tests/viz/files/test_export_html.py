@@ -19,6 +19,8 @@ from viz import DrawOptions, Export
 from viz.wire.instrument import PARTS, all_measures
 from viz.wire.tiles import make_tile
 
+pytestmark = pytest.mark.slow
+
 ATTACK = "</script><script>alert(1)</script><img src=x onerror=alert(2)><!--"
 
 

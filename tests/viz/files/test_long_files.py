@@ -15,6 +15,8 @@ from viz.figures.base import Subject
 from viz.files.page import instrument_message
 from viz.views import view_of
 
+pytestmark = pytest.mark.slow
+
 ATT = long_text()
 OPTIONS = DrawOptions(special="hide", renormalise=True)
 # What the instrument shows of a file, and what it lacks.

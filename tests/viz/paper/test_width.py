@@ -20,6 +20,8 @@ from viz.figures.registry import FIGURES
 from viz.paper.drawing import drawing
 from viz.paper.fonts import find_fonts
 
+pytestmark = pytest.mark.slow
+
 ENGLISH = ("the", "quick", "brown", "foxes", "jumped", "over", "a", "lazy", "dog", "sleeping", "below", "##ing", ".")
 CHINESE = tuple("猫坐在垫子上因为它累了的人")
 WIDTHS = {"8cm": 8, "120mm": 12, "17.6cm": 17.6, None: None}
