@@ -2,7 +2,7 @@
 
 A fast tokenizer splits a text into words before it splits these into pieces, and its split is used. Tokenizers that
 only mark spaces (`▁`), slow ones, and tokens that a model generated have no such split: there, the pieces' own markers
-decide, and punctuation is a word of its own. Chinese, Japanese, Thai and other scripts write no spaces, and a
+decide, and each punctuation mark is a word. Chinese, Japanese, Thai and other scripts write no spaces, and a
 tokenizer's split would make a whole sentence one word: there, a word is what the model reads as one piece.
 """
 
@@ -138,7 +138,7 @@ def split_as_given(tokens: Sequence[Token], words: Sequence[str], segment: int) 
     The numbers of other tokens stay, and those of the words follow them.
 
     Raises:
-        NoText: a word is not read as one or more pieces of its own.
+        NoText: the tokenizer joins a word to another one, or reads nothing of it.
     """
     text = " ".join(words)
     ends = list(accumulate((len(word) + 1 for word in words), initial=-1))[1:]
@@ -167,8 +167,7 @@ def split_as_given(tokens: Sequence[Token], words: Sequence[str], segment: int) 
 
 def _not_a_word(word: str) -> NoText:
     return NoText(
-        f"This model's tokenizer does not read {visible(word[:40])!r} as a word of its own: give the text as one "
-        "string."
+        f"This model's tokenizer does not read {visible(word[:40])!r} as one word: give the text as one string."
     )
 
 

@@ -169,7 +169,7 @@ def test_nothing_is_out_of_reach(opened: Open, width: int) -> None:
     if width < 640:
         page.get_by_text("Controls", exact=True).click()
     page.locator("summary", has_text="Tokens").first.click()
-    # The page around the instrument has no heading of its own in this file.
+    # In this file, the page around the instrument has no heading.
     assert [each for each in violations(page) if not each.startswith("page-has-heading-one")] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 

@@ -157,5 +157,5 @@ def test_axe_finds_nothing_with_several_heads(page: Page) -> None:
     click_head(page, 2, -1)
     page.locator(".graph-summary").click()
     page.locator("summary", has_text=re.compile("^Heads$")).click()
-    # The file of this test has no heading of its own.
+    # The file of this test has no heading.
     assert [each for each in violations(page) if not each.startswith("page-has-heading-one")] == []

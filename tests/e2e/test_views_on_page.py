@@ -108,7 +108,7 @@ def test_views_of_a_long_text_come_from_the_server(visit, long):
     page.keyboard.press("Escape")
     page.wait_for_timeout(SETTLED_MS)
     traffic.clear()
-    # The neighbours' tiles have come: another head needs no request but those of its own neighbours.
+    # The neighbours' tiles have come: another head requests only its neighbours.
     heads_keys(page).press("ArrowRight")
     expect_head(page, 3, 2)
     expect_numbers(page, renormalised, 3, 2)

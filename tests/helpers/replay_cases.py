@@ -30,7 +30,7 @@ class Case:
     allowed: np.ndarray
 
     @property
-    def held(self) -> MaterialisedLayer:
+    def materialised(self) -> MaterialisedLayer:
         """The same weights as a family gives them that is not replayed."""
         return MaterialisedLayer(torch.from_numpy(self.weights.astype(np.float32)))
 

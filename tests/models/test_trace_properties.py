@@ -54,7 +54,7 @@ def test_a_masked_key_has_no_weight_unless_all_are_masked(case):
 
 @given(cases(), st.data())
 def test_any_block_equals_that_part_of_the_whole(case, data):
-    found = attention(case.replay, case.held)
+    found = attention(case.replay, case.materialised)
     queries = data.draw(selections(found.n_query), label="queries")
     keys = data.draw(selections(found.n_key), label="keys")
     head = data.draw(st.integers(0, found.n_heads - 1), label="head")
@@ -82,7 +82,7 @@ def block_maxima(weights: np.ndarray, size: int) -> np.ndarray:
 # Bands that begin within a block are what a map of long texts is made of, so every second case has one.
 @given(cases() | cases(masks=("window", "packed")), st.data())
 def test_pooled_maps_equal_the_maxima_of_blocks(case, data):
-    found, size = attention(case.replay, case.held), data.draw(st.integers(1, 29), label="size")
+    found, size = attention(case.replay, case.materialised), data.draw(st.integers(1, 29), label="size")
     strips = {
         "POOL_ROWS": data.draw(st.sampled_from([1, 5, 256]), label="rows"),
         "STRIP_WEIGHTS": data.draw(st.sampled_from([1, 50, 2**24]), label="strip"),
@@ -98,7 +98,7 @@ def test_pooled_maps_equal_the_maxima_of_blocks(case, data):
 
 @given(cases() | cases(masks=("window", "packed")), st.data())
 def test_a_block_is_masked_if_all_its_pairs_are(case, data):
-    found = attention(case.replay, replace(case.held, causal=True))
+    found = attention(case.replay, replace(case.materialised, causal=True))
     size = data.draw(st.integers(1, 29), label="size")
     expected = np.stack([block_maxima(allowed.astype(np.float32), size) > 0 for allowed in case.allowed])
     with patch("models.capture.masks.MASK_CELLS", data.draw(st.sampled_from([1, 50, 2**26]), label="cells")):

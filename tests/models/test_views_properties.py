@@ -97,7 +97,7 @@ def hidden(weights: np.ndarray, queries: frozenset[int], keys: frozenset[int], r
 
 
 def forms(case: Case, data: st.DataObject) -> Any:
-    return case.replay if data.draw(st.booleans(), label="replayed") else case.held
+    return case.replay if data.draw(st.booleans(), label="replayed") else case.materialised
 
 
 @given(st.data(), st.booleans())
