@@ -8,6 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import repeat
 from time import perf_counter
+from typing import Unpack
 
 import torch
 from PIL import Image
@@ -32,6 +33,7 @@ from models.errors import NoText
 from models.given_text import Text
 from models.images import ImageReader, patch_tokens
 from models.model_input import InputBuilder, ModelInput
+from models.request import Inputs, Request
 from models.tokens import TokenReader
 from models.trace import Attention, AttentionTrace
 
@@ -73,28 +75,24 @@ class Model:
         kinds = (f"{kind} {layers} layers x {heads} heads" for kind, (layers, heads) in self.card.sizes.items())
         return f"Model({self.card.name!r}, {', '.join(kinds)})"
 
-    def estimate(
-        self, text: Text, *, text_pair: Text | None = None, target: str | None = None, generate: int = 0
-    ) -> Estimate:
-        """Return the largest cost of `trace` with the same arguments: a model may end its own text sooner.
+    def estimate(self, text: Text | None = None, **inputs: Unpack[Inputs]) -> Estimate:
+        """Return the largest cost of `trace` with the same text and inputs: a model may end its own text sooner.
 
         Raises:
             HeadlightError: as `trace`, for everything that is known before the pass.
         """
-        self._inputs.check_asked(target, generate)
-        return self.costs.estimate(self._inputs.count_tokens(text, text_pair, target, generate))
+        request = Request(text=text, **inputs)
+        self._inputs.check_asked(request)
+        return self.costs.estimate(self._inputs.count_tokens(request))
 
     def trace(
         self,
         text: Text | None = None,
         *,
-        text_pair: Text | None = None,
-        target: str | None = None,
-        generate: int = 0,
-        image: Image.Image | None = None,
         progress: Progress | None = None,
         budget: Budget | None = None,
         on_layer_output: OnLayerOutput | None = None,
+        **inputs: Unpack[Inputs],
     ) -> AttentionTrace:
         """Return the attention of one forward pass over a text, or over a picture.
 
@@ -115,15 +113,20 @@ class Model:
                 its module was set to training mode or to another attention function.
         """
         budget = budget or Budget()
-        if image is not None:
-            if any(given is not None for given in (text, text_pair, target)) or generate:
-                raise NoText("A picture is read alone: leave out the text, its pair, its target and its continuation.")
-            return self._trace_image(image, progress, budget)
-        self._inputs.check_asked(target, generate)
-        given = self._inputs.tokenize(text or "", text_pair, target)
+        request = Request(text=text, **inputs)
+        if request.image is not None:
+            request.refuse_beside("A picture", allowed=("image",))
+            return self._trace_image(request.image, progress, budget)
+        return self._trace_text(request, progress, budget, on_layer_output)
+
+    def _trace_text(
+        self, request: Request, progress: Progress | None, budget: Budget, on_layer_output: OnLayerOutput | None
+    ) -> AttentionTrace:
+        self._inputs.check_asked(request)
+        given = self._inputs.tokenize(request)
         self._admit([given], budget)
         with self._one_pass(given.n_tokens, progress) as give_way:
-            given = self._inputs.add_continuation(self._inputs.add_decoder_text(given), generate)
+            given = self._inputs.add_continuation(self._inputs.add_decoder_text(given), request.generate)
             self._admit([given], budget)
             return self._run([given], give_way, progress, on_layer_output)[0]
 
@@ -140,15 +143,16 @@ class Model:
         if isinstance(texts, str) or isinstance(targets, str):
             what = "texts" if isinstance(texts, str) else "targets"
             raise NoText(f"A batch reads a list, and its {what} came as one string: give [text], or call trace.")
-        for target in targets or ():
-            self._inputs.check_asked(target)
         if not 1 <= len(texts) <= MAX_BATCH or (targets is not None and len(targets) != len(texts)):
             raise NoText(
                 f"A batch has 1 to {MAX_BATCH} texts, and a target for each or for none; "
                 f"{len(texts)} texts and {len(targets or ())} targets came."
             )
         pairs = zip(texts, targets or repeat(None, len(texts)), strict=True)
-        batch = [self._inputs.tokenize(text, None, target) for text, target in pairs]
+        requests = [Request(text=text, target=target) for text, target in pairs]
+        for request in requests:
+            self._inputs.check_asked(request)
+        batch = [self._inputs.tokenize(request) for request in requests]
         budget = budget or Budget()
         self._admit(batch, budget)
         with self._one_pass(sum(one.n_tokens for one in batch)) as give_way:
@@ -243,6 +247,6 @@ class Model:
         (found,) = in_order(layers)
         tokens = patch_tokens(patches.grid, found[0].shape[1])
         digest = sha256(patches.seen.tobytes()).hexdigest()[:12]
-        source = replace(self._inputs.make_source(""), image=f"sha256:{digest}")
+        source = replace(self._inputs.make_source(Request()), image=f"sha256:{digest}")
         attention = Attention("encoder", found, tokens, tokens, source, key_grid=patches.grid)
         return AttentionTrace({"encoder": attention}, (), source, image=patches.seen)

@@ -11,7 +11,8 @@ from models.capture.forward import model_inputs
 from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
 from models.card import Card
 from models.errors import BrokenModel, NoText
-from models.given_text import Text, join_words
+from models.given_text import join_words
+from models.request import Request
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Source
 
@@ -56,35 +57,36 @@ class InputBuilder:
             raise NoText(f"{self._card.name} reads pictures, not texts: give an image.")
         return self._reader
 
-    def check_asked(self, target: str | None, generate: int = 0) -> None:
+    def check_asked(self, request: Request) -> None:
         """Let a request through if the model's decoder can read the target or generate the continuation.
 
         Raises:
             HeadlightError: as `models.capture.generation.check_asked`.
         """
         is_encoder_decoder = self._module.config.is_encoder_decoder
-        check_asked(self._card.name, is_encoder_decoder, self._card.writes, target, generate)
+        check_asked(self._card.name, is_encoder_decoder, self._card.writes, request.target, request.generate)
 
-    def tokenize(self, text: Text, text_pair: Text | None, target: str | None) -> ModelInput:
+    def tokenize(self, request: Request) -> ModelInput:
         """Return the tokens of a text or of a pair, still without what the decoder reads."""
-        sequence = self.reader.tokenize(text, text_pair)
+        sequence = self.reader.tokenize(request.text or "", request.text_pair)
         check_ids(self._module, sequence.tokens, self._card.name)
-        return ModelInput(self.make_source(text, text_pair, target), sequence, sequence.notices)
+        return ModelInput(self.make_source(request), sequence, sequence.notices)
 
-    def make_source(self, text: Text, text_pair: Text | None = None, target: str | None = None) -> Source:
+    def make_source(self, request: Request) -> Source:
         """Return where a trace comes from."""
         card = self._card
         # Read now: the caller may have moved the module, or changed its dtype, since it was loaded.
         device, dtype = str(self._module.device), str(self._module.dtype).removeprefix("torch.")
         model = (card.name, card.revision, card.architecture, device, dtype, card.capture)
-        words, words_pair = (None if isinstance(each, str | None) else tuple(each) for each in (text, text_pair))
-        pair = None if text_pair is None else join_words(text_pair)
-        return Source(*model, join_words(text), pair, target, words=words, words_pair=words_pair)
+        texts = (request.text, request.text_pair)
+        words, words_pair = (None if isinstance(each, str | None) else tuple(each) for each in texts)
+        pair = None if request.text_pair is None else join_words(request.text_pair)
+        return Source(*model, join_words(request.text or ""), pair, request.target, words=words, words_pair=words_pair)
 
-    def count_tokens(self, text: Text, text_pair: Text | None, target: str | None, generate: int) -> int:
+    def count_tokens(self, request: Request) -> int:
         """Return the largest number of positions of a request: the model may end its own text sooner."""
-        sequence = self.tokenize(text, text_pair, target).sequence
-        n_tokens = len(sequence.tokens) + max(0, min(generate, MAX_CONTINUATION, self._room(sequence)))
+        sequence, target = self.tokenize(request).sequence, request.target
+        n_tokens = len(sequence.tokens) + max(0, min(request.generate, MAX_CONTINUATION, self._room(sequence)))
         if target is not None:
             n_tokens += len(self.reader.tokenize(target, as_target=True).tokens)
         elif self._module.config.is_encoder_decoder:

@@ -11,7 +11,9 @@ class Source:
 
     `generate` is the number of tokens that the model generated after the text; `generated` the text that it generated,
     after the text or for its own decoder if there is no target. `image` is the hash of the picture that it read.
-    `words` and `words_pair` are the words of the texts if these were given as words.
+    `words` and `words_pair` are the words of the texts if these were given as words, `ids` the token ids if these were
+    given. `messages` are the role and the content of each message of a conversation, whose text is `text`. `audio` is
+    the hash of the sound that it read.
     """
 
     model: str
@@ -28,3 +30,9 @@ class Source:
     generated: str | None = None
     words: tuple[str, ...] | None = None
     words_pair: tuple[str, ...] | None = None
+    ids: tuple[int, ...] | None = None
+    messages: tuple[tuple[str, str], ...] | None = None
+    add_special_tokens: bool = True
+    src_lang: str | None = None
+    tgt_lang: str | None = None
+    audio: str | None = None

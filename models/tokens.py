@@ -33,7 +33,8 @@ class Token:
     `text` is the raw piece of the vocabulary (`⟨id 77⟩` for an id without a piece), `display` the form that a person
     reads, `start` and `end` its characters in the source text (None if it represents no text), `special` whether the
     tokenizer added it, `segment` its text of a pair (0 or 1), `generated` whether the model itself generated it, `word`
-    the number of the word that it is a piece of, None if it is not known or the token is no piece of a word.
+    the number of the word that it is a piece of, None if it is not known or the token is no piece of a word. `role` is
+    the role of its message in a conversation ("system", "user", "assistant"), `seconds` where its sound begins.
     """
 
     text: str
@@ -45,6 +46,8 @@ class Token:
     segment: int = 0
     generated: bool = False
     word: int | None = None
+    role: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ def test_by_keyboard_alone(context: BrowserContext, file: str) -> None:
     shown = state(page)
     assert (shown["label"], shown["locked"]) == ("'the' is attended to by:", ["the"])
     page.keyboard.press("Escape")
+    assert nothing(state(page))  # also waits until the table has its new rows
     # So are the rows of the table.
     page.locator(".pairs-button[tabindex='0']").focus()
     page.keyboard.press("ArrowDown")

@@ -6,6 +6,7 @@ They are not in Streamlit's caches, which any visitor may clear for everybody (u
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image
 
@@ -45,9 +46,7 @@ class TraceRequest:
         """
         if self.image is not None:
             return _PICTURE_ESTIMATE
-        estimate = model.estimate(
-            self.text, text_pair=self.pair or None, target=self.target or None, generate=self.generate
-        )
+        estimate = model.estimate(**self._given())
         budget().admit(estimate)
         return estimate
 
@@ -56,18 +55,16 @@ class TraceRequest:
         allowed = budget()
 
         def work(progress: Progress) -> AttentionTrace:
-            if self.image is not None:
-                return model.trace(image=self.image, progress=progress, budget=allowed)
-            return model.trace(
-                self.text,
-                text_pair=self.pair or None,
-                target=self.target or None,
-                generate=self.generate,
-                progress=progress,
-                budget=allowed,
-            )
+            return model.trace(**self._given(), progress=progress, budget=allowed)
 
         return Job(work, n_bytes=estimate.n_bytes, seconds=estimate.seconds)
+
+    def _given(self) -> dict[str, Any]:
+        """Return what the model reads, as arguments of `Model.trace`."""
+        if self.image is not None:
+            return {"image": self.image}
+        pair, target = self.pair or None, self.target or None
+        return {"text": self.text, "text_pair": pair, "target": target, "generate": self.generate}
 
 
 def traces() -> Jobs[AttentionTrace]:
