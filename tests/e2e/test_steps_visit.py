@@ -90,9 +90,9 @@ def test_a_blank_cell_is_one_sentence_and_the_page_goes_on(open_page):
 def test_without_scaling_the_softmax_saturates(open_page):
     page = open_page("/steps", ready=drawn)
     page.get_by_role("button", name="One to ten, unscaled").click()
+    expect(page.get_by_role("switch", name="Scaling")).not_to_be_checked()
     wait_until_idle(page)
     assert [row[1] for row in weights(page)] == ["1.0000", "1.0000"]
-    expect(page.get_by_role("switch", name="Scaling")).not_to_be_checked()
     page = open_page("/steps?example=rows&temperature=32", ready=drawn)
     assert [row[1] for row in weights(page)] == ["0.7404", "0.9424"]
     page.get_by_text("Scaling: divide by √d").click()
