@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import re
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import (
-    MODEL_FOR_MASKED_LM_MAPPING,
-    MODEL_MAPPING,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForSeq2SeqLM,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from models.capture.interface import IMPLEMENTATION
+from models.checkpoints.architectures import build_untrained, find_class, is_encoder_alone
 from models.checkpoints.files import weight_files, weight_map
 from models.checkpoints.headers import Stored, read_headers
 from models.checkpoints.locate import ModelFolder
@@ -59,7 +49,7 @@ def admit_checkpoint(folder: ModelFolder, config: PreTrainedConfig, dtype: torch
                 f"{folder.name} is quantised ({name[:120]} has the type {tensor.dtype}), expected float32, float16 or "
                 "bfloat16: choose the model that it was made from."
             )
-    built = build_skeleton(folder, config, lambda: _build_untrained(config), stored)
+    built = build_skeleton(folder, config, lambda: build_untrained(config), stored)
     n_stored = sum(torch.Size(tensor.shape).numel() for tensor in stored.values())
     n_parameters = sum(parameter.numel() for parameter in built.parameters())
     n_described = n_parameters + sum(buffer.numel() for buffer in built.buffers())
@@ -93,8 +83,8 @@ def load_module(
         BrokenModel: it does not load, or its weights belong to another configuration.
         NotEnoughMemory: the system refuses the memory although the estimate was admitted.
     """
-    kind = _find_class(config)
-    if _is_encoder_alone(kind):
+    kind = find_class(config)
+    if is_encoder_alone(kind):
         config.is_encoder_decoder = False  # older configs still describe the whole model
     in_full = getattr(config, "attention_type", None) == "block_sparse"
     if in_full:
@@ -140,48 +130,6 @@ def _load_pretrained(kind: Any, folder: ModelFolder, config: PreTrainedConfig, d
     except (ValueError, ImportError, KeyError) as error:
         log.info("%s is not on the attention interface: %s", folder.name, error)
     return kind.from_pretrained(folder.path, attn_implementation="eager", **options)
-
-
-def _find_class(config: PreTrainedConfig) -> Any:
-    """Return the class that loads the model, with a head that can generate if the checkpoint has one."""
-    alone = _find_encoder_alone(config)
-    if alone is not None:
-        return alone
-    if config.is_encoder_decoder:
-        return AutoModelForSeq2SeqLM
-    head = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
-    writes = head in (config.architectures or ()) and not _is_bidirectional(config)
-    return AutoModelForCausalLM if writes else AutoModel
-
-
-def _find_encoder_alone(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
-    """Return the class of an encoder of text that was saved without the rest of its family's model (sentence-T5).
-
-    No auto class knows them all, so the class is taken from the family's module, by the name in config.json.
-    """
-    family = MODEL_MAPPING.get(type(config), None)
-    name = str(next(iter(config.architectures or ()), ""))
-    if family is None or not re.fullmatch(r"\w+Encoder(Model)?", name):
-        return None
-    found = getattr(sys.modules[family.__module__], name, None)
-    if not isinstance(found, type) or not issubclass(found, PreTrainedModel) or found.main_input_name != "input_ids":
-        return None
-    return found if found.config_class is type(config) else None
-
-
-def _build_untrained(config: PreTrainedConfig) -> PreTrainedModel:
-    own, kind = copy.deepcopy(config), _find_class(config)
-    built: PreTrainedModel = kind(own) if _is_encoder_alone(kind) else kind.from_config(own, trust_remote_code=False)
-    return built
-
-
-def _is_encoder_alone(kind: Any) -> bool:
-    return issubclass(kind, PreTrainedModel)
-
-
-def _is_bidirectional(config: PreTrainedConfig) -> bool:
-    # BERT-like models also have a causal language-model head, for use as a decoder.
-    return getattr(config, "is_decoder", None) is False and type(config) in MODEL_FOR_MASKED_LM_MAPPING
 
 
 def supports_interface(module: PreTrainedModel) -> bool:
