@@ -84,7 +84,7 @@ def refuse_unsafe_weights(folder: ModelFolder) -> None:
         UnsafeWeights: they are not, or the index names a file elsewhere.
     """
     for path in weight_files(folder):
-        refuse_unsafe_file(path, folder.name, folder.root.resolve())
+        refuse_unsafe_file(path, folder.name, folder.path.resolve(), folder.root.resolve())
 
 
 def revision_of(folder: ModelFolder) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from contextlib import suppress
@@ -38,6 +39,8 @@ _READ_WHOLE = (
 )
 # How many files of a folder are checked, one by one.
 _MAX_FILES = 10_000
+# A pointer of Git LFS has 130 bytes. Files of other formats are never read, so their pointers do no harm.
+_POINTER_BYTES, _NEVER_READ = 1_000, {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".ot", ".onnx", ".md"}
 _TEMPLATES = "additional_chat_templates"
 _NOT_PLAIN = {
     stat.S_IFIFO: "a named pipe",
@@ -50,19 +53,20 @@ _NOT_PLAIN = {
 def refuse_unsafe_files(folder: Path, name: str, root: Path | None = None) -> None:
     """Let a model's folder through if its files are plain files inside `root`, by default the folder itself.
 
-    Call this before anything in the folder is read. The files that a tokenizer reads depend on its class, so all files
-    are checked except hidden ones.
+    Links may lead into the folder itself or into `root`. Call this before anything in the folder is read. The files
+    that a tokenizer reads depend on its class, so all files are checked except hidden ones.
 
     Raises:
         UnsafeWeights: a file is a link out of the folder, or a named pipe, a socket or a device.
-        BrokenModel: a file that is read whole is far larger than any model's, or there are thousands of files.
+        BrokenModel: a file that is read whole is far larger than any model's, is a pointer of Git LFS, or there are
+            thousands of files.
     """
     if not any(os.path.lexists(folder / first) for first in _FIRST):
         return
-    root = (root or folder).resolve()
+    roots = (folder.resolve(), (root or folder).resolve())
     templates = folder / _TEMPLATES
     if os.path.lexists(templates):
-        refuse_unsafe_file(templates, name, root)
+        refuse_unsafe_file(templates, name, *roots)
     paths = list(islice(chain(folder.iterdir(), templates.glob("*")), _MAX_FILES + 1))
     if len(paths) > _MAX_FILES:
         raise BrokenModel(
@@ -71,7 +75,7 @@ def refuse_unsafe_files(folder: Path, name: str, root: Path | None = None) -> No
         )
     for path in sorted(paths):
         if not path.name.startswith(".") and not path.is_dir():
-            refuse_unsafe_file(path, name, root)
+            refuse_unsafe_file(path, name, *roots)
             n_bytes = path.stat().st_size if path.exists() else 0
             maximum = _max_bytes(path.name)
             if n_bytes > maximum:
@@ -79,6 +83,8 @@ def refuse_unsafe_files(folder: Path, name: str, root: Path | None = None) -> No
                     f"{path.name[:80]} of {name} has {readable(n_bytes)}, expected {readable(maximum)} at most: "
                     "save or fetch the model again."
                 )
+            if n_bytes <= _POINTER_BYTES and path.suffix not in _NEVER_READ:
+                _refuse_pointer(path, name)
 
 
 def _max_bytes(name: str) -> int:
@@ -86,14 +92,34 @@ def _max_bytes(name: str) -> int:
     return next(matching, sys.maxsize)
 
 
-def refuse_unsafe_file(path: Path, name: str, root: Path) -> None:
-    """Let a file through if it is a plain file inside the folder `root`, or missing.
+def _refuse_pointer(path: Path, name: str) -> None:
+    """Refuse a file that a clone without Git LFS left in place of the real one.
+
+    Raises:
+        BrokenModel: it is such a pointer.
+    """
+    try:
+        text = path.read_bytes()[:_POINTER_BYTES]
+    except OSError:  # whatever reads the file says what is wrong with it
+        return
+    if text.startswith(b"version https://git-lfs"):
+        size = re.search(rb"size (\d{1,15})\b", text)
+        of = f" to {readable(int(size[1]))}" if size else ""
+        raise BrokenModel(
+            f"{path.name[:80]} of {name} is only a Git LFS pointer{of}, which a clone without Git LFS leaves: run "
+            "`git lfs install` and `git lfs pull` in the folder, or give the model's hub id."
+        )
+
+
+def refuse_unsafe_file(path: Path, name: str, *roots: Path) -> None:
+    """Let a file through if it is a plain file inside one of the folders `roots`, or missing.
 
     Raises:
         UnsafeWeights: it is elsewhere, or is a named pipe, a socket or a device.
     """
     try:
-        outside = not path.resolve().is_relative_to(root)
+        target = path.resolve()
+        outside = not any(target.is_relative_to(root) for root in roots)
         kind = stat.S_IFMT(path.stat().st_mode)
     except FileNotFoundError:
         kind = stat.S_IFREG

@@ -57,8 +57,8 @@ def fetch(name: str, revision: str | None, unknown: str) -> Path:
     except Exception as error:  # the client raises its own errors, those of its HTTP library, and the system's
         log.warning("fetching %s: %r", name, error)
         raise ModelUnreachable(
-            f"{name} is not on this machine and the hub cannot be reached: check the network, "
-            "or give the path of a folder made by save_pretrained."
+            f"{name} is not a bundled name, not a folder here and not in the hub's cache, and the hub cannot be "
+            "reached: check the network, or give the path of a folder made by save_pretrained."
         ) from error
     return Path(folder)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from models.checkpoints import bundled
+from models.checkpoints.access import ANYTHING, Access
 from models.checkpoints.folders import refuse_unsafe_files, transformer_folder
 from models.checkpoints.hub import fetch
-from models.errors import UnknownModel
+from models.checkpoints.names import HUB_ID, REVISION, clean_name, describe_missing, find_path, is_path
+from models.checkpoints.snapshots import snapshot_of
+from models.errors import ModelUnreachable, UnknownModel
 
 log = logging.getLogger("headlight.models")
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
-REVISION = re.compile(r"(?!.*\.\.)\w[\w.-]{0,127}(/\w[\w.-]{0,127})*")
+__all__ = ["HUB_ID", "REVISION", "ModelFolder", "locate"]
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,15 @@ class ModelFolder:
     @property
     def root(self) -> Path:
         """The folder that contains every file of the model, also those that are links."""
-        # A hub snapshot links to the blobs of its own repository, two folders up.
-        return self.path.parent.parent if self.revision else self.path
+        # A hub snapshot links to the blobs of its own repository.
+        return self.path.parent.parent / "blobs" if self.revision else self.path
 
 
-def locate(name: str | os.PathLike[str], revision: str | None = None) -> ModelFolder:
+def locate(name: Any, revision: Any = None, access: Access = ANYTHING) -> ModelFolder:
     """Return the folder of a model, fetching it from the hub if it is a hub id that is not cached.
 
-    Its files are plain files inside the folder: no other file is ever read.
+    `name` is a text or a path, `revision` a text or None. The model's files are plain files inside the folder: no other
+    file is ever read.
 
     Raises:
         UnsafeWeights: a file is outside the model's folder, or is not a plain file.
@@ -45,7 +49,7 @@ def locate(name: str | os.PathLike[str], revision: str | None = None) -> ModelFo
         UnknownModel: no such bundled name, folder or hub id.
         ModelUnreachable: no network and not cached.
     """
-    name = os.fspath(name).strip()
+    name, revision = clean_name(name, revision)
     if name in bundled.NAMES:
         _refuse_revision(name, revision)
         return ModelFolder(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
@@ -61,22 +65,44 @@ def locate(name: str | os.PathLike[str], revision: str | None = None) -> ModelFo
     local = _find_local(name, revision)
     if local is not None:
         return local
+    if is_path(name):
+        raise UnknownModel(describe_missing(name, shows_folders=access.shows_folders))
     if not HUB_ID.fullmatch(name) or ".." in name:
         raise UnknownModel(unknown)
     if revision is not None and not REVISION.fullmatch(revision):
         raise UnknownModel(f"{revision[:80]!r} is not a revision: give a branch, a tag or a commit of {name}.")
-    path = fetch(name, revision, unknown)
+    try:
+        path = fetch(name, revision, unknown)
+    except (UnknownModel, ModelUnreachable) as error:
+        raise type(error)(_suggest(name, access) or str(error)) from error
     folder = ModelFolder(path, name, path.name)
     refuse_unsafe_files(folder.path, name, folder.root)
     return folder
 
 
+def _suggest(name: str, access: Access) -> str:
+    """Return what a name that neither this machine nor the hub has may have been meant for, "" if nothing is close."""
+    known = (*bundled.NAMES, *bundled.scratch_names())
+    close = get_close_matches(name.lower(), known, n=3, cutoff=0.7)
+    if close:
+        return f"No model is called {name[:80]!r}, neither here nor on the hub: the closest bundled name is {close[0]}."
+    first, slash, _ = name.partition("/")
+    is_folder = access.shows_folders and bool(slash) and os.path.isdir(first)
+    return describe_missing(name) if is_folder else ""
+
+
 def _find_local(name: str, revision: str | None) -> ModelFolder | None:
     """Return the model in a local folder, None if the name is not the path of a folder."""
     try:
-        path = Path(name).expanduser().resolve()
+        path = find_path(name)
         if not path.is_dir():
             return None
+        cached = snapshot_of(path, revision)
+        if cached is not None:
+            snapshot, hub_id = cached
+            folder = ModelFolder(snapshot, hub_id, snapshot.name)
+            refuse_unsafe_files(folder.path, hub_id, folder.root)
+            return folder
         _refuse_revision(name, revision)
         shown = path.name or str(path)
         refuse_unsafe_files(path, shown)

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.slow
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 UNREACHABLE = (
-    "org/name is not on this machine and the hub cannot be reached: check the network, "
-    "or give the path of a folder made by save_pretrained."
+    "org/name is not a bundled name, not a folder here and not in the hub's cache, and the hub cannot be reached: "
+    "check the network, or give the path of a folder made by save_pretrained."
 )
 
 
