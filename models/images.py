@@ -13,9 +13,9 @@ from torch import Tensor
 from transformers.image_processing_utils import BaseImageProcessor
 
 from models.errors import BrokenModel, NoText
+from models.pictures import as_picture
 from models.tokens import Token
 
-MAX_PIXELS = 64_000_000
 # The image processors of published models ask for 1,024 pixels a side at most.
 MAX_SIDE = 4_096
 
@@ -37,23 +37,17 @@ class ImageReader:
         size = config.patch_size
         self._patch = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
 
-    def read(self, image: Image.Image) -> PatchSequence:
+    def read(self, given: Any) -> PatchSequence:
         """Return the pixel values `[1, 3, row, column]` that the model's own processor makes from a picture.
 
+        `given` is a picture in any form that `models.pictures.as_picture` knows.
+
         Raises:
-            NoText: the picture is empty, too large or too narrow, or its file is damaged.
+            NoText: this is no picture, or it is empty, too large or too narrow, or its file is damaged.
             BrokenModel: the processor does not return one picture in three colours.
         """
-        if min(image.size) < 1 or image.size[0] * image.size[1] > MAX_PIXELS:
-            raise NoText(
-                f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, the maximum is {MAX_PIXELS:,} in all: "
-                "make it smaller."
-            )
+        image = as_picture(given)
         self._refuse_narrow(image)
-        try:
-            image = image.convert("RGB")
-        except (OSError, ValueError, SyntaxError) as error:
-            raise NoText("The picture's file is damaged: save it again as PNG or JPEG.") from error
         given = dict(self.processor(image, return_tensors="pt"))
         pixels = given.get("pixel_values")
         if not isinstance(pixels, Tensor) or pixels.dim() != 4 or pixels.shape[:2] != (1, 3):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from models.images import MAX_PIXELS as MOST_OF_THE_LIBRARY
+from models.pictures import MAX_PIXELS as MOST_OF_THE_LIBRARY
 from tests.helpers.picture_bytes import encode
 from ui.services import pictures
 from ui.services.picture_files import MOST_PIECES, MOST_SCANS, BadPicture, reduce_file
