@@ -34,6 +34,7 @@ from models.given_text import Text
 from models.images import ImageReader, patch_tokens
 from models.model_input import InputBuilder, ModelInput
 from models.request import Inputs, Request
+from models.sound_input import SoundInputs, SoundReader
 from models.tokens import TokenReader
 from models.trace import Attention, AttentionTrace
 
@@ -59,6 +60,7 @@ class Model:
         *,
         tokenizer: PreTrainedTokenizerBase | None = None,
         images: ImageReader | None = None,
+        sounds: SoundReader | None = None,
     ) -> None:
         self.module = module
         self.tokenizer = tokenizer
@@ -67,7 +69,8 @@ class Model:
         self._images = images
         self._implementations = implementations(module)
         reader = TokenReader(tokenizer, card.max_tokens) if tokenizer is not None else None
-        self._inputs = InputBuilder(module, card, reader)
+        self._inputs = InputBuilder(module, card, None if sounds is not None else reader)
+        self._sounds = SoundInputs(module, card, sounds, self._inputs, reader) if sounds is not None else None
         if card.capture == "materialised":
             announce_layers(body(module))
 
@@ -82,6 +85,8 @@ class Model:
             HeadlightError: as `trace`, for everything that is known before the pass.
         """
         request = Request(text=text, **inputs)
+        if request.audio is not None:
+            return self.costs.estimate(self._sound_inputs().count_tokens(request))
         self._inputs.check_asked(request)
         return self.costs.estimate(self._inputs.count_tokens(request))
 
@@ -117,6 +122,8 @@ class Model:
         if request.image is not None:
             request.refuse_beside("A picture", allowed=("image",))
             return self._trace_image(request.image, progress, budget)
+        if request.audio is not None:
+            return self._trace_sound(request, progress, budget, on_layer_output)
         return self._trace_text(request, progress, budget, on_layer_output)
 
     def _trace_text(
@@ -229,12 +236,28 @@ class Model:
         tokens, decoder = given.sequence.tokens, given.decoder_tokens
         sides = {"encoder": (tokens, tokens), "decoder": (decoder or tokens,) * 2, "cross": (decoder, tokens)}
         found = in_order(trim(layers, len(tokens), len(decoder)))
-        annotations = {"task": self.card.task} if self.card.task else None
+        annotations = {**({"task": self.card.task} if self.card.task else {}), **given.annotations}
         attentions = {
             kind: Attention(kind, of_kind, *sides[kind], given.source, annotations=annotations)
             for kind, of_kind in zip(self.card.kinds, found, strict=True)
         }
         return AttentionTrace(attentions, given.notices, given.source)
+
+    def _sound_inputs(self) -> SoundInputs:
+        if self._sounds is None:
+            raise NoText(f"{self.card.name} reads {self.card.modality}s, not sounds: give one.")
+        return self._sounds
+
+    def _trace_sound(
+        self, request: Request, progress: Progress | None, budget: Budget, on_layer_output: OnLayerOutput | None
+    ) -> AttentionTrace:
+        sounds = self._sound_inputs()
+        budget.admit(self.costs.estimate(sounds.count_tokens(request)))
+        given = sounds.read(request)
+        with self._one_pass(given.n_tokens, progress) as give_way:
+            given = sounds.add_decoder_text(given)
+            layers = self._capture(sounds.tensors(given), given.n_tokens, give_way, progress, on_layer_output)[0]
+        return self._make_trace(sounds.finish(given, layers), layers)
 
     def _trace_image(self, image: Image.Image, progress: Progress | None, budget: Budget) -> AttentionTrace:
         if self._images is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -33,6 +35,11 @@ class ModelInput:
     decoder_tokens: tuple[Token, ...] = ()
 
     @property
+    def annotations(self) -> Mapping[str, Any]:
+        """What the trace says of its attentions beside their tokens."""
+        return {}
+
+    @property
     def n_tokens(self) -> int:
         """The number of positions, including the decoder's."""
         return len(self.sequence.tokens) + len(self.decoder_tokens)
@@ -54,7 +61,10 @@ class InputBuilder:
             NoText: the model reads pictures.
         """
         if self._reader is None:
-            raise NoText(f"{self._card.name} reads pictures, not texts: give an image.")
+            what = {"sound": "sounds, not texts: give audio"}.get(
+                self._card.modality, "pictures, not texts: give an image"
+            )
+            raise NoText(f"{self._card.name} reads {what}.")
         return self._reader
 
     def check_asked(self, request: Request) -> None:

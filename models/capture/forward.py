@@ -52,6 +52,12 @@ def model_inputs(module: nn.Module, *encoded: Mapping[str, Sequence[int]], pad_i
     return inputs
 
 
+def accepted_inputs(module: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the inputs that the model's forward has a parameter for."""
+    parameters = _parameters(module)
+    return {name: values for name, values in tensors.items() if name in parameters}
+
+
 def image_inputs(module: PreTrainedModel, patches: PatchSequence) -> dict[str, Tensor]:
     """Return a picture's pixel values on the model's device, in its dtype."""
     return {name: values.to(module.device, module.dtype) for name, values in patches.inputs.items()}

@@ -18,12 +18,16 @@ from transformers import (
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
+from models.checkpoints.sounds import find_sound_class, reads_sounds
+
 
 def find_class(config: PreTrainedConfig) -> Any:
     """Return the class that loads the model, with a head that can generate if the checkpoint has one."""
     alone = _find_encoder_alone(config)
     if alone is not None:
         return alone
+    if reads_sounds(config):
+        return find_sound_class(config)
     if config.is_encoder_decoder:
         return AutoModelForSeq2SeqLM
     head = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)

@@ -46,12 +46,13 @@ def build_model(
         capture=verified.capture,
         proof=verified.difference,
         notices=notices,
-        modality="text" if tokenizer is not None else "image",
+        modality="sound" if processors.sounds is not None else "text" if tokenizer is not None else "image",
         writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
         task=getattr(module, "task", ""),
         sizes=MappingProxyType(sizes),
     )
-    return Model(module, card, Costs(module, verified.layers), tokenizer=tokenizer, images=processors.images)
+    costs = Costs(module, verified.layers)
+    return Model(module, card, costs, tokenizer=tokenizer, images=processors.images, sounds=processors.sounds)
 
 
 def _name_kinds(layers: Layers) -> tuple[str, ...]:

@@ -14,10 +14,12 @@ from models.capture.cost import sliding_windows
 from models.capture.forward import model_inputs
 from models.checkpoints.limits import refuse_absurd_pictures
 from models.checkpoints.locate import ModelFolder
+from models.checkpoints.sounds import load_sound_processors, reads_sounds
 from models.checkpoints.tokenizer import load_tokenizer
 from models.errors import NoTokenizer
 from models.images import ImageReader
 from models.model_input import check_ids
+from models.sound_input import SoundReader
 from models.tokens import TokenReader
 
 log = logging.getLogger("headlight.models")
@@ -29,10 +31,11 @@ MAX_PROBE_TOKENS = 512
 
 @dataclass(frozen=True)
 class InputProcessors:
-    """What a model reads with: a tokenizer for texts, or a reader of pictures."""
+    """What a model reads with: a tokenizer for texts, a reader of pictures, or one of sounds with the decoder's tokenizer."""
 
     tokenizer: PreTrainedTokenizerBase | None = None
     images: ImageReader | None = None
+    sounds: SoundReader | None = None
 
 
 def load_processors(folder: ModelFolder, config: PreTrainedConfig) -> InputProcessors:
@@ -42,6 +45,8 @@ def load_processors(folder: ModelFolder, config: PreTrainedConfig) -> InputProce
         NoTokenizer: there is none that loads.
         BrokenModel: the image processor makes pictures far larger than any model's.
     """
+    if reads_sounds(config):
+        return InputProcessors(*load_sound_processors(folder, config))
     kind = MODEL_MAPPING.get(type(config), None)
     if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
         return InputProcessors(load_tokenizer(folder, config))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +26,7 @@ from models.checkpoints.processors import InputProcessors, probe_inputs
 from models.errors import BrokenModel, NoAttention, NotEnoughMemory, short_message
 from models.images import patch_tokens, probe_picture
 from models.memory import admit
+from models.sound_input import probe_of_sound
 
 log = logging.getLogger("headlight.models")
 
@@ -98,12 +99,14 @@ def _run_probe(
     """
     images, replayed, grid = processors.images, Layers(), None
     try:
-        with finite_weights(module) as has_bad_weights, torch.inference_mode():
+        with finite_weights(module) as has_bad_weights, torch.inference_mode(), ExitStack() as held:
             if images is not None:
                 patches = images.read(probe_picture())
                 grid = patches.grid
                 _admit_patches(module.config, grid, folder)
                 inputs = image_inputs(module, patches)
+            elif processors.sounds is not None:
+                inputs = held.enter_context(probe_of_sound(module, processors.sounds, processors.tokenizer))
             else:
                 assert processors.tokenizer is not None
                 inputs = probe_inputs(module, processors.tokenizer, folder.name)
@@ -118,7 +121,7 @@ def _run_probe(
         log.exception("running %s on a short input", folder.name)
         if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(explain_no_attention(module)) from error
-        reads = "short text" if images is None else "picture"
+        reads = "sound" if processors.sounds is not None else "short text" if images is None else "picture"
         raise BrokenModel(f"{folder.name} {_explain_failure(module.dtype, reads, short_message(error))}") from error
     if grid is not None:
         for layer in eager["self"]:
@@ -142,6 +145,7 @@ def _explain_failure(dtype: torch.dtype, reads: str, reason: str) -> str:
         return f"does not run on a {reads} in {dtype_name} ({reason}): load it with dtype='float32'."
     remedy = {
         "short text": "choose a model of text, saved together with its own tokenizer",
+        "sound": "choose a model of sounds, saved together with its own feature extractor",
         "picture": "choose a vision encoder, saved together with its own image processor",
     }
     return f"does not run on a {reads} ({reason}): {remedy[reads]}."
