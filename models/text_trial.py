@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import subprocess
-import sys
 import threading
-import weakref
 from pathlib import Path
 from typing import Any
 
+from models.child import Child
 from models.errors import NoText
 
 log = logging.getLogger("headlight.models")
@@ -40,10 +37,11 @@ class TextTrial:
     def __init__(self, description: dict[str, Any]) -> None:
         parts = {name: description.get(name) for name in ("normalizer", "pre_tokenizer")}
         self.needed = _is_dangerous(parts)
-        self._tokenizer = (
-            json.dumps({"version": "1.0", **parts, "added_tokens": [], "model": _NO_VOCABULARY}) if self.needed else ""
+        self._child = Child(
+            _CHILD,
+            json.dumps({"version": "1.0", **parts, "added_tokens": [], "model": _NO_VOCABULARY}),
+            START_TIMEOUT_SECONDS,
         )
-        self._process: subprocess.Popen[str] | None = None
         self._one_at_a_time = threading.Lock()
 
     def check(self, text: str) -> None:
@@ -54,63 +52,20 @@ class TextTrial:
         """
         if not self.needed:
             return
-        with self._one_at_a_time:
-            seconds = max(TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_CHARACTER * len(text))
-            if self._process is None or self._process.poll() is not None:
-                self._process = self._start()
-                self._try("", START_TIMEOUT_SECONDS)  # a problem at the start is also a problem with the text
-            problem = self._try(text, seconds)
-        if problem is None:
+        seconds = max(TIMEOUT_SECONDS, TIMEOUT_SECONDS_PER_CHARACTER * len(text))
+        try:
+            with self._one_at_a_time:
+                problem = self._child.ask(json.dumps(text), seconds, empty=json.dumps("")).strip()
+        except TimeoutError as error:
             raise NoText(
                 f"This model's tokenizer does not read the text within {seconds:.1f} s: shorten the text, or choose "
                 "another model."
-            )
+            ) from error
+        except ChildProcessError as error:
+            problem = str(error)
         if problem:
             log.warning("a tokenizer failed on %d characters: %s", len(text), problem)
             raise NoText("This model's tokenizer fails on the text: change the text, or choose another model.")
-
-    def _start(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-I", str(_CHILD)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="ascii",
-            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
-        )
-        # The process ends when its input ends: with this object, or with this program, also if that is killed.
-        weakref.finalize(self, process.kill)
-        assert process.stdin is not None
-        process.stdin.write(self._tokenizer + "\n")
-        return process
-
-    def _try(self, text: str, seconds: float) -> str | None:
-        """Return why the tokenizer cannot read a text, "" if it can; None if there is no answer after `seconds`."""
-        process = self._process
-        assert process is not None
-        assert process.stdin is not None
-        assert process.stdout is not None
-        timed_out = threading.Event()
-
-        def kill() -> None:
-            timed_out.set()
-            process.kill()
-
-        timer = threading.Timer(seconds, kill)
-        timer.start()
-        try:
-            process.stdin.write(json.dumps(text) + "\n")
-            process.stdin.flush()
-            answer = process.stdout.readline()
-        except OSError:  # the process died before it read everything
-            answer = ""
-        finally:
-            timer.cancel()
-        if not answer:
-            process.kill()
-            process.wait()
-            return None if timed_out.is_set() else "the process that tries texts died"
-        return answer.strip()
 
 
 def _is_dangerous(part: Any) -> bool:

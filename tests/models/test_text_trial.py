@@ -83,7 +83,7 @@ def test_only_a_tokenizer_that_may_be_slow_is_tried(parts, needed):
 
 
 def test_an_ordinary_tokenizer_starts_no_process(loaded, monkeypatch):
-    monkeypatch.setattr("models.text_trial.subprocess.Popen", lambda *given, **options: pytest.fail("started"))
+    monkeypatch.setattr("models.child.subprocess.Popen", lambda *given, **options: pytest.fail("started"))
     assert loaded("bert").trace(SENTENCE)
 
 
@@ -97,15 +97,15 @@ def test_what_is_tried_is_read_as_ever(spoilt):
 def test_a_process_that_was_killed_is_started_again():
     check = TextTrial({"pre_tokenizer": BACKTRACKS})
     check.check("hello")
-    check._process.kill()
-    check._process.wait()
+    check._child.process.kill()
+    check._child.process.wait()
     check.check("hello again")
 
 
 def test_the_process_ends_with_the_reader():
     check = TextTrial({"pre_tokenizer": BACKTRACKS})
     check.check("hello")
-    process = check._process
+    process = check._child.process
     del check
     process.wait(20)
     assert process.returncode is not None
