@@ -13,6 +13,7 @@ from transformers.convert_slow_tokenizer import bytes_to_unicode
 JOINER = "·"
 _BYTE_OF = {character: byte for byte, character in bytes_to_unicode().items()}
 _BYTE_FALLBACK = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_HEXADECIMAL = re.compile(r"(?:[0-9a-f]{2})+")
 _BYTES = re.compile(r"(?:⟨[0-9A-F]{2}(?: [0-9A-F]{2})*⟩)+")
 _VISIBLE = {" ": "␣", "\u00a0": "␣", "\u3000": "␣", "\n": "⏎", "\r": "␍", "\t": "⇥"}
 # Invisible characters that reorder or hide the characters next to them, and letters that are blank by definition
@@ -30,6 +31,8 @@ class PieceDisplay:
         decoders = json.dumps([parts.get("decoder"), parts.get("pre_tokenizer")])
         self._bytes = '"ByteLevel"' in decoders
         self._wordpiece = '"WordPiece"' in decoders
+        # Slow tokenizers, see models/tokenizer_parts.py.
+        self._characters, self._hexadecimal = '"Bytes"' in decoders, '"Hexadecimal"' in decoders
         self._suffix = (parts.get("model") or {}).get("end_of_word_suffix") or ""
 
     def show(self, piece: str) -> str:
@@ -43,6 +46,10 @@ class PieceDisplay:
             return _decode(bytes([int(fallback[1], 16)]))
         if self._bytes and all(character in _BYTE_OF for character in piece):
             return _decode(bytes(_BYTE_OF[character] for character in piece))
+        if self._characters and len(piece) == 1 and ord(piece) < 256:
+            return _decode(bytes([ord(piece)]))
+        if self._hexadecimal and _HEXADECIMAL.fullmatch(piece):
+            return _decode(bytes.fromhex(piece))
         if self._wordpiece and piece.startswith("##") and len(piece) > 2:
             return JOINER + visible(piece[2:])
         if self._suffix and piece.endswith(self._suffix):

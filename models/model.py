@@ -35,7 +35,6 @@ from models.images import ImageReader, patch_tokens
 from models.model_input import InputBuilder, ModelInput
 from models.request import Inputs, Request
 from models.sound_input import SoundInputs, SoundReader
-from models.tokens import TokenReader
 from models.trace import Attention, AttentionTrace
 
 MAX_BATCH = 64
@@ -63,20 +62,34 @@ class Model:
         sounds: SoundReader | None = None,
     ) -> None:
         self.module = module
-        self.tokenizer = tokenizer
         self.card = card
         self.costs = costs
         self._images = images
         self._implementations = implementations(module)
-        reader = TokenReader(tokenizer, card.max_tokens) if tokenizer is not None else None
-        self._inputs = InputBuilder(module, card, None if sounds is not None else reader)
-        self._sounds = SoundInputs(module, card, sounds, self._inputs, reader) if sounds is not None else None
+        self._inputs = InputBuilder(module, card, None)
+        if tokenizer is not None:
+            self._inputs.use_tokenizer(tokenizer)
+        self._sounds = SoundInputs(module, card, sounds, self._inputs) if sounds is not None else None
         if card.capture == "materialised":
             announce_layers(body(module))
 
     def __repr__(self) -> str:
         kinds = (f"{kind} {layers} layers x {heads} heads" for kind, (layers, heads) in self.card.sizes.items())
         return f"Model({self.card.name!r}, {', '.join(kinds)})"
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        """The tokenizer; texts are read as it is at the time. Another one may be set in its place."""
+        return self._inputs.tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._inputs.use_tokenizer(tokenizer)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that `src_lang` and `tgt_lang` may be, empty for a model without a choice of languages."""
+        return self._inputs.languages
 
     def estimate(self, text: Text | None = None, **inputs: Unpack[Inputs]) -> Estimate:
         """Return the largest cost of `trace` with the same text and inputs: a model may end its own text sooner.
@@ -101,7 +114,10 @@ class Model:
     ) -> AttentionTrace:
         """Return the attention of one forward pass over a text, or over a picture.
 
-        A text may also be given as its words, `["Hello", "world", "!"]`, which `Attention.words` keeps as they are.
+        A text may also be given as its words, `["Hello", "world", "!"]`, which `Attention.words` keeps as they are, or
+        as its token ids, `[101, 4937, 102]`, which the model reads exactly as they are. With
+        `add_special_tokens=False` the tokenizer adds none to the text and the target. `src_lang` and `tgt_lang` are
+        the languages of a translation, two of `languages`; without a target the decoder's text is in `tgt_lang`.
         `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's decoder
         reads; without it the decoder reads a short text that it generates greedily. `generate` is the number of tokens
         by which a decoder first continues the text; the trace covers both. `progress(done, total)` is called in this

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models.capture.forward import model_inputs
 from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
 from models.card import Card
-from models.errors import BrokenModel, NoText
-from models.given_text import join_words
+from models.errors import BrokenModel, NoText, NoTokenizer
+from models.languages import check_language, language_token, languages_of
 from models.request import Request
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Source
@@ -60,12 +60,39 @@ class InputBuilder:
         Raises:
             NoText: the model reads pictures.
         """
-        if self._reader is None:
+        if self._reader is None or self._card.modality != "text":
             what = {"sound": "sounds, not texts: give audio"}.get(
                 self._card.modality, "pictures, not texts: give an image"
             )
             raise NoText(f"{self._card.name} reads {what}.")
         return self._reader
+
+    @property
+    def target_reader(self) -> TokenReader | None:
+        """The reader of what a decoder reads, also that of a model that reads sounds."""
+        return self._reader
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase | None:
+        """The tokenizer that texts are read with, None for a model that reads pictures."""
+        return None if self._reader is None else self._reader.tokenizer
+
+    def use_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        """Read texts with another tokenizer from now on.
+
+        Raises:
+            NoTokenizer: it is no tokenizer of transformers.
+        """
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):
+            raise NoTokenizer(
+                f"A tokenizer is one of transformers, not of the type {type(tokenizer).__name__}: give such one."
+            )
+        self._reader = TokenReader(tokenizer, self._card.max_tokens)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that texts can be read in, empty for a tokenizer without languages."""
+        return () if self._reader is None else languages_of(self._reader.tokenizer)
 
     def check_asked(self, request: Request) -> None:
         """Let a request through if the model's decoder can read the target or generate the continuation.
@@ -74,11 +101,22 @@ class InputBuilder:
             HeadlightError: as `models.capture.generation.check_asked`.
         """
         is_encoder_decoder = self._module.config.is_encoder_decoder
+        if self._reader is not None:
+            for name in ("src_lang", "tgt_lang"):
+                check_language(self._reader.tokenizer, name, getattr(request, name), self._card.name)
+        if request.tgt_lang is not None and not is_encoder_decoder:
+            raise NoText(
+                f"{self._card.name} is not an encoder-decoder, so it writes no translation: leave tgt_lang out."
+            )
         check_asked(self._card.name, is_encoder_decoder, self._card.writes, request.target, request.generate)
 
     def tokenize(self, request: Request) -> ModelInput:
         """Return the tokens of a text or of a pair, still without what the decoder reads."""
-        sequence = self.reader.tokenize(request.text or "", request.text_pair)
+        given = request.read_text()
+        if given.ids is not None:
+            check_given_ids(self._module, given.ids, self._card.name, len(self.reader.tokenizer))
+        text = "" if request.text is None else request.text
+        sequence = self.reader.tokenize(text, request.text_pair, **_how_of(request))
         check_ids(self._module, sequence.tokens, self._card.name)
         return ModelInput(self.make_source(request), sequence, sequence.notices)
 
@@ -88,17 +126,26 @@ class InputBuilder:
         # Read now: the caller may have moved the module, or changed its dtype, since it was loaded.
         device, dtype = str(self._module.device), str(self._module.dtype).removeprefix("torch.")
         model = (card.name, card.revision, card.architecture, device, dtype, card.capture)
-        texts = (request.text, request.text_pair)
-        words, words_pair = (None if isinstance(each, str | None) else tuple(each) for each in texts)
-        pair = None if request.text_pair is None else join_words(request.text_pair)
-        return Source(*model, join_words(request.text or ""), pair, request.target, words=words, words_pair=words_pair)
+        first, second = request.read_text(), request.read_pair()
+        text = first.text if first.ids is None else self.reader.decode(list(first.ids))
+        pair = None if request.text_pair is None else second.text
+        return Source(
+            *model,
+            text,
+            pair,
+            request.target,
+            words=first.words,
+            words_pair=second.words,
+            ids=first.ids,
+            **_how_of(request),
+        )
 
     def count_tokens(self, request: Request) -> int:
         """Return the largest number of positions of a request: the model may end its own text sooner."""
         sequence, target = self.tokenize(request).sequence, request.target
         n_tokens = len(sequence.tokens) + max(0, min(request.generate, MAX_CONTINUATION, self._room(sequence)))
         if target is not None:
-            n_tokens += len(self.reader.tokenize(target, as_target=True).tokens)
+            n_tokens += len(self.reader.tokenize(target, as_target=True, **_how_of(request)).tokens)
         elif self._module.config.is_encoder_decoder:
             n_tokens += self._max_own_tokens()
         return n_tokens
@@ -107,18 +154,21 @@ class InputBuilder:
         """Return the input with what an encoder-decoder's decoder reads: the target, or a text that it generates."""
         if not self._module.config.is_encoder_decoder:
             return given
-        target = given.source.target
-        if target is not None:
-            ids, tokens, notices = shift_right(self._module, self.reader, target, self._card.name)
+        source = given.source
+        if source.target is not None:
+            ids, tokens, notices = shift_right(
+                self._module, self.reader, source.target, self._card.name, **_how_of(source)
+            )
             check_ids(self._module, tokens, self._card.name)
         else:
             inputs = model_inputs(self._module, given.sequence.inputs)
-            ids = generate_ids(self._module, inputs, self._max_own_tokens(), self._card.name)
+            language = None if source.tgt_lang is None else language_token(self.reader.tokenizer, source.tgt_lang)
+            ids = generate_ids(self._module, inputs, self._max_own_tokens(), self._card.name, first=language)
             ids = ids[:-1] if len(ids) > 2 else ids
             start, *more = self.reader.from_ids(ids)
             tokens = (start, *(replace(token, generated=True) for token in more))
             notices = (OWN_TEXT_NOTICE,)
-            given = replace(given, source=replace(given.source, generated=self.reader.decode(ids[1:])))
+            given = replace(given, source=replace(source, generated=self.reader.decode(ids[1:])))
         return replace(given, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*given.notices, *notices))
 
     def add_continuation(self, given: ModelInput, n_tokens: int) -> ModelInput:
@@ -162,13 +212,40 @@ class InputBuilder:
         return min(GENERATED_TOKENS, (self._card.max_tokens or GENERATED_TOKENS + 1) - 1)
 
 
+def _how_of(asked: Request | Source) -> dict[str, Any]:
+    """Return how the tokenizer reads a text and its target."""
+    return {name: getattr(asked, name) for name in ("add_special_tokens", "src_lang", "tgt_lang")}
+
+
+def _count_embeddings(module: PreTrainedModel) -> int | None:
+    """Return for how many ids a model has an embedding; None for those that compute it, such as CANINE."""
+    try:
+        return getattr(module.get_input_embeddings(), "num_embeddings", None)
+    except NotImplementedError:
+        return None
+
+
+def check_given_ids(module: PreTrainedModel, ids: tuple[int, ...], name: str, n_known: int) -> None:
+    """Let ids through that a model can read; `n_known` is the number of tokens of its tokenizer.
+
+    Raises:
+        NoText: one is larger.
+    """
+    maximum = (_count_embeddings(module) or n_known) - 1
+    largest = max(ids)
+    if largest > maximum:
+        raise NoText(
+            f"There is no token {largest:,} (at position {ids.index(largest):,}): {name} has the ids 0 to {maximum:,}."
+        )
+
+
 def check_ids(module: PreTrainedModel, tokens: tuple[Token, ...], name: str) -> None:
     """Let tokens through that the model has embeddings for.
 
     Raises:
         BrokenModel: the tokenizer gives a larger id.
     """
-    n_embeddings = getattr(module.get_input_embeddings(), "num_embeddings", None)
+    n_embeddings = _count_embeddings(module)
     largest = max(tokens, key=lambda token: token.id)
     if n_embeddings is not None and largest.id >= n_embeddings:
         raise BrokenModel(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, TypedDict
 
+import numpy as np
+
 from models.errors import NoText
-from models.given_text import Text
+from models.given_text import GivenText, Text, read_text
 
 # A message of a conversation: its "role" and its "content".
 Message = Mapping[str, Any]
@@ -31,10 +34,11 @@ class Inputs(TypedDict, total=False):
 class Request:
     """What a model is asked to read: a text, a conversation, a picture or a sound.
 
-    `text_pair` is a second segment, `target` what an encoder-decoder's decoder reads, `generate` the number of tokens
-    that a decoder continues by. `messages` is a conversation, which the model's own template makes a text.
-    `add_special_tokens` is False if the tokenizer must add none. `src_lang` and `tgt_lang` are the languages of a
-    translation, as its tokenizer names them. `image` is a picture, `audio` a sound.
+    `text` is a string, the words of a text, or its token ids, which are read exactly as they are. `text_pair` is a
+    second segment, `target` what an encoder-decoder's decoder reads, `generate` the number of tokens that a decoder
+    continues by. `messages` is a conversation, which the model's own template makes a text. `add_special_tokens` is
+    False if the tokenizer must add none, neither to the text nor to the target. `src_lang` and `tgt_lang` are the
+    languages of a translation, as its tokenizer names them. `image` is a picture, `audio` a sound.
     """
 
     text: Text | None = None
@@ -48,6 +52,49 @@ class Request:
     image: Any = None
     audio: Any = None
 
+    def __post_init__(self) -> None:
+        """Check what a tokenizer would fail on, with a bare error of Python.
+
+        Raises:
+            NoText: an argument has another type than it must have.
+        """
+        if self.text_pair is not None and self.read_pair().ids is not None:
+            raise NoText("text_pair is a text or its words, not token ids: give the ids of both texts as one list.")
+        for name in ("target", "src_lang", "tgt_lang"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise NoText(f"{name} is a string, not of the type {type(value).__name__}: give a string.")
+        if not isinstance(self.add_special_tokens, (bool, np.bool_)):
+            kind = type(self.add_special_tokens).__name__
+            raise NoText(f"add_special_tokens is True or False, not of the type {kind}: give one of these.")
+        if isinstance(self.generate, bool) or not isinstance(self.generate, Integral):
+            kind = type(self.generate).__name__
+            raise NoText(f"generate is a number of tokens, not of the type {kind}: give a whole number.")
+        self._refuse_beside_ids()
+
+    def _refuse_beside_ids(self) -> None:
+        if self.text is None or self.read_text().ids is None:
+            return
+        beside = [name for name in ("text_pair", "src_lang") if getattr(self, name) is not None]
+        if beside:
+            raise NoText(f"Token ids are read as they are: leave out {' and '.join(beside)}, or give a text.")
+
+    def read_text(self) -> GivenText:
+        """Return the text, its words or its ids.
+
+        Raises:
+            NoText: it is nothing of these.
+        """
+        return read_text("" if self.text is None else self.text)
+
+    def read_pair(self) -> GivenText:
+        """Return the second text, or its words.
+
+        Raises:
+            NoText: it is nothing of these.
+        """
+        return read_text("" if self.text_pair is None else self.text_pair, "second text")
+
     def refuse_beside(self, what: str, allowed: Sequence[str] = ()) -> None:
         """Refuse what is given in addition to one input, such as a text beside a picture.
 
@@ -57,6 +104,9 @@ class Request:
             NoText: another input is given.
         """
         names = ("text", "text_pair", "target", "generate", "messages", "image", "audio", "src_lang", "tgt_lang")
-        beside = [name for name in names if name not in allowed and getattr(self, name) not in (None, 0)]
+        given = {name: getattr(self, name) for name in names if name not in allowed}
+        beside = [
+            name for name, value in given.items() if value is not None and not (name == "generate" and value == 0)
+        ]
         if beside:
             raise NoText(f"{what} is read alone: leave out {' and '.join(beside)}.")

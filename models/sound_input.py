@@ -121,7 +121,7 @@ class SoundInput(ModelInput):
 
 
 class SoundInputs:
-    """Builds the inputs of one model that reads sounds; `reader` reads the target of its decoder, if it has one."""
+    """Builds the inputs of one model that reads sounds."""
 
     def __init__(
         self,
@@ -129,10 +129,14 @@ class SoundInputs:
         card: Card,
         sounds: SoundReader,
         builder: InputBuilder,
-        reader: TokenReader | None,
     ) -> None:
         self._module, self._card, self._sounds = module, card, sounds
-        self._builder, self._reader = builder, reader
+        self._builder = builder
+
+    @property
+    def _reader(self) -> TokenReader | None:
+        """The reader of what its decoder reads, if it has one."""
+        return self._builder.target_reader
 
     def check_asked(self, request: Request) -> None:
         """Let a request through that this model can read.

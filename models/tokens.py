@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from models.display import PieceDisplay, visible
-from models.errors import NoText, is_panic
-from models.given_text import Text, clean_text, join_words
+from models.encoding import HowToRead, encode, lock_of, refuse_failures
+from models.errors import NoText
+from models.given_text import Text, clean_text, read_text
+from models.losses import describe_losses
+from models.piece_names import PieceNames
 from models.text_trial import TextTrial
+from models.tokenizer_parts import read_parts, state_of
 from models.words import Splitter, split_as_given
 
-log = logging.getLogger("headlight.models")
-
-# How many token sequences are cached, and the most tokens of one: an estimate and the trace after it tokenize the same
-# texts, and a long one takes a second.
-CACHE_SIZE, MAX_CACHED_TOKENS = 4, 20_000
+# How many token sequences are cached, the fewest characters and the most tokens of one: an estimate and the trace after
+# it tokenize the same texts, and a long one takes a second. A short one is always read anew.
+CACHE_SIZE, MIN_CACHED_CHARACTERS, MAX_CACHED_TOKENS = 4, 5_000, 20_000
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class TokenSequence:
 
     `n_total` counts the tokens before the cut to the model's maximum, `n_unknown` the ordinary tokens that the
     vocabulary does not cover, `replaced` the characters that are not valid Unicode. `is_pair` is True if there were two
-    texts, of which the longer one is cut first.
+    texts, of which the longer one is cut first. `keeps_end` is True if a cut removed the beginning.
     """
 
     tokens: tuple[Token, ...]
@@ -66,86 +63,75 @@ class TokenSequence:
     unknown_token: str | None
     replaced: int
     is_pair: bool = False
+    keeps_end: bool = False
 
     @property
     def notices(self) -> tuple[str, ...]:
         """One sentence for each loss, empty if the model reads the whole text, and a pair as two texts."""
-        notices = []
-        n_ordinary = sum(not token.special for token in self.tokens)
-        if self.n_total > len(self.tokens):
-            notices.append(self._describe_cut())
-        if any(
-            one.segment != after.segment and not one.special | after.special for one, after in pairwise(self.tokens)
-        ):
-            notices.append(
-                "The model reads the two texts as one: its tokenizer has no separator for pairs, so the model cannot "
-                "know where the second text begins."
-            )
-        if self.n_unknown:
-            one = self.n_unknown == 1
-            which = (
-                "The only token of the text is"
-                if n_ordinary == 1
-                else f"{self.n_unknown:,} of {n_ordinary:,} tokens {'is' if one else 'are'}"
-            )
-            apart = "that word from other unknown words" if one else "those words from each other"
-            notices.append(
-                f"{which} {self.unknown_token}: the model's vocabulary does not cover this text, "
-                f"so it cannot distinguish {apart}."
-            )
-        if self.replaced:
-            plural = "" if self.replaced == 1 else "s"
-            notices.append(f"{self.replaced:,} invalid character{plural} (lone surrogates) became \ufffd.")
-        return tuple(notices)
-
-    def _describe_cut(self) -> str:
-        shown, why = (
-            f"{len(self.tokens):,} of {self.n_total:,} tokens are shown",
-            "the maximum that the model reads at once",
-        )
-        if not self.is_pair:
-            return f"The first {shown}: this is {why}."
-        second = sum(token.segment == 1 and not token.special for token in self.tokens)
-        if not second:  # nothing is left of it, or a slow tokenizer does not mark the second text
-            return f"{shown}: this is {why}, and the longer of the two texts is cut first."
-        first = sum(token.segment == 0 and not token.special for token in self.tokens)
-        return f"{shown}, {first:,} of them from the first text and {second:,} from the second: this is {why}."
+        return tuple(describe_losses(self))
 
 
 class TokenReader:
-    """Turns texts into tokens with one tokenizer. There is one reader for each model: making one takes a while."""
+    """Turns texts into tokens with one tokenizer, as the tokenizer is at the time; there is one for each model."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_tokens: int | None) -> None:
         self.tokenizer = tokenizer
-        self.max_tokens = max_tokens
-        # A cut changes the tokenizer's state, which another visitor's thread must not use.
-        self._one_at_a_time = threading.Lock()
-        self._recent: dict[tuple[Any, Any, bool], TokenSequence] = {}
-        tokenizer.truncation_side = "right"
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        description = backend.to_str() if backend is not None else ""
-        parts = json.loads(description) if description else {}
-        self._trial = TextTrial(parts)
-        self._display = PieceDisplay(parts)
-        self._splitter = Splitter.of_tokenizer(parts)
+        self._max_tokens = max_tokens
+        self._lock = lock_of(tokenizer)
+        self._recent: dict[Hashable, TokenSequence] = {}
+        self._known: Hashable = None
+        self._look_at_tokenizer()
 
-    def tokenize(self, text: Text, text_pair: Text | None = None, *, as_target: bool = False) -> TokenSequence:
+    @property
+    def max_tokens(self) -> int | None:
+        """The most tokens that are read at once: the model's maximum, or less if the tokenizer has a smaller one."""
+        return None if self._max_tokens is None else min(self._max_tokens, self.tokenizer.model_max_length)
+
+    def _look_at_tokenizer(self) -> Hashable:
+        """Follow the changes that were made to the tokenizer, and return its state."""
+        with self._lock:
+            state = state_of(self.tokenizer)
+            if state != self._known:
+                parts, self._known = read_parts(self.tokenizer), state
+                self._trial, self._display = self._trial_of(parts), PieceDisplay(parts)
+                self._splitter = Splitter.of_tokenizer(parts if self.tokenizer.is_fast else {})
+                self._names = PieceNames(self.tokenizer)
+                self._special = {*self.tokenizer.all_special_ids}
+                self._special -= {self.tokenizer.unk_token_id, self.tokenizer.mask_token_id}
+            return state
+
+    def _trial_of(self, parts: dict[str, Any]) -> TextTrial:
+        """Return the trial of texts, which is a process: the one before if it has the same parts."""
+        tried = {name: parts.get(name) for name in ("normalizer", "pre_tokenizer")}
+        if getattr(self, "_tried", None) == tried:
+            return self._trial
+        self._tried = tried
+        return TextTrial(tried)
+
+    def tokenize(self, text: Text, text_pair: Text | None = None, **how: Any) -> TokenSequence:
         """Return the tokens of `text`, cut to the model's maximum. Given words are read with a space between them.
+
+        `how` are the fields of `HowToRead`. Given ids are the tokens, and nothing is added to them.
 
         Raises:
             NoText: the text or a given word is empty, has no visible character, leaves no token, or exceeds
                 the maximum; or the tokenizer does not read the given words one by one.
         """
-        given = [each if each is None or isinstance(each, str) else tuple(each) for each in (text, text_pair)]
-        key = (given[0], given[1], as_target)
-        sequence = self._recent.get(key)
+        first, pair = read_text(text), None if text_pair is None else read_text(text_pair, "second text")
+        if first.ids is not None:
+            return self.read_ids(first.ids)
+        options, state = HowToRead(**how), self._look_at_tokenizer()
+        key = (first, pair, options, state)
+        with self._lock:
+            sequence = self._recent.get(key)
         if sequence is None:
-            sequence = self._tokenize(join_words(text), None if text_pair is None else join_words(text_pair), as_target)
-            for segment, words in enumerate(given):
-                if isinstance(words, tuple):
-                    sequence = self._split(sequence, words, segment)
-        if len(sequence.tokens) <= MAX_CACHED_TOKENS:
-            with self._one_at_a_time:
+            sequence = self._tokenize(first.text, None if pair is None else pair.text, options)
+            for segment, given in enumerate((first, pair)):
+                if given is not None and given.words is not None:
+                    sequence = self._split(sequence, given.words, segment)
+        n_characters = len(first.text) + len(pair.text if pair else "")
+        if n_characters >= MIN_CACHED_CHARACTERS and len(sequence.tokens) <= MAX_CACHED_TOKENS:
+            with self._lock:
                 self._recent[key] = sequence
                 while len(self._recent) > CACHE_SIZE:
                     del self._recent[next(iter(self._recent))]
@@ -160,19 +146,22 @@ class TokenReader:
             )
         return replace(sequence, tokens=split_as_given(sequence.tokens, words, segment))
 
-    def _tokenize(self, text: str, text_pair: str | None, as_target: bool) -> TokenSequence:
-        text, replaced = clean_text(text, name="target" if as_target else "text")
+    def _tokenize(self, text: str, text_pair: str | None, how: HowToRead) -> TokenSequence:
+        text, replaced = clean_text(text, name="target" if how.as_target else "text")
         if text_pair is not None:
             text_pair, replaced_in_pair = clean_text(text_pair, name="second text")
             replaced += replaced_in_pair
             self._trial.check(text_pair)
         self._trial.check(text)
-        encoding, n_total = self._encode_cut(text, text_pair, as_target)
+        encoding, n_total = self._encode_cut(text, text_pair, how)
         inputs = dict(encoding)
-        ids = inputs["input_ids"]
-        special: list[int] = inputs.pop("special_tokens_mask", [0] * len(ids))
+        ids = [int(number) for number in inputs["input_ids"]]
+        special: list[int] = inputs.pop("special_tokens_mask", [])
+        if len(special) != len(ids) or not how.add_special_tokens:
+            special = [number in self._special for number in ids]
         offsets: list[Any] = inputs.pop("offset_mapping", [None] * len(ids))
-        tokens = tuple(self._token(*row) for row in zip(ids, special, offsets, strict=True))
+        names = [self._names.of_id(number, as_target=how.as_target) for number in ids]
+        tokens = tuple(self._token(*row) for row in zip(ids, names, special, offsets, strict=True))
         if self.tokenizer.is_fast:
             texts = (text, text_pair or "")
             tokens = tuple(
@@ -183,60 +172,65 @@ class TokenReader:
         found = list(zip(encoding.sequence_ids(), encoding.word_ids(), strict=True)) if encoding.is_fast else None
         splitter = self._splitter or Splitter.of_pieces(tokens, characters=True)
         tokens = splitter.number(tokens, (text, text_pair or ""), found)
-        ordinary = [token for token in tokens if not token.special]
-        if not ordinary:
+        if all(token.special for token in tokens) and (how.add_special_tokens or not tokens):
             raise NoText("This text has no token that the model can read: type at least one word.")
-        unknown = self.tokenizer.unk_token_id
-        n_unknown = sum(token.id == unknown for token in ordinary) if unknown is not None else 0
-        is_pair, unknown_token = text_pair is not None, self.tokenizer.unk_token
-        return TokenSequence(tokens, inputs, n_total, n_unknown, unknown_token, replaced, is_pair)
+        return self._sequence(tokens, inputs, n_total, replaced=replaced, is_pair=text_pair is not None)
 
-    def _encode_cut(self, text: str, text_pair: str | None, as_target: bool) -> tuple[BatchEncoding, int]:
+    def _sequence(
+        self, tokens: tuple[Token, ...], inputs: dict[str, list[int]], n_total: int, **more: Any
+    ) -> TokenSequence:
+        unknown, keeps_end = self.tokenizer.unk_token_id, self.tokenizer.truncation_side == "left"
+        n_unknown = sum(token.id == unknown and not token.special for token in tokens) if unknown is not None else 0
+        return TokenSequence(tokens, inputs, n_total, n_unknown, self.tokenizer.unk_token, keeps_end=keeps_end, **more)
+
+    def _encode_cut(self, text: str, text_pair: str | None, how: HowToRead) -> tuple[BatchEncoding, int]:
         """Return the encoding, cut to the model's maximum, and the number of tokens before the cut."""
-        if self.max_tokens is not None and self.tokenizer.is_fast and text_pair is None:
+        maximum = self.max_tokens
+        if maximum is not None and self.tokenizer.is_fast and text_pair is None:
             # The encoding also contains the rest of a single text, in pieces as long as the first one, each with its
             # own special tokens.
-            encoding = self._encode(text, None, as_target, cut=True)
+            encoding = self._encode(text, None, how, maximum)
             first = (encoding.encodings or [])[0]
             return encoding, len(first) + sum(piece.special_tokens_mask.count(0) for piece in first.overflowing)
-        encoding = self._encode(text, text_pair, as_target, cut=False)
+        encoding = self._encode(text, text_pair, how)
         n_total = len(encoding["input_ids"])
-        if self.max_tokens is not None and n_total > self.max_tokens:
-            encoding = self._encode(text, text_pair, as_target, cut=True)
+        if maximum is not None and n_total > maximum:
+            encoding = self._encode(text, text_pair, how, maximum)
         return encoding, n_total
+
+    def _encode(self, text: str, text_pair: str | None, how: HowToRead, max_tokens: int | None = None) -> BatchEncoding:
+        return encode(self.tokenizer, text, text_pair, how, max_tokens)
+
+    def read_ids(self, ids: tuple[int, ...]) -> TokenSequence:
+        """Return given ids as tokens, cut to the model's maximum."""
+        self._look_at_tokenizer()
+        n_kept = min(len(ids), self.max_tokens or len(ids))
+        kept = list(ids[len(ids) - n_kept :] if self.tokenizer.truncation_side == "left" else ids[:n_kept])
+        tokens = self._tokens_of_ids(kept, [self._names.of_id(number, as_target=False) for number in kept])
+        inputs = {"input_ids": kept, "attention_mask": [1] * n_kept}
+        return self._sequence(tokens, inputs, len(ids), replaced=0)
 
     def from_ids(self, ids: list[int], after: tuple[Token, ...] = ()) -> tuple[Token, ...]:
         """Return tokens for ids that the model generated, without characters in a source text.
 
         `after` are the tokens that they follow: the first new token may continue a word.
         """
-        special = set(self.tokenizer.all_special_ids)
-        tokens = tuple(self._token(number, number in special, None) for number in ids)
+        return self._tokens_of_ids(ids, list(map(self._names.of_generated, ids)), after)
+
+    def _tokens_of_ids(
+        self, ids: list[int], names: list[str | None], after: tuple[Token, ...] = ()
+    ) -> tuple[Token, ...]:
+        rows = zip(ids, names, strict=True)
+        tokens = tuple(self._token(number, name, number in self._special, None) for number, name in rows)
         splitter = self._splitter or Splitter.of_pieces((*after, *tokens), characters=True)
         return splitter.continue_words(after, tokens)
 
     def decode(self, ids: list[int]) -> str:
         """Return the text of ids, special tokens included, as a record of what the model read."""
         # A model may generate ids beyond its vocabulary if its embedding was padded to a round number.
-        known = [number for number in ids if self.tokenizer.convert_ids_to_tokens(number) is not None]
-        with refuse_panics():
+        known = [number for number in ids if self._names.of_generated(number) is not None]
+        with self._lock, refuse_failures(self.tokenizer, HowToRead()):
             return str(self.tokenizer.decode(known, clean_up_tokenization_spaces=False))
-
-    def _encode(self, text: str, text_pair: str | None, as_target: bool, *, cut: bool) -> BatchEncoding:
-        options: dict[str, Any] = {"text_target" if as_target else "text": text}
-        if text_pair is not None:
-            options["text_pair"] = text_pair
-        if cut:
-            options.update(truncation="longest_first" if text_pair else "only_first", max_length=self.max_tokens)
-        with self._one_at_a_time, refuse_panics():
-            return self.tokenizer(
-                **options,
-                add_special_tokens=True,
-                padding=False,
-                return_special_tokens_mask=True,
-                return_offsets_mapping=self.tokenizer.is_fast,
-                verbose=False,
-            )
 
     def _show_unknown(self, token: Token, text: str) -> Token:
         """Return an unknown token with the characters that the vocabulary lacks: `[UNK] 猫` instead of `[UNK]`."""
@@ -244,32 +238,13 @@ class TokenReader:
             return token
         return replace(token, display=f"{token.display} {visible(text[token.start : token.end])}")
 
-    def _token(self, number: int, special: int | bool, offset: tuple[int, int] | None) -> Token:
-        piece = self.tokenizer.convert_ids_to_tokens(number)
-        if piece is None:  # a model may generate ids beyond its vocabulary, see `decode`
+    def _token(self, number: int, name: str | None, special: int | bool, offset: tuple[int, int] | None) -> Token:
+        if name is None:  # a model may generate ids beyond its vocabulary, see `decode`
             nameless = f"⟨id {number}⟩"
-            return Token(nameless, int(number), None, None, bool(special), nameless)
-        text = str(piece)
-        has_characters = offset is not None and not special and offset[1] > offset[0]
-        start, end = offset if has_characters and offset is not None else (None, None)
-        display = visible(text) if special else self._display.show(text)
-        return Token(text, int(number), start, end, bool(special), display)
-
-
-@contextmanager
-def refuse_panics() -> Iterator[None]:
-    """Turn a panic of the tokenizers' Rust code, which is not an `Exception`, into a refusal.
-
-    Raises:
-        NoText: it panicked.
-    """
-    try:
-        yield
-    except BaseException as error:
-        if not is_panic(error):
-            raise
-        log.exception("a tokenizer panicked")
-        raise NoText("This model's tokenizer fails on the text: change the text, or choose another model.") from error
+            return Token(nameless, number, None, None, bool(special), nameless)
+        start, end = offset if offset is not None and offset[1] > offset[0] else (None, None)
+        display = visible(name) if special else self._display.show(name)
+        return Token(name, number, start, end, bool(special), display)
 
 
 def _with_segments(tokens: tuple[Token, ...], encoding: BatchEncoding, types: list[int] | None) -> tuple[Token, ...]:

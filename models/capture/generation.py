@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from models.capture.cost import memory_refusal
-from models.errors import BrokenModel, NoText
+from models.errors import BrokenModel, NoText, short_message
 from models.tokens import Token, TokenReader
 
 log = logging.getLogger("headlight.models")
@@ -59,15 +61,21 @@ def shortfall_notice(n_new: int, n_asked: int, maximum: int, room: int) -> str:
     return f"Of {n_asked:,} tokens that were asked for, the model generated {n_new:,}: {why}."
 
 
-def generate_ids(module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens: int, name: str) -> list[int]:
+def generate_ids(
+    module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens: int, name: str, *, first: int | None = None
+) -> list[int]:
     """Return the ids `[token]` that a model generates greedily, at most `n_tokens`; a decoder's follow its input.
+
+    `first` is the id of the first token after the start, such as the target's language.
 
     Raises:
         BrokenModel: the model cannot generate.
     """
     # No cache in encoder-decoders: it saves little on a few tokens, and T5's cache is too short if the decoder is
     # deeper than the encoder (5.23).
-    options = {"use_cache": False} if module.config.is_encoder_decoder else {}
+    options: dict[str, Any] = {"use_cache": False} if module.config.is_encoder_decoder else {}
+    if first is not None:
+        options["forced_bos_token_id"] = first
     try:
         generate: Any = module.generate
         with memory_refusal(inputs["input_ids"].shape[1] + n_tokens):
@@ -84,28 +92,58 @@ def generate_ids(module: PreTrainedModel, inputs: Mapping[str, Tensor], n_tokens
 
 
 def shift_right(
-    module: PreTrainedModel, reader: TokenReader, target: str, name: str
+    module: PreTrainedModel, reader: TokenReader, target: str, name: str, **how: Any
 ) -> tuple[list[int], tuple[Token, ...], tuple[str, ...]]:
-    """Return what the decoder reads for a target: the start token and the target without its end, and notices.
+    """Return what the decoder reads for a target: the model's own shift of its labels, as ids and tokens, and notices.
+
+    `how` are the fields of `models.encoding.HowToRead`.
 
     Raises:
         NoText: nothing in the target that the model can read.
-        BrokenModel: the model does not say which token its decoder starts with.
+        BrokenModel: the model does not say which token its decoder starts with, or cannot shift labels.
     """
-    sequence = reader.tokenize(target, as_target=True)
-    labels = torch.tensor([sequence.inputs["input_ids"]], device=module.device)
-    shift = getattr(module, "prepare_decoder_input_ids_from_labels", None)
-    if shift is not None and module.config.decoder_start_token_id is not None:
-        ids = shift(labels=labels)
-    else:
-        ids = torch.cat([torch.full_like(labels[:, :1], _start_id(module, name)), labels[:, :-1]], dim=1)
-    decoder_tokens = reader.from_ids(ids[0].tolist())
+    sequence = reader.tokenize(target, as_target=True, **how)
+    ids = shift_labels(module, sequence.inputs["input_ids"], name)
+    start, *others = reader.from_ids(ids)
+    start = replace(start, special=True, word=None)
+    if sequence.tokens[-1].id == start.id:  # a language that was moved to the front
+        start = replace(start, text=sequence.tokens[-1].text, display=sequence.tokens[-1].display)
     # A token that moved one position to the right keeps its characters in the target text.
-    tokens = tuple(
-        previous if previous.id == token.id else token
-        for token, previous in zip(decoder_tokens, (decoder_tokens[0], *sequence.tokens), strict=False)
-    )
-    return ids[0].tolist(), tokens, tuple(f"Target: {notice}" for notice in sequence.notices)
+    moved = zip(others, sequence.tokens, strict=False)
+    tokens = (start, *(before if before.id == token.id else token for token, before in moved))
+    return ids, tokens, tuple(f"Target: {notice}" for notice in sequence.notices)
+
+
+def shift_labels(module: PreTrainedModel, labels: list[int], name: str) -> list[int]:
+    """Return the ids that a decoder reads if a model is trained with these labels, `[token]`.
+
+    Raises:
+        BrokenModel: the model does not say which token its decoder starts with, or cannot shift labels.
+    """
+    row = torch.tensor([labels], device=module.device)
+    config = module.config
+    pad, start = (getattr(config, key, None) for key in ("pad_token_id", "decoder_start_token_id"))
+    own = getattr(module, "prepare_decoder_input_ids_from_labels", None)
+    # Some families have only the function that their forward calls with these arguments.
+    of_family = getattr(sys.modules.get(type(module).__module__), "shift_tokens_right", None)
+    try:
+        if own is not None:
+            return own(labels=row)[0].tolist()
+        if of_family is not None:
+            return of_family(row, pad, start)[0].tolist()
+    except (ValueError, TypeError, AttributeError, AssertionError, LookupError, RuntimeError) as error:
+        log.info("the shift of %s", name, exc_info=True)
+        if pad is None:
+            raise BrokenModel(
+                f"{name} does not say which token pads a target: add pad_token_id to its config.json."
+            ) from error
+        if start is not None:
+            raise BrokenModel(
+                f"{name} cannot shift a target for its decoder ({short_message(error)}): correct the special tokens "
+                "in its config.json."
+            ) from error
+    # The family needs a start token that the configuration does not name: generation may know it.
+    return [_start_id(module, name), *labels[:-1]]
 
 
 def _start_id(module: PreTrainedModel, name: str) -> int:

@@ -102,11 +102,13 @@ def test_a_long_text_is_cut_to_what_the_model_reads(tokenizer):
     assert ordinary == [token for token in whole.tokens if not token.special][: len(ordinary)]
 
 
-def test_a_tokenizer_that_would_cut_the_beginning_cuts_the_end():
-    one = reader("wordpiece")
+def test_a_tokenizer_that_cuts_the_beginning_keeps_the_end():
+    one = reader("wordpiece", max_tokens=5)
     one.tokenizer.truncation_side = "left"
-    again = TokenReader(one.tokenizer, max_tokens=5)
-    assert [token.text for token in again.tokenize("cat dog fox the mat was").tokens][1:3] == ["cat", "dog"]
+    sequence = one.tokenize("cat dog fox the mat was")
+    assert [token.text for token in sequence.tokens][1:-1] == ["the", "mat", "was"]
+    assert sequence.notices[0].startswith("The last 5 of 8 tokens are shown")
+    assert [token.id for token in one.tokenize([5, 6, 7, 8, 9, 10, 11]).tokens] == [7, 8, 9, 10, 11]
 
 
 def test_exactly_as_many_as_the_model_reads_are_not_cut():
@@ -232,17 +234,20 @@ def test_the_tokens_of_a_cut_text_are_counted_to_the_last(tokenizer, max_tokens)
 def test_a_long_text_is_read_once(monkeypatch):
     """An estimate and the trace after it ask for the same reading, which takes a second for a million characters."""
     one, encode, asked = reader("wordpiece", max_tokens=17), TokenReader._encode, []
-    monkeypatch.setattr(
-        TokenReader, "_encode", lambda self, *texts, cut: asked.append(cut) or encode(self, *texts, cut=cut)
-    )
-    text = "the quick cat " * 50
+
+    def encoding(self, *texts):
+        asked.append(texts[-1])
+        return encode(self, *texts)
+
+    monkeypatch.setattr(TokenReader, "_encode", encoding)
+    text = "the quick cat " * 500
     assert one.tokenize(text) is one.tokenize(text)
-    assert asked == [True]
+    assert asked == [17]
     assert one.tokenize(text, as_target=True) is not one.tokenize(text)
     for number in range(9):
         one.tokenize(f"{number} {text}")
     assert len(one._recent) == 4
-    assert one.tokenize(text).n_total == 152
+    assert one.tokenize(text).n_total == 1502
 
 
 @pytest.mark.slow

@@ -1,0 +1,32 @@
+"""The piece of the vocabulary for an id, on the side that the id is from."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedTokenizerBase
+
+
+class PieceNames:
+    """Names the ids of one tokenizer. Marian and FSMT may have one vocabulary for texts and another one for targets."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        # `convert_ids_to_tokens` of these two names ids as a decoder generates them, by the vocabulary of targets.
+        has_two = not tokenizer.is_fast and hasattr(tokenizer, "get_tgt_vocab")
+        self._of_texts = {number: piece for piece, number in tokenizer.get_vocab().items()} if has_two else {}
+        self._switches = hasattr(tokenizer, "_switch_to_target_mode")
+
+    def of_id(self, number: int, *, as_target: bool) -> str | None:
+        """Return the piece of an id that the tokenizer read in a text or in a target; None if it has none."""
+        if not as_target or not self._switches:
+            piece = self._of_texts.get(number)
+            if piece is not None:
+                return piece
+        return self.of_generated(number)
+
+    def of_generated(self, number: int) -> str | None:
+        """Return the piece of an id that the model generated; None if the vocabulary has none."""
+        try:
+            piece = self._tokenizer.convert_ids_to_tokens(number)
+        except (LookupError, ValueError, OverflowError, TypeError):  # an id beyond a slow tokenizer's vocabulary
+            return None
+        return None if piece is None else str(piece)
