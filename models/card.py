@@ -12,10 +12,11 @@ class Card:
     """What a visitor needs to know of a model before trusting its pictures.
 
     `modality` is the input that the model reads, "text" or "image"; `writes` says whether it can continue a text;
-    `task` is the name of the task with known answers that it was trained on (models/scratch/tasks), or "". `sizes` has
-    for each kind the number of layers and of heads (the largest one if layers differ, see `Attention.heads_in`);
-    `n_layers` and `n_heads` are those of the first kind. `proof` is the largest difference between the captured
-    weights and the model's own ones at loading.
+    `chats` says whether its tokenizer has a chat template, which makes a text of a conversation; `task` is the name of
+    the task with known answers that it was trained on (models/scratch/tasks), or "". `sizes` has for each kind the
+    number of layers and of heads (the largest one if layers differ, see `Attention.heads_in`); `n_layers` and
+    `n_heads` are those of the first kind. `proof` is the largest difference between the captured weights and the
+    model's own ones at loading.
     """
 
     name: str
@@ -33,5 +34,6 @@ class Card:
     notices: tuple[str, ...] = ()
     modality: str = "text"
     writes: bool = False
+    chats: bool = False
     task: str = ""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}), hash=False)

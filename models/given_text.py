@@ -57,7 +57,7 @@ def read_text(given: Any, name: str = "text") -> GivenText:
             raise NoText(
                 f"Word {number} of the {name} is of the type {type(each).__name__}: give only words or only ids."
             )
-        if not _has_visible(word):
+        if not has_visible(word):
             raise NoText(f"Word {number} of the {name} is empty or has no visible character: leave it out.")
     return GivenText(" ".join(words), words)
 
@@ -111,7 +111,8 @@ def _shorten(value: Any) -> str:
     return written if len(written) <= 40 else f"{written[:39]}…"
 
 
-def _has_visible(text: str) -> bool:
+def has_visible(text: str) -> bool:
+    """Return whether a text has a character that is neither space nor control."""
     return any(unicodedata.category(character)[0] not in "ZC" for character in text)
 
 
@@ -126,6 +127,6 @@ def clean_text(text: str, name: str = "text") -> tuple[str, int]:
     replaced = sum("\ud800" <= character <= "\udfff" for character in text)
     if replaced:
         text = re.sub("[\ud800-\udfff]", "\ufffd", text)
-    if not _has_visible(text):
+    if not has_visible(text):
         raise NoText(f"There is nothing to inspect: the {name} is empty or has no visible character; type a sentence.")
     return text, replaced

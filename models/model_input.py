@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from models.capture.forward import model_inputs
 from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
 from models.card import Card
+from models.conversation import ASSISTANT, ConversationReader
 from models.errors import BrokenModel, NoText, NoTokenizer
 from models.languages import check_language, language_token, languages_of
 from models.request import Request
@@ -52,6 +53,7 @@ class InputBuilder:
         self._module = module
         self._card = card
         self._reader = reader
+        self._conversations: ConversationReader | None = None
 
     @property
     def reader(self) -> TokenReader:
@@ -88,6 +90,7 @@ class InputBuilder:
                 f"A tokenizer is one of transformers, not of the type {type(tokenizer).__name__}: give such one."
             )
         self._reader = TokenReader(tokenizer, self._card.max_tokens)
+        self._conversations = ConversationReader(tokenizer, self._card.name)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -111,7 +114,9 @@ class InputBuilder:
         check_asked(self._card.name, is_encoder_decoder, self._card.writes, request.target, request.generate)
 
     def tokenize(self, request: Request) -> ModelInput:
-        """Return the tokens of a text or of a pair, still without what the decoder reads."""
+        """Return the tokens of a text, of a pair or of a conversation, still without what the decoder reads."""
+        if request.messages is not None:
+            return self._tokenize_conversation(request)
         given = request.read_text()
         if given.ids is not None:
             check_given_ids(self._module, given.ids, self._card.name, len(self.reader.tokenizer))
@@ -119,6 +124,18 @@ class InputBuilder:
         sequence = self.reader.tokenize(text, request.text_pair, **_how_of(request))
         check_ids(self._module, sequence.tokens, self._card.name)
         return ModelInput(self.make_source(request), sequence, sequence.notices)
+
+    def _tokenize_conversation(self, request: Request) -> ModelInput:
+        request.refuse_beside("A conversation", allowed=("messages", "generate", "target"))
+        reader = self.reader
+        assert self._conversations is not None
+        conversation = self._conversations.read(request.messages, continued=request.generate > 0)
+        read = reader.tokenize(conversation.text, add_special_tokens=False)
+        sequence = replace(read, tokens=conversation.with_roles(read.tokens), replaced=conversation.replaced)
+        check_ids(self._module, sequence.tokens, self._card.name)
+        source = self.make_source(replace(request, text=conversation.text))
+        notices = (*conversation.notices, *sequence.notices)
+        return ModelInput(replace(source, messages=conversation.messages), sequence, notices)
 
     def make_source(self, request: Request) -> Source:
         """Return where a trace comes from."""
@@ -165,7 +182,7 @@ class InputBuilder:
             language = None if source.tgt_lang is None else language_token(self.reader.tokenizer, source.tgt_lang)
             ids = generate_ids(self._module, inputs, self._max_own_tokens(), self._card.name, first=language)
             ids = ids[:-1] if len(ids) > 2 else ids
-            start, *more = self.reader.from_ids(ids)
+            start, *more = self._written(self.reader.from_ids(ids), given)
             tokens = (start, *(replace(token, generated=True) for token in more))
             notices = (OWN_TEXT_NOTICE,)
             given = replace(given, source=replace(source, generated=self.reader.decode(ids[1:])))
@@ -183,7 +200,8 @@ class InputBuilder:
             return replace(given, notices=(*given.notices, notice))
         ids = generate_ids(self._module, model_inputs(self._module, sequence.inputs), maximum, self._card.name)
         new_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it continues the last text
-        new = [replace(one, generated=True, segment=segment) for one in self.reader.from_ids(new_ids, sequence.tokens)]
+        new = self._written(self.reader.from_ids(new_ids, sequence.tokens), given)
+        new = [replace(one, generated=True, segment=segment) for one in new]
         # Other inputs of a decoder (token types) repeat their last value, as they did during the generation.
         inputs = {name: [*values, *[values[-1]] * len(new)] for name, values in sequence.inputs.items()}
         inputs["input_ids"] = ids
@@ -203,6 +221,12 @@ class InputBuilder:
             rows = [[*one.decoder_ids, *[pad_id] * (longest - len(one.decoder_ids))] for one in given]
             inputs["decoder_input_ids"] = torch.tensor(rows, device=self._module.device)
         return inputs
+
+    @staticmethod
+    def _written(tokens: tuple[Token, ...], given: ModelInput) -> list[Token]:
+        """Return tokens that the model wrote with their role, if what it read is a conversation."""
+        role = ASSISTANT if given.source.messages else ""
+        return [replace(token, role=role) for token in tokens]
 
     def _room(self, sequence: TokenSequence) -> int:
         return (self._card.max_tokens or 10**9) - len(sequence.tokens)

@@ -96,7 +96,8 @@ class TokenReader:
                 self._trial, self._display = self._trial_of(parts), PieceDisplay(parts)
                 self._splitter = Splitter.of_tokenizer(parts if self.tokenizer.is_fast else {})
                 self._names = PieceNames(self.tokenizer)
-                self._special = {*self.tokenizer.all_special_ids}
+                added = self.tokenizer.added_tokens_decoder.items()  # a chat template's marks, for example
+                self._special = {*self.tokenizer.all_special_ids, *(number for number, one in added if one.special)}
                 self._special -= {self.tokenizer.unk_token_id, self.tokenizer.mask_token_id}
             return state
 

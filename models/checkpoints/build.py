@@ -10,6 +10,7 @@ from models.capture.cost import Costs
 from models.capture.forward import ROLES, Layers, in_order
 from models.capture.replay import Layer
 from models.card import Card
+from models.chat_template import has_template
 from models.checkpoints.files import revision_of
 from models.checkpoints.health import attention_notices
 from models.checkpoints.locate import ModelFolder
@@ -48,6 +49,7 @@ def build_model(
         notices=notices,
         modality="sound" if processors.sounds is not None else "text" if tokenizer is not None else "image",
         writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
+        chats=has_template(tokenizer),
         task=getattr(module, "task", ""),
         sizes=MappingProxyType(sizes),
     )
