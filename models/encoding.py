@@ -48,7 +48,7 @@ def encode(
         options["text_pair"] = text_pair
     if max_tokens is not None:
         options.update(truncation="longest_first" if text_pair else "only_first", max_length=max_tokens)
-    with lock_of(tokenizer), as_it_was(tokenizer), refuse_failures(tokenizer, how):
+    with lock_of(tokenizer), as_it_was(tokenizer), refuse_panics(), refuse_failures(tokenizer, how):
         set_languages(tokenizer, how.src_lang, how.tgt_lang)
         return tokenizer(
             **options,
@@ -61,8 +61,24 @@ def encode(
 
 
 @contextmanager
+def refuse_panics() -> Iterator[None]:
+    """Turn a panic of the tokenizers' Rust code, which is not an `Exception`, into a refusal.
+
+    Raises:
+        NoText: it panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not is_panic(error):
+            raise
+        log.exception("a tokenizer panicked")
+        raise NoText("This model's tokenizer fails on the text: change the text, or choose another model.") from error
+
+
+@contextmanager
 def refuse_failures(tokenizer: PreTrainedTokenizerBase, how: HowToRead) -> Iterator[None]:
-    """Turn an error of a tokenizer, or a panic of its Rust code, into a refusal.
+    """Turn an error of a tokenizer, which is written in Python and may raise any, into a refusal.
 
     Raises:
         NoText: it failed.
@@ -71,17 +87,14 @@ def refuse_failures(tokenizer: PreTrainedTokenizerBase, how: HowToRead) -> Itera
         yield
     except HeadlightError:
         raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and not is_panic(error):
-            raise
+    except Exception as error:
         log.exception("a tokenizer failed")
-        if how.as_target and how.tgt_lang is None and getattr(tokenizer, "tgt_lang", None) is None:
-            known = languages_of(tokenizer)
-            if known:
-                raise NoText(
-                    f"This model's tokenizer has no language for the target: give tgt_lang, such as {known[0]}."
-                ) from error
-        why = "" if is_panic(error) else f" ({short_message(error)})"
+        known = languages_of(tokenizer) if how.as_target and how.tgt_lang is None else ()
+        if known and getattr(tokenizer, "tgt_lang", None) is None:
+            raise NoText(
+                f"This model's tokenizer has no language for the target: give tgt_lang, such as {known[0]}."
+            ) from error
         raise NoText(
-            f"This model's tokenizer fails on the text{why}: change the text, or choose another model."
+            f"This model's tokenizer fails on the text ({short_message(error)}): change the text, or choose another "
+            "model."
         ) from error

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from models.display import PieceDisplay, visible
-from models.encoding import HowToRead, encode, lock_of, refuse_failures
+from models.encoding import HowToRead, encode, lock_of, refuse_failures, refuse_panics
 from models.errors import NoText
 from models.given_text import Text, clean_text, read_text
 from models.losses import describe_losses
@@ -230,7 +230,7 @@ class TokenReader:
         """Return the text of ids, special tokens included, as a record of what the model read."""
         # A model may generate ids beyond its vocabulary if its embedding was padded to a round number.
         known = [number for number in ids if self._names.of_generated(number) is not None]
-        with self._lock, refuse_failures(self.tokenizer, HowToRead()):
+        with self._lock, refuse_panics(), refuse_failures(self.tokenizer, HowToRead()):
             return str(self.tokenizer.decode(known, clean_up_tokenization_spaces=False))
 
     def _show_unknown(self, token: Token, text: str) -> Token:

@@ -7,8 +7,8 @@ import pytest
 from tokenizers import Regex, normalizers
 
 from models import errors, load_model
+from models.encoding import refuse_panics
 from models.text_trial import TextTrial
-from models.tokens import refuse_panics
 from tests.helpers.small_models import SENTENCE
 
 BACKTRACKS = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
