@@ -18,6 +18,8 @@ _FIRST_START, _FIRST_END, MAX_MESSAGES = 0xF0000, 0x100000, 10_000
 _MARKS = re.compile(f"[{chr(_FIRST_START)}-{chr(0x10FFFF)}]")
 # How many prefixes of one conversation are rendered, and their characters together. Equal markup is looked up once.
 _MAX_PREFIXES, _MAX_PREFIX_CHARACTERS = 16, 4_000_000
+# A content that no markup contains.
+_PROBE = "zqxzqx"
 _WRITER, _INTRODUCTION = "assistant", "system"
 
 Messages = list[dict[str, str]]
@@ -130,7 +132,8 @@ def _read_marks(search: _Search, rendered: str) -> Iterator[_Content]:
 
 def _search_in_order(search: _Search) -> Iterator[_Content]:
     """Yield the contents that are in the text unchanged, each after the one before it."""
-    cursor = 0
+    markup = _markup_of_first(search)
+    cursor = max(0, search.text.find(markup)) + len(markup)  # a content may be in its own markup: "user"
     for number, message in enumerate(search.messages):
         content = message["content"].strip()
         cursor = max(cursor, search.starts.get(number, 0))
@@ -210,15 +213,19 @@ def _introduction(search: _Search) -> int:
     first = next((content for content in search.contents if content.message == 0), None)
     if first is None or first is not search.contents[0]:
         return 0
+    markup, before = _markup_of_first(search), search.text[: first.start]
+    return len(before) - len(markup) if markup and before.endswith(markup) else 0
+
+
+def _markup_of_first(search: _Search) -> str:
+    """Return the markup before a content of the first message's role, "" if it is not known."""
     role = search.messages[0]["role"]
     other = "user" if role == _WRITER else _WRITER
-    probe = [{"role": role, "content": "x"}, {"role": other, "content": "y"}, {"role": role, "content": _mark("z", 0)}]
+    probe = [{"role": role, "content": "x"}, {"role": other, "content": "y"}, {"role": role, "content": _PROBE}]
     whole, before = search.render(probe), search.render(probe[:2])
-    at = -1 if whole is None else whole.find(chr(_FIRST_START))
-    if whole is None or before is None or not whole.startswith(before) or at < len(before):
-        return 0
-    own, lead = whole[len(before) : at], search.text[: first.start]
-    return len(lead) - len(own) if own and lead.endswith(own) else 0
+    if whole is None or before is None or not whole.startswith(before):
+        return ""
+    return whole[len(before) : max(len(before), whole.rfind(_PROBE))]
 
 
 def _count_common(one: str, other: str) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 from models.errors import NoText
 from models.given_text import GivenText, Text, read_text
 
-# A message of a conversation: its "role" and its "content".
-Message = Mapping[str, Any]
+# A message of a conversation: its "role" and its "content", or both as a pair.
+Message = Mapping[str, Any] | tuple[str, str]
 
 
 class Inputs(TypedDict, total=False):

@@ -32,12 +32,12 @@ def answer(line: str) -> dict[str, str]:
         return {"text": ""}
     asked: dict[str, Any] = json.loads(line)
     try:
-        rendered, _ = render_jinja_template(conversations=[asked.pop("messages")], **asked)
+        rendered: Any = render_jinja_template(conversations=[asked.pop("messages")], **asked)
     except MemoryError:
         return {"problem": "it needs too much memory"}
     except Exception as error:
         return {"problem": " ".join(str(error).split())[:300] or type(error).__name__}
-    text = rendered[0]
+    text = str(rendered[0][0])
     if len(text) > MAX_CHARACTERS:
         return {"problem": f"it makes {len(text):,} characters, expected {MAX_CHARACTERS:,} at most"}
     return {"text": text}

@@ -2,12 +2,13 @@
 
 import pytest
 
-from models.conversation import ConversationReader
+from models.conversation import ConversationReader, check_messages
 from models.errors import NoText
 from models.tokens import TokenReader
 from tests.helpers.chat_templates import (
     CHATML,
     GEMMA,
+    LAST_ONLY,
     LLAMA3,
     MISTRAL,
     MISTRAL_LAST,
@@ -144,4 +145,101 @@ def test_the_model_reads_the_ids_of_its_own_template(name, messages):
 def test_markup_belongs_to_the_message_that_it_begins_or_ends(template, messages, expected):
     _, conversation = read(template, messages)
     assert parts(conversation) == expected
+    assert conversation.notices == ()
+
+
+def test_a_message_that_the_template_leaves_out_is_named():
+    _, conversation = read(LAST_ONLY, TURNS)
+    assert conversation.notices == (
+        "Message 1 and 1 more of the conversation (user) is not in the text that the chat template makes, or the "
+        "template changes it.",
+    )
+
+
+def test_contents_that_a_template_changes_are_searched_in_order():
+    shouting = CHATML.replace("message['content'] +", "(message['content'] | replace('\U000f0000', '!')) +")
+    _, conversation = read(shouting, TURNS)
+    assert [role for role, _ in parts(conversation)] == ["system", "user", "assistant", "user", "assistant"]
+    assert conversation.notices == ()
+
+
+def test_an_answer_that_the_model_continues_is_left_open():
+    messages = [USER, {"role": "assistant", "content": "The cat"}]
+    assert read(CHATML, messages)[1].text.endswith("assistant\nThe cat<|im_end|>\n")
+    tokenizer, conversation = read(CHATML, messages, continued=True)
+    assert conversation.text == tokenizer.apply_chat_template(messages, tokenize=False, continue_final_message=True)
+    assert conversation.text.endswith("assistant\nThe cat")
+    assert parts(conversation)[-1] == ("assistant", "<|im_start|>assistant\nThe cat")
+
+
+@pytest.mark.parametrize(
+    ("template", "why"),
+    [
+        ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "within"),
+        ("{{ 'a' * 9999999999 }}", "too much memory"),
+        ("{{ 'a' * 5000000 }}", "5,000,000 characters"),
+        ("{{ raise_exception('Only tools may speak') }}", "Only tools may speak"),
+        ("{{ messages[7].content }}", "no element 7"),
+        ("{{ nothing.at.all }}", "'nothing' is undefined"),
+        ("{% if %}", "Expected an expression"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe|undefined"),
+        ("   ", "empty text"),
+        ({"tool_use": "a", "rag": "b"}, "several chat templates"),
+        (None, "has no chat template, so it reads no messages"),
+    ],
+)
+def test_a_template_that_makes_no_text_is_refused_in_one_sentence(template, why, monkeypatch):
+    monkeypatch.setattr("models.chat_template.TIMEOUT_SECONDS", 0.5)
+    with pytest.raises(NoText, match=why) as refused:
+        read(template, [USER])
+    assert len(str(refused.value)) < 400
+    assert "\n" not in str(refused.value)
+
+
+def test_a_template_is_rendered_again_after_one_that_never_ended(monkeypatch):
+    monkeypatch.setattr("models.chat_template.TIMEOUT_SECONDS", 0.5)
+    tokenizer = chat_tokenizer("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}")
+    reader = ConversationReader(tokenizer, "the model")
+    with pytest.raises(NoText):
+        reader.read([USER])
+    tokenizer.chat_template = CHATML
+    assert reader.read([USER]).text.endswith("user\nuser<|im_end|>\n<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize(
+    ("messages", "why"),
+    [
+        ("Hello", "a text came"),
+        ({"role": "user", "content": "a"}, "dict came"),
+        (7, "int came"),
+        ([], "1 to 10,000 messages, and 0 came"),
+        ([USER] * 10_001, "10,001 came"),
+        (["Hello"], "Message 1 is str"),
+        ([USER, None], "Message 2 is NoneType"),
+        ([{"content": "a"}], "the role 'None'"),
+        ([{"role": "", "content": "a"}], "the role ''"),
+        ([{"role": "us\ner", "content": "a"}], "the role"),
+        ([{"role": "a" * 65, "content": "a"}], "the role"),
+        ([{"role": 3, "content": "a"}], "the role '3'"),
+        ([{"role": "user"}], "no content"),
+        ([{"role": "user", "content": 3}], "int as its content"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "list as its content"),
+        ([{"role": "assistant", "content": "a", "tool_calls": []}], "'tool_calls'"),
+        ([{"role": "user", "content": " \n"}, {"role": "user", "content": ""}], "no message has a visible"),
+        ([{"role": "user", "content": "a" * 2_000_001}], "2,000,001 characters"),
+    ],
+)
+def test_what_is_no_conversation_is_refused_in_one_sentence(messages, why):
+    with pytest.raises(NoText, match=why):
+        check_messages(messages)
+
+
+def test_lone_surrogates_are_replaced_and_counted():
+    assert check_messages([{"role": "user", "content": "a\ud800b\udfff"}]) == ((("user", "a\ufffdb\ufffd"),), 2)
+
+
+def test_a_thousand_messages_of_private_characters_are_read():
+    messages = [{"role": "user", "content": f"\U000f0000 {number}"} for number in range(1_000)]
+    _, conversation = read(CHATML, messages)
+    assert {role for role, _ in parts(conversation)} == {"system", "user", "assistant"}
     assert conversation.notices == ()
