@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+from transformers import __version__ as VERSION
 
 from models.checkpoints.folders import refuse_other_contents
 from models.checkpoints.limits import MAX_LAYERS, parts, read_settings, refuse_absurd_products
 from models.checkpoints.locate import ModelFolder
+from models.checkpoints.merge import describe_head
 from models.errors import BrokenModel, ForeignFormat, NoAttention, RemoteCode, UnknownModel, short_message
 
 log = logging.getLogger("headlight.models")
@@ -41,7 +43,7 @@ def read_config(folder: ModelFolder) -> PreTrainedConfig:
 
     Raises:
         UnknownModel: no readable config.json, or a type that transformers does not know.
-        ForeignFormat: an adapter, a quantised model, or another library's format.
+        ForeignFormat: a quantised or pruned model, or another library's format.
         RemoteCode: the architecture is Python code in the folder.
         NoAttention: an architecture without attention weights.
         BrokenModel: the configuration does not load, or a size in it is far from any model's.
@@ -61,14 +63,18 @@ def read_config(folder: ModelFolder) -> PreTrainedConfig:
         )
     if model_type not in CONFIG_MAPPING:
         raise UnknownModel(
-            f"{folder.name} has the type {model_type[:60]!r}, which this version of transformers does not know: "
-            "choose another model or update transformers."
+            f"{folder.name} has the type {model_type[:60]!r}, which this version of transformers ({VERSION}) does not "
+            "know: choose another model or update transformers."
         )
     _refuse_quantised(described, folder)
+    _refuse_pruned(described, folder)
     _refuse_absurd_sizes(described, folder)
     refuse_absurd_products(described, folder.name)
     try:
-        return AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False, **_OUR_CHOICE)
+        config = AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False, **_OUR_CHOICE)
+        if folder.adapter is not None:
+            describe_head(config, folder.adapter)
+        return config
     except Exception as error:
         log.exception("config of %s", folder.name)
         raise BrokenModel(
@@ -99,9 +105,26 @@ def _refuse_quantised(described: dict[str, Any], folder: ModelFolder) -> None:
         if name in ("quantization_config", "compression_config") and value:
             method = value.get("quant_method") if isinstance(value, dict) else None
             method_name = str(method or "bitsandbytes")[:40]
+            if folder.adapter is not None:
+                raise ForeignFormat(
+                    f"The base of the adapter {folder.adapter.name}, {folder.adapter.base[:80]}, is quantised "
+                    f"({method_name}): write the model that it was made from into adapter_config.json as "
+                    "base_model_name_or_path."
+                )
             raise ForeignFormat(
                 f"{folder.name} is quantised ({method_name}), and Headlight needs exact weights (float32, float16 or "
                 "bfloat16): choose the model that it was made from."
+            )
+
+
+def _refuse_pruned(described: dict[str, Any], folder: ModelFolder) -> None:
+    for name, value in settings(described):
+        if name == "pruned_heads" and value:
+            layers = sorted(value, key=lambda layer: (len(layer), layer))[:4] if isinstance(value, dict) else []
+            where = f" in layer {', '.join(layer[:8] for layer in layers)}" if layers else ""
+            raise ForeignFormat(
+                f"{folder.name} has pruned heads{where} (pruned_heads in config.json), which transformers {VERSION} "
+                "cannot load: choose the model that it was pruned from."
             )
 
 

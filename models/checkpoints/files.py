@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from models.checkpoints import bundled
+from models.checkpoints.adapters import WEIGHTS
 from models.checkpoints.folders import list_inner_models, refuse_foreign_weights, refuse_unsafe_file
 from models.checkpoints.headers import MAX_TENSORS
 from models.checkpoints.locate import ModelFolder
@@ -91,14 +92,17 @@ def revision_of(folder: ModelFolder) -> str:
     """Return the state of a model's weights: the commit of the hub, else the start of a SHA-256 over all its files.
 
     The hash of a single file is the file's own. The hash of shards is that of their listing by name, as
-    `sha256sum *.safetensors | sha256sum` prints it in a folder without other safetensors files.
+    `sha256sum *.safetensors | sha256sum` prints it in a folder without other safetensors files. That of a merged
+    adapter also covers the adapter's file.
 
     Raises:
         BrokenModel: a file cannot be read.
     """
-    if folder.revision:
+    if folder.revision and folder.adapter is None:
         return folder.revision
     sums = {path.relative_to(folder.path).as_posix(): bundled.sha256(path) for path in weight_files(folder)}
+    if folder.adapter is not None:
+        sums["adapter"] = bundled.sha256(folder.adapter.path / WEIGHTS)
     listing = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
     whole = next(iter(sums.values())) if len(sums) == 1 else hashlib.sha256(listing).hexdigest()
     return f"sha256:{whole[:12]}"

@@ -30,6 +30,7 @@ _FORMATS = {
 _MAX_NAMED = 5
 # The files that are read first. A folder with none of these is never read.
 _FIRST = ("config.json", "modules.json", "adapter_config.json")
+_MODEL_FILES = ("config.json", "adapter_config.json")
 # The files that transformers reads whole, and their largest sizes in bytes. The first pattern that matches counts. The
 # largest published tokenizers have 40 MB, settings 2 MB, indices 14 MB.
 _READ_WHOLE = (
@@ -140,13 +141,13 @@ def transformer_folder(folder: Path) -> Path:
 
     Older models keep it in `0_Transformer`, which their modules.json names.
     """
-    if (folder / "config.json").exists():
+    if any((folder / name).exists() for name in _MODEL_FILES):
         return folder
     for module in _json(folder / "modules.json", []):
         if isinstance(module, dict) and str(module.get("type")).endswith(".Transformer"):
             try:
                 inner = (folder / str(module.get("path"))).resolve()
-                if inner.is_relative_to(folder.resolve()) and (inner / "config.json").is_file():
+                if inner.is_relative_to(folder.resolve()) and any((inner / name).is_file() for name in _MODEL_FILES):
                     return inner
             except (OSError, ValueError):  # too long, or not a path
                 continue
@@ -157,17 +158,9 @@ def refuse_other_contents(folder: Path, name: str) -> None:
     """Let a folder through that may be a whole model.
 
     Raises:
-        ForeignFormat: it contains an adapter, or weights of another library.
+        ForeignFormat: it contains weights of another library.
         UnknownModel: it contains folders with models in them.
     """
-    adapter = folder / "adapter_config.json"
-    if adapter.exists():  # with PEFT installed, transformers would open the base that it names, wherever that is
-        base = _json(adapter, {}).get("base_model_name_or_path")
-        of = f" for {str(base)[:80]}" if base else ""
-        raise ForeignFormat(
-            f"{name} is an adapter{of}, not a whole model (adapter_config.json): merge it into its base model "
-            "(merge_and_unload) and save that with save_pretrained."
-        )
     if (folder / "config.json").exists():
         return
     refuse_foreign_weights(folder, name)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from models.checkpoints.access import ANYTHING, Access
 from models.checkpoints.build import build_model
 from models.checkpoints.config import read_config
 from models.checkpoints.files import refuse_unsafe_weights
@@ -34,18 +35,20 @@ def load_model(
     revision: str | None = None,
     device: str | int | torch.device = "auto",
     dtype: str | torch.dtype = "float32",
+    access: Access = ANYTHING,
 ) -> Model:
     """Load a model by bundled name ("minilm"), local `save_pretrained` folder, or Hugging Face hub id.
 
     `device` is "auto" (cuda, then mps, then cpu), a torch device or the number of a GPU; `dtype` a torch dtype or its
     name. Loading ends with a proof: replayed weights are compared with the model's own eager ones on a short text. A
     family for which they differ is captured from `output_attentions` instead. `model.card.proof` is the largest
-    difference. One model is loaded at a time; traces of loaded models do not wait.
+    difference. `access` is what a server lets its visitors open. One model is loaded at a time; traces of loaded models
+    do not wait.
 
     Raises:
         HeadlightError: one of its kinds, each with a sentence that gives the remedy.
     """
-    folder = locate(name, revision)
+    folder = locate(name, revision, access)
     with _one_at_a_time:
         return _load(folder, _find_dtype(dtype), _find_device(device))
 
@@ -57,7 +60,7 @@ def _load(folder: ModelFolder, dtype: torch.dtype, device: torch.device) -> Mode
     processors = load_processors(folder, config)
     module, notices = load_module(folder, config, dtype)
     _move(module, device, folder.name)
-    notices = (*notices, *weight_notices(module))
+    notices = (*folder.notices, *notices, *weight_notices(module))
     if processors.tokenizer is not None:
         notices = (*notices, *tokenizer_notices(processors.tokenizer, module))
     verified = verify_capture(module, processors, folder)

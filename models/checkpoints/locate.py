@@ -4,37 +4,54 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from models.checkpoints import bundled
 from models.checkpoints.access import ANYTHING, Access
+from models.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
+from models.checkpoints.adapters import Adapter, read_adapter
 from models.checkpoints.folders import refuse_unsafe_files, transformer_folder
 from models.checkpoints.hub import fetch
 from models.checkpoints.names import HUB_ID, REVISION, clean_name, describe_missing, find_path, is_path
 from models.checkpoints.snapshots import snapshot_of
-from models.errors import ModelUnreachable, UnknownModel
+from models.errors import ForeignFormat, ModelUnreachable, UnknownModel
 
 log = logging.getLogger("headlight.models")
 
 __all__ = ["HUB_ID", "REVISION", "ModelFolder", "locate"]
 
 
+_TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
+
+
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model's folder on this machine, the name to show, and the hub's commit ("" for other folders)."""
+    """A model's folder on this machine, the name to show, and the hub's commit ("" for other folders).
+
+    `adapter` is merged into the model that the folder contains. `notices` say what is special about the folder.
+    """
 
     path: Path
     name: str
     revision: str
+    adapter: Adapter | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
         """The folder that contains every file of the model, also those that are links."""
         # A hub snapshot links to the blobs of its own repository.
         return self.path.parent.parent / "blobs" if self.revision else self.path
+
+    @property
+    def reads_with(self) -> Path:
+        """The folder of the tokenizer and of the settings of reading: an adapter's own, if it has a tokenizer."""
+        if self.adapter is not None and any((self.adapter.path / name).exists() for name in _TOKENIZERS):
+            return self.adapter.path
+        return self.path
 
 
 def locate(name: Any, revision: Any = None, access: Access = ANYTHING) -> ModelFolder:
@@ -50,6 +67,14 @@ def locate(name: Any, revision: Any = None, access: Access = ANYTHING) -> ModelF
         ModelUnreachable: no network and not cached.
     """
     name, revision = clean_name(name, revision)
+    folder = _find(name, revision, access)
+    if (folder.path / ADAPTER_CONFIG).exists():
+        folder = _with_base(folder, access)
+    return folder
+
+
+def _find(name: str, revision: str | None, access: Access) -> ModelFolder:
+    """Return the folder that a name leads to, which may contain an adapter."""
     if name in bundled.NAMES:
         _refuse_revision(name, revision)
         return ModelFolder(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
@@ -78,6 +103,44 @@ def locate(name: Any, revision: Any = None, access: Access = ANYTHING) -> ModelF
     folder = ModelFolder(path, name, path.name)
     refuse_unsafe_files(folder.path, name, folder.root)
     return folder
+
+
+def _with_base(found: ModelFolder, access: Access) -> ModelFolder:
+    """Return the folder of the base that an adapter names, with the adapter.
+
+    Raises:
+        HeadlightError: the base cannot be opened, or is itself an adapter.
+    """
+    adapter = read_adapter(found.path, found.name)
+    base, revision = clean_name(adapter.base, adapter.revision)
+    beside = None if found.revision else _beside(found.path, base)
+    if found.revision and (is_path(base) or not HUB_ID.fullmatch(base)) and base not in bundled.NAMES:
+        raise UnknownModel(
+            f"The adapter {found.name} names its base by a path of another machine ({base[:80]!r}): copy the "
+            f"adapter and write the base's hub id or folder into {ADAPTER_CONFIG} as base_model_name_or_path."
+        )
+    access.admit(str(beside) if beside else base)
+    try:
+        folder = _find(str(beside) if beside else base, None if beside else revision, access)
+    except (UnknownModel, ModelUnreachable) as error:
+        raise type(error)(f"The adapter {found.name} needs its base, which does not open. {error}") from error
+    if (folder.path / ADAPTER_CONFIG).exists():
+        raise ForeignFormat(
+            f"The base of the adapter {found.name}, {folder.name}, is an adapter itself: merge that one first "
+            "(merge_and_unload) and save it with save_pretrained."
+        )
+    at = f" at the commit {folder.revision[:12]}" if folder.revision else ""
+    merged = f"The {adapter.kind} adapter {found.name} is merged into its base {folder.name}{at}."
+    return replace(folder, name=f"{found.name} on {folder.name}", adapter=adapter, notices=(merged, *folder.notices))
+
+
+def _beside(folder: Path, base: str) -> Path | None:
+    """Return the base's folder if its path is written as seen from the adapter's folder."""
+    try:
+        path = (folder / base).resolve()
+        return path if not Path(base).is_absolute() and path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
 
 
 def _suggest(name: str, access: Access) -> str:

@@ -17,6 +17,7 @@ from models.checkpoints.architectures import build_untrained, find_class, is_enc
 from models.checkpoints.files import weight_files, weight_map
 from models.checkpoints.headers import Stored, read_headers
 from models.checkpoints.locate import ModelFolder
+from models.checkpoints.merge import merge_adapter, supplied_names
 from models.checkpoints.skeleton import build_skeleton
 from models.errors import BrokenModel, ForeignFormat, NotEnoughMemory, short_message
 from models.memory import admit, readable
@@ -108,7 +109,12 @@ def load_module(
         for parameter in module.parameters():  # XLNet and DeBERTa make some in float32 and then fail
             if parameter.is_floating_point():
                 parameter.data = parameter.data.to(dtype)
-    notices = _compare_names(module, folder, info["missing_keys"], info["unexpected_keys"])
+    missing = set(info["missing_keys"])
+    merged: tuple[str, ...] = ()
+    if folder.adapter is not None:
+        missing -= supplied_names(module, folder.adapter)
+        module, merged = merge_adapter(module, folder.adapter)
+    notices = (*_compare_names(module, folder, missing, info["unexpected_keys"]), *merged)
     return module, (*notices, IN_FULL) if in_full else notices
 
 
