@@ -10,6 +10,7 @@ from typing import Any
 
 from models.checkpoints.headers import Stored, read_header
 from models.checkpoints.limits import read_settings
+from models.checkpoints.names import HUB_ID
 from models.errors import BrokenModel, ForeignFormat, UnsafeWeights, short_message
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -76,6 +77,11 @@ class Adapter:
     modules_to_save: tuple[str, ...]
     feedforward: tuple[str, ...]
     keys: dict[str, Stored]
+
+    @property
+    def base_name(self) -> str:
+        """The base as a sentence names it: a hub id, or the name of its folder without the path to it."""
+        return self.base[:80] if HUB_ID.fullmatch(self.base) else Path(self.base.replace("\\", "/")).name[:80]
 
 
 def read_adapter(folder: Path, name: str) -> Adapter:

@@ -107,7 +107,7 @@ def _refuse_quantised(described: dict[str, Any], folder: ModelFolder) -> None:
             method_name = str(method or "bitsandbytes")[:40]
             if folder.adapter is not None:
                 raise ForeignFormat(
-                    f"The base of the adapter {folder.adapter.name}, {folder.adapter.base[:80]}, is quantised "
+                    f"The base of the adapter {folder.adapter.name}, {folder.adapter.base_name}, is quantised "
                     f"({method_name}): write the model that it was made from into adapter_config.json as "
                     "base_model_name_or_path."
                 )

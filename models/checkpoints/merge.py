@@ -85,7 +85,7 @@ def merge_adapter(module: PreTrainedModel, adapter: Adapter) -> tuple[PreTrained
     except Exception as error:
         log.exception("merging %s", adapter.name)
         raise BrokenModel(
-            f"The adapter {adapter.name} does not fit {adapter.base} ({_first_mismatch(error)}): choose the base that "
+            f"The adapter {adapter.name} does not fit {adapter.base_name} ({_first_mismatch(error)}): choose the base that "
             "it was trained on."
         ) from error
     if unknown or lacking:
@@ -156,7 +156,7 @@ def _sort_keys(module: PreTrainedModel, adapter: Adapter) -> _Parts:
                 renamed[key] = key
                 continue
             raise BrokenModel(
-                f"The adapter {adapter.name} does not fit {adapter.base}: it has {plain[:120]}, and a "
+                f"The adapter {adapter.name} does not fit {adapter.base_name}: it has {plain[:120]}, and a "
                 f"{type(module).__name__} has no such module; choose the base that it was trained on."
             )
         name, rest = found
@@ -167,7 +167,7 @@ def _sort_keys(module: PreTrainedModel, adapter: Adapter) -> _Parts:
             replaced.add(name)
     if not adapted:
         raise BrokenModel(
-            f"The adapter {adapter.name} does not fit {adapter.base}: none of its {len(adapter.keys)} weights adapts a "
+            f"The adapter {adapter.name} does not fit {adapter.base_name}: none of its {len(adapter.keys)} weights adapts a "
             f"module of a {type(module).__name__}; choose the base that it was trained on."
         )
     return _Parts(renamed, sorted(adapted), sorted(replaced), left_out)

@@ -60,6 +60,8 @@ def admit_checkpoint(folder: ModelFolder, config: PreTrainedConfig, dtype: torch
             f"The config.json of {folder.name} does not belong to its weights: it describes "
             f"{readable(n_bytes_described)}, its files contain {readable(n_bytes)}; save or fetch both again."
         )
+    if folder.adapter is not None:  # its weights, in float32, and the products of them that are added to the base
+        n_stored += 3 * sum(torch.Size(tensor.shape).numel() for tensor in folder.adapter.keys.values())
     needed = int(1.2 * max(n_stored, n_parameters) * dtype.itemsize)
     admit(needed, f"Loading {folder.name}", "choose a smaller model, a half dtype, or close other programs")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from models import errors, load_model
 from tests.helpers.corrupt import KEY, WEIGHTS, change, configure, refused
@@ -46,26 +47,25 @@ def test_quantised_weights_that_config_does_not_tell_of(dtype, called, folder):
     )
 
 
+def test_pruned_heads_are_named(folder):
+    configure(folder, pruned_heads={"1": [0, 2], "0": [1]})
+    sentence = "spoilt has pruned heads in layer 0, 1 (pruned_heads in config.json), which transformers 5."
+    refused(errors.ForeignFormat, sentence, folder)
+    configure(folder, pruned_heads={})
+    assert load_model(folder).card.notices == ()
+
+
+def test_a_type_that_this_transformers_does_not_know(folder):
+    configure(folder, model_type="bert-next")
+    sentence = f"spoilt has the type 'bert-next', which this version of transformers ({transformers.__version__}) does"
+    refused(errors.UnknownModel, sentence, folder)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_floats_are_read(dtype, folder):
     change(folder, lambda weights: weights.update({name: values.to(dtype) for name, values in weights.items()}))
     card = load_model(str(folder)).card
     assert (card.dtype, card.notices) == ("float32", ())
-
-
-@pytest.mark.parametrize("with_config", [False, True])
-def test_an_adapter(with_config, folder):
-    (folder / WEIGHTS).rename(folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text(
-        json.dumps({"base_model_name_or_path": "org/base", "peft_type": "LORA"})
-    )
-    if not with_config:
-        (folder / "config.json").unlink()
-    refused(
-        errors.ForeignFormat,
-        "spoilt is an adapter for org/base, not a whole model (adapter_config.json): merge it into its base model (mer",
-        folder,
-    )
 
 
 FOREIGN = {
