@@ -85,8 +85,8 @@ def merge_adapter(module: PreTrainedModel, adapter: Adapter) -> tuple[PreTrained
     except Exception as error:
         log.exception("merging %s", adapter.name)
         raise BrokenModel(
-            f"The adapter {adapter.name} does not fit {adapter.base_name} ({_first_mismatch(error)}): choose the base that "
-            "it was trained on."
+            f"The adapter {adapter.name} does not fit {adapter.base_name} ({_first_mismatch(error)}): choose the base "
+            "that it was trained on."
         ) from error
     if unknown or lacking:
         which = f"it has {unknown[0][:120]} in addition" if unknown else f"it lacks {lacking[0][:120]}"
@@ -167,8 +167,8 @@ def _sort_keys(module: PreTrainedModel, adapter: Adapter) -> _Parts:
             replaced.add(name)
     if not adapted:
         raise BrokenModel(
-            f"The adapter {adapter.name} does not fit {adapter.base_name}: none of its {len(adapter.keys)} weights adapts a "
-            f"module of a {type(module).__name__}; choose the base that it was trained on."
+            f"The adapter {adapter.name} does not fit {adapter.base_name}: none of its {len(adapter.keys)} weights "
+            f"adapts a module of a {type(module).__name__}; choose the base that it was trained on."
         )
     return _Parts(renamed, sorted(adapted), sorted(replaced), left_out)
 

@@ -154,7 +154,7 @@ def test_where_the_base_is_looked_for(written, base, adapter):
     if written in ("../base", "./../base/", "{base}"):
         assert load_model(adapter).card.name == "tuned on base"
     elif written == "minilm":
-        refused(errors.BrokenModel, "The adapter tuned does not fit minilm (encoder.layer.0.attention.self.", adapter)
+        refused(errors.BrokenModel, "The adapter tuned does not fit minilm (", adapter)
     else:
         with pytest.raises((errors.UnknownModel, errors.ModelUnreachable)) as caught:
             load_model(adapter)
