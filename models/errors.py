@@ -51,6 +51,10 @@ class NoText(HeadlightError):
     """There is nothing to inspect in the input, or the model does not read this kind of input."""
 
 
+class NoAnswer(HeadlightError):
+    """The model does not answer in the way that is asked for, or its answer can no longer be computed."""
+
+
 class BadSelection(HeadlightError, LookupError):
     """A kind, layer, head or position that this attention does not have."""
 

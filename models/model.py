@@ -13,7 +13,9 @@ from typing import Unpack
 import torch
 from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import ModelOutput
 
+from models.answers import Answers
 from models.capture.cost import Budget, Costs, Estimate, memory_refusal
 from models.capture.forward import (
     Layers,
@@ -27,7 +29,7 @@ from models.capture.forward import (
     trim,
 )
 from models.capture.interface import OnLayerOutput
-from models.capture.turns import Turns, announce_layers, calling_between_layers
+from models.capture.turns import TURNS, announce_layers, calling_between_layers
 from models.card import Card
 from models.errors import NoText
 from models.given_text import Text
@@ -40,7 +42,6 @@ from models.trace import Attention, AttentionTrace
 MAX_BATCH = 64
 Progress = Callable[[int, int], None]
 GiveWay = Callable[[], None]
-_TURNS = Turns()
 
 
 class Model:
@@ -60,6 +61,7 @@ class Model:
         tokenizer: PreTrainedTokenizerBase | None = None,
         images: ImageReader | None = None,
         sounds: SoundReader | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.module = module
         self.card = card
@@ -70,6 +72,7 @@ class Model:
         if tokenizer is not None:
             self._inputs.use_tokenizer(tokenizer)
         self._sounds = SoundInputs(module, card, sounds, self._inputs) if sounds is not None else None
+        self._answers = replace(answers or Answers(), show=self._inputs.show_ids if tokenizer is not None else None)
         if card.capture == "materialised":
             announce_layers(body(module))
 
@@ -194,7 +197,7 @@ class Model:
 
         `progress` can end the work before the traced pass. Gives the function that lets shorter passes run first.
         """
-        with _TURNS.turn(self.costs.estimate(n_tokens).seconds) as give_way:
+        with TURNS.turn(self.costs.estimate(n_tokens).seconds) as give_way:
 
             def between() -> None:
                 give_way()
@@ -215,8 +218,17 @@ class Model:
         pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
         inputs = self._inputs.stack(batch, pad_id or 0)
         n_tokens = max(one.n_tokens for one in batch)
-        layers_of_rows = self._capture(inputs, n_tokens, give_way, progress, on_layer_output)
-        return [self._make_trace(one, layers) for one, layers in zip(batch, layers_of_rows, strict=True)]
+        layers_of_rows, given = self._capture(inputs, n_tokens, give_way, progress, on_layer_output)
+        traces = [self._make_trace(one, layers) for one, layers in zip(batch, layers_of_rows, strict=True)]
+        return [
+            replace(
+                trace,
+                outputs=self._answers.read(
+                    given, inputs, one.decoder_tokens or one.sequence.tokens, len(one.sequence.tokens), row
+                ),
+            )
+            for row, (one, trace) in enumerate(zip(batch, traces, strict=True))
+        ]
 
     def _capture(
         self,
@@ -225,8 +237,10 @@ class Model:
         give_way: GiveWay,
         progress: Progress | None,
         on_layer_output: OnLayerOutput | None = None,
-    ) -> list[Layers]:
+    ) -> tuple[list[Layers], ModelOutput]:
+        """Return each row's layers, and what the body of the model gave."""
         total, n_started = self.costs.n_layers, 0
+        outputs: list[ModelOutput] = []
         start = perf_counter()
 
         def between() -> None:
@@ -239,14 +253,20 @@ class Model:
         if self.card.capture == "replayed":
             on_call = None if progress is None else lambda done: progress(min(done, total), total)
             with calling_between_layers(give_way):
-                batch = replayed_batch(body(self.module), inputs, on_call=on_call, on_layer_output=on_layer_output)
+                batch = replayed_batch(
+                    body(self.module),
+                    inputs,
+                    on_call=on_call,
+                    on_layer_output=on_layer_output,
+                    on_output=outputs.append,
+                )
         else:
             with calling_between_layers(between):
-                batch = materialised_batch(body(self.module), inputs)
+                batch = materialised_batch(body(self.module), inputs, outputs.append)
             if progress is not None:
                 progress(total, total)
         self.costs.learn(n_tokens, (perf_counter() - start) / len(batch))
-        return batch
+        return batch, outputs[0]
 
     def _make_trace(self, given: ModelInput, layers: Layers) -> AttentionTrace:
         tokens, decoder = given.sequence.tokens, given.decoder_tokens
@@ -272,8 +292,11 @@ class Model:
         given = sounds.read(request)
         with self._one_pass(given.n_tokens, progress) as give_way:
             given = sounds.add_decoder_text(given)
-            layers = self._capture(sounds.tensors(given), given.n_tokens, give_way, progress, on_layer_output)[0]
-        return self._make_trace(sounds.finish(given, layers), layers)
+            inputs = sounds.tensors(given)
+            rows, made = self._capture(inputs, given.n_tokens, give_way, progress, on_layer_output)
+            given = sounds.finish(given, rows[0])
+            outputs = self._answers.read(made, inputs, given.decoder_tokens, len(given.sequence.tokens))
+        return replace(self._make_trace(given, rows[0]), outputs=outputs)
 
     def _trace_image(self, image: Image.Image, progress: Progress | None, budget: Budget) -> AttentionTrace:
         if self._images is None:
@@ -282,10 +305,12 @@ class Model:
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
         with self._one_pass(n_patches) as give_way:
-            layers = self._capture(image_inputs(self.module, patches), n_patches, give_way, progress)[0]
-        (found,) = in_order(layers)
+            inputs = image_inputs(self.module, patches)
+            layers, given = self._capture(inputs, n_patches, give_way, progress)
+            outputs = self._answers.read(given, inputs, (), 0)
+        (found,) = in_order(layers[0])
         tokens = patch_tokens(patches.grid, found[0].shape[1])
         digest = sha256(patches.seen.tobytes()).hexdigest()[:12]
         source = replace(self._inputs.make_source(Request()), image=f"sha256:{digest}")
         attention = Attention("encoder", found, tokens, tokens, source, key_grid=patches.grid)
-        return AttentionTrace({"encoder": attention}, (), source, image=patches.seen)
+        return AttentionTrace({"encoder": attention}, (), source, image=patches.seen, outputs=outputs)

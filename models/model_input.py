@@ -74,6 +74,11 @@ class InputBuilder:
         """The reader of what a decoder reads, also that of a model that reads sounds."""
         return self._reader
 
+    def show_ids(self, ids: list[int]) -> tuple[Token, ...]:
+        """Return ids of the vocabulary as tokens, for a model with a tokenizer."""
+        assert self._reader is not None
+        return self._reader.from_ids(ids)
+
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase | None:
         """The tokenizer that texts are read with, None for a model that reads pictures."""

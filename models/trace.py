@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from models.attention import Attention
 from models.errors import BadSelection
 from models.notebook import ShownInNotebook
+from models.outputs import Outputs
 from models.source import Source
 
 __all__ = ["Attention", "AttentionTrace", "Source"]
@@ -24,12 +25,14 @@ class AttentionTrace(ShownInNotebook):
 
     A trace can be pickled and copied. It is equal only to itself, because attentions and pictures cannot be compared.
     `image` is the picture that the model read, after its processor's resizing and cropping, or None.
+    `outputs` is what the model answers (models/outputs.py).
     """
 
     attentions: Mapping[str, Attention]
     notices: tuple[str, ...]
     source: Source
     image: UInt8[np.ndarray, "row column 3"] | None = None
+    outputs: Outputs = field(default=Outputs(), repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "attentions", MappingProxyType(dict(self.attentions)))
@@ -38,7 +41,7 @@ class AttentionTrace(ShownInNotebook):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Made again from its parts: a mapping proxy cannot be pickled, and an unpickled array is writeable.
-        return type(self), (dict(self.attentions), self.notices, self.source, self.image)
+        return type(self), (dict(self.attentions), self.notices, self.source, self.image, self.outputs)
 
     @property
     def kinds(self) -> tuple[str, ...]:

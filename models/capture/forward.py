@@ -11,7 +11,7 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,16 +19,19 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.capture.devices import Copies
+from models.capture.head import replace_parts
 from models.capture.interface import NotReplayed, OnLayerOutput, recording
 from models.capture.replay import Layer, MaterialisedLayer
 from models.errors import BrokenModel, NoAttention
 from models.images import PatchSequence
 
 Layers = dict[str, list[Layer]]
+OnOutput = Callable[[Any], None]
 ROLES = ("self", "encoder", "decoder", "cross")
 _CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
 # Cached, because the forward pass of a short text takes only milliseconds.
 _parameters_of: dict[type, frozenset[str]] = {}
+_bodies: WeakKeyDictionary[nn.Module, PreTrainedModel] = WeakKeyDictionary()
 _names: WeakKeyDictionary[nn.Module, dict[int, str]] = WeakKeyDictionary()
 
 
@@ -64,9 +67,16 @@ def image_inputs(module: PreTrainedModel, patches: PatchSequence) -> dict[str, T
 
 
 def body(module: PreTrainedModel) -> PreTrainedModel:
-    """Return the part of a model with the attention, without the head that computes a logit for every word."""
-    writes = not module.config.is_encoder_decoder and module.can_generate()
-    return cast(PreTrainedModel, module.base_model) if writes else module
+    """Return the part of a model with the attention, without the head that computes a logit for every word.
+
+    T5's language models have no such part. Theirs is a copy whose output layer passes on what it gets, as `logits`.
+    """
+    base = cast(PreTrainedModel, module.base_model)
+    if base is not module or not isinstance(getattr(module, "lm_head", None), nn.Module):
+        return base
+    if module not in _bodies:
+        _bodies[module] = replace_parts(module, lm_head=nn.Identity())
+    return _bodies[module]
 
 
 def _parameters(module: nn.Module) -> frozenset[str]:
@@ -104,7 +114,8 @@ def check_unchanged(module: nn.Module, verified: tuple[str, ...], name: str) -> 
             )
 
 
-def _options(module: nn.Module) -> dict[str, bool]:
+def forward_options(module: nn.Module) -> dict[str, bool]:
+    """Return the options of a single forward pass."""
     # A cache would keep a second copy of every key and value, and there is only one pass.
     return {"use_cache": False} if "use_cache" in _parameters(module) else {}
 
@@ -127,17 +138,20 @@ def replayed_batch(
     through_weights: bool = False,
     on_call: Callable[[int], None] | None = None,
     on_layer_output: OnLayerOutput | None = None,
+    on_output: OnOutput | None = None,
 ) -> list[Layers]:
     """Run one forward pass and return each row's layers, replayed from queries and keys.
 
     `on_call(number)` is called after each attention call with the number of calls so far; the pass ends if it raises.
-    `on_layer_output` receives each call's values and output.
+    `on_layer_output` receives each call's values and output, `on_output` what the module gives.
 
     Raises:
         NotReplayed: a layer sees windows of the input, or chooses keys in addition to its mask.
     """
     with recording(through_weights=through_weights, on_call=on_call, on_layer_output=on_layer_output) as calls:
-        module(**inputs, **_options(module))
+        output = module(**inputs, **forward_options(module))
+    if on_output is not None:
+        on_output(output)
     n_rows = _count_rows(inputs)
     batch: list[Layers] = [defaultdict(list) for _ in range(n_rows)]
     copies: Copies = {}
@@ -172,13 +186,19 @@ def materialised_layers(module: PreTrainedModel, inputs: Mapping[str, Tensor]) -
     return materialised_batch(module, inputs)[0]
 
 
-def materialised_batch(module: PreTrainedModel, inputs: Mapping[str, Tensor]) -> list[Layers]:
+def materialised_batch(
+    module: PreTrainedModel, inputs: Mapping[str, Tensor], on_output: OnOutput | None = None
+) -> list[Layers]:
     """Run one forward pass in eager attention and return each row's layers' weights, by the same roles.
+
+    `on_output` receives what the module gives.
 
     Raises:
         NoAttention: the pass gave no attention weights.
     """
-    output = module(**inputs, **_options(module), output_attentions=True)
+    output = module(**inputs, **forward_options(module), output_attentions=True)
+    if on_output is not None:
+        on_output(output)
     fields = {
         "self": "attentions",
         "encoder": "encoder_attentions",

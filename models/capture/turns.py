@@ -111,3 +111,7 @@ class Turns:
         if self._running is not None:
             self._waiting.remove(self._running)
             self._changed.notify_all()
+
+
+# The turns of this process: its models share the processor.
+TURNS = Turns()

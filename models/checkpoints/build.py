@@ -12,6 +12,7 @@ from models.capture.replay import Layer
 from models.card import Card
 from models.chat_template import has_template
 from models.checkpoints.files import revision_of
+from models.checkpoints.heads import find_answers
 from models.checkpoints.health import attention_notices
 from models.checkpoints.locate import ModelFolder
 from models.checkpoints.processors import InputProcessors, count_readable_tokens
@@ -31,6 +32,8 @@ def build_model(
     kinds = _name_kinds(verified.eager)
     layers_of_kinds = zip(kinds, in_order(verified.eager), strict=True)
     sizes = {kind: (len(layers), max(layer.shape[0] for layer in layers)) for kind, layers in layers_of_kinds}
+    answers, of_head = find_answers(module, processors)
+    notices = (*notices, *of_head)
     if not verified.has_bad_weights:  # otherwise the weights are named, and these layers are not the model's own
         notices = (*notices, *attention_notices(verified.layers))
     card = Card(
@@ -54,7 +57,8 @@ def build_model(
         sizes=MappingProxyType(sizes),
     )
     costs = Costs(module, verified.layers)
-    return Model(module, card, costs, tokenizer=tokenizer, images=processors.images, sounds=processors.sounds)
+    images, sounds = processors.images, processors.sounds
+    return Model(module, card, costs, tokenizer=tokenizer, images=images, sounds=sounds, answers=answers)
 
 
 def _name_kinds(layers: Layers) -> tuple[str, ...]:

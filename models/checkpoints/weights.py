@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from models.capture.interface import IMPLEMENTATION
-from models.checkpoints.architectures import build_untrained, find_class, is_encoder_alone
+from models.checkpoints.architectures import build_untrained, explain_unloaded_heads, find_class, is_encoder_alone
 from models.checkpoints.files import weight_files, weight_map
 from models.checkpoints.headers import Stored, read_headers
 from models.checkpoints.locate import ModelFolder
@@ -21,6 +21,7 @@ from models.checkpoints.merge import merge_adapter, supplied_names
 from models.checkpoints.skeleton import build_skeleton
 from models.errors import BrokenModel, ForeignFormat, NotEnoughMemory, short_message
 from models.memory import admit, readable
+from models.tasks import find_task
 
 log = logging.getLogger("headlight.models")
 
@@ -116,7 +117,9 @@ def load_module(
     if folder.adapter is not None:
         missing -= supplied_names(module, folder.adapter)
         module, merged = merge_adapter(module, folder.adapter)
-    notices = (*_compare_names(module, folder, missing, info["unexpected_keys"]), *merged)
+    notices = explain_unloaded_heads(config, type(module))
+    notices += (*_compare_names(module, folder, missing, info["unexpected_keys"]), *merged)
+    vars(module)["untrained_weights"] = sorted(name for name in missing if not name.endswith("_ids"))
     return module, (*notices, IN_FULL) if in_full else notices
 
 
@@ -161,7 +164,10 @@ def _compare_names(
     Raises:
         BrokenModel: no layer has weights of the checkpoint.
     """
-    lacking = sorted(name for name in missing if "pooler" not in name and not name.endswith("position_ids"))
+    has_answers = find_task(module) != ""
+    lacking = sorted(
+        name for name in missing if (has_answers or "pooler" not in name) and not name.endswith("position_ids")
+    )
     layered = {name for name, _ in module.named_parameters() if re.search(r"\.\d+\.", name)}
     if layered and layered <= set(lacking):
         came = ", ".join(sorted(unexpected)[:2])
@@ -172,7 +178,8 @@ def _compare_names(
         )
     notices = []
     output_names = _name_output_layer(module)
-    random_names = [name for name in lacking if name not in output_names]
+    head_names = {name for name in lacking if name not in output_names and _is_of_head(module, name)}
+    random_names = [name for name in lacking if name not in output_names | head_names]
     if random_names:
         count = "1 weight is" if len(random_names) == 1 else f"{len(random_names)} weights are"
         were = "was" if len(random_names) == 1 else "were"
@@ -180,7 +187,12 @@ def _compare_names(
             f"{count} not in the checkpoint and {were} initialised at random ({group_by_layer(random_names)}): "
             "do not trust pictures of these layers or of any after them."
         )
-    if len(random_names) < len(lacking):
+    if head_names:
+        notices.append(
+            f"The checkpoint lacks weights of the head of {type(module).__name__} ({group_by_layer(head_names)}), so "
+            "they are random: the model's answers are not shown, its attention is right."
+        )
+    if len(random_names) + len(head_names) < len(lacking):
         notices.append(
             f"The checkpoint has no output layer ({', '.join(name for name in lacking if name in output_names)}), so "
             "it is random: the text that the model generates means nothing, the attention over a given text is right."
@@ -194,6 +206,12 @@ def _compare_names(
             "the model shown is shorter than the one that was trained."
         )
     return tuple(notices)
+
+
+def _is_of_head(module: PreTrainedModel, name: str) -> bool:
+    """Return whether a weight is not of the part that computes the attention; only heads read what a pooler gives."""
+    is_outside = module.base_model is not module and not name.startswith(f"{module.base_model_prefix}.")
+    return is_outside or "pooler" in name
 
 
 def _name_output_layer(module: PreTrainedModel) -> set[str]:

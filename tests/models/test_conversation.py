@@ -57,7 +57,10 @@ def test_the_model_reads_the_ids_of_its_own_template(name, messages):
     asked = messages[-1]["role"] != "assistant"
     expected = tokenizer.apply_chat_template(messages, add_generation_prompt=asked, return_dict=False)
     assert conversation.text == tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=asked)
-    assert TokenReader(tokenizer, None).tokenize(conversation.text, add_special_tokens=False).inputs["input_ids"] == expected
+    assert (
+        TokenReader(tokenizer, None).tokenize(conversation.text, add_special_tokens=False).inputs["input_ids"]
+        == expected
+    )
 
 
 @pytest.mark.parametrize(

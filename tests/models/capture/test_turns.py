@@ -8,8 +8,7 @@ import pytest
 from models import load_model
 from models.capture import interface as capture
 from models.capture import turns
-from models.capture.turns import Turns, between_layers, calling_between_layers
-from models.model import _TURNS
+from models.capture.turns import TURNS, Turns, between_layers, calling_between_layers
 from tests.helpers.small_models import SENTENCE, TARGET, with_head
 
 LONG = SENTENCE + " " + " ".join(["The old house stands near a quiet river."] * 3)
@@ -33,7 +32,7 @@ def test_a_short_text_waits_for_one_layer_of_a_long_one(family, loaded):
     def of_long(done: int, total: int) -> None:
         if done == 1 and not events:
             threads[1].start()
-            while not _TURNS._waiting:
+            while not TURNS._waiting:
                 threading.Event().wait(0.002)
         events.append("long")
 

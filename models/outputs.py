@@ -1,0 +1,246 @@
+"""What a model answers: labels with probabilities, or the most probable words of a position.
+
+A trace keeps what the head reads, in the model's dtype: one row of numbers for each token, a small part of the queries
+and keys that it keeps anyway. The logits of all words are computed for one position, when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.capture.cost import memory_refusal
+from models.capture.head import WORDS, Head
+from models.capture.turns import TURNS
+from models.errors import BadSelection, HeadlightError, NoAnswer, short_message
+from models.tasks import CLASSIFY, CLASSIFY_IMAGE, FIND_SPAN, LABEL_TOKENS, TRANSLATE, WRITE
+from models.tokens import Token
+
+log = logging.getLogger("headlight.models")
+
+MOST_WORDS = 100
+# The longest answer to a question, in tokens, as transformers' own pipeline has it.
+MOST_SPAN = 15
+ShowWords = Callable[[list[int]], tuple[Token, ...]]
+NO_HEAD = "This trace has no answers: its model has no head, so it gives hidden states and attention only."
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label of a classifier: `score` is its logit, `probability` None if the model gives a number instead."""
+
+    name: str
+    id: int
+    score: float
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Word:
+    """A token of the vocabulary as an answer: `display` as a person reads it, `text` its raw piece."""
+
+    display: str
+    text: str
+    id: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of the text as an answer: its tokens from `first` to `last`, and its characters from `start` to `end`."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of a classifier's labels by id, and how its scores become probabilities.
+
+    `activation` is "softmax" (one label is right), "sigmoid" (each is right or wrong) or "none" (a number).
+    """
+
+    of_ids: dict[int, str]
+    activation: str
+
+    def label(self, number: int, score: float, probability: float) -> Label:
+        """Return the label of an id, named after its number if config.json has no name for it."""
+        name = self.of_ids.get(number) or f"label {number}"
+        return Label(name, number, score, None if self.activation == "none" else probability)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return the probabilities `[..., label]` of logits; the logits themselves if they are numbers."""
+        if self.activation == "softmax":
+            return logits.softmax(-1)
+        return logits.sigmoid() if self.activation == "sigmoid" else logits
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a model answers to what a trace shows; a trace without answers says in `reason` why.
+
+    `task` is the name that the model hub gives to what the head does: "text-classification", "token-classification",
+    "question-answering", "fill-mask", "text-generation", "text2text-generation", "image-classification", or "".
+    `tokens` are the positions that have answers of their own: those of the decoder, if there is one. After pickling,
+    labels remain and words do not, because these need the model.
+    """
+
+    task: str = ""
+    tokens: tuple[Token, ...] = ()
+    reason: str = NO_HEAD
+    logits: Tensor | None = field(default=None, repr=False)
+    hidden: Tensor | None = field(default=None, repr=False)
+    names: Names | None = field(default=None, repr=False)
+    head: Head | None = field(default=None, repr=False)
+    show: ShowWords | None = field(default=None, repr=False)
+    mask_id: int | None = None
+    versions: tuple[int, ...] = field(default=(), repr=False)
+
+    def __bool__(self) -> bool:
+        return not self.reason
+
+    def __copy__(self) -> Outputs:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Outputs:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        reason = self.reason
+        if not reason and self.task in WORDS:
+            reason = "This trace was saved without its model, which computes the words: trace the text again for them."
+        return type(self), (self.task, self.tokens, reason, self.logits, None, self.names, None, None, self.mask_id)
+
+    @property
+    def predicts_next(self) -> bool:
+        """Whether the words of a position are those that could follow it, not those that could stand at it."""
+        return self.task in (WRITE, TRANSLATE)
+
+    @property
+    def masked(self) -> tuple[int, ...]:
+        """The positions of the mask token, which a fill-mask model is asked about."""
+        return tuple(n for n, token in enumerate(self.tokens) if token.id == self.mask_id and self.mask_id is not None)
+
+    def labels(self, n: int | None = None) -> tuple[Label, ...]:
+        """Return the labels of the whole text or picture, the most probable first, at most `n`.
+
+        Raises:
+            NoAnswer: the model does not label the whole, or its scores are not finite.
+        """
+        return self._name(self._scores("labels for the whole", CLASSIFY, CLASSIFY_IMAGE), n)
+
+    def token_labels(self, position: int, n: int | None = None) -> tuple[Label, ...]:
+        """Return the labels of one position, the most probable first, at most `n`.
+
+        Raises:
+            NoAnswer: the model does not label tokens, or its scores are not finite.
+            BadSelection: there is no such position.
+        """
+        return self._name(self._scores("labels for tokens", LABEL_TOKENS)[self._check(position)], n)
+
+    def spans(self, n: int = 3) -> tuple[Span, ...]:
+        """Return the parts of the text that could be the answer to the question, the most probable first, at most `n`.
+
+        The text is the second one of a pair, after the question. The probability is that of the first token times that
+        of the last one, among the tokens of the text.
+
+        Raises:
+            NoAnswer: the model does not answer questions, or its scores are not finite.
+        """
+        scores = self._scores("answers to questions", FIND_SPAN)
+        read = max((token.segment for token in self.tokens), default=0)
+        inside = torch.tensor([token.segment == read and token.start is not None for token in self.tokens])
+        if not bool(inside.any()):
+            raise NoAnswer("The text has no token that could be an answer: give the question and a text (text_pair).")
+        first, last = scores.masked_fill(~inside, -torch.inf).softmax(-1)
+        found = []
+        for length in range(min(MOST_SPAN, len(self.tokens))):
+            both = first[: len(first) - length] * last[length:]
+            best = both.topk(min(max(n, 0), len(both)))
+            for probability, one in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+                start, end = self.tokens[one].start, self.tokens[one + length].end
+                if probability > 0 and start is not None and end is not None:
+                    found.append(Span(one, one + length, start, end, probability))
+        return tuple(sorted(found, key=lambda span: -span.probability)[: max(n, 0)])
+
+    def top_words(self, position: int, n: int = 5) -> tuple[Word, ...]:
+        """Return the `n` most probable words of one position, with probabilities over the whole vocabulary.
+
+        They stand at the position (fill-mask) or follow it (`predicts_next`). Computed now, by the model's own head.
+
+        Raises:
+            NoAnswer: the model gives no words, its weights have changed since the trace, or they are not finite.
+            BadSelection: there is no such position.
+            NotEnoughMemory: a logit for each word takes more memory than is free.
+        """
+        self._refuse_unless("words", WORDS)
+        hidden, number = self.hidden, self._check(position)
+        if self.head is None or hidden is None or self.show is None:
+            raise NoAnswer(self.reason)
+        with TURNS.turn(0.0), torch.inference_mode(), memory_refusal(1):
+            if versions_of(self.head) != self.versions:
+                raise NoAnswer("The model's weights have changed since this trace was made: trace the text again.")
+            logits = run_head(lambda head: head.words(hidden[number : number + 1])[0], self.head)
+        probabilities = _finite(logits).softmax(-1)
+        best = probabilities.topk(min(max(n, 0), MOST_WORDS, len(probabilities)))
+        tokens = self.show(best.indices.tolist())
+        return tuple(
+            Word(token.display, token.text, token.id, probability)
+            for token, probability in zip(tokens, best.values.tolist(), strict=True)
+        )
+
+    def _scores(self, what: str, *tasks: str) -> Tensor:
+        self._refuse_unless(what, tasks)
+        if self.logits is None:
+            raise NoAnswer(self.reason)
+        return _finite(self.logits)
+
+    def _refuse_unless(self, what: str, tasks: tuple[str, ...]) -> None:
+        if not self.task:
+            raise NoAnswer(self.reason)
+        if self.task not in tasks:
+            raise NoAnswer(f"This model gives no {what}: its head is one for {self.task}.")
+
+    def _check(self, position: int) -> int:
+        n_tokens = len(self.tokens)
+        if not isinstance(position, int) or not -n_tokens <= position < n_tokens:
+            raise BadSelection(f"There is no position {position!r:.40}: the model answers at 0 to {n_tokens - 1}.")
+        return position % n_tokens
+
+    def _name(self, scores: Tensor, n: int | None) -> tuple[Label, ...]:
+        assert self.names is not None
+        probabilities = self.names.probabilities(scores)
+        best = scores.argsort(descending=True, stable=True)[: None if n is None else max(n, 0)]
+        return tuple(
+            self.names.label(number, float(scores[number]), float(probabilities[number])) for number in best.tolist()
+        )
+
+
+def run_head(compute: Callable[[Head], Tensor], head: Head) -> Tensor:
+    """Return the logits of a head in float32 on the CPU, or a refusal if its model is gone or cannot compute them."""
+    try:
+        return compute(head).float().cpu()
+    except HeadlightError:
+        raise
+    except (AttributeError, TypeError, ValueError, LookupError) as error:
+        log.exception("computing an answer")
+        raise NoAnswer(f"The model's head does not run ({short_message(error)}): trace the text again.") from error
+
+
+def _finite(logits: Tensor) -> Tensor:
+    if bool(torch.isnan(logits).any()) or not bool(torch.isfinite(logits).any()):
+        raise NoAnswer("The model's answer is not a number (NaN), so its weights are damaged: see its notices.")
+    return logits
+
+
+def versions_of(head: Head) -> tuple[int, ...]:
+    """Return how often each weight of a head has been changed in place, which a training does."""
+    return tuple(0 if weight.is_inference() else weight._version for weight in head.parameters())
