@@ -60,6 +60,13 @@ def replace_parts(module: Module, **parts: nn.Module) -> Module:
     return copied
 
 
+def replace_at(module: Module, path: tuple[str, ...], part: nn.Module) -> Module:
+    """Return a shallow copy of a module with another part at a path."""
+    if len(path) > 1:
+        part = replace_at(module.get_submodule(path[0]), path[1:], part)
+    return replace_parts(module, **{path[0]: part})
+
+
 def last_hidden(output: ModelOutput) -> Tensor | None:
     """Return the last hidden states `[row, token, d_model]` of what a body gave: of the decoder, if it has one."""
     found = output.get("last_hidden_state")
@@ -86,19 +93,22 @@ def own_decoder_ids(module: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Te
 class Head:
     """The head of a loaded model; `task` is the one of models/tasks.py that it answers.
 
-    It shares the weights of the model's head, and keeps no others in memory.
+    It shares the weights of the model's head, and keeps hardly any others in memory.
     """
 
-    def __init__(self, module: PreTrainedModel, output: ModelOutput) -> None:
-        """`output` is what the body of the module gave for any input."""
+    def __init__(self, module: PreTrainedModel, output: ModelOutput, within: tuple[str, ...] = ()) -> None:
+        """`output` is what the body of the module gave for any input.
+
+        `within` is the path of the part inside the body that the module's forward calls: OPT's calls the decoder.
+        """
         self.task = find_task(module)
         self._kind = type(output)
-        self._prefix = module.base_model_prefix
+        self._path = (module.base_model_prefix, *within)
+        self._part = weakref.ref(module.base_model.get_submodule(".".join(within)))
         # T5's language models give what their output layer gets, and their other heads give the answer itself.
-        self._is_whole = module.base_model is module
-        self._body = weakref.ref(module.base_model)
-        self._whole = None if self._is_whole else replace_parts(module, **{self._prefix: nn.Identity()})
-        self._layer = module.lm_head if self._is_whole and self.task in WORDS else None
+        is_whole = module.base_model is module
+        self._whole = None if is_whole else replace_at(module, self._path, nn.Identity())
+        self._layer = module.lm_head if is_whole and self.task in WORDS else None
 
     def parameters(self) -> tuple[nn.Parameter, ...]:
         """Return the weights of the head."""
@@ -124,8 +134,7 @@ class Head:
 
     def _answer(self, given: ModelOutput, inputs: Mapping[str, Tensor]) -> Tensor:
         assert self._whole is not None
-        stands_in = _StandIn(self._body, given)
-        return read_answer(replace_parts(self._whole, **{self._prefix: stands_in})(**inputs))
+        return read_answer(replace_at(self._whole, self._path, _StandIn(self._part, given))(**inputs))
 
 
 def read_answer(output: ModelOutput) -> Tensor:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
 
 from models.answers import Answers, read_names
 from models.capture.forward import body, forward_options, image_inputs, model_inputs
@@ -63,17 +66,22 @@ def _try_head(module: PreTrainedModel, processors: InputProcessors) -> Head | No
     reads_itself = module.config.is_encoder_decoder and find_task(module) not in WORDS
     given = {**inputs, "decoder_input_ids": own_decoder_ids(module, inputs)} if reads_itself else inputs
     output = body(module)(**given, **forward_options(body(module)))
-    head = Head(module, output)
-    if head.task in WORDS:
-        hidden = last_hidden(output)
-        if hidden is None or hidden.shape[1] != answer.shape[0]:
-            return None
-        found = torch.cat([head.words(hidden[0, n : n + 1]) for n in range(len(answer))])
-    else:
-        found = head.labels(row_of(output, 0, None), inputs)
     largest = _TOLERANCE.get(module.dtype, 1e-4) * max(1.0, float(answer.float().nan_to_num(0, 0, 0).abs().max()))
-    is_same = found.shape == answer.shape and torch.allclose(found, answer, rtol=0, atol=largest, equal_nan=True)
-    return head if is_same else None
+    for within in ((), ("decoder",)):
+        with suppress(AttributeError, LookupError, TypeError, ValueError, RuntimeError):
+            head = Head(module, output, within)
+            found = _answer_in_parts(head, output, inputs)
+            if found.shape == answer.shape and torch.allclose(found, answer, rtol=0, atol=largest, equal_nan=True):
+                return head
+    return None
+
+
+def _answer_in_parts(head: Head, output: ModelOutput, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return what a head answers to what the body gave, in the way in which traces ask it."""
+    hidden = last_hidden(output)
+    if head.task in WORDS and hidden is not None:
+        return torch.cat([head.words(row[None]) for row in hidden[0]])
+    return head.labels(row_of(output, 0, None), inputs)
 
 
 def _short_inputs(module: PreTrainedModel, processors: InputProcessors) -> dict[str, Tensor]:
