@@ -8,14 +8,14 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import repeat
 from time import perf_counter
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
-from PIL import Image
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import ModelOutput
 
 from models.answers import Answers
+from models.capture.borrowed import Borrowed
 from models.capture.cost import Budget, Costs, Estimate, memory_refusal
 from models.capture.forward import (
     Layers,
@@ -47,9 +47,10 @@ GiveWay = Callable[[], None]
 class Model:
     """A transformer in eval mode, shared by all visitors and never changed by a trace.
 
-    `load_model` makes it. A trace is refused while the module is in training mode or has another attention function.
-    `card.capture` is the way of capture: "replayed" from q and k, or "materialised" by the model itself
-    (`output_attentions`) for families that are not on the attention interface.
+    `load_model` makes it. A module in memory belongs to its owner, who may train and change it between traces: each
+    trace reads the weights that it has then. A trace is refused while the module is in training mode or, if it was
+    loaded from files, has another attention function. `card.capture` is the way of capture: "replayed" from q and k,
+    or "materialised" by the model itself (`output_attentions`) for families that are not on the attention interface.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Model:
         images: ImageReader | None = None,
         sounds: SoundReader | None = None,
         answers: Answers | None = None,
+        borrowed: Borrowed | None = None,
     ) -> None:
         self.module = module
         self.card = card
@@ -73,8 +75,9 @@ class Model:
             self._inputs.use_tokenizer(tokenizer)
         self._sounds = SoundInputs(module, card, sounds, self._inputs) if sounds is not None else None
         self._answers = replace(answers or Answers(), show=self._inputs.show_ids if tokenizer is not None else None)
+        self._computing = borrowed.computing if borrowed else torch.inference_mode
         if card.capture == "materialised":
-            announce_layers(body(module))
+            (borrowed.announce_layers if borrowed else announce_layers)(body(module))
 
     def __repr__(self) -> str:
         kinds = (f"{kind} {layers} layers x {heads} heads" for kind, (layers, heads) in self.card.sizes.items())
@@ -204,7 +207,7 @@ class Model:
                 if progress is not None:
                     progress(0, self.costs.n_layers)
 
-            with calling_between_layers(between), torch.inference_mode(), memory_refusal(n_tokens):
+            with calling_between_layers(between), self._computing(), memory_refusal(n_tokens):
                 check_unchanged(self.module, self._implementations, self.card.name)
                 yield give_way
 
@@ -298,7 +301,7 @@ class Model:
             outputs = self._answers.read(made, inputs, given.decoder_tokens, len(given.sequence.tokens))
         return replace(self._make_trace(given, rows[0]), outputs=outputs)
 
-    def _trace_image(self, image: Image.Image, progress: Progress | None, budget: Budget) -> AttentionTrace:
+    def _trace_image(self, image: Any, progress: Progress | None, budget: Budget) -> AttentionTrace:
         if self._images is None:
             raise NoText(f"{self.card.name} reads texts, not pictures: give a text.")
         patches = self._images.read(image)

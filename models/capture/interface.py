@@ -164,6 +164,9 @@ def _replay_rows(
     """Return what the weights of each row of the batch depend on; `options` are the call's other arguments."""
     causal = options.get("is_causal")
     causal = getattr(module, "is_causal", True) if causal is None else causal
+    sinks = options.get("s_aux")
+    # A copy, because it is a weight of the model, which its owner may train after the trace.
+    sinks = None if sinks is None else sinks.detach().clone()
     return tuple(
         Replay(
             query=query[row],
@@ -173,7 +176,7 @@ def _replay_rows(
             bias=_of_row(options.get("position_bias"), row),
             causal=bool(causal) and attention_mask is None and query.shape[2] > 1,
             softcap=options.get("softcap"),
-            sinks=options.get("s_aux"),
+            sinks=sinks,
         )
         for row in range(query.shape[0])
     )

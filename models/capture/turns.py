@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 # A pass that has waited this long since its last layer runs next, whatever its length, so that no pass waits forever.
 MAX_WAIT_SECONDS = 2.0
@@ -39,15 +40,18 @@ def between_layers() -> None:
         act()
 
 
-def announce_layers(module: nn.Module) -> None:
-    """Let each layer of a model call `between_layers`, for models that do not call Headlight's attention function."""
-    announced: set[str] = set()
+def announce_layers(module: nn.Module) -> list[RemovableHandle]:
+    """Let each layer of a model call `between_layers`, for models that do not call Headlight's attention function.
+
+    Returns the handles of the hooks, whose `remove` ends it.
+    """
+    announced, handles = set[str](), []
     for name, part in module.named_modules():
         # Lists inside a layer (experts) are not layers.
         if isinstance(part, nn.ModuleList) and not any(name.startswith(f"{outer}.") for outer in announced):
             announced.add(name)
-            for layer in part:
-                layer.register_forward_pre_hook(_announce)
+            handles += [layer.register_forward_pre_hook(_announce) for layer in part]
+    return handles
 
 
 def _announce(module: nn.Module, inputs: Any) -> None:

@@ -6,15 +6,14 @@ from types import MappingProxyType
 
 from transformers import PreTrainedModel
 
+from models.capture.borrowed import Borrowed
 from models.capture.cost import Costs
 from models.capture.forward import ROLES, Layers, in_order
 from models.capture.replay import Layer
 from models.card import Card
 from models.chat_template import has_template
-from models.checkpoints.files import revision_of
 from models.checkpoints.heads import find_answers
 from models.checkpoints.health import attention_notices
-from models.checkpoints.locate import ModelFolder
 from models.checkpoints.processors import InputProcessors, count_readable_tokens
 from models.checkpoints.verify import VerifiedCapture
 from models.model import Model
@@ -23,11 +22,16 @@ from models.model import Model
 def build_model(
     module: PreTrainedModel,
     processors: InputProcessors,
-    folder: ModelFolder,
+    named: tuple[str, str],
     verified: VerifiedCapture,
     notices: tuple[str, ...],
+    borrowed: Borrowed | None = None,
 ) -> Model:
-    """Return the model that traces, with a card that describes it; `notices` are what loading found."""
+    """Return the model that traces, with a card that describes it.
+
+    `named` are its name and its revision; `notices` are what loading found. `borrowed` is given for a module that
+    belongs to the caller.
+    """
     tokenizer = processors.tokenizer
     kinds = _name_kinds(verified.eager)
     layers_of_kinds = zip(kinds, in_order(verified.eager), strict=True)
@@ -37,8 +41,8 @@ def build_model(
     if not verified.has_bad_weights:  # otherwise the weights are named, and these layers are not the model's own
         notices = (*notices, *attention_notices(verified.layers))
     card = Card(
-        name=folder.name,
-        revision=revision_of(folder),
+        name=named[0],
+        revision=named[1],
         architecture=type(module).__name__,
         n_layers=sizes[kinds[0]][0],
         n_heads=sizes[kinds[0]][1],
@@ -58,7 +62,9 @@ def build_model(
     )
     costs = Costs(module, verified.layers)
     images, sounds = processors.images, processors.sounds
-    return Model(module, card, costs, tokenizer=tokenizer, images=images, sounds=sounds, answers=answers)
+    return Model(
+        module, card, costs, tokenizer=tokenizer, images=images, sounds=sounds, answers=answers, borrowed=borrowed
+    )
 
 
 def _name_kinds(layers: Layers) -> tuple[str, ...]:

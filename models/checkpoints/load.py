@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,14 +14,15 @@ from transformers import PreTrainedModel
 from models.checkpoints.access import ANYTHING, Access
 from models.checkpoints.build import build_model
 from models.checkpoints.config import read_config
-from models.checkpoints.files import refuse_unsafe_weights
+from models.checkpoints.files import refuse_unsafe_weights, revision_of
 from models.checkpoints.health import weight_notices
+from models.checkpoints.in_memory import load_in_memory
 from models.checkpoints.locate import ModelFolder, locate
 from models.checkpoints.processors import load_processors
 from models.checkpoints.tokenizer import tokenizer_notices
 from models.checkpoints.verify import TOLERANCE, verify_capture
 from models.checkpoints.weights import admit_checkpoint, load_module
-from models.errors import BrokenModel, NotEnoughMemory
+from models.errors import BrokenModel, NotEnoughMemory, NoTokenizer
 from models.model import Model
 
 log = logging.getLogger("headlight.models")
@@ -30,14 +32,22 @@ _one_at_a_time = threading.RLock()
 
 
 def load_model(
-    name: str | os.PathLike[str],
+    name: str | os.PathLike[str] | Any,
+    tokenizer: Any = None,
     *,
+    images: Any = None,
     revision: str | None = None,
     device: str | int | torch.device = "auto",
     dtype: str | torch.dtype = "float32",
     access: Access = ANYTHING,
 ) -> Model:
     """Load a model by bundled name ("minilm"), local `save_pretrained` folder, or Hugging Face hub id.
+
+    A model of transformers in memory is given as `load_model(module, tokenizer)`, or `load_model(module,
+    images=processor)` if it reads pictures. It may be compiled, in `nn.DataParallel`, with an adapter of peft, or in a
+    pipeline, a `Trainer` or a `SentenceTransformer`, which have a tokenizer. It is used as it is: on its device, in its
+    dtype, with its hooks. It does not change: only during a pass, its attention function is another one and compiled
+    parts run as they were written. Its weights are read anew in each trace. Between traces it may be trained.
 
     `device` is "auto" (cuda, then mps, then cpu), a torch device or the number of a GPU; `dtype` a torch dtype or its
     name. Loading ends with a proof: replayed weights are compared with the model's own eager ones on a short text. A
@@ -48,6 +58,19 @@ def load_model(
     Raises:
         HeadlightError: one of its kinds, each with a sentence that gives the remedy.
     """
+    if not isinstance(name, str | os.PathLike):
+        if (revision, device, dtype) != (None, "auto", "float32"):
+            raise BrokenModel(
+                "A model in memory is read on its device and in its dtype: leave out revision, device and dtype, and "
+                "call its to(...) before."
+            )
+        with _one_at_a_time:
+            return load_in_memory(name, tokenizer, images)
+    if tokenizer is not None or images is not None:
+        raise NoTokenizer(
+            "A tokenizer or an image processor is given together with a model in memory; a folder has its own: save it "
+            "into the folder (save_pretrained), or give the module."
+        )
     folder = locate(name, revision, access)
     with _one_at_a_time:
         return _load(folder, _find_dtype(dtype), _find_device(device))
@@ -63,8 +86,8 @@ def _load(folder: ModelFolder, dtype: torch.dtype, device: torch.device) -> Mode
     notices = (*folder.notices, *notices, *weight_notices(module))
     if processors.tokenizer is not None:
         notices = (*notices, *tokenizer_notices(processors.tokenizer, module))
-    verified = verify_capture(module, processors, folder)
-    return build_model(module, processors, folder, verified, notices)
+    verified = verify_capture(module, processors, folder.name)
+    return build_model(module, processors, (folder.name, revision_of(folder)), verified, notices)
 
 
 def _move(module: PreTrainedModel, device: torch.device, name: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -21,7 +23,6 @@ from models.capture.forward import (
 from models.capture.interface import IMPLEMENTATION, NotReplayed
 from models.capture.replay import Replay
 from models.checkpoints.health import finite_weights
-from models.checkpoints.locate import ModelFolder
 from models.checkpoints.processors import InputProcessors, probe_inputs
 from models.errors import BrokenModel, NoAttention, NotEnoughMemory, short_message
 from models.images import patch_tokens, probe_picture
@@ -29,6 +30,8 @@ from models.memory import admit
 from models.sound_input import probe_of_sound
 
 log = logging.getLogger("headlight.models")
+
+Computing = Callable[[], AbstractContextManager[Any]]
 
 # The largest difference between replayed and eager weights that still counts as the same, by dtype. Measured over the
 # families of tests/zoo/test_families.py: 4e-7 in float32. The half types round the scores that eager computes.
@@ -55,23 +58,26 @@ class VerifiedCapture:
     has_bad_weights: bool
 
 
-def verify_capture(module: PreTrainedModel, processors: InputProcessors, folder: ModelFolder) -> VerifiedCapture:
+def verify_capture(
+    module: PreTrainedModel, processors: InputProcessors, name: str, computing: Computing = torch.inference_mode
+) -> VerifiedCapture:
     """Choose how the attention of a model is captured, by a comparison on a short input.
 
-    Sets the attention implementation of the model to the one that this way of capture needs.
+    Sets the attention implementation of the model to the one that this way of capture needs. `computing` makes the
+    context in which the model runs.
 
     Raises:
         NoAttention: the model gives no weights, or not one for each pair of tokens.
         BrokenModel: the model does not run on a short input.
         NotEnoughMemory: it reads pictures of too many patches.
     """
-    replayed, eager, has_bad_weights = _run_probe(module, processors, folder)
+    replayed, eager, has_bad_weights = _run_probe(module, processors, name, computing)
     check_weights(module, eager)
     difference = _find_largest_difference(replayed, eager)
     if difference is not None and difference <= tolerance(module.dtype, module.device, replayed):
         module.set_attn_implementation(IMPLEMENTATION)
         return VerifiedCapture("replayed", difference, replayed, eager, has_bad_weights)
-    log.info("%s falls back to eager weights (difference %s)", folder.name, difference)
+    log.info("%s falls back to eager weights (difference %s)", name, difference)
     return VerifiedCapture("materialised", 0.0, eager, eager, has_bad_weights)
 
 
@@ -91,7 +97,7 @@ def _largest_product(layer: Replay) -> float:
 
 
 def _run_probe(
-    module: PreTrainedModel, processors: InputProcessors, folder: ModelFolder
+    module: PreTrainedModel, processors: InputProcessors, name: str, computing: Computing
 ) -> tuple[Layers, Layers, bool]:
     """Return the replayed layers of a short input, the eager ones, and whether bad weights were replaced meanwhile.
 
@@ -99,17 +105,17 @@ def _run_probe(
     """
     images, replayed, grid = processors.images, Layers(), None
     try:
-        with finite_weights(module) as has_bad_weights, torch.inference_mode(), ExitStack() as held:
+        with finite_weights(module) as has_bad_weights, computing(), ExitStack() as held:
             if images is not None:
                 patches = images.read(probe_picture())
                 grid = patches.grid
-                _admit_patches(module.config, grid, folder)
+                _admit_patches(module.config, grid, name)
                 inputs = image_inputs(module, patches)
             elif processors.sounds is not None:
                 inputs = held.enter_context(probe_of_sound(module, processors.sounds, processors.tokenizer))
             else:
                 assert processors.tokenizer is not None
-                inputs = probe_inputs(module, processors.tokenizer, folder.name)
+                inputs = probe_inputs(module, processors.tokenizer, name)
             if module.config._attn_implementation == IMPLEMENTATION:
                 with suppress(NotReplayed):
                     replayed = replayed_layers(body(module), inputs, through_weights=True)
@@ -118,23 +124,23 @@ def _run_probe(
     except (NoAttention, BrokenModel, NotEnoughMemory):
         raise
     except Exception as error:
-        log.exception("running %s on a short input", folder.name)
+        log.exception("running %s on a short input", name)
         if isinstance(error, TypeError) and "output_attentions" in str(error):
             raise NoAttention(explain_no_attention(module)) from error
         reads = "sound" if processors.sounds is not None else "short text" if images is None else "picture"
-        raise BrokenModel(f"{folder.name} {_explain_failure(module.dtype, reads, short_message(error))}") from error
+        raise BrokenModel(f"{name} {_explain_failure(module.dtype, reads, short_message(error))}") from error
     if grid is not None:
         for layer in eager["self"]:
             patch_tokens(grid, layer.shape[1])
     return replayed, eager, has_bad_weights
 
 
-def _admit_patches(config: PreTrainedConfig, grid: tuple[int, int], folder: ModelFolder) -> None:
+def _admit_patches(config: PreTrainedConfig, grid: tuple[int, int], name: str) -> None:
     """Let a picture through whose weights of all layers fit in memory: the comparison needs all of them at once."""
     n_pairs = (grid[0] * grid[1]) ** 2
-    n_layers, n_heads = (getattr(config, name, 1) for name in ("num_hidden_layers", "num_attention_heads"))
+    n_layers, n_heads = (getattr(config, size, 1) for size in ("num_hidden_layers", "num_attention_heads"))
     n_maps = n_layers * n_heads if isinstance(n_layers, int) and isinstance(n_heads, int) else 1
-    admit(4 * n_maps * n_pairs, f"Loading {folder.name}", "choose a model that reads smaller pictures")
+    admit(4 * n_maps * n_pairs, f"Loading {name}", "choose a model that reads smaller pictures")
 
 
 def _explain_failure(dtype: torch.dtype, reads: str, reason: str) -> str:
