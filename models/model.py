@@ -104,8 +104,9 @@ class Model:
             HeadlightError: as `trace`, for everything that is known before the pass.
         """
         request = Request(text=text, **inputs)
-        if request.audio is not None:
-            return self.costs.estimate(self._sound_inputs().count_tokens(request))
+        if self._sounds is not None or request.audio is not None:
+            sounds = self._sound_inputs()
+            return self.costs.estimate(sounds.count_tokens(sounds.read(request)))
         self._inputs.check_asked(request)
         return self.costs.estimate(self._inputs.count_tokens(request))
 
@@ -141,11 +142,11 @@ class Model:
         """
         budget = budget or Budget()
         request = Request(text=text, **inputs)
+        if self._sounds is not None or request.audio is not None:
+            return self._trace_sound(request, progress, budget, on_layer_output)
         if request.image is not None:
             request.refuse_beside("A picture", allowed=("image",))
             return self._trace_image(request.image, progress, budget)
-        if request.audio is not None:
-            return self._trace_sound(request, progress, budget, on_layer_output)
         return self._trace_text(request, progress, budget, on_layer_output)
 
     def _trace_text(
@@ -291,8 +292,8 @@ class Model:
         self, request: Request, progress: Progress | None, budget: Budget, on_layer_output: OnLayerOutput | None
     ) -> AttentionTrace:
         sounds = self._sound_inputs()
-        budget.admit(self.costs.estimate(sounds.count_tokens(request)))
         given = sounds.read(request)
+        budget.admit(self.costs.estimate(sounds.count_tokens(given)))
         with self._one_pass(given.n_tokens, progress) as give_way:
             given = sounds.add_decoder_text(given)
             inputs = sounds.tensors(given)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from numbers import Real
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -132,7 +132,7 @@ def _read_path(path: str | os.PathLike[str], longest: float) -> _Raw:
         raise NoText(f"The sound cannot be opened ({short_message(error)}): {_REMEDY}.") from error
 
 
-def _read_file(file: BinaryIO, name: str, longest: float) -> _Raw:
+def _read_file(file: Any, name: str, longest: float) -> _Raw:
     if getattr(file, "closed", False):
         raise NoText(f"{name} is closed: open it again, or give its path.")
     try:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.feature_extraction_utils import FeatureExtractionMixin
+from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
 from models.capture.cost import memory_refusal
 from models.capture.forward import Layers, accepted_inputs, in_order
@@ -144,8 +145,15 @@ class SoundInputs:
         Raises:
             NoText: something besides the sound that it does not read.
         """
+        if request.audio is None:
+            given = [name for name in ("text", "messages", "image") if getattr(request, name) is not None]
+            raise NoText(f"{self._card.name} reads sounds{f', not {given[0]}' if given else ''}: give audio.")
         allowed = ("audio", "target", "src_lang") if self._module.config.is_encoder_decoder else ("audio",)
         request.refuse_beside("A sound", allowed=allowed)
+        for name in ("target", "src_lang"):
+            value = getattr(request, name)
+            if not isinstance(value, str | None):
+                raise NoText(f"The {name} is a text, not {str(type(value).__name__)[:40]}: give a string.")
 
     def read(self, request: Request) -> SoundInput:
         """Return a sound as the model reads it, still without what its decoder reads.
@@ -180,14 +188,13 @@ class SoundInputs:
         notices = given.notices if notice is None else (*given.notices, notice)
         return replace(given, sequence=replace(given.sequence, tokens=tokens, n_total=found), notices=notices)
 
-    def count_tokens(self, request: Request) -> int:
-        """Return the largest number of positions of a request, the decoder's included."""
-        given = self.read(request)
-        n_decoder = 0
+    def count_tokens(self, given: SoundInput) -> int:
+        """Return the largest number of positions of an input, also those that its decoder has yet to generate."""
+        n_decoder, target = 0, given.source.target
         if self._module.config.is_encoder_decoder:
             n_decoder = GENERATED_TOKENS
-            if request.target is not None and self._reader is not None:
-                n_decoder = len(self._reader.tokenize(request.target, as_target=True).tokens)
+            if target is not None and self._reader is not None:
+                n_decoder = len(self._reader.tokenize(target, as_target=True).tokens)
         return len(given.sequence.tokens) + n_decoder
 
     def add_decoder_text(self, given: SoundInput) -> SoundInput:
@@ -267,14 +274,17 @@ class SoundInputs:
         """
         config, wanted = self._module.generation_config, given.source.src_lang
         known = getattr(config, "lang_to_id", None) or {}
-        if wanted is not None and f"<|{wanted}|>" not in known:
+        code = TO_LANGUAGE_CODE.get(str(wanted).lower(), str(wanted).lower())
+        if wanted is not None and f"<|{code}|>" not in known:
             names = ", ".join(sorted(name.strip("<|>") for name in known)[:12]) or "one language only"
             raise NoText(
-                f"{self._card.name} does not know the language {wanted[:40]!r}: leave src_lang out, or give one that it "
+                f"{self._card.name} does not know the language {str(wanted)[:40]!r}: leave src_lang out, or give one that it "
                 f"knows ({names})."
             )
+        if wanted is None and known and getattr(config, "language", None) is None and self._reader is not None:
+            wanted = code = getattr(self._reader.tokenizer, "language", None)  # a language that it was fine-tuned for
         task = getattr(config, "task", None) or ("transcribe" if getattr(config, "task_to_id", None) else None)
-        options = {"language": wanted, "task": task}
+        options = {"language": None if wanted is None else code, "task": task}
         return {name: value for name, value in options.items() if value is not None}
 
     def _count_positions(self, tensors: Mapping[str, Tensor], sound: Sound, step: float) -> int:

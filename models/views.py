@@ -200,7 +200,8 @@ def make_view(att: Attention, recipe: Recipe) -> Attention:
         query_tokens=tokens[0],
         key_tokens=tokens[1],
         key_grid=att.key_grid if stays else None,
-        annotations=att.annotations if stays else None,
+        # A sound is there whatever the words are; other annotations are of positions.
+        annotations={name: value for name, value in att.annotations.items() if stays or name == "sound"},
     )
     view._recipe, view._origin, view._pieces, view._hidden = recipe, att, pieces, hidden
     return view

@@ -17,7 +17,7 @@ from transformers import (
     WhisperTokenizer,
 )
 
-LANGUAGES = ("en", "de", "fr")
+LANGUAGES = ("en", "zh", "de")  # as in Whisper's own list, since its tokenizer counts
 TARGET = "Hello wörld, hello"
 
 
@@ -79,6 +79,7 @@ def generation_config(tokenizer: WhisperTokenizer, config: WhisperConfig, multil
     made.no_timestamps_token_id = identify("<|notimestamps|>")
     made.is_multilingual, made.return_timestamps, made.max_length = multilingual, False, config.max_target_positions
     made.max_initial_timestamp_index, made.alignment_heads = 50, [[1, 2], [2, 4]]
+    made._from_model_config = False  # otherwise transformers makes it again from the model's configuration
     if multilingual:
         made.lang_to_id = {f"<|{each}|>": identify(f"<|{each}|>") for each in LANGUAGES}
         made.task_to_id = {each: identify(f"<|{each}|>") for each in ("translate", "transcribe")}
