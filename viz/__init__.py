@@ -13,6 +13,7 @@ from viz.figures.grid import grid
 from viz.figures.heatmap import heatmap
 from viz.figures.patches import patches
 from viz.figures.signal import signal
+from viz.figures.sound import sound
 from viz.figures.token_graph import flow
 from viz.files.export import Export, export, save
 from viz.files.provenance import VERSION
@@ -33,4 +34,5 @@ __all__ = [
     "save",
     "show",
     "signal",
+    "sound",
 ]

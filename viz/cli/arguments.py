@@ -64,12 +64,18 @@ def selection_of(arguments: argparse.Namespace) -> Selection:
 def _check_reading(arguments: argparse.Namespace) -> None:
     figure = FIGURES[arguments.figure]
     if not figure.takes_text and arguments.text is not None:
-        raise NoText(f"The figure {figure.name} needs a picture, not a text: give --image FILE.")
+        needed = "a picture, not a text: give --image FILE" if figure.takes_image else "a sound: give --audio FILE"
+        raise NoText(f"The figure {figure.name} needs {needed}.")
     if not figure.takes_image and arguments.image is not None:
-        raise NoText(f"The figure {figure.name} needs a text, not a picture: give --text.")
+        needed = "a text, not a picture: give --text" if figure.takes_text else "a sound: give --audio FILE"
+        raise NoText(f"The figure {figure.name} needs {needed}.")
+    if not figure.takes_audio and arguments.audio is not None:
+        raise NoText(f"The figure {figure.name} needs something else than a sound: see {figure.name} --help.")
     beside = [name for name in ("text_pair", "target", "generate") if getattr(arguments, name) not in (None, 0)]
     if arguments.image is not None and beside:
         raise NoText(f"A picture is read alone: leave out {_option(beside[0])}.")
+    if arguments.audio is not None and set(beside) - {"target"}:
+        raise NoText(f"A sound is read alone: leave out {_option(beside[0])}.")
     if arguments.target is not None and arguments.generate:
         raise NoText("A decoder reads a target or continues by itself: leave out --target or --generate.")
 
@@ -164,6 +170,8 @@ def _add_reading(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
     read.add_argument("--text", help="the text to inspect" if text else hidden)
     picture = "the picture to inspect, for a model that reads pictures"
     read.add_argument("--image", metavar="FILE", help=picture if image else hidden)
+    sound = "the sound to inspect (WAV, FLAC, OGG, MP3), for a model that reads sounds"
+    read.add_argument("--audio", metavar="FILE", help=sound if figure.takes_audio else hidden)
     command.add_argument("--text-pair", help="a second segment" if text else hidden)
     command.add_argument(
         "--generate",

@@ -59,6 +59,8 @@ def _write(arguments: argparse.Namespace) -> None:
     model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
     if image is not None:
         trace = model.trace(image=image)
+    elif arguments.audio is not None:
+        trace = model.trace(audio=arguments.audio, target=arguments.target)
     else:
         given = {"text_pair": arguments.text_pair, "target": arguments.target, "generate": arguments.generate}
         trace = model.trace(arguments.text, **given)

@@ -70,6 +70,7 @@ class Figure(ABC, Generic[View]):
     takes_region: bool = False
     takes_text: bool = True
     takes_image: bool = True
+    takes_audio: bool = True
     one_head: bool = True
     """Whether the figure shows exactly one head, which then has to be given."""
     shows_all_maps: bool = False

@@ -90,6 +90,7 @@ class Patches(Figure[PatchView]):
     offers = (Offer("Attention on the picture"),)
     token_help = "the query that looks, as query:8"
     takes_text = False
+    takes_audio = False
     shows_tokens = False
 
     def fits(self, subject: Subject) -> bool:

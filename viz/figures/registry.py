@@ -9,13 +9,24 @@ from viz.figures.grid import Grid
 from viz.figures.heatmap import Heatmap
 from viz.figures.patches import Patches
 from viz.figures.signal import Signal
+from viz.figures.sound import SoundFigure
 from viz.figures.table import Table
 from viz.figures.token_graph import TokenGraph
 from viz.figures.view import InstrumentView
 from viz.formats import CannotExport
 
 FIGURES: dict[str, Figure[Any]] = {
-    figure.name: figure for figure in (Heatmap(), TokenGraph(), Grid(), InstrumentView(), Patches(), Signal(), Table())
+    figure.name: figure
+    for figure in (
+        Heatmap(),
+        TokenGraph(),
+        Grid(),
+        InstrumentView(),
+        Patches(),
+        Signal(),
+        SoundFigure(),
+        Table(),
+    )
 }
 
 

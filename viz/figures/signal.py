@@ -100,6 +100,7 @@ class Signal(Figure[SignalView]):
     options = ("palette", "truth")
     token_help = "the query that looks, as query:8"
     takes_image = False
+    takes_audio = False
     shows_tokens = False
 
     def fits(self, subject: Subject) -> bool:

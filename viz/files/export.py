@@ -99,7 +99,7 @@ def export(
     combine: str = "overlay",
     width: str | None = None,
 ) -> Export:
-    """Return a figure ("heatmap", "flow", "grid", "view", "patches", "signal") or "table" in a format.
+    """Return a figure ("heatmap", "flow", "grid", "view", "patches", "signal", "sound") or "table".
 
     A grid outlines the head if one is given; a table has one head, the heads of one layer, or all. `region` limits a
     heatmap, a flow or a table to a part of the head, such as "0-63:128-191". `token` is the one that a flow isolates,
