@@ -25,8 +25,8 @@ from viz.paper.width import refuse_width
 
 # Inches of a picture on paper.
 USUAL_WIDTH, LEAST_WIDTH = 7.0, 2.4
-# Points of the waveform: more could not be seen.
-MOST_POINTS = 1_200
+# Points of the waveform: more could not be seen. A point of at least 10 ms joins the periods of a voice.
+MOST_POINTS, LEAST_SECONDS = 1_200, 0.01
 WAVE, WAVE_NAME = "#b9bec6", "the sound"
 WAVE_FILL = "rgba(128, 136, 149, 0.45)"
 HOVER = "%{customdata:.2f} s<br>weight %{y:.5f}<extra></extra>"
@@ -98,7 +98,7 @@ def sound_view(att: Attention, selection: Selection) -> SoundView:
 
 def envelope(sound: Sound) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return times in seconds, and the lowest and the highest sample from each time to the next."""
-    size = -(-len(sound.samples) // MOST_POINTS)
+    size = max(-(-len(sound.samples) // MOST_POINTS), round(LEAST_SECONDS * sound.rate))
     starts = np.arange(0, len(sound.samples), size)
     lowest, highest = np.minimum.reduceat(sound.samples, starts), np.maximum.reduceat(sound.samples, starts)
     return starts / sound.rate, lowest, highest
