@@ -97,6 +97,11 @@ class Model:
         """The languages that `src_lang` and `tgt_lang` may be, empty for a model without a choice of languages."""
         return self._inputs.languages
 
+    @property
+    def sampling_rate(self) -> int | None:
+        """The samples a second of the sounds that the model reads, None if it reads none."""
+        return None if self._sounds is None else self._sounds.rate
+
     def estimate(self, text: Text | None = None, **inputs: Unpack[Inputs]) -> Estimate:
         """Return the largest cost of `trace` with the same text and inputs: a model may end its own text sooner.
 

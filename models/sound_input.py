@@ -139,6 +139,11 @@ class SoundInputs:
         """The reader of what its decoder reads, if it has one."""
         return self._builder.target_reader
 
+    @property
+    def rate(self) -> int:
+        """The samples a second that the model reads."""
+        return self._sounds.rate
+
     def check_asked(self, request: Request) -> None:
         """Let a request through that this model can read.
 

@@ -10,18 +10,20 @@ from models.model_input import OWN_TEXT_NOTICE
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request
 from ui.panels.export import export_controls
-from ui.panels.head_pictures import show_patches, show_signal
+from ui.panels.head_pictures import show_patches, show_signal, show_sound
 from ui.panels.instrument import show_instrument
 from ui.panels.model_picker import choose_model
 from ui.panels.picture_input import picture_controls
-from ui.panels.selection import choose_kind, fitted_selection, open_head
+from ui.panels.selection import choose_kind, fitted_selection, open_head, open_sound
 from ui.panels.sentences import sentence_controls, sentences_of
+from ui.panels.sound_input import sound_controls
 from ui.panels.text_input import text_input
 from ui.panels.truth import heads_panel, task_panel
 from ui.state import link
 from ui.state.inspect import INSPECT
 from viz.figures.base import Subject
 from viz.figures.signal import Signal
+from viz.figures.sound import SoundFigure
 
 
 def page() -> None:
@@ -51,6 +53,8 @@ def _inputs(model: Model, about_link: list[str]) -> AttentionTrace | None:
     """Show what the model reads, and what has to be said of it; return the trace, None if there is none."""
     if model.card.modality == "image":
         picture_controls(model)
+    elif model.card.modality == "sound":
+        sound_controls(model)
     else:
         text_input(model)
         sentence_controls()
@@ -82,6 +86,7 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     The browser reports a selection a moment after the visitor's last change; this part alone runs then.
     """
     open_head(model, att)
+    open_sound(att)
     with st.container():
         selection, choice = fitted_selection(att), INSPECT.current()
     options, subject = choice.draw_options(), Subject(att, trace.image)
@@ -96,9 +101,13 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
         show_signal(subject, selection, options)
     if trace.image is not None:
         show_patches(subject, selection, options)
+    if SoundFigure().fits(subject):
+        show_sound(subject, selection, options)
     heads_panel(model, layer, head)
     if trace.image is not None:
         st.caption("The picture is in no link: the address restores everything but the picture.")
+    elif model.card.modality == "sound":
+        st.caption("The sound is in no link: the address restores everything but the sound.")
     elif not link.fits_link(choice):
         st.caption("The text is too long for a link: the address restores everything but the text.")
 

@@ -10,6 +10,7 @@ from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.patches import Patches
 from viz.figures.signal import Signal
+from viz.figures.sound import SoundFigure
 
 _ELSEWHERE = "The strongest pairs are in the table, all of them in the CSV file under Export."
 
@@ -28,3 +29,11 @@ def show_signal(subject: Subject, selection: Selection, options: DrawOptions) ->
     drawn = figure.to_plotly(figure.view(subject, selection, options), options)
     chart(drawn, "signal", f"The signal with the attention of layer {layer}, head {head}. {_ELSEWHERE}")
     st.caption("Lock a query to see what that position attends to.")
+
+
+def show_sound(subject: Subject, selection: Selection, options: DrawOptions) -> None:
+    """Show when the locked query listens, else the first that is no special token, over the waveform of the sound."""
+    figure, (layer, head) = SoundFigure(), selection.of_one_head()
+    drawn = figure.to_plotly(figure.view(subject, selection, options), options)
+    chart(drawn, "sound chart", f"The sound with the attention of layer {layer}, head {head}. {_ELSEWHERE}")
+    st.caption("Lock a query to see when it listens.")

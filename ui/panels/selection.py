@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from analysis.selection import Selection, nearest_head
+from analysis.selection import Region, Selection, nearest_head
 from analysis.truth import truth_of
 from models import Attention, AttentionTrace, Model
 from ui.panels.examples import example_of
@@ -45,6 +45,19 @@ def open_head(model: Model, att: Attention) -> None:
     else:
         layer, head = nearest_head(att, choice.layer, choice.head)
         INSPECT.select(layer=layer, head=head)
+
+
+def open_sound(att: Attention) -> None:
+    """Show the frames of a sound first, without the padding after its end, where no other region is chosen."""
+    opened = (att.source.audio, att.kind, att.n_query)
+    if att.source.audio is None or st.session_state.get("sound opened") == opened:
+        return
+    st.session_state["sound opened"] = opened
+    n_heard = sum(not key.special for key in att.key_tokens)
+    if n_heard == att.n_key or not n_heard or INSPECT.current().region:
+        return
+    n_queries = att.n_query if att.kind == "cross" else n_heard
+    INSPECT.select(region=str(Region(range(n_queries), range(n_heard))))
 
 
 def fitted_selection(att: Attention) -> Selection:

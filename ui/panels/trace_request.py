@@ -7,6 +7,7 @@ import streamlit as st
 from models import AttentionTrace, Model
 from models.capture.cost import Estimate, readable_seconds
 from ui.panels.picture_input import chosen_picture
+from ui.panels.sound_input import chosen_sound
 from ui.services.jobs import Job
 from ui.services.models import model_id
 from ui.services.settings import ask_seconds
@@ -33,6 +34,10 @@ def build_request(model: Model) -> TraceRequest:
     if model.card.modality == "image":
         image, name = chosen_picture(model)
         return TraceRequest(model_id(model), picture=name, image=image)
+    if model.card.modality == "sound":
+        audio, name = chosen_sound(model)
+        target = choice.target if "cross" in model.card.kinds else ""
+        return TraceRequest(model_id(model), target=target, sound=name, audio=audio)
     generate = choice.generate if model.card.writes else 0
     # The session keeps the target for the next encoder-decoder; other models have no use for it.
     target = choice.target if "cross" in model.card.kinds else ""

@@ -12,6 +12,7 @@ from PIL import Image
 
 from models import AttentionTrace, Model
 from models.capture.cost import Estimate
+from models.sound import Sound
 from ui.services.jobs import Job, Jobs, Progress
 from ui.services.settings import TRACES_IN_MEMORY, budget, cache_bytes
 
@@ -24,10 +25,10 @@ _PICTURE_ESTIMATE = Estimate(0, 100_000_000, 0.0)
 
 @dataclass(frozen=True)
 class TraceRequest:
-    """A text or a picture, and what to do with it. Visitors whose requests are equal share one trace.
+    """A text, a picture or a sound, and what to do with it. Visitors whose requests are equal share one trace.
 
     `model` is the `model_id`. `picture` names the `image` for a model that reads pictures: equal names are equal
-    pictures.
+    pictures. `sound` names the `audio` likewise.
     """
 
     model: str
@@ -37,6 +38,8 @@ class TraceRequest:
     generate: int = 0
     picture: str = ""
     image: Image.Image | None = field(default=None, compare=False, repr=False)
+    sound: str = ""
+    audio: Sound | None = field(default=None, compare=False, repr=False)
 
     def estimate(self, model: Model) -> Estimate:
         """Return the bytes and seconds of the trace, after checking them against this server's budget.
@@ -63,6 +66,8 @@ class TraceRequest:
         """Return what the model reads, as arguments of `Model.trace`."""
         if self.image is not None:
             return {"image": self.image}
+        if self.audio is not None:
+            return {"audio": self.audio, "target": self.target or None}
         pair, target = self.pair or None, self.target or None
         return {"text": self.text, "text_pair": pair, "target": target, "generate": self.generate}
 

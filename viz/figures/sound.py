@@ -142,9 +142,7 @@ class SoundFigure(Figure[SoundView]):
         figure = go.Figure(layout_template=PLAIN)
         outline = {"mode": "lines", "line": {"width": 0}, "yaxis": "y2", "hoverinfo": "skip"}
         figure.add_scatter(x=view.time, y=view.lowest, showlegend=False, **outline)
-        figure.add_scatter(
-            x=view.time, y=view.highest, fill="tonexty", fillcolor=WAVE_FILL, name=WAVE_NAME, **outline
-        )
+        figure.add_scatter(x=view.time, y=view.highest, fill="tonexty", fillcolor=WAVE_FILL, name=WAVE_NAME, **outline)
         figure.add_bar(
             x=view.start + view.step / 2,
             y=view.weight,
