@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,8 @@ def sharpen(module: PreTrainedModel, seed: int = 7) -> PreTrainedModel:
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if parameter.dim() > 1 and "embed_positions" not in name:
-                parameter.normal_(0.0, 1.6 * parameter[0].numel() ** -0.5, generator=generator)
+                gain = 3.2 if re.search(r"(q|k)_proj", name) else 1.6
+                parameter.normal_(0.0, gain * parameter[0].numel() ** -0.5, generator=generator)
     return module.eval()
 
 

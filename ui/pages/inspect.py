@@ -92,6 +92,10 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     options, subject = choice.draw_options(), Subject(att, trace.image)
     with st.container(key="export-row", horizontal=True, horizontal_alignment="right", gap="small"):
         export_controls(subject, selection, options)
+    # A container in every run: the instrument must not move to another place among the elements of the page.
+    with st.container():
+        if SoundFigure().fits(subject):
+            show_sound(subject, selection, options)
     # The browser adds the history entry of a new text before the instrument fits its selection to it: else the entry of
     # the text before would get that selection.
     INSPECT.publish()
@@ -101,8 +105,6 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
         show_signal(subject, selection, options)
     if trace.image is not None:
         show_patches(subject, selection, options)
-    if SoundFigure().fits(subject):
-        show_sound(subject, selection, options)
     heads_panel(model, layer, head)
     if trace.image is not None:
         st.caption("The picture is in no link: the address restores everything but the picture.")

@@ -49,15 +49,16 @@ def open_head(model: Model, att: Attention) -> None:
 
 def open_sound(att: Attention) -> None:
     """Show the frames of a sound first, without the padding after its end, where no other region is chosen."""
-    opened = (att.source.audio, att.kind, att.n_query)
-    if att.source.audio is None or st.session_state.get("sound opened") == opened:
+    here = (att.source.audio, att.kind, att.n_query)
+    opened, earlier = st.session_state.get("sound opened", (None, ""))
+    if att.source.audio is None or here == opened:
         return
-    st.session_state["sound opened"] = opened
     n_heard = sum(not key.special for key in att.key_tokens)
-    if n_heard == att.n_key or not n_heard or INSPECT.current().region:
-        return
     n_queries = att.n_query if att.kind == "cross" else n_heard
-    INSPECT.select(region=str(Region(range(n_queries), range(n_heard))))
+    region = str(Region(range(n_queries), range(n_heard))) if 0 < n_heard < att.n_key else ""
+    st.session_state["sound opened"] = (here, region)
+    if INSPECT.current().region in ("", earlier) and region != INSPECT.current().region:
+        INSPECT.select(region=region)
 
 
 def fitted_selection(att: Attention) -> Selection:
