@@ -21,6 +21,7 @@ from models.capture.masks import Positions
 from models.capture.replay import ALL, LayerLike, Replay
 from models.errors import BadSelection
 from models.notebook import ShownInNotebook
+from models.patches import Patches
 from models.source import Source
 from models.tokens import Token
 from models.views import Views
@@ -41,7 +42,7 @@ class Attention(ShownInNotebook, Views):
         key_tokens: tuple[Token, ...],
         source: Source,
         *,
-        key_grid: tuple[int, int] | None = None,
+        key_patches: Sequence[Patches] = (),
         annotations: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
@@ -55,13 +56,13 @@ class Attention(ShownInNotebook, Views):
         self.query_tokens = query_tokens
         self.key_tokens = key_tokens
         self.source = source
-        # The rows and columns of patches if the keys are a picture. Patches are the last positions, row by row.
-        self.key_grid = key_grid
+        # The grids of patches among the keys: one for a vision encoder, several where a picture is read in parts.
+        self.key_patches = tuple(key_patches)
         self._annotations = dict(annotations or {})
         self._layers = tuple(layers)
 
     def _copy(self, **changes: Any) -> Attention:
-        parts = {name: getattr(self, name) for name in ("query_tokens", "key_tokens", "key_grid", "annotations")}
+        parts = {name: getattr(self, name) for name in ("query_tokens", "key_tokens", "key_patches", "annotations")}
         return Attention(self.kind, source=self.source, **{"layers": self._layers, **parts, **changes})
 
     @property
@@ -71,6 +72,11 @@ class Attention(ShownInNotebook, Views):
         Nothing in models/ reads it: analysis/truth.py does.
         """
         return MappingProxyType(self._annotations)
+
+    @property
+    def key_grid(self) -> tuple[int, int] | None:
+        """The rows and columns of patches if the keys are patches of one grid, else None."""
+        return (self.key_patches[0].rows, self.key_patches[0].columns) if len(self.key_patches) == 1 else None
 
     @property
     def n_layers(self) -> int:

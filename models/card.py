@@ -11,7 +11,7 @@ from types import MappingProxyType
 class Card:
     """What a visitor needs to know of a model before trusting its pictures.
 
-    `modality` is the input that the model reads, "text" or "image"; `writes` says whether it can continue a text;
+    `modality` is the input that the model reads, "text", "image", "sound" or "text and image"; `writes` says whether it can continue a text;
     `chats` says whether its tokenizer has a chat template, which makes a text of a conversation; `task` is the name of
     the task with known answers that it was trained on (models/scratch/tasks), or "". `sizes` has for each kind the
     number of layers and of heads (the largest one if layers differ, see `Attention.heads_in`); `n_layers` and

@@ -56,7 +56,7 @@ class ImageReader:
                 f"{list(getattr(pixels, 'shape', ()))}: choose a model that reads pictures whole."
             )
         rows, columns = pixels.shape[2] // self._patch[0], pixels.shape[3] // self._patch[1]
-        return PatchSequence({"pixel_values": pixels}, self._undo_normalisation(pixels[0]), (rows, columns))
+        return PatchSequence({"pixel_values": pixels}, undo_normalisation(self.processor, pixels[0]), (rows, columns))
 
     def _refuse_narrow(self, image: Image.Image) -> None:
         """Let a picture through that stays small if the processor gives its shorter side a fixed length."""
@@ -72,20 +72,20 @@ class ImageReader:
                 f"{edge:,} pixels long, the longer one {int(edge * share):,}: crop it."
             )
 
-    def _undo_normalisation(self, pixels: Tensor) -> UInt8[np.ndarray, "row column 3"]:
-        """Return the picture after the processor's resizing and cropping, without its normalisation."""
-        pixels = pixels.float()
-        if getattr(self.processor, "do_normalize", False):
-            mean, spread = (
-                torch.tensor(values).float().reshape(-1, 1, 1)
-                for values in (self.processor.image_mean, self.processor.image_std)
-            )
-            pixels = pixels * spread + mean
-        if getattr(self.processor, "do_rescale", True):
-            pixels = pixels / getattr(self.processor, "rescale_factor", 1 / 255)
-        seen = pixels.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy().copy()
-        seen.flags.writeable = False
-        return seen
+
+def undo_normalisation(processor: Any, pixels: Tensor) -> UInt8[np.ndarray, "row column 3"]:
+    """Return the picture that a processor resized and cropped, `[3, row, column]`, without its normalisation."""
+    pixels = pixels.float()
+    if getattr(processor, "do_normalize", False):
+        mean, spread = (
+            torch.tensor(values).float().reshape(-1, 1, 1) for values in (processor.image_mean, processor.image_std)
+        )
+        pixels = pixels * spread + mean
+    if getattr(processor, "do_rescale", True):
+        pixels = pixels / getattr(processor, "rescale_factor", 1 / 255)
+    seen = pixels.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy().copy()
+    seen.flags.writeable = False
+    return seen
 
 
 def patch_tokens(grid: tuple[int, int], n_tokens: int) -> tuple[Token, ...]:

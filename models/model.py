@@ -35,8 +35,11 @@ from models.errors import NoText
 from models.given_text import Text
 from models.images import ImageReader, patch_tokens
 from models.model_input import InputBuilder, ModelInput
+from models.patches import Patches
+from models.pictured_input import PicturedInputBuilder
 from models.request import Inputs, Request
 from models.sound_input import SoundInputs, SoundReader
+from models.text_picture import READ_ALONE, TextPictureReader
 from models.trace import Attention, AttentionTrace
 
 MAX_BATCH = 64
@@ -61,6 +64,7 @@ class Model:
         *,
         tokenizer: PreTrainedTokenizerBase | None = None,
         images: ImageReader | None = None,
+        pictures: TextPictureReader | None = None,
         sounds: SoundReader | None = None,
         answers: Answers | None = None,
         borrowed: Borrowed | None = None,
@@ -71,6 +75,8 @@ class Model:
         self._images = images
         self._implementations = implementations(module)
         self._inputs = InputBuilder(module, card, None)
+        if pictures is not None:
+            self._inputs = PicturedInputBuilder(module, card, None, pictures)
         if tokenizer is not None:
             self._inputs.use_tokenizer(tokenizer)
         self._sounds = SoundInputs(module, card, sounds, self._inputs) if sounds is not None else None
@@ -113,7 +119,7 @@ class Model:
             sounds = self._sound_inputs()
             return self.costs.estimate(sounds.count_tokens(sounds.read(request)))
         self._inputs.check_asked(request)
-        return self.costs.estimate(self._inputs.count_tokens(request))
+        return self._inputs.add_cost(request, self.costs.estimate(self._inputs.count_tokens(request)))
 
     def trace(
         self,
@@ -130,6 +136,8 @@ class Model:
         as its token ids, `[101, 4937, 102]`, which the model reads exactly as they are. With
         `add_special_tokens=False` the tokenizer adds none to the text and the target. `src_lang` and `tgt_lang` are
         the languages of a translation, two of `languages`; without a target the decoder's text is in `tgt_lang`.
+        A model of text and picture (LLaVA, Qwen-VL, SmolVLM) reads `image` with the text, in the place that its chat
+        template gives to it, or where the text has the mark of a picture (`notices` say which); patches are keys.
         `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's decoder
         reads; without it the decoder reads a short text that it generates greedily. `generate` is the number of tokens
         by which a decoder first continues the text; the trace covers both. `progress(done, total)` is called in this
@@ -139,7 +147,7 @@ class Model:
 
         Raises:
             NoText: the text has nothing that the model can read, or the model does not read this kind of input: a
-                target without a decoder for it, a text with a picture.
+                target without a decoder for it, a text with a picture if it does not read both.
             NotEnoughMemory: the trace would not fit; the sentence contains the estimate.
             TooLong: the budget has fewer seconds than the estimate.
             BrokenModel: the tokenizer gives an id that the model has no embedding for, the model cannot generate, or
@@ -149,7 +157,10 @@ class Model:
         request = Request(text=text, **inputs)
         if self._sounds is not None or request.audio is not None:
             return self._trace_sound(request, progress, budget, on_layer_output)
-        if request.image is not None:
+        if request.image is not None and not self._inputs.reads_pictures:
+            if self._images is None:
+                also = (notice for notice in self.card.notices if READ_ALONE in notice)
+                raise NoText(next(also, f"{self.card.name} reads texts, not pictures: give a text."))
             request.refuse_beside("A picture", allowed=("image",))
             return self._trace_image(request.image, progress, budget)
         return self._trace_text(request, progress, budget, on_layer_output)
@@ -158,6 +169,8 @@ class Model:
         self, request: Request, progress: Progress | None, budget: Budget, on_layer_output: OnLayerOutput | None
     ) -> AttentionTrace:
         self._inputs.check_asked(request)
+        if request.image is not None:  # before its pixels are computed
+            budget.admit(self._inputs.add_cost(request, self.costs.estimate(self._inputs.count_tokens(request))))
         given = self._inputs.tokenize(request)
         self._admit([given], budget)
         with self._one_pass(given.n_tokens, progress) as give_way:
@@ -283,10 +296,12 @@ class Model:
         found = in_order(trim(layers, len(tokens), len(decoder)))
         annotations = {**({"task": self.card.task} if self.card.task else {}), **given.annotations}
         attentions = {
-            kind: Attention(kind, of_kind, *sides[kind], given.source, annotations=annotations)
+            kind: Attention(
+                kind, of_kind, *sides[kind], given.source, key_patches=given.patches, annotations=annotations
+            )
             for kind, of_kind in zip(self.card.kinds, found, strict=True)
         }
-        return AttentionTrace(attentions, given.notices, given.source)
+        return AttentionTrace(attentions, given.notices, given.source, image=given.seen)
 
     def _sound_inputs(self) -> SoundInputs:
         if self._sounds is None:
@@ -308,8 +323,7 @@ class Model:
         return replace(self._make_trace(given, rows[0]), outputs=outputs)
 
     def _trace_image(self, image: Any, progress: Progress | None, budget: Budget) -> AttentionTrace:
-        if self._images is None:
-            raise NoText(f"{self.card.name} reads texts, not pictures: give a text.")
+        assert self._images is not None
         patches = self._images.read(image)
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
@@ -321,5 +335,6 @@ class Model:
         tokens = patch_tokens(patches.grid, found[0].shape[1])
         digest = sha256(patches.seen.tobytes()).hexdigest()[:12]
         source = replace(self._inputs.make_source(Request()), image=f"sha256:{digest}")
-        attention = Attention("encoder", found, tokens, tokens, source, key_grid=patches.grid)
+        grid = Patches(len(tokens) - n_patches, *patches.grid)
+        attention = Attention("encoder", found, tokens, tokens, source, key_patches=(grid,))
         return AttentionTrace({"encoder": attention}, (), source, image=patches.seen, outputs=outputs)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from models.capture.cost import Estimate
 from models.capture.forward import model_inputs
 from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
 from models.card import Card
 from models.conversation import ASSISTANT, ConversationReader
 from models.errors import BrokenModel, NoText, NoTokenizer
 from models.languages import check_language, language_token, languages_of
+from models.patches import Patches
 from models.request import Request
 from models.tokens import Token, TokenReader, TokenSequence
 from models.trace import Source
@@ -34,6 +38,10 @@ class ModelInput:
     notices: tuple[str, ...] = ()
     decoder_ids: tuple[int, ...] = ()
     decoder_tokens: tuple[Token, ...] = ()
+    # Of a model that reads a text with a picture: the picture as its forward reads it, its patches, and what is drawn.
+    tensors: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    patches: tuple[Patches, ...] = ()
+    seen: UInt8[np.ndarray, "row column 3"] | None = None
 
     @property
     def annotations(self) -> Mapping[str, Any]:
@@ -48,6 +56,8 @@ class ModelInput:
 
 class InputBuilder:
     """Builds the inputs of one model; `reader` is None for a model that reads pictures."""
+
+    reads_pictures = False  # together with a text
 
     def __init__(self, module: PreTrainedModel, card: Card, reader: TokenReader | None) -> None:
         self._module = module
@@ -172,6 +182,10 @@ class InputBuilder:
             n_tokens += self._max_own_tokens()
         return n_tokens
 
+    def add_cost(self, request: Request, estimate: Estimate) -> Estimate:
+        """Return an estimate with what is computed in addition to the tokens: nothing for a text."""
+        return estimate
+
     def add_decoder_text(self, given: ModelInput) -> ModelInput:
         """Return the input with what an encoder-decoder's decoder reads: the target, or a text that it generates."""
         if not self._module.config.is_encoder_decoder:
@@ -203,7 +217,7 @@ class InputBuilder:
         if maximum < 1:
             notice = "There is no room for a continuation: the text alone is the maximum that the model reads at once."
             return replace(given, notices=(*given.notices, notice))
-        ids = generate_ids(self._module, model_inputs(self._module, sequence.inputs), maximum, self._card.name)
+        ids = generate_ids(self._module, self.stack([given], 0), maximum, self._card.name)
         new_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it continues the last text
         new = self._written(self.reader.from_ids(new_ids, sequence.tokens), given)
         new = [replace(one, generated=True, segment=segment) for one in new]
@@ -221,6 +235,7 @@ class InputBuilder:
     def stack(self, given: list[ModelInput], pad_id: int) -> dict[str, torch.Tensor]:
         """Return the inputs as tensors `[row, token]`, padded on the right to the longest one."""
         inputs = model_inputs(self._module, *(one.sequence.inputs for one in given), pad_id=pad_id)
+        inputs.update(given[0].tensors)  # a picture is read alone, not in a batch
         if self._module.config.is_encoder_decoder:
             longest = max(len(one.decoder_ids) for one in given)
             rows = [[*one.decoder_ids, *[pad_id] * (longest - len(one.decoder_ids))] for one in given]

@@ -18,6 +18,7 @@ from models.capture.replay import LayerLike
 from models.combined import CombinedLayer
 from models.derived import HiddenLayer, WordsLayer
 from models.errors import BadSelection
+from models.patches import move_patches
 from models.tokens import Token
 from models.words import Pieces, starts_of, words_of
 
@@ -199,7 +200,7 @@ def make_view(att: Attention, recipe: Recipe) -> Attention:
         layers=layers,
         query_tokens=tokens[0],
         key_tokens=tokens[1],
-        key_grid=att.key_grid if stays else None,
+        key_patches=att.key_patches if pieces is None else move_patches(att.key_patches, pieces[1]),
         # A sound is there whatever the words are; other annotations are of positions.
         annotations={name: value for name, value in att.annotations.items() if stays or name == "sound"},
     )

@@ -79,6 +79,15 @@ def body(module: PreTrainedModel) -> PreTrainedModel:
     return _bodies[module]
 
 
+def text_part(module: PreTrainedModel) -> nn.Module:
+    """Return the part of a model that reads tokens: of a model that also sees pictures, its language model."""
+    config = module.config
+    if getattr(config, "vision_config", None) is None or config.get_text_config() is config:
+        return module
+    whole = body(module)
+    return next((part for name in ("language_model", "text_model") if (part := getattr(whole, name, None))), whole)
+
+
 def _parameters(module: nn.Module) -> frozenset[str]:
     """Return the names of the parameters of a module's forward."""
     kind = type(module)
@@ -148,7 +157,11 @@ def replayed_batch(
     Raises:
         NotReplayed: a layer sees windows of the input, or chooses keys in addition to its mask.
     """
-    with recording(through_weights=through_weights, on_call=on_call, on_layer_output=on_layer_output) as calls:
+    part = text_part(module)
+    own = None if part is module else frozenset(map(id, part.modules()))
+    with recording(
+        through_weights=through_weights, on_call=on_call, on_layer_output=on_layer_output, modules=own
+    ) as calls:
         output = module(**inputs, **forward_options(module))
     if on_output is not None:
         on_output(output)

@@ -57,7 +57,8 @@ class Recorder:
 
     `through_weights` computes the output from the replayed weights. `on_call(number)` is called after each call with
     the number of calls so far, and ends the pass by raising. `on_layer_output` receives each call's values and output,
-    which the recorder does not keep.
+    which the recorder does not keep. `modules` are the ids of the modules whose calls are recorded, None for all:
+    the part that sees the picture computes for a model of text and picture, and is not shown.
     """
 
     def __init__(
@@ -66,12 +67,18 @@ class Recorder:
         through_weights: bool,
         on_call: Callable[[int], None] | None,
         on_layer_output: OnLayerOutput | None = None,
+        modules: frozenset[int] | None = None,
     ) -> None:
+        self._modules = modules
         self.calls: list[Call] = []
         self.through_weights = through_weights
         self.on_layer_output = on_layer_output
         self._on_call = on_call
         self._masks: dict[tuple, tuple[Tensor, Tensor | Spans | None]] = {}
+
+    def wants(self, module: nn.Module) -> bool:
+        """Return whether the calls of a module are recorded."""
+        return self._modules is None or id(module) in self._modules
 
     def record(self, call: Call) -> None:
         """Add a call."""
@@ -97,13 +104,17 @@ def recording(
     through_weights: bool = False,
     on_call: Callable[[int], None] | None = None,
     on_layer_output: OnLayerOutput | None = None,
+    modules: frozenset[int] | None = None,
 ) -> Iterator[list[Call]]:
     """Give a list to which the attention calls of this context (thread or task) are added.
 
     With `through_weights` the outputs are computed from the replayed weights, as eager attention computes them. Then a
-    comparison with eager shows the replay's own error, without the rounding of SDPA that grows over the layers.
+    comparison with eager shows the replay's own error, without the rounding of SDPA that grows over the layers. With
+    `modules`, the ids of modules, only their calls are added.
     """
-    recorder = Recorder(through_weights=through_weights, on_call=on_call, on_layer_output=on_layer_output)
+    recorder = Recorder(
+        through_weights=through_weights, on_call=on_call, on_layer_output=on_layer_output, modules=modules
+    )
     token = _recorder.set(recorder)
     try:
         yield recorder.calls
@@ -132,6 +143,9 @@ def attention_forward(
         raise NotReplayed(f"{type(module).__name__} chooses its keys by an index, which is not replayed.")
     between_layers()
     recorder = _recorder.get()
+    wanted = recorder is not None and recorder.wants(module)
+    if recorder is not None and not wanted and not recorder.through_weights:
+        recorder = None
     softmax_only = kwargs.get("softcap") is None and kwargs.get("s_aux") is None
     in_sdpa = softmax_only and not (recorder and recorder.through_weights)
     if recorder is None and in_sdpa:
@@ -139,7 +153,7 @@ def attention_forward(
 
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     replays = _replay_rows(module, query, key, attention_mask, scaling, recorder, kwargs)
-    if recorder is not None:
+    if recorder is not None and wanted:
         recorder.record(Call(module, replays))
     if not in_sdpa:
         output = torch.stack([_output(replay, value[row]) for row, replay in enumerate(replays)])
@@ -147,7 +161,7 @@ def attention_forward(
         output = _banded_output(replays[0], value)
     else:
         output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, dropout, scaling, **kwargs)
-    if recorder is not None and recorder.on_layer_output is not None:
+    if recorder is not None and wanted and recorder.on_layer_output is not None:
         recorder.on_layer_output(module, value, output)
     return output, None
 

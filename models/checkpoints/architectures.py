@@ -19,12 +19,14 @@ from transformers import (
     MODEL_MAPPING,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoModelForSeq2SeqLM,
     PreTrainedConfig,
     PreTrainedModel,
 )
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
     MODEL_FOR_PRETRAINING_MAPPING,
 )
 
@@ -50,6 +52,9 @@ def find_class(config: PreTrainedConfig) -> Any:
             return head
     if config.is_encoder_decoder:
         return AutoModelForSeq2SeqLM
+    reader = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type)
+    if reader in named_classes(config) and getattr(config, "vision_config", None) is not None:
+        return AutoModelForImageTextToText
     writer = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
     writes = writer in named_classes(config) and not _is_bidirectional(config)
     return AutoModelForCausalLM if writes else AutoModel

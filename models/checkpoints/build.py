@@ -54,17 +54,32 @@ def build_model(
         capture=verified.capture,
         proof=verified.difference,
         notices=notices,
-        modality="sound" if processors.sounds is not None else "text" if tokenizer is not None else "image",
+        modality=_name_modality(processors),
         writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
         chats=has_template(tokenizer),
         task=getattr(module, "task", ""),
         sizes=MappingProxyType(sizes),
     )
     costs = Costs(module, verified.layers)
-    images, sounds = processors.images, processors.sounds
     return Model(
-        module, card, costs, tokenizer=tokenizer, images=images, sounds=sounds, answers=answers, borrowed=borrowed
+        module,
+        card,
+        costs,
+        tokenizer=tokenizer,
+        images=processors.images,
+        pictures=processors.pictures,
+        sounds=processors.sounds,
+        answers=answers,
+        borrowed=borrowed,
     )
+
+
+def _name_modality(processors: InputProcessors) -> str:
+    if processors.sounds is not None:
+        return "sound"
+    if processors.pictures is not None:
+        return "text and image"
+    return "text" if processors.tokenizer is not None else "image"
 
 
 def _name_kinds(layers: Layers) -> tuple[str, ...]:

@@ -105,7 +105,12 @@ def refuse_absurd_pictures(folder: Path, name: str) -> None:
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)[:160]
             raise BrokenModel(f"The {file} of {name} is not readable ({why}): save or fetch it again.") from error
+        # The edges of Qwen-VL's processor are numbers of pixels in all, as older versions of it named them.
+        areas = isinstance(described, dict) and "merge_size" in described
         for setting, value in _leaves(described):
+            setting = (
+                re.sub(r"^size\.(shortest|longest)_edge$", r"size.\1_edge in pixels", setting) if areas else setting
+            )
             _refuse_absurd_side(f"The {file} of {name}", setting, value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -87,6 +88,9 @@ def _load(folder: ModelFolder, dtype: torch.dtype, device: torch.device) -> Mode
     if processors.tokenizer is not None:
         notices = (*notices, *tokenizer_notices(processors.tokenizer, module))
     verified = verify_capture(module, processors, folder.name)
+    if processors.pictures is not None and verified.unread_picture:
+        processors = replace(processors, pictures=None, notices=(verified.unread_picture,))
+    notices = (*notices, *processors.notices)
     return build_model(module, processors, (folder.name, revision_of(folder)), verified, notices)
 
 

@@ -11,15 +11,17 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoImageProcessor, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from models.capture.cost import sliding_windows
-from models.capture.forward import model_inputs
+from models.capture.forward import model_inputs, text_part
 from models.checkpoints.limits import refuse_absurd_pictures
 from models.checkpoints.locate import ModelFolder
+from models.checkpoints.picture_processor import load_picture_reader, reads_pictures_too
 from models.checkpoints.sounds import load_sound_processors, reads_sounds
 from models.checkpoints.tokenizer import load_tokenizer
 from models.errors import NoTokenizer
 from models.images import ImageReader
 from models.model_input import check_ids
 from models.sound_input import SoundReader
+from models.text_picture import TextPictureReader
 from models.tokens import TokenReader
 
 log = logging.getLogger("headlight.models")
@@ -31,11 +33,17 @@ MAX_PROBE_TOKENS = 512
 
 @dataclass(frozen=True)
 class InputProcessors:
-    """What a model reads with: a tokenizer for texts, a reader of pictures, or one of sounds with the decoder's tokenizer."""
+    """What a model reads with.
+
+    A tokenizer for texts, a reader of pictures, or one of sounds with the decoder's tokenizer. `pictures` reads pictures
+    with a text; `notices` say why there is none although the model reads both.
+    """
 
     tokenizer: PreTrainedTokenizerBase | None = None
     images: ImageReader | None = None
     sounds: SoundReader | None = None
+    pictures: TextPictureReader | None = None
+    notices: tuple[str, ...] = ()
 
 
 def load_processors(folder: ModelFolder, config: PreTrainedConfig) -> InputProcessors:
@@ -49,7 +57,15 @@ def load_processors(folder: ModelFolder, config: PreTrainedConfig) -> InputProce
         return InputProcessors(*load_sound_processors(folder, config))
     kind = MODEL_MAPPING.get(type(config), None)
     if getattr(kind, "main_input_name", "") != "pixel_values" or not hasattr(config, "patch_size"):
-        return InputProcessors(load_tokenizer(folder, config))
+        tokenizer = load_tokenizer(folder, config)
+        if not reads_pictures_too(config):
+            return InputProcessors(tokenizer)
+        found = load_picture_reader(folder, config, tokenizer)
+        return (
+            InputProcessors(tokenizer, notices=(found,))
+            if isinstance(found, str)
+            else InputProcessors(tokenizer, pictures=found)
+        )
     refuse_absurd_pictures(folder.path, folder.name)
     try:
         processor = AutoImageProcessor.from_pretrained(folder.path, config=config, local_files_only=True)
@@ -65,7 +81,7 @@ def load_processors(folder: ModelFolder, config: PreTrainedConfig) -> InputProce
 def count_readable_tokens(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """Return how many tokens the model can read, None where nothing limits it."""
     limits = [tokenizer.model_max_length] if tokenizer.model_max_length < 10**9 else []
-    for name, part in module.named_modules():
+    for name, part in text_part(module).named_modules():  # a part that sees pictures has positions of its own
         if isinstance(part, nn.Embedding) and re.search(r"(embed_positions|position_embeddings?|wpe)$", name):
             # RoBERTa counts positions from padding_idx + 1; BART's embedding gives its own offset.
             offset = getattr(part, "offset", None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,7 +27,9 @@ from models.checkpoints.processors import InputProcessors, probe_inputs
 from models.errors import BrokenModel, NoAttention, NotEnoughMemory, short_message
 from models.images import patch_tokens, probe_picture
 from models.memory import admit
+from models.pictured_input import probe_with_picture
 from models.sound_input import probe_of_sound
+from models.text_picture import READ_ALONE, TextPictureReader
 
 log = logging.getLogger("headlight.models")
 
@@ -48,7 +50,8 @@ class VerifiedCapture:
 
     `difference` is the largest difference of a weight from the model's own, 0 where the own weights are captured.
     `layers` are those of the short input, captured in this way; `eager` the model's own. `has_bad_weights` says that
-    weights which are NaN or infinite were replaced by zeros for the comparison.
+    weights which are NaN or infinite were replaced by zeros for the comparison. `unread_picture` is the sentence on why
+    a model of text and picture cannot read its picture, "" if it can.
     """
 
     capture: str
@@ -56,6 +59,7 @@ class VerifiedCapture:
     layers: Layers
     eager: Layers
     has_bad_weights: bool
+    unread_picture: str = ""
 
 
 def verify_capture(
@@ -76,9 +80,35 @@ def verify_capture(
     difference = _find_largest_difference(replayed, eager)
     if difference is not None and difference <= tolerance(module.dtype, module.device, replayed):
         module.set_attn_implementation(IMPLEMENTATION)
-        return VerifiedCapture("replayed", difference, replayed, eager, has_bad_weights)
+        verified = VerifiedCapture("replayed", difference, replayed, eager, has_bad_weights)
+        return verified if processors.pictures is None else _verify_picture(module, processors.pictures, name, verified)
     log.info("%s falls back to eager weights (difference %s)", name, difference)
     return VerifiedCapture("materialised", 0.0, eager, eager, has_bad_weights)
+
+
+def _verify_picture(
+    module: PreTrainedModel, pictures: TextPictureReader, name: str, verified: VerifiedCapture
+) -> VerifiedCapture:
+    """Compare the capture on a short text with a picture too; a model that fails on it reads texts alone."""
+    try:
+        with finite_weights(module), torch.inference_mode():
+            inputs = probe_with_picture(module, pictures)
+            replayed = Layers()
+            with suppress(NotReplayed):
+                replayed = replayed_layers(body(module), inputs, through_weights=True)
+            module.set_attn_implementation("eager")
+            eager = materialised_layers(body(module), inputs)
+    except Exception as error:
+        log.exception("running %s on a text with a picture", name)
+        module.set_attn_implementation(IMPLEMENTATION)
+        why = f"it does not run on a text with a picture ({short_message(error)})"
+        return replace(verified, unread_picture=f"{name} {READ_ALONE}: {why}.")
+    difference = _find_largest_difference(replayed, eager)
+    if difference is not None and difference <= tolerance(module.dtype, module.device, replayed):
+        module.set_attn_implementation(IMPLEMENTATION)
+        return replace(verified, difference=max(verified.difference, difference))
+    log.info("%s falls back to eager weights with a picture (difference %s)", name, difference)
+    return replace(verified, capture="materialised", difference=0.0, layers=verified.eager)
 
 
 def tolerance(dtype: torch.dtype, device: torch.device, replayed: Layers) -> float:

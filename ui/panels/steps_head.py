@@ -30,7 +30,7 @@ def real_head() -> None:
     model = _choose_model()
     if model is None:
         return
-    if model.card.modality != "text":
+    if model.card.modality == "image":
         st.error(escape_markdown(f"{model.card.name} reads no sentences: choose a model of text, such as minilm."))
         return
     _choose_head(model)

@@ -30,7 +30,12 @@ def attention(n_added: int = 2, weights: np.ndarray = WEIGHTS) -> Attention:
     n = GRID[0] * GRID[1] + n_added
     tokens = patch_tokens(GRID, n)
     return Attention(
-        "encoder", [MaterialisedLayer(torch.tensor(weights[:n, :n])[None])], tokens, tokens, source(), key_grid=GRID
+        "encoder",
+        [MaterialisedLayer(torch.tensor(weights[:n, :n])[None])],
+        tokens,
+        tokens,
+        source(),
+        key_patches=(Grid(1, *GRID),),
     )
 
 
