@@ -1,4 +1,4 @@
-"""What one query of a vision model attends to, as light on the picture: what gets no attention lies in the dark."""
+"""What one query attends to on a picture, as light: what gets no attention lies in the dark."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure as PaperFigure
 from PIL import Image
 
+from analysis.patches import light_of
 from analysis.selection import Selection, TokenRef
 from models import Attention
 from models.errors import BadSelection
@@ -59,27 +60,38 @@ class PatchView:
 
 
 def patch_view(att: Attention, image: UInt8[np.ndarray, "height width 3"], selection: Selection) -> PatchView:
-    """Return the weights of the isolated query; else those of the first added token, or the mean of all.
+    """Return the weights of the isolated query, in the places of the picture.
+
+    Without one: for a vision encoder those of the first added token, or the mean of all; for a text with a picture
+    those of the last token, which the model reads to write the next.
 
     Raises:
         BadSelection: no such layer, head or token, or the keys are not patches.
     """
     (layer, head), token = selection.of_one_head(), selection.token_in(att)
-    if att.key_grid is None:
+    if not att.key_patches:
         raise BadSelection(
             "Only the attention of a model that reads pictures lies on patches: open one, such as a ViT."
         )
-    n_added = att.n_key - att.key_grid[0] * att.key_grid[1]
-    query = token.position if token and token.side == "query" else 0 if n_added else None
+    query = token.position if token and token.side == "query" else usual_query(att)
     if query is None:
         queries, name = slice(None), "the mean of all patches"
     else:
         queries, shown = slice(query, query + 1), att.query_tokens[query]
-        name = label(shown) if shown.special or query < n_added else f"patch {label(shown)}"
-    weights = att.weights(layer, head, queries).mean(0)[n_added:].reshape(att.key_grid)
+        is_patch = att.kind != "cross" and any(query in grid.positions for grid in att.key_patches)
+        name = f"patch {label(shown)}" if is_patch and not shown.special else label(shown)
+    weights = light_of(att.key_patches, att.weights(layer, head, queries).mean(0))
     share = float(weights.sum(dtype=np.float64))
-    note = f"{share:.0%} of its attention is on patches, {weights.max():.3f} on the brightest"
+    parts = ", of the parts and the whole together" if len(att.key_patches) > 1 else ""
+    note = f"{share:.0%} of its attention is on patches{parts}, {weights.max():.3f} on the brightest"
     return PatchView(weights, image, query, f"{head_title(att, layer, head)}: {name}", note)
+
+
+def usual_query(att: Attention) -> int | None:
+    """Return the position of the query that is shown if none is isolated, None for the mean of all."""
+    if att.kind != "encoder":
+        return att.n_query - 1
+    return 0 if att.key_patches and att.key_patches[0].first > 0 else None
 
 
 class Patches(Figure[PatchView]):
@@ -95,7 +107,7 @@ class Patches(Figure[PatchView]):
 
     def fits(self, subject: Subject) -> bool:
         """Return whether the model read a picture."""
-        return subject.image is not None
+        return subject.image is not None and bool(subject.att.key_patches)
 
     def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> PatchView:
         """Return one query's weights on the patches."""
@@ -174,7 +186,8 @@ def patches(
 ) -> go.Figure:
     """Return the picture in the light of one query's attention as an interactive figure.
 
-    `token` is the query, such as "query:8"; without it, the first added token, or the mean of all patches.
+    `token` is the query, such as "query:8"; without it, the first added token or the mean of all patches, or the last
+    token of a text with a picture.
 
     Raises:
         BadSelection: no such layer, head or token, or the keys are not patches.

@@ -14,6 +14,7 @@ from models import Attention
 from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
 from models.images import patch_tokens
+from models.patches import Patches as Grid
 from tests.helpers import hand_made
 from tests.helpers.draw import PLAIN_VIEW, paper, view_of
 from tests.helpers.hand_made import random_weights, source
@@ -35,7 +36,7 @@ def attention(n_added: int = 2, weights: np.ndarray = WEIGHTS) -> Attention:
         tokens,
         tokens,
         source(),
-        key_patches=(Grid(1, *GRID),),
+        key_patches=(Grid(n_added, *GRID),),
     )
 
 

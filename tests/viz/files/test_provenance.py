@@ -13,6 +13,7 @@ import viz
 from models import Attention
 from models.capture.replay import MaterialisedLayer
 from models.errors import BadSelection
+from models.patches import Patches
 from tests.helpers import hand_made
 from tests.helpers.draw import PLAIN_VIEW, TEXT_FIGURES, transformations
 from tests.helpers.hand_made import attention, random_weights
@@ -88,7 +89,7 @@ def test_patches_tell_the_query_whose_light_it_is(n_added: int, token: str, told
     n = 2 * 3 + n_added
     layer = MaterialisedLayer(torch.tensor(random_weights(1, n, n)))
     names = hand_made.tokens(*(f"t{number}" for number in range(n)))
-    att = Attention("encoder", [layer], names, names, hand_made.source(), key_grid=(2, 3))
+    att = Attention("encoder", [layer], names, names, hand_made.source(), key_patches=(Patches(n_added, 2, 3),))
     image = np.zeros((8, 9, 3), np.uint8)
     assert transformations("patches", att, 0, 0, image=image, token=token) == {**told, **PLAIN_VIEW}
     title = viz.patches(att, image, 0, 0, token=token).layout.title.text
