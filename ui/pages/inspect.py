@@ -51,11 +51,11 @@ def page() -> None:
 
 def _inputs(model: Model, about_link: list[str]) -> AttentionTrace | None:
     """Show what the model reads, and what has to be said of it; return the trace, None if there is none."""
-    if model.card.modality == "image":
+    if model.card.modality in ("image", "text and image"):
         picture_controls(model)
-    elif model.card.modality == "sound":
+    if model.card.modality == "sound":
         sound_controls(model)
-    else:
+    if model.card.modality in ("text", "text and image"):
         text_input(model)
         sentence_controls()
     notices = [*about_link, *model.card.notices]

@@ -16,11 +16,12 @@ _ELSEWHERE = "The strongest pairs are in the table, all of them in the CSV file 
 
 
 def show_patches(subject: Subject, selection: Selection, options: DrawOptions) -> None:
-    """Show what the locked query attends to, else the first token that the model adds, as light on the picture."""
+    """Show what the locked query attends to, else the usual one, as light on the picture."""
     figure, (layer, head) = Patches(), selection.of_one_head()
     drawn = figure.to_plotly(figure.view(subject, selection, options), options)
     chart(drawn, "patches", f"The picture in the light of layer {layer}, head {head}. {_ELSEWHERE}")
-    st.caption("What gets no attention lies in the dark. Lock a query to see what that patch attends to.")
+    what = "that patch" if subject.att.kind == "encoder" else "that token"
+    st.caption(f"What gets no attention lies in the dark. Lock a query to see what {what} attends to.")
 
 
 def show_signal(subject: Subject, selection: Selection, options: DrawOptions) -> None:

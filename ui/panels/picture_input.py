@@ -15,11 +15,12 @@ from ui.services.pictures import FORMATS, MOST_BYTES, read_picture
 
 def picture_controls(model: Model) -> None:
     """Let the visitor upload a picture, or choose one of the digits; store the bytes of the upload in the session."""
+    with_text = " together with the text" if model.card.modality == "text and image" else ""
     uploaded = st.file_uploader(
         f"Picture to inspect ({', '.join(FORMATS)}, up to {MOST_BYTES // 10**6} MB)",
         type=["png", "jpg", "jpeg", "webp"],
         key="picture",
-        help=f"{model.card.name} reads pictures. Your picture stays in this server's memory and is in no link.",
+        help=f"{model.card.name} reads it{with_text}. Your picture stays in this server's memory and is in no link.",
     )
     if model.card.task == DIGITS.name:
         st.number_input(

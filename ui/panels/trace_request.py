@@ -39,6 +39,10 @@ def build_request(model: Model) -> TraceRequest:
         target = choice.target if "cross" in model.card.kinds else ""
         return TraceRequest(model_id(model), target=target, sound=name, audio=audio)
     generate = choice.generate if model.card.writes else 0
+    if model.card.modality == "text and image":
+        image, name = chosen_picture(model)
+        text = choice.shown_text
+        return TraceRequest(model_id(model), text, generate=generate, picture=name, image=image, reads_both=True)
     # The session keeps the target for the next encoder-decoder; other models have no use for it.
     target = choice.target if "cross" in model.card.kinds else ""
     return TraceRequest(model_id(model), choice.shown_text, choice.pair, target, generate)

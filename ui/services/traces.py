@@ -28,7 +28,7 @@ class TraceRequest:
     """A text, a picture or a sound, and what to do with it. Visitors whose requests are equal share one trace.
 
     `model` is the `model_id`. `picture` names the `image` for a model that reads pictures: equal names are equal
-    pictures. `sound` names the `audio` likewise.
+    pictures; `reads_both` says that the model reads the text with it. `sound` names the `audio` likewise.
     """
 
     model: str
@@ -37,6 +37,7 @@ class TraceRequest:
     target: str = ""
     generate: int = 0
     picture: str = ""
+    reads_both: bool = False
     image: Image.Image | None = field(default=None, compare=False, repr=False)
     sound: str = ""
     audio: Sound | None = field(default=None, compare=False, repr=False)
@@ -47,7 +48,7 @@ class TraceRequest:
         Raises:
             HeadlightError: the text cannot be read, or would take more than the budget, in one sentence.
         """
-        if self.image is not None:
+        if self.image is not None and not self.reads_both:
             return _PICTURE_ESTIMATE
         estimate = model.estimate(**self._given())
         budget().admit(estimate)
@@ -65,7 +66,7 @@ class TraceRequest:
     def _given(self) -> dict[str, Any]:
         """Return what the model reads, as arguments of `Model.trace`."""
         if self.image is not None:
-            return {"image": self.image}
+            return {"image": self.image, **({"text": self.text, "generate": self.generate} if self.reads_both else {})}
         if self.audio is not None:
             return {"audio": self.audio, "target": self.target or None}
         pair, target = self.pair or None, self.target or None

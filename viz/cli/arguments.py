@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from analysis.selection import COMBINE, UNITS, Selection
-from models.errors import NoText
+from viz.cli.reading import add_inputs, check_inputs
 from viz.colours import PALETTES, SCALES
 from viz.figures.base import Figure
 from viz.figures.registry import FIGURES, list_figures
@@ -27,8 +27,6 @@ _SENTENCES = (
     (r"argument FIGURE: invalid choice: (.+?) \(choose from .*", f"There is no figure {{}}: choose {_CHOICE}"),
     (r"the following arguments are required: FIGURE", f"Name a figure: {_CHOICE}"),
     (r"the following arguments are required: (.+)", "{} must be given"),
-    (r"one of the arguments (\S+) (\S+) is required", "{} or {} must be given"),
-    (r"argument (\S+): not allowed with argument (\S+)", "{} and {} exclude each other: leave one of them out"),
     (r"argument (\S+): expected one argument", "{0} needs a value, with = before one that begins with a dash"),
     (r"argument \S+: ([A-Z-].*)", "{}"),
 )
@@ -45,7 +43,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     found, unknown = _parser().parse_known_args(arguments)
     if unknown:
         found.command.error(f"A {found.figure} has no {_shorten(unknown[0])}")
-    _check_reading(found)
+    check_inputs(found, FIGURES[found.figure])
     FIGURES[found.figure].check_heads(selection_of(found))
     parse_width(found.width)
     return found
@@ -59,25 +57,6 @@ def selection_of(arguments: argparse.Namespace) -> Selection:
     """
     several = {"heads": arguments.heads, "unit": arguments.unit, "combine": arguments.combine}
     return Selection.parse(arguments.layer, arguments.head, token=arguments.token, **several)
-
-
-def _check_reading(arguments: argparse.Namespace) -> None:
-    figure = FIGURES[arguments.figure]
-    if not figure.takes_text and arguments.text is not None:
-        needed = "a picture, not a text: give --image FILE" if figure.takes_image else "a sound: give --audio FILE"
-        raise NoText(f"The figure {figure.name} needs {needed}.")
-    if not figure.takes_image and arguments.image is not None:
-        needed = "a text, not a picture: give --text" if figure.takes_text else "a sound: give --audio FILE"
-        raise NoText(f"The figure {figure.name} needs {needed}.")
-    if not figure.takes_audio and arguments.audio is not None:
-        raise NoText(f"The figure {figure.name} needs something else than a sound: see {figure.name} --help.")
-    beside = [name for name in ("text_pair", "target", "generate") if getattr(arguments, name) not in (None, 0)]
-    if arguments.image is not None and beside:
-        raise NoText(f"A picture is read alone: leave out {_option(beside[0])}.")
-    if arguments.audio is not None and set(beside) - {"target"}:
-        raise NoText(f"A sound is read alone: leave out {_option(beside[0])}.")
-    if arguments.target is not None and arguments.generate:
-        raise NoText("A decoder reads a target or continues by itself: leave out --target or --generate.")
 
 
 def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -164,14 +143,8 @@ def _add_several(command: argparse.ArgumentParser) -> None:
 
 def _add_reading(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
     """Add what the model reads; what the figure cannot use is hidden but known, so that its refusal can say why."""
-    hidden = argparse.SUPPRESS
-    text, image = figure.takes_text, figure.takes_image
-    read = command.add_mutually_exclusive_group(required=True)
-    read.add_argument("--text", help="the text to inspect" if text else hidden)
-    picture = "the picture to inspect, for a model that reads pictures"
-    read.add_argument("--image", metavar="FILE", help=picture if image else hidden)
-    sound = "the sound to inspect (WAV, FLAC, OGG, MP3), for a model that reads sounds"
-    read.add_argument("--audio", metavar="FILE", help=sound if figure.takes_audio else hidden)
+    add_inputs(command, figure)
+    hidden, text = argparse.SUPPRESS, "text" in figure.reads
     command.add_argument("--text-pair", help="a second segment" if text else hidden)
     command.add_argument(
         "--generate",
@@ -180,7 +153,10 @@ def _add_reading(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
         metavar="N",
         help="let a decoder continue by N tokens" if text else hidden,
     )
-    command.add_argument("--target", help="what the decoder of an encoder-decoder reads" if text else hidden)
+    command.add_argument(
+        "--target",
+        help="what the decoder of an encoder-decoder reads" if {"text", "audio"} & {*figure.reads} else hidden,
+    )
     kinds = ("encoder", "decoder", "cross")
     command.add_argument("--kind", type=_one_of("kind", kinds), metavar=_listed(kinds), help="which attention")
 

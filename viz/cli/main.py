@@ -57,13 +57,8 @@ def _write(arguments: argparse.Namespace) -> None:
     selection = selection_of(arguments)
     image = _open_picture(arguments.image) if arguments.image is not None else None
     model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
-    if image is not None:
-        trace = model.trace(image=image)
-    elif arguments.audio is not None:
-        trace = model.trace(audio=arguments.audio, target=arguments.target)
-    else:
-        given = {"text_pair": arguments.text_pair, "target": arguments.target, "generate": arguments.generate}
-        trace = model.trace(arguments.text, **given)
+    given = {name: getattr(arguments, name) for name in ("text_pair", "target", "generate", "audio")}
+    trace = model.trace(arguments.text, image=image, **given)
     att = trace[arguments.kind or trace.kinds[0]]
     # Positions are those of the unit.
     shown = att.words() if selection.unit == "words" else att

@@ -68,9 +68,10 @@ class Figure(ABC, Generic[View]):
     token_help: str = ""
     """What an isolated token means, for the command line; empty where it changes nothing."""
     takes_region: bool = False
-    takes_text: bool = True
-    takes_image: bool = True
-    takes_audio: bool = True
+    reads: tuple[str, ...] = ("text", "image", "audio")
+    """What the model may have read, by the names of the command line."""
+    needs: str = ""
+    """What the model must have read, one of `reads`, "" if anything will do."""
     one_head: bool = True
     """Whether the figure shows exactly one head, which then has to be given."""
     shows_all_maps: bool = False

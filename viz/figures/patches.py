@@ -101,8 +101,8 @@ class Patches(Figure[PatchView]):
     help = "what one query of one head attends to, as light on the picture"
     offers = (Offer("Attention on the picture"),)
     token_help = "the query that looks, as query:8"
-    takes_text = False
-    takes_audio = False
+    reads = ("text", "image")
+    needs = "image"
     shows_tokens = False
 
     def fits(self, subject: Subject) -> bool:

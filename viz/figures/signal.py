@@ -99,8 +99,7 @@ class Signal(Figure[SignalView]):
     offers = (Offer("Attention on the signal"),)
     options = ("palette", "truth")
     token_help = "the query that looks, as query:8"
-    takes_image = False
-    takes_audio = False
+    reads = ("text",)
     shows_tokens = False
 
     def fits(self, subject: Subject) -> bool:

@@ -112,8 +112,8 @@ class SoundFigure(Figure[SoundView]):
     offers = (Offer("Attention on the sound"),)
     options = ("palette",)
     token_help = "the query that listens, as query:8"
-    takes_text = False
-    takes_image = False
+    reads = ("audio",)
+    needs = "audio"
     shows_tokens = True
 
     def fits(self, subject: Subject) -> bool:

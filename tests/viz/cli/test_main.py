@@ -180,7 +180,7 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (["grid", "--text", CAT, "--token", "key:13"], "head.svg", "There is no key 13 to isolate"),
         ([*HEATMAP, "--target", "hi"], "head.png", "is not an encoder-decoder, so no part of it reads a target"),
         ([*HEATMAP, "--target", "hi", "--generate", "5"], "head.png", "leave out --target or --generate."),
-        (["patches", "--text", CAT, *ONE_HEAD], "head.png", "needs a picture, not a text: give --image FILE."),
+        (["patches", "--text", CAT, *ONE_HEAD], "head.png", "needs a picture: give --image FILE."),
         (
             ["patches", "--image", "a.png", *ONE_HEAD, "--text-pair", "x"],
             "head.png",
@@ -243,10 +243,12 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Name a figure: heatmap, flow, grid, view, patches, signal or table; see python -m viz --help."),
+        ([], "Name a figure: heatmap, flow, grid, view, patches, signal, sound or table; see python -m viz --help."),
         (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, view, "),
-        (["heatmap", *ONE_HEAD, "-o", "a.png"], "--text or --image must be given; see python -m viz heatmap --help."),
-        ([*HEATMAP, "--image", "a.png", "-o", "a.png"], "--image and --text exclude each other: leave one of them out"),
+        (
+            ["heatmap", *ONE_HEAD, "-o", "a.png"],
+            "--text, --image or --audio must be given; see python -m viz heatmap --help.",
+        ),
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
@@ -285,7 +287,7 @@ USED = {
     "heatmap": {"text", "image", "palette", "scale", "queries", "keys"},
     "flow": {"text", "image", "palette", "scale", "queries", "keys", "threshold", "token"},
     "grid": {"text", "image", "palette", "scale"},
-    "patches": {"image", "token"},
+    "patches": {"text", "image", "token"},
     "signal": {"text", "token", "palette"},
     "table": {"text", "image", "queries", "keys"},
 }
@@ -297,7 +299,7 @@ def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture
         main([figure, "--help"])
     assert end.value.code == 0
     listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
-    asked = set() if figure == "patches" else {"text-pair", "generate", "target"}
+    asked = {"text-pair", "generate", "target"}
     every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output", "unit", "heads", "combine"}
     every |= {"special", "sink", "renormalise"} | (set() if figure == "table" else {"width"})
     assert listed == USED[figure] | asked | every
@@ -403,7 +405,7 @@ def test_a_picture_in_light_and_as_weights(tmp_path: Path, capfd: pytest.Capture
     said = capfd.readouterr().err
     assert said.endswith("photo.png is not a picture that can be read: give a PNG, JPEG or WebP file.\n")
     assert main(["patches", "--text", CAT, *ONE_HEAD, "-o", str(tmp_path / "x.png")]) == 2
-    assert "needs a picture, not a text: give --image FILE." in capfd.readouterr().err
+    assert "needs a picture: give --image FILE." in capfd.readouterr().err
 
 
 def test_an_encoder_continues_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
