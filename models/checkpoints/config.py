@@ -11,6 +11,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from transformers import __version__ as VERSION
 
 from models.checkpoints.folders import refuse_other_contents
+from models.checkpoints.gguf_files import read_gguf_config
 from models.checkpoints.limits import MAX_LAYERS, parts, read_settings, refuse_absurd_products
 from models.checkpoints.locate import ModelFolder
 from models.checkpoints.merge import describe_head
@@ -48,6 +49,10 @@ def read_config(folder: ModelFolder) -> PreTrainedConfig:
         NoAttention: an architecture without attention weights.
         BrokenModel: the configuration does not load, or a size in it is far from any model's.
     """
+    if folder.gguf:
+        config = read_gguf_config(folder)
+        _refuse_without_attention(config.model_type, folder)
+        return config
     refuse_other_contents(folder.path, folder.name)
     described = _described(folder)
     model_type = str(described.get("model_type"))
@@ -56,11 +61,7 @@ def read_config(folder: ModelFolder) -> PreTrainedConfig:
             f"{folder.name} needs Python code from its folder, which Headlight never runs: "
             "choose a model whose architecture is part of transformers."
         )
-    if model_type in _NO_ATTENTION:
-        raise NoAttention(
-            f"{folder.name} is a {model_type} model, which computes no attention weights (it mixes tokens another "
-            "way), so there is nothing to show: choose a transformer with softmax attention."
-        )
+    _refuse_without_attention(model_type, folder)
     if model_type not in CONFIG_MAPPING:
         raise UnknownModel(
             f"{folder.name} has the type {model_type[:60]!r}, which this version of transformers ({VERSION}) does not "
@@ -80,6 +81,14 @@ def read_config(folder: ModelFolder) -> PreTrainedConfig:
         raise BrokenModel(
             f"The config.json of {folder.name} does not load ({short_message(error)}): save it again."
         ) from error
+
+
+def _refuse_without_attention(model_type: str, folder: ModelFolder) -> None:
+    if model_type in _NO_ATTENTION:
+        raise NoAttention(
+            f"{folder.name} is a {model_type} model, which computes no attention weights (it mixes tokens another "
+            "way), so there is nothing to show: choose a transformer with softmax attention."
+        )
 
 
 def _described(folder: ModelFolder) -> dict[str, Any]:

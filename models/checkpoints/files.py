@@ -19,13 +19,15 @@ _UNSAFE = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack", "*.pkl")
 
 
 def weight_files(folder: ModelFolder) -> list[Path]:
-    """Return the safetensors files of a model that transformers would read.
+    """Return the safetensors files of a model that transformers would read, or its GGUF file.
 
     Raises:
         UnsafeWeights: there are none, or other formats are named.
         ForeignFormat: there are none, but another library's.
         BrokenModel: the index that names them cannot be read.
     """
+    if folder.gguf:
+        return [folder.path / folder.gguf]
     single = folder.path / "model.safetensors"
     names = [single.name] if single.exists() else sorted(set(weight_map(folder).values()))
     if not names:
@@ -84,7 +86,7 @@ def refuse_unsafe_weights(folder: ModelFolder) -> None:
     Raises:
         UnsafeWeights: they are not, or the index names a file elsewhere.
     """
-    for path in weight_files(folder):
+    for path in weight_files(folder) if not folder.gguf else ():  # `locate` checked that one
         refuse_unsafe_file(path, folder.name, folder.path.resolve(), folder.root.resolve())
 
 

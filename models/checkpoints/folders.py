@@ -18,7 +18,7 @@ from models.memory import readable
 
 # The formats of other libraries, by file names at the top of a folder and one folder down.
 _FORMATS = {
-    "*.gguf": "GGUF",
+    "*.gguf": "GGUF",  # one folder down
     "*.onnx": "ONNX",
     "saved_model.pb": "TensorFlow",
     "tf_model.h5": "TensorFlow",
@@ -152,6 +152,19 @@ def transformer_folder(folder: Path) -> Path:
             except (OSError, ValueError):  # too long, or not a path
                 continue
     return folder
+
+
+def is_gguf(path: Path) -> bool:
+    """Return whether a path is that of a file with the ending .gguf."""
+    return path.suffix.lower() == ".gguf" and path.is_file()
+
+
+def gguf_in(folder: Path) -> list[Path]:
+    """Return the GGUF files at the top of a folder without weights that transformers saved, by name."""
+    paths = list(islice(folder.iterdir(), _MAX_FILES))
+    if any(path.name.endswith(".safetensors") or path.name in _FIRST[1:] for path in paths):
+        return []
+    return sorted(path for path in paths if is_gguf(path))
 
 
 def refuse_other_contents(folder: Path, name: str) -> None:

@@ -16,6 +16,7 @@ from models.checkpoints.access import ANYTHING, Access
 from models.checkpoints.build import build_model
 from models.checkpoints.config import read_config
 from models.checkpoints.files import refuse_unsafe_weights, revision_of
+from models.checkpoints.gguf_files import alone
 from models.checkpoints.health import weight_notices
 from models.checkpoints.in_memory import load_in_memory
 from models.checkpoints.locate import ModelFolder, locate
@@ -74,7 +75,9 @@ def load_model(
         )
     folder = locate(name, revision, access)
     with _one_at_a_time:
-        return _load(folder, _find_dtype(dtype), _find_device(device))
+        wanted = _find_dtype(dtype), _find_device(device)
+        with alone(folder) as folder:
+            return _load(folder, *wanted)
 
 
 def _load(folder: ModelFolder, dtype: torch.dtype, device: torch.device) -> Model:

@@ -13,7 +13,7 @@ from models.checkpoints import bundled
 from models.checkpoints.access import ANYTHING, Access
 from models.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from models.checkpoints.adapters import Adapter, read_adapter
-from models.checkpoints.folders import refuse_unsafe_files, transformer_folder
+from models.checkpoints.folders import gguf_in, is_gguf, refuse_unsafe_file, refuse_unsafe_files, transformer_folder
 from models.checkpoints.hub import fetch
 from models.checkpoints.names import HUB_ID, REVISION, clean_name, describe_missing, find_path, is_path
 from models.checkpoints.snapshots import snapshot_of
@@ -31,13 +31,15 @@ _TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.js
 class ModelFolder:
     """A model's folder on this machine, the name to show, and the hub's commit ("" for other folders).
 
-    `adapter` is merged into the model that the folder contains. `notices` say what is special about the folder.
+    `adapter` is merged into the model that the folder contains. `gguf` is the name of the file with the whole model, ""
+    for a folder that transformers saved. `notices` say what is special about the folder.
     """
 
     path: Path
     name: str
     revision: str
     adapter: Adapter | None = None
+    gguf: str = ""
     notices: tuple[str, ...] = ()
 
     @property
@@ -105,6 +107,26 @@ def _find(name: str, revision: str | None, access: Access) -> ModelFolder:
     return folder
 
 
+def _with_gguf(folder: ModelFolder) -> ModelFolder:
+    """Return the folder with its only GGUF file, if it contains nothing that transformers saved.
+
+    Raises:
+        ForeignFormat: it contains several such files.
+        UnsafeWeights: the file is a link out of the folder.
+    """
+    found = gguf_in(folder.path)
+    if not found:
+        return folder
+    if len(found) > 1:
+        names = ", ".join(path.name[:60] for path in found[:5])
+        raise ForeignFormat(
+            f"{folder.name} contains {len(found)} GGUF files: give the path of one of them "
+            f"({names}{', …' if len(found) > 5 else ''})."
+        )
+    refuse_unsafe_file(found[0], folder.name, folder.path.resolve(), folder.root.resolve())
+    return replace(folder, gguf=found[0].name)
+
+
 def _with_base(found: ModelFolder, access: Access) -> ModelFolder:
     """Return the folder of the base that an adapter names, with the adapter.
 
@@ -158,6 +180,10 @@ def _find_local(name: str, revision: str | None) -> ModelFolder | None:
     """Return the model in a local folder, None if the name is not the path of a folder."""
     try:
         path = find_path(name)
+        if is_gguf(path) or (path.is_file() and name.lower().endswith(".gguf")):
+            _refuse_revision(name, revision)
+            refuse_unsafe_file(path, path.name, path.parent)
+            return ModelFolder(path.parent, Path(name.replace("\\", "/")).name, "", gguf=path.name)
         if not path.is_dir():
             return None
         cached = snapshot_of(path, revision)
@@ -165,14 +191,14 @@ def _find_local(name: str, revision: str | None) -> ModelFolder | None:
             snapshot, hub_id = cached
             folder = ModelFolder(snapshot, hub_id, snapshot.name)
             refuse_unsafe_files(folder.path, hub_id, folder.root)
-            return folder
+            return _with_gguf(folder)
         _refuse_revision(name, revision)
         shown = path.name or str(path)
         refuse_unsafe_files(path, shown)
         inner = transformer_folder(path)
         if inner != path:
             refuse_unsafe_files(inner, shown)
-        return ModelFolder(inner, shown, "")
+        return _with_gguf(ModelFolder(inner, shown, ""))
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such home, not a valid path
         log.info("%.80r is not a folder: %s", name, error)
         return None

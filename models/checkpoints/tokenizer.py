@@ -36,12 +36,13 @@ def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedT
         "save the one it was trained with into the same folder",
     )
     nothing = f"{refusal} (no vocabulary in the folder): {remedy} (tokenizer.save_pretrained)."
-    if not any(any(folder.reads_with.glob(pattern)) for pattern in _FILES):
+    gguf = {"gguf_file": folder.gguf} if folder.gguf else {}
+    if not gguf and not any(any(folder.reads_with.glob(pattern)) for pattern in _FILES):
         raise NoTokenizer(nothing)
     refuse_endless_vocabulary(folder.reads_with, folder.name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            folder.reads_with, config=config, local_files_only=True, trust_remote_code=False
+            folder.reads_with, config=config, local_files_only=True, trust_remote_code=False, **gguf
         )
     except BaseException as error:
         if not isinstance(error, Exception) and not is_panic(error):
@@ -53,7 +54,7 @@ def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedT
         tokenizer.model_max_length = VERY_LARGE_INTEGER
     # transformers builds an empty tokenizer if the vocabulary of its class is missing.
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
-    if not any((folder.reads_with / name).exists() for name in names if isinstance(name, str)):
+    if not gguf and not any((folder.reads_with / name).exists() for name in names if isinstance(name, str)):
         raise NoTokenizer(nothing)
     highest = max(tokenizer.get_vocab().values(), default=0)
     if highest > _LARGEST_ID:

@@ -11,10 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils.quantization_config import GgufConfig
 
 from models.capture.interface import IMPLEMENTATION
 from models.checkpoints.architectures import build_untrained, explain_unloaded_heads, find_class, is_encoder_alone
 from models.checkpoints.files import weight_files, weight_map
+from models.checkpoints.gguf_files import gguf_notice
+from models.checkpoints.gguf_headers import read_gguf_header
 from models.checkpoints.headers import Stored, read_headers
 from models.checkpoints.locate import ModelFolder
 from models.checkpoints.merge import merge_adapter, supplied_names
@@ -46,6 +49,8 @@ def admit_checkpoint(folder: ModelFolder, config: PreTrainedConfig, dtype: torch
     stored = _read_stored(folder)
     for name, tensor in sorted(stored.items()):
         # Position ids and masks are whole numbers in many checkpoints, matrices are not.
+        if folder.gguf:
+            break  # transformers dequantises it
         if name.endswith(("weight", "blocks", "packed", "weight_scale_inv")) and tensor.dtype not in _FLOATS:
             raise ForeignFormat(
                 f"{folder.name} is quantised ({name[:120]} has the type {tensor.dtype}), expected float32, float16 or "
@@ -63,11 +68,15 @@ def admit_checkpoint(folder: ModelFolder, config: PreTrainedConfig, dtype: torch
         )
     if folder.adapter is not None:  # its weights, in float32, and the products of them that are added to the base
         n_stored += 3 * sum(torch.Size(tensor.shape).numel() for tensor in folder.adapter.keys.values())
+    if folder.gguf:  # transformers dequantises all weights before it copies them into the model
+        n_stored *= 2
     needed = int(1.2 * max(n_stored, n_parameters) * dtype.itemsize)
     admit(needed, f"Loading {folder.name}", "choose a smaller model, a half dtype, or close other programs")
 
 
 def _read_stored(folder: ModelFolder) -> dict[str, Stored]:
+    if folder.gguf:
+        return read_gguf_header(folder.path / folder.gguf, folder.name).tensors
     headers = read_headers(weight_files(folder), folder.name)
     for weight, file in sorted(weight_map(folder).items()):
         if weight not in headers.get(folder.path / file, {}):
@@ -117,8 +126,10 @@ def load_module(
     if folder.adapter is not None:
         missing -= supplied_names(module, folder.adapter)
         module, merged = merge_adapter(module, folder.adapter)
-    notices = explain_unloaded_heads(config, type(module))
-    notices += (*_compare_names(module, folder, missing, info["unexpected_keys"]), *merged)
+    if folder.gguf:
+        merged = gguf_notice(read_gguf_header(folder.path / folder.gguf, folder.name))
+    notices = (*merged, *explain_unloaded_heads(config, type(module)))
+    notices += _compare_names(module, folder, missing, info["unexpected_keys"])
     vars(module)["untrained_weights"] = sorted(name for name in missing if not name.endswith("_ids"))
     return module, (*notices, IN_FULL) if in_full else notices
 
@@ -134,6 +145,8 @@ def _load_pretrained(kind: Any, folder: ModelFolder, config: PreTrainedConfig, d
         "output_loading_info": True,
         "ignore_mismatched_sizes": True,  # `load_module` names them
     }
+    if folder.gguf:  # transformers would fetch code from the hub to compute with the quantised weights themselves
+        options |= {"gguf_file": folder.gguf, "quantization_config": GgufConfig(dequantize=True)}
     try:
         module, info = kind.from_pretrained(folder.path, attn_implementation=IMPLEMENTATION, **options)
         if supports_interface(module):
