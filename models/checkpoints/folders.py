@@ -193,6 +193,8 @@ def refuse_foreign_weights(folder: Path, name: str) -> None:
         found = sorted(path for path in paths if fnmatch(path.name, pattern))
         if found:
             path = str(found[0].relative_to(folder))[:80]
+            if library == "GGUF":
+                raise ForeignFormat(f"{name} has its weights one folder down ({path}): give the path of that file.")
             raise ForeignFormat(
                 f"{name} has its weights in the format of {library} ({path}), expected safetensors: "
                 "choose the model that it was made from, saved with save_pretrained."

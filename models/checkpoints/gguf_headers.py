@@ -61,7 +61,8 @@ def read_gguf_header(path: Path, name: str) -> GgufHeader:
             return _Reader(file, path.stat().st_size).read()
     except (OSError, _Damaged) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise BrokenModel(f"{path.name[:80]} of {name} is not a whole GGUF file ({why}): fetch it again.") from error
+        of = "" if path.name == name else f" of {name}"
+        raise BrokenModel(f"{path.name[:80]}{of} is not a whole GGUF file ({why}): fetch it again.") from error
 
 
 class _Reader:
@@ -133,7 +134,7 @@ class _Reader:
             if offset < before:
                 raise _Damaged("two of its tensors overlap")
             before = end
-        if start + before > self._n_bytes:
+        if ends and start + before > self._n_bytes:
             raise _Damaged(f"its tensors end at byte {start + before:,}, the file has {self._n_bytes:,} bytes")
 
     def _value(self, kind: int) -> Any:

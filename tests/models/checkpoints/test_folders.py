@@ -69,7 +69,6 @@ def test_other_floats_are_read(dtype, folder):
 
 
 FOREIGN = {
-    "model-q4.gguf": "GGUF (model-q4.gguf)",
     "onnx/model.onnx": "ONNX (onnx/model.onnx)",
     "saved_model.pb": "TensorFlow (saved_model.pb)",
     "openvino_model.xml": "OpenVINO (openvino_model.xml)",
@@ -85,6 +84,14 @@ def test_weights_of_other_libraries(name, with_config, folder):
     if not with_config:
         (folder / "config.json").unlink()
     refused(errors.ForeignFormat, f"spoilt has its weights in the format of {FOREIGN[name]}, expected safeten", folder)
+
+
+def test_a_gguf_file_one_folder_down(folder):
+    (folder / WEIGHTS).unlink()
+    (folder / "gguf").mkdir()
+    (folder / "gguf" / "small.gguf").write_bytes(b"GGUF")
+    sentence = "spoilt has its weights one folder down (gguf/small.gguf): give the path of that file."
+    refused(errors.ForeignFormat, sentence, folder)
 
 
 def test_foreign_weights_beside_safetensors_do_no_harm(folder):
