@@ -41,8 +41,8 @@ def weight_files(folder: ModelFolder) -> list[Path]:
             )
         why = "its weights are not safetensors (other formats can run code)" if unsafe else "it has no safetensors file"
         raise UnsafeWeights(
-            f"{folder.name} is refused, {why}: load it once in a place you trust and call "
-            "save_pretrained(folder, safe_serialization=True)."
+            f"{folder.name} is refused, {why}: load it once in a place you trust, with its class or as "
+            "AutoModel.from_pretrained(folder, use_safetensors=False), and call save_pretrained(folder)."
         )
     return [folder.path / name for name in names]
 

@@ -27,6 +27,8 @@ _FORMATS = {
     "*.mlpackage": "Core ML",
     "*.engine": "TensorRT",
 }
+# How transformers 4 read such weights; transformers 5 does not read them at all.
+_OPTIONS = {"TensorFlow": "from_tf", "Flax": "from_flax"}
 _MAX_NAMED = 5
 # The files that are read first. A folder with none of these is never read.
 _FIRST = ("config.json", "modules.json", "adapter_config.json")
@@ -38,6 +40,8 @@ _READ_WHOLE = (
     (("*config.json", "modules.json", "*tokens*.json", "*.jinja"), 10_000_000),
     (("*.json", "*.txt", "*.model", "*.tiktoken", "tokenizer*", "vocab*", "merges*"), 60_000_000),
 )
+# The log of a training, one entry for each report.
+_MAX_STATE = 20_000_000
 # How many files of a folder are checked, one by one.
 _MAX_FILES = 10_000
 # A pointer of Git LFS has 130 bytes. Files of other formats are never read, so their pointers do no harm.
@@ -195,19 +199,42 @@ def refuse_foreign_weights(folder: Path, name: str) -> None:
             path = str(found[0].relative_to(folder))[:80]
             if library == "GGUF":
                 raise ForeignFormat(f"{name} has its weights one folder down ({path}): give the path of that file.")
+            old = library in ("TensorFlow", "Flax")
+            remedy = (
+                f"convert it in an environment with transformers 4 (from_pretrained(folder, {_OPTIONS[library]}=True), "
+                "then save_pretrained(folder)), or choose the same model in safetensors."
+                if old
+                else "choose the model that it was made from, saved with save_pretrained."
+            )
             raise ForeignFormat(
-                f"{name} has its weights in the format of {library} ({path}), expected safetensors: "
-                "choose the model that it was made from, saved with save_pretrained."
+                f"{name} has its weights in the format of {library} ({path}), expected safetensors: {remedy}"
             )
 
 
 def list_inner_models(folder: Path) -> str:
-    """Return the names of the folders in this one that contain a model, separated by commas, "" if there are none."""
+    """Return the names of the folders in this one that contain a model, separated by commas, "" if there are none.
+
+    Of the checkpoints of a training, the best one is marked as the newest one's record says.
+    """
     # checkpoint-1000 comes after checkpoint-500.
-    found = (path.parent.name for path in _list_paths(folder) if path.name == "config.json" and path.parent != folder)
-    names = sorted(found, key=lambda name: (len(name), name))
-    shown = [name[:60] for name in names[-_MAX_NAMED:]]
+    paths = (path for path in _list_paths(folder) if path.name in _MODEL_FILES and path.parent != folder)
+    names = sorted({path.parent.name for path in paths}, key=lambda name: (len(name), name))
+    shown = names[-_MAX_NAMED:]
+    best = _best_checkpoint(folder / names[-1], names) if names else ""
+    if best and best not in shown:
+        shown = [best, *shown[1:]]
+    shown = [f"{name[:60]}, the best of them" if name == best and len(names) > 1 else name[:60] for name in shown]
     return ", ".join([*(["…"] if len(names) > _MAX_NAMED else []), *shown])
+
+
+def _best_checkpoint(newest: Path, names: list[str]) -> str:
+    """Return the name of the checkpoint that a training found best, "" if it does not say."""
+    state = newest / "trainer_state.json"
+    if not state.is_file() or state.is_symlink() or state.stat().st_size > _MAX_STATE:
+        return ""
+    best = _json(state, {}).get("best_model_checkpoint")
+    name = re.split(r"[/\\]", best)[-1] if isinstance(best, str) else ""
+    return name if name in names else ""
 
 
 def _list_paths(folder: Path) -> list[Path]:

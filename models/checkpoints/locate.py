@@ -16,6 +16,7 @@ from models.checkpoints.adapters import Adapter, read_adapter
 from models.checkpoints.folders import gguf_in, is_gguf, refuse_unsafe_file, refuse_unsafe_files, transformer_folder
 from models.checkpoints.hub import fetch
 from models.checkpoints.names import HUB_ID, REVISION, clean_name, describe_missing, find_path, is_path
+from models.checkpoints.sentences import prompt_notice
 from models.checkpoints.snapshots import snapshot_of
 from models.errors import ForeignFormat, ModelUnreachable, UnknownModel
 
@@ -104,7 +105,7 @@ def _find(name: str, revision: str | None, access: Access) -> ModelFolder:
         raise type(error)(_suggest(name, access) or str(error)) from error
     folder = ModelFolder(path, name, path.name)
     refuse_unsafe_files(folder.path, name, folder.root)
-    return folder
+    return replace(folder, notices=prompt_notice(path))
 
 
 def _with_gguf(folder: ModelFolder) -> ModelFolder:
@@ -153,7 +154,8 @@ def _with_base(found: ModelFolder, access: Access) -> ModelFolder:
         )
     at = f" at the commit {folder.revision[:12]}" if folder.revision else ""
     merged = f"The {adapter.kind} adapter {found.name} is merged into its base {folder.name}{at}."
-    return replace(folder, name=f"{found.name} on {folder.name}", adapter=adapter, notices=(merged, *folder.notices))
+    name = f"{found.name} on {folder.name}"
+    return replace(folder, name=name, adapter=adapter, notices=(merged, *found.notices, *folder.notices))
 
 
 def _beside(folder: Path, base: str) -> Path | None:
@@ -191,14 +193,14 @@ def _find_local(name: str, revision: str | None) -> ModelFolder | None:
             snapshot, hub_id = cached
             folder = ModelFolder(snapshot, hub_id, snapshot.name)
             refuse_unsafe_files(folder.path, hub_id, folder.root)
-            return _with_gguf(folder)
+            return _with_gguf(replace(folder, notices=prompt_notice(folder.path)))
         _refuse_revision(name, revision)
         shown = path.name or str(path)
         refuse_unsafe_files(path, shown)
         inner = transformer_folder(path)
         if inner != path:
             refuse_unsafe_files(inner, shown)
-        return _with_gguf(ModelFolder(inner, shown, ""))
+        return _with_gguf(ModelFolder(inner, shown, "", notices=prompt_notice(path)))
     except (OSError, RuntimeError, ValueError) as error:  # too long, no such home, not a valid path
         log.info("%.80r is not a folder: %s", name, error)
         return None

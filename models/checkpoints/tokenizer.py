@@ -9,6 +9,7 @@ from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTr
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from models.checkpoints.locate import ModelFolder
+from models.checkpoints.sentences import follow_sentence_settings
 from models.checkpoints.tokenizer_limits import refuse_endless_vocabulary
 from models.errors import NoTokenizer, is_panic, short_message
 
@@ -38,6 +39,12 @@ def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedT
     nothing = f"{refusal} (no vocabulary in the folder): {remedy} (tokenizer.save_pretrained)."
     gguf = {"gguf_file": folder.gguf} if folder.gguf else {}
     if not gguf and not any(any(folder.reads_with.glob(pattern)) for pattern in _FILES):
+        above = folder.path.resolve().parent
+        if not folder.revision and any(any(above.glob(pattern)) for pattern in _FILES):
+            raise NoTokenizer(
+                f"{refusal} (no vocabulary in the folder): the folder above it, {above.name[:60]}, has one, copy it "
+                "into this folder if the model was trained with it."
+            )
         raise NoTokenizer(nothing)
     refuse_endless_vocabulary(folder.reads_with, folder.name)
     try:
@@ -49,6 +56,8 @@ def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedT
             raise
         log.exception("tokenizer of %s", folder.name)
         raise NoTokenizer(f"{refusal} ({short_message(error)}): {remedy} (tokenizer.save_pretrained).") from error
+    if not gguf:
+        follow_sentence_settings(tokenizer, folder.reads_with)
     if type(tokenizer.model_max_length) is not int or tokenizer.model_max_length < 1:
         # The file may contain any value here, and the tokenizer compares it with the length of every text.
         tokenizer.model_max_length = VERY_LARGE_INTEGER
