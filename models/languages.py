@@ -29,15 +29,17 @@ def languages_of(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
     codes = getattr(tokenizer, "lang_code_to_id", None)
     if codes:
         unknown = tokenizer.unk_token_id
-        return tuple(code for code, number in codes.items() if number is not None and number != unknown)
-    found = [token for token in tokenizer.all_special_tokens if _CODE.fullmatch(str(token))]
-    # SeamlessM4T adds the underscores itself.
-    return tuple(dict.fromkeys(str(token).strip("_") for token in found))
+        found = [code for code, number in codes.items() if number is not None and number != unknown]
+    else:
+        found = [str(token) for token in tokenizer.all_special_tokens if _CODE.fullmatch(str(token))]
+    # The tokenizers add the underscores themselves.
+    return tuple(dict.fromkeys(code.strip("_") for code in found))
 
 
 def language_token(tokenizer: PreTrainedTokenizerBase, language: str) -> int:
     """Return the id of the token of a language that `check_language` has let through."""
-    for written in (language, f"__{language}__"):
+    # The other way round, the language "en" would be a part of a word.
+    for written in (f"__{language.strip('_')}__", language):
         number = tokenizer.convert_tokens_to_ids(written)
         if isinstance(number, int) and number != tokenizer.unk_token_id:
             return number
@@ -57,16 +59,14 @@ def check_language(tokenizer: PreTrainedTokenizerBase, name: str, language: str 
         written = getattr(tokenizer, "supported_language_codes", None)
         remedy = f"begin the text with the language, as {written[0]}" if written else "leave it out"
         raise NoText(f"{model}'s tokenizer has no languages, so it cannot use {name}: {remedy}.")
-    if language not in known and f"__{language}__" not in known:
-        raise NoText(
-            f"{model}'s tokenizer has no language {str(language)[:40]!r} ({name}): {_name_some(known, language)}."
-        )
+    if language.strip("_") not in known:
+        raise NoText(f"{model}'s tokenizer has no language {language[:40]!r} ({name}): {_name_some(known, language)}.")
 
 
 def _name_some(known: tuple[str, ...], language: str) -> str:
     """Return which languages there are, those first that begin like the one that was asked for."""
-    wanted = str(language).strip("_")[:2].lower()
-    ordered = sorted(known, key=lambda code: not code.strip("_").lower().startswith(wanted))
+    wanted = language.strip("_")[:2].lower()
+    ordered = sorted(known, key=lambda code: not code.lower().startswith(wanted))
     rest = len(known) - _MOST_NAMED
     return f"it has {', '.join(ordered[:_MOST_NAMED])}" + (f" and {rest} more" if rest > 0 else "")
 
@@ -99,6 +99,6 @@ def as_it_was(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
 def set_languages(tokenizer: PreTrainedTokenizerBase, source: str | None, target: str | None) -> None:
     """Set the languages that are given, inside `as_it_was`."""
     if source is not None:
-        tokenizer.src_lang = source
+        tokenizer.src_lang = source.strip("_")
     if target is not None:
-        tokenizer.tgt_lang = target
+        tokenizer.tgt_lang = target.strip("_")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from transformers import PreTrainedTokenizerBase
 
 
@@ -13,6 +15,8 @@ class PieceNames:
         # `convert_ids_to_tokens` of these two names ids as a decoder generates them, by the vocabulary of targets.
         has_two = not tokenizer.is_fast and hasattr(tokenizer, "get_tgt_vocab")
         self._of_texts = {number: piece for piece, number in tokenizer.get_vocab().items()} if has_two else {}
+        # ByT5 and Perceiver name an id beyond the bytes by a character that they cannot decode.
+        self._of_bytes = hasattr(tokenizer, "_utf_vocab_size")
         self._switches = hasattr(tokenizer, "_switch_to_target_mode")
 
     def of_id(self, number: int, *, as_target: bool) -> str | None:
@@ -29,4 +33,12 @@ class PieceNames:
             piece = self._tokenizer.convert_ids_to_tokens(number)
         except (LookupError, ValueError, OverflowError, TypeError):  # an id beyond a slow tokenizer's vocabulary
             return None
-        return None if piece is None else str(piece)
+        if piece is None or (self._of_bytes and len(piece) == 1 and ord(piece) > 255):
+            return None
+        return str(piece)
+
+    def of_special(self, number: int, piece: str) -> str:
+        """Return the piece of a special token, or the name of CANINE's, whose pieces are of the private use area."""
+        if len(piece) == 1 and unicodedata.category(piece) == "Co":
+            return str(getattr(self._tokenizer, "_convert_id_to_token", chr)(number))
+        return piece

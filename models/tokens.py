@@ -244,7 +244,7 @@ class TokenReader:
             nameless = f"⟨id {number}⟩"
             return Token(nameless, number, None, None, bool(special), nameless)
         start, end = offset if offset is not None and offset[1] > offset[0] else (None, None)
-        display = visible(name) if special else self._display.show(name)
+        display = visible(self._names.of_special(number, name)) if special else self._display.show(name)
         return Token(name, number, start, end, bool(special), display)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.models.auto.tokenization_auto import TOKENIZER_MAPPING_NAMES, tokenizer_class_from_name
 from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
+from models.checkpoints.limits import read_settings
 from models.checkpoints.locate import ModelFolder
 from models.checkpoints.sentences import follow_sentence_settings
 from models.checkpoints.tokenizer_limits import refuse_endless_vocabulary
-from models.errors import NoTokenizer, is_panic, short_message
+from models.errors import HeadlightError, NoTokenizer, is_panic, short_message
 
 log = logging.getLogger("headlight.models")
 
@@ -38,7 +41,7 @@ def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedT
     )
     nothing = f"{refusal} (no vocabulary in the folder): {remedy} (tokenizer.save_pretrained)."
     gguf = {"gguf_file": folder.gguf} if folder.gguf else {}
-    if not gguf and not any(any(folder.reads_with.glob(pattern)) for pattern in _FILES):
+    if not gguf and not _has_vocabulary(folder, config):
         above = folder.path.resolve().parent
         if not folder.revision and any(any(above.glob(pattern)) for pattern in _FILES):
             raise NoTokenizer(
@@ -62,8 +65,7 @@ def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedT
         # The file may contain any value here, and the tokenizer compares it with the length of every text.
         tokenizer.model_max_length = VERY_LARGE_INTEGER
     # transformers builds an empty tokenizer if the vocabulary of its class is missing.
-    names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
-    if not gguf and not any((folder.reads_with / name).exists() for name in names if isinstance(name, str)):
+    if not gguf and tokenizer.vocab_files_names and not _has_file(folder, tokenizer.vocab_files_names):
         raise NoTokenizer(nothing)
     highest = max(tokenizer.get_vocab().values(), default=0)
     if highest > _LARGEST_ID:
@@ -72,6 +74,28 @@ def load_tokenizer(folder: ModelFolder, config: PreTrainedConfig) -> PreTrainedT
             f"{remedy} (tokenizer.save_pretrained)."
         )
     return tokenizer
+
+
+def _has_vocabulary(folder: ModelFolder, config: PreTrainedConfig) -> bool:
+    """Return whether a folder has a vocabulary, or its class of tokenizer needs none (bytes, characters)."""
+    if any(any(folder.reads_with.glob(pattern)) for pattern in _FILES):
+        return True
+    settings = folder.reads_with / "tokenizer_config.json"
+    try:
+        stated = read_settings(settings).get("tokenizer_class") if settings.exists() else None
+    except (OSError, ValueError, AttributeError, HeadlightError):  # AutoTokenizer says what is wrong with the file
+        return False
+    name = stated if isinstance(stated, str) else TOKENIZER_MAPPING_NAMES.get(config.model_type)
+    kind = tokenizer_class_from_name(name) if name else None
+    if kind is None:
+        return False
+    return not kind.vocab_files_names or _has_file(folder, kind.vocab_files_names)
+
+
+def _has_file(folder: ModelFolder, names: Mapping[str, Any]) -> bool:
+    """Return whether a folder has a tokenizer.json or one of the files that a class of tokenizers reads."""
+    files = {"tokenizer.json", *(name for name in names.values() if isinstance(name, str))} - {"tokenizer_config.json"}
+    return any((folder.reads_with / name).exists() for name in files)
 
 
 def tokenizer_notices(tokenizer: PreTrainedTokenizerBase, module: PreTrainedModel) -> Iterator[str]:
