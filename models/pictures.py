@@ -80,7 +80,7 @@ def _read_file(given: str | os.PathLike[str]) -> Image.Image:
         path = Path(given).expanduser()
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise NoText(f"{shown} is no file: a picture is {EXPECTED}.")
+            raise NoText(f"{shown} is no file: give the path of a PNG, JPEG or WebP file.")
         if not 0 < found.st_size <= MAX_BYTES:
             raise NoText(f"The file {shown} has {found.st_size:,} bytes, expected 1 to {MAX_BYTES:,}: save it again.")
         with warnings.catch_warnings():

@@ -33,9 +33,9 @@ class PieceNames:
             piece = self._tokenizer.convert_ids_to_tokens(number)
         except (LookupError, ValueError, OverflowError, TypeError):  # an id beyond a slow tokenizer's vocabulary
             return None
-        if piece is None or (self._of_bytes and len(piece) == 1 and ord(piece) > 255):
-            return None
-        return str(piece)
+        name = "" if piece is None else str(piece)
+        nameless = piece is None or (self._of_bytes and len(name) == 1 and ord(name) > 255)
+        return None if nameless else name
 
     def of_special(self, number: int, piece: str) -> str:
         """Return the piece of a special token, or the name of CANINE's, whose pieces are of the private use area."""

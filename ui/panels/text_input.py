@@ -53,10 +53,8 @@ def _more_inputs(model: Model) -> None:
     cross, writes = "cross" in model.card.kinds, model.card.writes
     if not writes and INSPECT.current().generate:
         INSPECT.update(generate=0)
-    # The popover hides what else the model reads.
-    pair = INSPECT.current().pair
-    label = f"Sentence pair: {escape_markdown(_shorten(pair))}" if pair else "More"
-    with st.popover(label, key="more inputs", help="A sentence pair, several texts, and what the model continues."):
+    help_text = "A sentence pair, several texts, languages, and what the model continues."
+    with st.popover(_label(model), key="more inputs", help=help_text):
         if cross:
             st.text_input(
                 "Target: what the decoder reads",
@@ -77,10 +75,44 @@ def _more_inputs(model: Model) -> None:
                 **INSPECT.widget_args("pair"),
                 help="The model reads both as one sequence of two segments, as BERT was trained.",
             )
+        _languages(model, cross)
+        st.toggle(
+            "Add special tokens",
+            **INSPECT.widget_args("add_special_tokens"),
+            help="Off, the model reads only what the text says: for a text that contains its start token itself.",
+        )
         st.toggle(
             "One text per line",
             **INSPECT.widget_args("lines"),
             help="Each line is a text of its own: choose between them, and rank heads over all of them.",
+        )
+
+
+def _label(model: Model) -> str:
+    """Return what the popover, which hides it, makes the model read beside the text."""
+    choice, parts = INSPECT.current(), []
+    if choice.pair:
+        parts.append(f"Sentence pair: {escape_markdown(_shorten(choice.pair))}")
+    parts += [code for code in (choice.src_lang, choice.tgt_lang) if code in model.languages]
+    if not choice.add_special_tokens:
+        parts.append("no special tokens")
+    return ", ".join(parts) or "More"
+
+
+def _languages(model: Model, cross: bool) -> None:
+    """Let the visitor choose the languages of a translation, if the tokenizer has languages."""
+    known = model.languages
+    if not known:
+        return
+    sides = (("src_lang", "Language of the text"), ("tgt_lang", "Language of the target"))
+    for name, label in sides if cross else sides[:1]:
+        if getattr(INSPECT.current(), name) not in known:
+            INSPECT.update(**{name: ""})
+        st.selectbox(
+            label,
+            ["", *known],
+            **INSPECT.widget_args(name),
+            format_func=lambda code: code or "The tokenizer's own",
         )
 
 

@@ -45,7 +45,17 @@ def build_request(model: Model) -> TraceRequest:
         return TraceRequest(model_id(model), text, generate=generate, picture=name, image=image, reads_both=True)
     # The session keeps the target for the next encoder-decoder; other models have no use for it.
     target = choice.target if "cross" in model.card.kinds else ""
-    return TraceRequest(model_id(model), choice.shown_text, choice.pair, target, generate)
+    return TraceRequest(
+        model_id(model),
+        choice.shown_text,
+        choice.pair,
+        target,
+        generate,
+        add_special_tokens=choice.add_special_tokens,
+        # The same holds for languages, which each tokenizer names in its own way.
+        src_lang=choice.src_lang if choice.src_lang in model.languages else "",
+        tgt_lang=choice.tgt_lang if choice.tgt_lang in model.languages and "cross" in model.card.kinds else "",
+    )
 
 
 def trace(model: Model) -> AttentionTrace | None:

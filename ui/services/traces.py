@@ -36,6 +36,9 @@ class TraceRequest:
     pair: str = ""
     target: str = ""
     generate: int = 0
+    add_special_tokens: bool = True
+    src_lang: str = ""
+    tgt_lang: str = ""
     picture: str = ""
     reads_both: bool = False
     image: Image.Image | None = field(default=None, compare=False, repr=False)
@@ -69,8 +72,15 @@ class TraceRequest:
             return {"image": self.image, **({"text": self.text, "generate": self.generate} if self.reads_both else {})}
         if self.audio is not None:
             return {"audio": self.audio, "target": self.target or None}
-        pair, target = self.pair or None, self.target or None
-        return {"text": self.text, "text_pair": pair, "target": target, "generate": self.generate}
+        return {
+            "text": self.text,
+            "text_pair": self.pair or None,
+            "target": self.target or None,
+            "generate": self.generate,
+            "add_special_tokens": self.add_special_tokens,
+            "src_lang": self.src_lang or None,
+            "tgt_lang": self.tgt_lang or None,
+        }
 
 
 def traces() -> Jobs[AttentionTrace]:

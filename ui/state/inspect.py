@@ -39,6 +39,7 @@ AUTOMATIC = "automatic"
 MOST_GENERATED = 64
 MOST_SENTENCES = 1000
 LONGEST_MODEL = 300
+LONGEST_LANGUAGE = 40
 # The session's key of whether neither the link nor the visitor has chosen a layer and a head.
 _HEAD_NOT_CHOSEN = "head not chosen"
 
@@ -58,7 +59,8 @@ class Choice:
     """The choices of the page. Layer and head are in every link, so that a reader of the link sees what it shows.
 
     With `lines`, each line of the text is a sentence of its own, and `sentence` is the number of the one that is shown.
-    `token` is locked; with `partner`, which is on the other side, it is the selected pair.
+    A language is "" for the tokenizer's own. `token` is locked; with `partner`, which is on the other side, it is the
+    selected pair.
     """
 
     model: str = param(DEFAULT_MODEL, string(LONGEST_MODEL), free=True, adds_history=True)
@@ -66,6 +68,9 @@ class Choice:
     text: str = param(_first_text, string(), free=True, adds_history=True)
     pair: str = param("", string(), free=True, adds_history=True)
     target: str = param("", string(), free=True, adds_history=True)
+    src_lang: str = param("", string(LONGEST_LANGUAGE), free=True, adds_history=True)
+    tgt_lang: str = param("", string(LONGEST_LANGUAGE), free=True, adds_history=True)
+    add_special_tokens: bool = param(True, on_off(), adds_history=True)
     lines: bool = param(False, on_off(), adds_history=True)
     sentence: int = param(0, whole_number(0, MOST_SENTENCES - 1))
     generate: int = param(0, whole_number(0, MOST_GENERATED, "number of tokens"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from analysis.selection import COMBINE, UNITS, Selection
 from viz.cli.reading import add_inputs, check_inputs
+from viz.cli.values import listed, one_of, read_as, shorten
 from viz.colours import PALETTES, SCALES
 from viz.figures.base import Figure
 from viz.figures.registry import FIGURES, list_figures
@@ -42,7 +43,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """
     found, unknown = _parser().parse_known_args(arguments)
     if unknown:
-        found.command.error(f"A {found.figure} has no {_shorten(unknown[0])}")
+        found.command.error(f"A {found.figure} has no {shorten(unknown[0])}")
     check_inputs(found, FIGURES[found.figure])
     FIGURES[found.figure].check_heads(selection_of(found))
     parse_width(found.width)
@@ -102,8 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=command, queries=None, keys=None)
         command.add_argument("--model", default="minilm", help="bundled name, folder, or hub id (default: minilm)")
         command.add_argument("--revision", help="branch, tag or commit of a hub id")
-        _add_reading(command, figure)
-        whole = _read_as(int, "a whole number")
+        add_inputs(command, figure)
+        whole = read_as(int, "a whole number")
         command.add_argument("--layer", type=whole("--layer"), metavar="N", help="0-based")
         command.add_argument("--head", type=whole("--head"), metavar="N", help="0-based")
         _add_several(command)
@@ -127,38 +128,18 @@ def _parser() -> argparse.ArgumentParser:
 def _add_several(command: argparse.ArgumentParser) -> None:
     """Add words, several heads, and how these are shown."""
     command.add_argument(
-        "--unit", type=_one_of("unit", UNITS), default="pieces", metavar=_listed(UNITS), help="default: pieces"
+        "--unit", type=one_of("unit", UNITS), default="pieces", metavar=listed(UNITS), help="default: pieces"
     )
     command.add_argument(
         "--heads", default="", metavar="HEADS", help="several heads: 5 (a layer), 2.0,3.5 (layer.head), or all"
     )
     command.add_argument(
         "--combine",
-        type=_one_of("combination", COMBINE),
+        type=one_of("combination", COMBINE),
         default="overlay",
-        metavar=_listed(COMBINE),
+        metavar=listed(COMBINE),
         help="one map of the heads, or their lines over one another (default: overlay)",
     )
-
-
-def _add_reading(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
-    """Add what the model reads; what the figure cannot use is hidden but known, so that its refusal can say why."""
-    add_inputs(command, figure)
-    hidden, text = argparse.SUPPRESS, "text" in figure.reads
-    command.add_argument("--text-pair", help="a second segment" if text else hidden)
-    command.add_argument(
-        "--generate",
-        type=_read_as(_from_0, "a whole number from 0 up")("--generate"),
-        default=0,
-        metavar="N",
-        help="let a decoder continue by N tokens" if text else hidden,
-    )
-    command.add_argument(
-        "--target",
-        help="what the decoder of an encoder-decoder reads" if {"text", "audio"} & {*figure.reads} else hidden,
-    )
-    kinds = ("encoder", "decoder", "cross")
-    command.add_argument("--kind", type=_one_of("kind", kinds), metavar=_listed(kinds), help="which attention")
 
 
 def _add_draw_options(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
@@ -167,7 +148,7 @@ def _add_draw_options(command: argparse.ArgumentParser, figure: Figure[Any]) -> 
 
     command.add_argument(
         "--threshold",
-        type=_read_as(float, "a number from 0 to 1")("--threshold"),
+        type=read_as(float, "a number from 0 to 1")("--threshold"),
         metavar="WEIGHT",
         help=described("threshold", "smallest weight that is drawn (default: 0.05)"),
     )
@@ -175,59 +156,20 @@ def _add_draw_options(command: argparse.ArgumentParser, figure: Figure[Any]) -> 
     for option, known, default in (("palette", PALETTES, "blues"), ("scale", tuple(SCALES), "linear")):
         command.add_argument(
             f"--{option}",
-            type=_one_of(option, known),
-            metavar=_listed(known),
+            type=one_of(option, known),
+            metavar=listed(known),
             help=described(option, f"default: {default}"),
         )
     for option, tokens in (("special", "special tokens are"), ("sink", "the first token is")):
         command.add_argument(
             f"--{option}",
-            type=_one_of("treatment", TREATMENTS),
-            metavar=_listed(TREATMENTS),
+            type=one_of("treatment", TREATMENTS),
+            metavar=listed(TREATMENTS),
             help=f"how {tokens} shown (default: show)",
         )
     command.add_argument(
         "--renormalise", action="store_true", default=None, help="divide each row by what hidden tokens leave of it"
     )
-
-
-def _read_as(kind: Callable[[str], Any], described: str) -> Callable[[str], Callable[[str], Any]]:
-    """Return what makes the `type` of an option, which refuses in our own words."""
-
-    def of_option(option: str) -> Callable[[str], Any]:
-        def read(text: str) -> Any:
-            try:
-                return kind(text)
-            except ValueError:
-                raise argparse.ArgumentTypeError(f"{option} is {described}, not {_shorten(text)}") from None
-
-        return read
-
-    return of_option
-
-
-def _from_0(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
-
-
-def _one_of(name: str, known: Sequence[str]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text not in known:
-            raise argparse.ArgumentTypeError(f"There is no {name} {_shorten(text)}: choose one of {', '.join(known)}")
-        return text
-
-    return read
-
-
-def _listed(known: Sequence[str]) -> str:
-    return f"{{{','.join(known)}}}"
-
-
-def _shorten(text: str) -> str:
-    return repr(text[:40])
 
 
 def _option(name: str) -> str:

@@ -11,19 +11,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
-
 from analysis.selection import Region
 from models import Attention, load_model
-from models.errors import BadSelection, HeadlightError, NoText
+from models.errors import BadSelection, HeadlightError
+from models.pictures import as_picture
 from viz.cli.arguments import given_options, parse, selection_of, unused_options
 from viz.cli.interrupt import INTERRUPTED
+from viz.cli.reading import read_inputs
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 from viz.files.export import format_of, save_figure
 from viz.options import DrawOptions
-
-FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 class CannotWrite(HeadlightError):
@@ -55,10 +53,10 @@ def _write(arguments: argparse.Namespace) -> None:
     spans = None if texts else (_span(arguments.queries, "queries"), _span(arguments.keys, "keys"))
     options = DrawOptions(**given_options(arguments))
     selection = selection_of(arguments)
-    image = _open_picture(arguments.image) if arguments.image is not None else None
+    if arguments.image is not None:
+        arguments.image = as_picture(arguments.image)  # before a model is loaded for it
     model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
-    given = {name: getattr(arguments, name) for name in ("text_pair", "target", "generate", "audio")}
-    trace = model.trace(arguments.text, image=image, **given)
+    trace = model.trace(**read_inputs(arguments))
     att = trace[arguments.kind or trace.kinds[0]]
     # Positions are those of the unit.
     shown = att.words() if selection.unit == "words" else att
@@ -71,15 +69,6 @@ def _write(arguments: argparse.Namespace) -> None:
     for notice in (*model.card.notices, *trace.notices, *unused_options(arguments), made.notice):
         if notice:
             print(f"headlight: note: {notice}", file=sys.stderr)
-
-
-def _open_picture(path: str) -> Image.Image:
-    try:
-        return Image.open(path, formats=FORMATS)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise NoText(f"The picture {path} cannot be read: {error.strerror}.") from error
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise NoText(f"{path} is not a picture that can be read: give a PNG, JPEG or WebP file.") from error
 
 
 def _check_output(output: str) -> None:

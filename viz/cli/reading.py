@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from models.errors import NoText
+from viz.cli.values import from_0, listed, one_of, read_as, whole_numbers
 from viz.figures.base import Figure
+
+KINDS = ("encoder", "decoder", "cross")
 
 
 @dataclass(frozen=True)
@@ -19,36 +23,70 @@ class Input:
     what: str
     help: str
     metavar: str | None = None
+    type: Callable[[str], Any] = str
 
     @property
     def usage(self) -> str:
         """The option with its value, as a sentence names it."""
         return f"{self.option} {self.metavar}" if self.metavar else self.option
 
-    def value(self, arguments: argparse.Namespace) -> Any:
-        """Return what was given, None if nothing was."""
-        return getattr(arguments, self.option[2:].replace("-", "_"))
 
-
-TEXT = Input("--text", "text", "a text", "the text to inspect")
-IMAGE = Input(
-    "--image", "image", "a picture", "the picture to inspect, with --text for a model that reads both", "FILE"
+INPUTS = (
+    Input("--text", "text", "a text", "the text to inspect"),
+    Input(
+        "--ids",
+        "text",
+        "a text",
+        "a text as its token ids",
+        "IDS",
+        read_as(whole_numbers, "token ids as 101,4937,102")("--ids"),
+    ),
+    Input("--image", "image", "a picture", "the picture to inspect, with --text for a model that reads both", "FILE"),
+    Input("--audio", "audio", "a sound", "the sound to inspect (WAV, FLAC, OGG, MP3)", "FILE"),
 )
-AUDIO = Input("--audio", "audio", "a sound", "the sound to inspect (WAV, FLAC, OGG, MP3)", "FILE")
-INPUTS = (TEXT, IMAGE, AUDIO)
-# What may be given in addition, with the inputs that it goes with.
-_BESIDE = {
-    "--text-pair": ("text",),
-    "--generate": ("text",),
-    "--target": ("text", "audio"),
-}
+
+
+@dataclass(frozen=True)
+class Detail:
+    """An option that goes with inputs of some kinds."""
+
+    option: str
+    kinds: tuple[str, ...]
+    options: dict[str, Any]
+
+
+DETAILS = (
+    Detail("--text-pair", ("text",), {"help": "a second segment"}),
+    Detail(
+        "--generate",
+        ("text",),
+        {
+            "help": "let a decoder continue by N tokens",
+            "type": read_as(from_0, "a whole number from 0 up")("--generate"),
+            "default": 0,
+            "metavar": "N",
+        },
+    ),
+    Detail("--target", ("text", "audio"), {"help": "what the decoder of an encoder-decoder reads"}),
+    Detail("--src-lang", ("text", "audio"), {"help": "language of the text, as de_DE", "metavar": "CODE"}),
+    Detail("--tgt-lang", ("text",), {"help": "language of the target, as de_DE", "metavar": "CODE"}),
+    Detail(
+        "--no-special-tokens",
+        ("text",),
+        {"help": "let the tokenizer add no special tokens to the text", "action": "store_true"},
+    ),
+)
 
 
 def add_inputs(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
     """Add the inputs; one that the figure cannot use is hidden but known, so that its refusal can say why."""
     for one in INPUTS:
         described = one.help if one.kind in figure.reads else argparse.SUPPRESS
-        command.add_argument(one.option, help=described, metavar=one.metavar)
+        command.add_argument(one.option, help=described, metavar=one.metavar, type=one.type)
+    for detail in DETAILS:
+        described = detail.options["help"] if {*detail.kinds} & {*figure.reads} else argparse.SUPPRESS
+        command.add_argument(detail.option, **{**detail.options, "help": described})
+    command.add_argument("--kind", type=one_of("kind", KINDS), metavar=listed(KINDS), help="which attention")
 
 
 def check_inputs(arguments: argparse.Namespace, figure: Figure[Any]) -> None:
@@ -58,24 +96,33 @@ def check_inputs(arguments: argparse.Namespace, figure: Figure[Any]) -> None:
         SystemExit: nothing is to be read.
         NoText: something does not fit.
     """
-    given = [one for one in INPUTS if one.value(arguments) is not None]
-    kinds = {one.kind for one in given}
-    usable = [one for one in INPUTS if one.kind == (figure.needs or one.kind) and one.kind in figure.reads]
+    given = [one for one in INPUTS if _value(arguments, one.option) is not None]
+    kinds = [one.kind for one in given]
+    usable = [one for one in INPUTS if one.kind in figure.reads and one.kind == (figure.needs or one.kind)]
     unfit = [one for one in given if one.kind not in figure.reads]
     if unfit or (given and figure.needs and figure.needs not in kinds):
         came = f", not {unfit[0].what}" if unfit else ""
         raise NoText(f"The figure {figure.name} needs {usable[0].what}{came}: give {usable[0].usage}.")
     if not given:
-        arguments.command.error(f"{_either([one.option for one in usable])} must be given")
-    if "audio" in kinds and len(given) > 1:
-        raise NoText(f"A sound is read alone: leave out {next(one.option for one in given if one is not AUDIO)}.")
-    for option, goes_with in _BESIDE.items():
-        is_given = getattr(arguments, option[2:].replace("-", "_")) not in (None, 0)
-        if is_given and not kinds & set(goes_with):
-            raise NoText(f"{given[0].what[:1].upper()}{given[0].what[1:]} is read alone: leave out {option}.")
+        *others, last = [one.option for one in usable]
+        arguments.command.error(f"{', '.join(others)} or {last} must be given" if others else f"{last} must be given")
+    if len(given) > 1 and sorted(kinds) != ["image", "text"]:
+        raise NoText(f"{given[0].option} and {given[1].option} exclude each other: leave one of them out.")
+    for detail in DETAILS:
+        if _value(arguments, detail.option) not in (None, 0) and not {*kinds} & {*detail.kinds}:
+            what = given[0].what
+            raise NoText(f"{what[:1].upper()}{what[1:]} is read alone: leave out {detail.option}.")
     if arguments.target is not None and arguments.generate:
         raise NoText("A decoder reads a target or continues by itself: leave out --target or --generate.")
 
 
-def _either(options: list[str]) -> str:
-    return options[0] if len(options) == 1 else f"{', '.join(options[:-1])} or {options[-1]}"
+def read_inputs(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the model reads, as arguments of `Model.trace`."""
+    names = ("image", "audio", "text_pair", "target", "generate", "src_lang", "tgt_lang")
+    given = {name: getattr(arguments, name) for name in names}
+    text = arguments.text if arguments.ids is None else arguments.ids
+    return {"text": text, "add_special_tokens": not arguments.no_special_tokens, **given}
+
+
+def _value(arguments: argparse.Namespace, option: str) -> Any:
+    return getattr(arguments, option[2:].replace("-", "_"))

@@ -196,9 +196,9 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (
             ["grid", "--image", "/none.png"],
             "head.png",
-            "/none.png cannot be read: No such file or directory.",
+            "There is no file /none.png: check the path of the picture.",
         ),
-        (["grid", "--image", "/"], "head.png", "The picture / cannot be read: Is a directory."),
+        (["grid", "--image", "/"], "head.png", "/ is no file: give the path of a PNG, JPEG or WebP file."),
         ([*HEATMAP, "--queries=-3:"], "head.png", "The queries of a window are given as 0:64, not '-3:'."),
         (HEATMAP, "x" * 300 + ".png", "cannot be written: File name too long."),
         (HEATMAP, "head.gif", "A heatmap cannot be written as '.gif': choose .png, .svg, .pdf, .html."),
@@ -247,7 +247,7 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
         (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, view, "),
         (
             ["heatmap", *ONE_HEAD, "-o", "a.png"],
-            "--text, --image or --audio must be given; see python -m viz heatmap --help.",
+            "--text, --ids, --image or --audio must be given; see python -m viz heatmap --help.",
         ),
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),

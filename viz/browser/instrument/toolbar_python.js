@@ -74,18 +74,23 @@ function loadOptions(source) {
 }
 
 /**
- * Return what `trace` needs. A target that the model generated itself is generated again.
+ * Return what `trace` needs, the text as it was given: as words, or as token ids. A target that the model generated
+ * itself is generated again.
  * @param {Record<string, any>} source
  * @returns {[texts: string[], named: Record<string, string>]}
  */
-function traceArguments({ text, text_pair: pair, target, generate, image }) {
-  if (image) return [[], { image: 'Image.open("picture.png")' }];
+function traceArguments(source) {
+  if (source.image) return [[], { image: 'Image.open("picture.png")' }];
+  const { text, text_pair: pair, words, words_pair: pairWords, ids, generate } = source;
   /** @type {Record<string, string>} */
   const named = {};
-  if (pair !== null && pair !== undefined) named.text_pair = pythonText(pair);
-  if (target !== null && target !== undefined) named.target = pythonText(target);
+  if (pair !== null && pair !== undefined) named.text_pair = pythonValue(pairWords ?? pair);
+  for (const name of ["target", "src_lang", "tgt_lang"]) {
+    if (source[name] !== null && source[name] !== undefined) named[name] = pythonText(source[name]);
+  }
   if (generate) named.generate = String(generate);
-  return [[pythonText(text)], named];
+  if (source.add_special_tokens === false) named.add_special_tokens = "False";
+  return [[pythonValue(ids ?? words ?? text)], named];
 }
 
 /**
@@ -104,8 +109,12 @@ function writeOptions(selection) {
     .join(", ");
 }
 
-/** @param {number | string | boolean} value */
+/**
+ * @param {number | string | boolean | (number | string)[]} value
+ * @returns {string}
+ */
 function pythonValue(value) {
+  if (Array.isArray(value)) return `[${value.map(pythonValue).join(", ")}]`;
   if (typeof value === "boolean") return value ? "True" : "False";
   return typeof value === "string" ? pythonText(value) : String(value);
 }
