@@ -171,7 +171,9 @@ def _find_starts(search: _Search) -> None:
 def _parts(search: _Search, start_token: str) -> Iterator[tuple[int, str]]:
     """Yield the first character and the role of each part of the text."""
     roles, order = [message["role"] for message in search.messages], search.order()
-    begin = len(start_token) if start_token and search.text.startswith(start_token) else 0
+    # A token that also begins later messages belongs to the first message, like those to theirs.
+    alone = start_token and search.text.startswith(start_token) and search.text.count(start_token) == 1
+    begin = len(start_token) if alone else 0
     yield 0, ""
     end = max(begin, _introduction(search))
     if search.text[begin:end].strip():
