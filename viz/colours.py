@@ -40,6 +40,12 @@ HEAD_COLOURS: dict[str, tuple[str, ...]] = {
     "light": ("#1111ff", "#bb0000", "#009999", "#999900", "#9977ff", "#883344", "#554477", "#bb6666"),
     "dark": ("#88ccaa", "#aa88ff", "#ddee00", "#885500", "#ffccff", "#aa9933", "#8811ee", "#007766"),
 }
+# The roles of a conversation's messages: contrast of 4.5 to the ground, because names are written in them. Any other
+# role has the last colour.
+ROLE_COLOURS: dict[str, dict[str, str]] = {
+    "light": {"system": "#5f6b7a", "user": "#0f766e", "assistant": "#b45309", "": "#7c3aed"},
+    "dark": {"system": "#aab4c2", "user": "#2dd4bf", "assistant": "#fbbf24", "": "#c4b5fd"},
+}
 # Dashes and gaps in pixels: the first heads have whole lines, the next eight long dashes, the last eight short ones.
 HEAD_DASHES: tuple[tuple[int, ...], ...] = ((), (8, 4), (2, 3))
 # As many heads differ by colour and dash. Of more, a picture draws the first ones.
@@ -114,9 +120,15 @@ def head_look(number: int, dark: bool = False) -> tuple[str, tuple[int, ...]]:
     return tones[number % len(tones)], HEAD_DASHES[number // len(tones)]
 
 
+def role_colour(role: str, dark: bool = False) -> str:
+    """Return the colour of a message's role, for a light or a dark ground."""
+    tones = ROLE_COLOURS["dark" if dark else "light"]
+    return tones.get(role, tones[""])
+
+
 def head_looks() -> dict[str, Any]:
-    """Return what the browser draws the lines of several heads with."""
-    return {"head_colours": HEAD_COLOURS, "head_dashes": HEAD_DASHES}
+    """Return what the browser draws the lines of several heads, and the roles of messages, with."""
+    return {"head_colours": HEAD_COLOURS, "head_dashes": HEAD_DASHES, "role_colours": ROLE_COLOURS}
 
 
 def opacity(weight: np.ndarray | float, scale: str) -> np.ndarray:

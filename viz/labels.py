@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from analysis.selection import Region, Selection
 from models import Attention, Token
@@ -27,9 +28,20 @@ def tokens_in(att: Attention, region: Region) -> tuple[tuple[Token, ...], tuple[
 
 
 def boundaries(tokens: tuple[Token, ...]) -> list[int]:
-    """Return the positions before which a line is drawn: where the second text of a pair or generated text begins."""
-    parts = [(token.segment, token.generated) for token in tokens]
+    """Return the positions before which a line is drawn: where a second text, a message or generated text begins."""
+    parts = [(token.segment, token.generated, token.role) for token in tokens]
     return [position for position in range(1, len(parts)) if parts[position] != parts[position - 1]]
+
+
+def role_runs(tokens: Sequence[Token]) -> list[tuple[int, int, str]]:
+    """Return the parts of a conversation as first position, the position after the last one, and role."""
+    runs: list[tuple[int, int, str]] = []
+    for position, token in enumerate(tokens):
+        if runs and runs[-1][2] == token.role:
+            runs[-1] = (runs[-1][0], position + 1, token.role)
+        else:
+            runs.append((position, position + 1, token.role))
+    return [run for run in runs if run[2]]
 
 
 def head_title(att: Attention, layer: int, head: int) -> str:

@@ -42,6 +42,7 @@ const STYLE = {
   bounds: [0.1, 0.9, 0.99],
   head_colours: { light: ["#000001", "#000002"], dark: ["#fffff1", "#fffff2"] },
   head_dashes: [[], [4, 1]],
+  role_colours: { light: { "": "#000000" }, dark: { "": "#ffffff" } },
   words: {
     sentence: "{token}#{position}{locked} {verb} {ends}{more} [{lines}{share}]",
     verbs: { query: "reads", key: "is read by" },

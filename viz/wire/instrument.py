@@ -225,8 +225,14 @@ def _describe_words(att: Attention) -> dict[str, Any] | None:
 
 
 def _labels(tokens: tuple[Token, ...]) -> list[list[Any]]:
-    """Return text, and whether the tokenizer added it, of each token; and True if the model itself wrote it."""
-    return [[label(token), token.special, *([True] if token.generated else [])] for token in tokens]
+    """Return text, and whether it is special, of each token; True if the model itself wrote it; and its role if any."""
+    return [_label(token) for token in tokens]
+
+
+def _label(token: Token) -> list[Any]:
+    if token.role:
+        return [label(token), token.special, token.generated, token.role]
+    return [label(token), token.special, *([True] if token.generated else [])]
 
 
 def _spans(tokens: tuple[Token, ...]) -> list[list[int]] | None:

@@ -11,7 +11,7 @@ from models import Attention, Token
 from tests.helpers.draw import packed, paper
 from tests.helpers.hand_made import attention, random_weights, tokens
 from tests.helpers.read_back import unpack
-from viz.labels import boundaries
+from viz.labels import boundaries, role_runs
 
 
 def parts(*given: tuple[int, bool]) -> tuple[Token, ...]:
@@ -35,6 +35,15 @@ def test_a_part_begins_where_segment_or_author_changes() -> None:
     assert boundaries(QUERIES) == [3]
     assert boundaries(KEYS) == [2, 5]
     assert boundaries(tokens(*"abc")) == boundaries(()) == []
+
+
+def test_a_message_begins_where_the_role_changes() -> None:
+    named = [
+        replace(token, role=role) for token, role in zip(tokens(*"abcd"), ("", "user", "user", "tool"), strict=True)
+    ]
+    assert boundaries(tuple(named)) == [1, 3]
+    assert role_runs(named) == [(1, 3, "user"), (3, 4, "tool")]
+    assert role_runs(tokens(*"ab")) == []
 
 
 def test_the_heatmap_has_a_line_on_each_boundary(att: Attention) -> None:

@@ -243,3 +243,11 @@ def test_the_truth_of_a_trained_model() -> None:
     assert wanted is not None
     found = [np.nan if score is None else score for score in header["scores"]]
     np.testing.assert_allclose(found, wanted.ravel(), atol=5e-5)
+
+
+def test_the_message_has_the_role_of_each_token_of_a_conversation() -> None:
+    plain, said, written = tokens("a", "b", "c")
+    roles = (plain, dataclasses.replace(said, role="user"), dataclasses.replace(written, role="tool", generated=True))
+    header, _ = message(attention(random_weights(3, 3), roles, roles, causal=False))
+    assert header["queries"] == [["a", False], ["b", False, False, "user"], ["c", False, True, "tool"]]
+    assert header["cuts"] == [[1, 2], [1, 2]]

@@ -13,6 +13,7 @@ import { overlaidHeads } from "./head_choice.js";
 import { mostHeads } from "./head_look.js";
 import { describeHeadSet } from "./head_set.js";
 import { exactTile, shownPart } from "./part.js";
+import { RoleLegend } from "./roles.js";
 import { togglePair, toggleToken } from "./store.js";
 import { LEFT, RIGHT, tokenAfter } from "./token_graph_layout.js";
 import { describeLines, describePair, describePart, describeToken } from "./token_graph_words.js";
@@ -47,6 +48,7 @@ export class Graph {
     this.status = element("div", "graph-status", parent);
     this.status.setAttribute("role", "status");
     this.legend = new GraphLegend(parent, instrument);
+    this.roles = new RoleLegend(parent);
     this.picture = new GraphPicture(parent);
     this.caption = element("p", "graph-caption", parent);
     this.table = new GraphTable(parent, instrument);
@@ -85,6 +87,8 @@ export class Graph {
     this.picture.scene = scene;
     this.write(scene, part);
     this.legend.draw(scene, overlay);
+    // One legend is enough where the heatmap has one.
+    if (!trace.header.parts.includes("heatmap")) this.roles.draw(scene);
     this.picture.draw(scene);
     const locked = this.picture.rowsOf(state);
     const lines = overlay ? this.picture.linesFor(locked) : null;

@@ -154,8 +154,8 @@ export class GraphPicture {
     context.clearRect(0, 0, width, height);
     const firstRow = Math.max(0, Math.floor((top - TOP) / rowHeight));
     const { left, right, y } = this.place();
-    const { shade } = scene;
-    const place = { context, theme, shade, width, height, left, right, rowHeight, firstRow, y };
+    const { dark, shade } = scene;
+    const place = { context, theme, shade, dark, width, height, left, right, rowHeight, firstRow, y };
     this.paintLines(place, focus);
     drawTokens(place, graph, focus, locked);
     drawHeading(place);

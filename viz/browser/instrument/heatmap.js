@@ -11,6 +11,7 @@ import { HeatmapPlotly } from "./heatmap_plotly.js";
 import { HeatmapPointer } from "./heatmap_pointer.js";
 import { describeFocus, nameHeatmap } from "./heatmap_words.js";
 import { Minimap } from "./minimap.js";
+import { RoleLegend } from "./roles.js";
 import { shownHead } from "./shown.js";
 import { togglePair, toggleToken } from "./store.js";
 
@@ -38,6 +39,7 @@ export class Heatmap {
     this.picture = new HeatmapPicture(this.root);
     this.plotly = new HeatmapPlotly(this.root, open);
     this.legend = new HeatmapLegend(this.root);
+    this.roles = new RoleLegend(this.root);
     this.status = element("p", "heatmap-status", this.root);
     this.status.setAttribute("role", "status");
     this.minimap = new Minimap(this.root, instrument, open);
@@ -63,6 +65,7 @@ export class Heatmap {
     if (requests && isPlotly) this.plotly.draw(scene, requests, place?.high ?? 0);
     if (!place) return;
     this.legend.draw(scene, this.picture, place.block);
+    this.roles.draw(scene);
     setText(this.status, describeFocus(scene, place, this.cell));
     const name = nameHeatmap(scene);
     if (this.picture.root.ariaLabel !== name) this.picture.root.ariaLabel = name;

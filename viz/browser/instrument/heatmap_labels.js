@@ -3,6 +3,7 @@
 
 import { LABEL_GAP, middleOf, SIDE_TITLE } from "./heatmap_layout.js";
 import { KEY_TITLE, QUERY_TITLE } from "./heatmap_words.js";
+import { roleColour, roleRuns } from "./roles.js";
 import { DIMMED, HIDDEN } from "./shown.js";
 
 /** @import { HeatmapPlace } from "./heatmap_layout.js" */
@@ -16,6 +17,8 @@ export const HOVERED_GROUND = 0.16;
 const LOCKED_GROUND = 0.32;
 // A line below the text, which is what the model itself wrote.
 const GENERATED_LINE = 1.5;
+// The width of the band of roles, in the gap between labels and cells.
+const ROLE_BAND = 3;
 // Characters that are read upright in a column of turned words.
 const WIDE_CHARACTER =
   /^\p{Script=Han}$|^\p{Script=Hiragana}$|^\p{Script=Katakana}$|^\p{Script=Hangul}$|^\p{Extended_Pictographic}\p{M}*$/u;
@@ -54,6 +57,7 @@ export function drawLabels(context, scene, place) {
       drawLabel(context, scene, place, side, place.region[2 * side] + number, "");
     }
   }
+  drawRoles(context, scene, place);
   context.globalAlpha = QUIET_TEXT;
   context.font = `12px ${theme.font}`;
   context.textAlign = "center";
@@ -68,6 +72,27 @@ export function drawLabels(context, scene, place) {
   context.rotate(-Math.PI / 2);
   context.fillText(QUERY_TITLE, 0, 0);
   context.globalAlpha = 1;
+}
+
+/**
+ * Draw a band between the labels and the cells, in the colour of each token's role.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Scene} scene
+ * @param {HeatmapPlace} place
+ */
+function drawRoles(context, { dark, theme, trace }, { region, pitch, left, top, width, height }) {
+  for (const side of [0, 1]) {
+    const [low, high] = [region[2 * side], region[2 * side + 1] + 1];
+    for (const [first, end, role] of roleRuns(labelsOf(trace, side))) {
+      const from = (Math.max(first, low) - low) * pitch[side];
+      const long = (Math.min(end, high) - low) * pitch[side] - from;
+      if (long <= 0) continue;
+      context.fillStyle = roleColour(role, trace.header.style, dark);
+      if (side) context.fillRect(left + from, top + height + 1, Math.min(long, width - from), ROLE_BAND);
+      else context.fillRect(left - 1 - ROLE_BAND, top + from, ROLE_BAND, Math.min(long, height - from));
+    }
+  }
+  context.fillStyle = theme.text;
 }
 
 /**

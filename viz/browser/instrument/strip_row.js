@@ -4,6 +4,7 @@
 import { element } from "../core/canvas.js";
 import { clamp } from "../core/text.js";
 import { toHex } from "./palette.js";
+import { roleColour } from "./roles.js";
 import { DIMMED, HIDDEN } from "./shown.js";
 import { sideInStrip, toggleToken } from "./store.js";
 import { coloursOfWeight, describeWeight } from "./strip_words.js";
@@ -25,6 +26,10 @@ export class StripRow {
   buttons = [];
   /** What each button shows, so that only changes are written. @type {string[]} */
   written = [];
+  /** The names of roles, each before the first token of a message. @type {[name: HTMLElement, position: number][]} */
+  roles = [];
+  /** Whether the colours of roles are those of a dark page, undefined before they are set. @type {boolean | undefined} */
+  dark;
   /** The button that the tab key reaches. */
   current = 0;
 
@@ -70,7 +75,8 @@ export class StripRow {
    */
   add(position, cut) {
     const [text, special, generated] = this.labels[position];
-    if (cut) element("span", "strip-cut", this.box);
+    if (this.roleBegins(position)) this.addRole(position);
+    else if (cut) element("span", "strip-cut", this.box);
     const button = element("button", "strip-token", this.box);
     button.type = "button";
     button.tabIndex = -1;
@@ -78,10 +84,36 @@ export class StripRow {
     button.dataset.position = String(position);
     button.classList.toggle("strip-special", special);
     button.classList.toggle("strip-generated", Boolean(generated));
+    button.classList.toggle("strip-of-role", Boolean(this.labels[position][3]));
     button.classList.toggle("strip-joined", JOINED_BEFORE.test(text) && position > this.first);
     button.classList.toggle("strip-continued", JOINED_AFTER.test(text));
     button.setAttribute("aria-pressed", "false");
     this.buttons.push(button);
+  }
+
+  /** @param {number} position */
+  roleBegins(position) {
+    const role = this.labels[position][3];
+    return Boolean(role) && (position === this.first || role !== this.labels[position - 1][3]);
+  }
+
+  /** @param {number} position the first token of a message, before which its role is written */
+  addRole(position) {
+    const name = element("span", "strip-role", this.box);
+    name.textContent = this.labels[position][3] ?? "";
+    this.roles.push([name, position]);
+  }
+
+  /** @param {Scene} scene */
+  drawRoles({ dark, trace }) {
+    if (this.dark === dark) return;
+    this.dark = dark;
+    const colour = (/** @type {number} */ position) =>
+      roleColour(this.labels[position][3] ?? "", trace.header.style, dark);
+    for (const [name, position] of this.roles) name.style.color = colour(position);
+    for (const [number, button] of this.buttons.entries()) {
+      if (this.labels[this.first + number][3]) button.style.borderTopColor = colour(this.first + number);
+    }
   }
 
   /** @param {Event} event */
@@ -134,6 +166,7 @@ export class StripRow {
       this.box.setAttribute("aria-label", label);
     }
     if (this.label.title !== title) this.label.title = title;
+    this.drawRoles(scene);
     this.buttons.forEach((button, number) => {
       this.drawToken(scene, button, number, shown.weight(this.first + number));
     });

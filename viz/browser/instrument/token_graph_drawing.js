@@ -1,6 +1,7 @@
 // @ts-check
 // The lines and the tokens of a token graph on a canvas.
 
+import { roleColour } from "./roles.js";
 import { placeOnScale } from "./scales.js";
 import { DIMMED, HIDDEN } from "./shown.js";
 import { bundle, LEFT, RIGHT } from "./token_graph_layout.js";
@@ -21,10 +22,13 @@ import { bundle, LEFT, RIGHT } from "./token_graph_layout.js";
  * @property {number} firstRow the first row in view
  * @property {(row: number) => number} y middle of a row
  * @property {import("./shown.js").Shade} shade
+ * @property {boolean} dark
  */
 
 // Opacity of the tokens that the tokenizer added, and of the names of the sides: readable, but behind the text.
 const SPECIAL = 0.7;
+// The width of the band that has the colour of a token's role, between the token and its lines.
+const ROLE_WIDTH = 3;
 
 /**
  * Return opacity and width of the lines of a strength.
@@ -160,9 +164,9 @@ export function drawTokens(place, graph, focus, locked = [null, null]) {
  * @param {{ side: number, row: number, weight: number | undefined, isolated: boolean, any: boolean, locked: boolean }}
  *   token `any` says whether some token is isolated
  */
-function drawToken({ context, theme, width, left, right, rowHeight, y, shade }, { header, sides }, token) {
+function drawToken({ context, theme, width, left, right, rowHeight, y, shade, dark }, { header, sides }, token) {
   const { side, row, isolated } = token;
-  const [text, special, generated] = sides[side][row];
+  const [text, special, generated, role] = sides[side][row];
   const level = (side === LEFT ? shade.query : shade.key)[row + header.first[side]];
   const { opacity, ground } = emphasis(isolated, token.weight, token.any, header.style);
   const top = y(row) - rowHeight / 2;
@@ -191,6 +195,11 @@ function drawToken({ context, theme, width, left, right, rowHeight, y, shade }, 
   if (level === HIDDEN) context.fillRect(from, y(row), wide, 1);
   if (generated) context.fillStyle = theme.accent;
   if (generated) context.fillRect(from, y(row) + rowHeight / 2 - 3, wide, 1.5);
+  if (role) {
+    context.globalAlpha = 1;
+    context.fillStyle = roleColour(role, header.style, dark);
+    context.fillRect(side === LEFT ? left - 8.5 : right + 5.5, top, ROLE_WIDTH, rowHeight);
+  }
   context.fillStyle = theme.text;
   context.globalAlpha = 0.55;
   if (header.cuts[side].includes(row)) {

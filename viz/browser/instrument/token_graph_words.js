@@ -50,6 +50,7 @@ import { LEFT } from "./token_graph_layout.js";
  * @property {Words} words
  * @property {{ light: string[], dark: string[] }} head_colours of the lines of several heads, by the ground
  * @property {number[][]} head_dashes
+ * @property {import("./roles.js").RoleColours} role_colours
  */
 
 /** @import { Label } from "./trace.js" */

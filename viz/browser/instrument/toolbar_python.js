@@ -80,8 +80,23 @@ function loadOptions(source) {
  * @returns {[texts: string[], named: Record<string, string>]}
  */
 function traceArguments(source) {
-  if (source.image) return [[], { image: 'Image.open("picture.png")' }];
-  const { text, text_pair: pair, words, words_pair: pairWords, ids, generate } = source;
+  if (source.audio) return [[], { audio: '"sound.wav"', ...namedArguments(source) }];
+  const { text, words, ids, image, messages } = source;
+  const named = namedArguments(source);
+  if (image && !text) return [[], { image: 'Image.open("picture.png")' }];
+  if (image) named.image = 'Image.open("picture.png")';
+  if (messages) return [[], { messages: pythonMessages(messages), ...named }];
+  return [[pythonValue(ids ?? words ?? text)], named];
+}
+
+/**
+ * What goes with the text, as Python writes it.
+ *
+ * @param {Record<string, any>} source
+ * @returns {Record<string, string>}
+ */
+function namedArguments(source) {
+  const { text_pair: pair, words_pair: pairWords, generate } = source;
   /** @type {Record<string, string>} */
   const named = {};
   if (pair !== null && pair !== undefined) named.text_pair = pythonValue(pairWords ?? pair);
@@ -90,7 +105,13 @@ function traceArguments(source) {
   }
   if (generate) named.generate = String(generate);
   if (source.add_special_tokens === false) named.add_special_tokens = "False";
-  return [[pythonValue(ids ?? words ?? text)], named];
+  return named;
+}
+
+/** @param {[role: string, content: string][]} messages */
+function pythonMessages(messages) {
+  const written = messages.map(([role, content]) => `{"role": ${pythonText(role)}, "content": ${pythonText(content)}}`);
+  return `[${written.join(", ")}]`;
 }
 
 /**

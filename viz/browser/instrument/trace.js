@@ -9,8 +9,8 @@ import { joined, shrink, THUMBNAIL } from "./thumbnails.js";
 /** @import { Shown } from "./shown.js" */
 /** @import { Region } from "./store.js" */
 /** @import { Style } from "./token_graph_words.js" */
-/** @typedef {[text: string, special: boolean, generated?: boolean]} Label special tokens are those that the tokenizer
- * added, generated ones those that the model itself wrote */
+/** @typedef {[text: string, special: boolean, generated?: boolean, role?: string]} Label special tokens are those that the
+ * tokenizer added, generated ones those that the model itself wrote; the role is that of the message in a conversation */
 /** @typedef {{ labels: Label[], starts: number[] }} Words of a side, each with the position of its first piece */
 
 /**
