@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -95,20 +96,47 @@ class ConversationReader:
         return Conversation(text, pairs, places, replaced)
 
 
-def check_messages(messages: Any) -> tuple[tuple[tuple[str, str], ...], int]:
-    """Return role and content of each message, and the number of invalid characters that were replaced in them.
-
-    A message is a dict with these two keys, or a pair as in `Source.messages`.
+def parse_messages(written: str) -> list[tuple[str, str]]:
+    """Return role and content of each message of a conversation in JSON: a list of objects or of pairs.
 
     Raises:
-        NoText: it is not a list of such messages, there are none or too many, or nothing is visible in any of them.
+        NoText: it is no JSON, or no conversation.
+    """
+    if len(written) > 4 * MAX_CHARACTERS:
+        raise NoText(f"The conversation has {len(written):,} characters of JSON: inspect a part of it at a time.")
+    try:
+        found = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise NoText(f"The conversation is no JSON: write it as for example {_EXAMPLE}.") from error
+    return read_messages(found)
+
+
+def write_messages(messages: Sequence[tuple[str, str]]) -> str:
+    """Return messages as JSON, in pairs of role and content, without spaces between them."""
+    return json.dumps([list(each) for each in messages], ensure_ascii=False, separators=(",", ":"))
+
+
+def read_messages(messages: Any) -> list[tuple[str, str]]:
+    """Return role and content of each message. A message is a dict with these two keys, or a pair.
+
+    Raises:
+        NoText: it is not a list of such messages, or there are none or too many.
     """
     if isinstance(messages, str | bytes | Mapping) or not isinstance(messages, Sequence):
         came = "a text" if isinstance(messages, str) else f"{type(messages).__name__}"
         raise NoText(f"A conversation is a list of messages, and {came} came: give for example {_EXAMPLE}.")
     if not 1 <= len(messages) <= MAX_MESSAGES:
         raise NoText(f"A conversation has 1 to {MAX_MESSAGES:,} messages, and {len(messages):,} came.")
-    pairs = [_check_message(number, message) for number, message in enumerate(messages, start=1)]
+    return [_check_message(number, message) for number, message in enumerate(messages, start=1)]
+
+
+def check_messages(messages: Any) -> tuple[tuple[tuple[str, str], ...], int]:
+    """Return role and content of each message, and the number of invalid characters that were replaced in them.
+
+    Raises:
+        NoText: as `read_messages`; or nothing is visible in any message, or they are too long.
+    """
+    pairs = read_messages(messages)
     n_characters = sum(len(content) for _, content in pairs)
     if n_characters > MAX_CHARACTERS:
         raise NoText(

@@ -56,7 +56,7 @@ def build_model(
         notices=notices,
         modality=_name_modality(processors),
         writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
-        chats=has_template(tokenizer),
+        chats=has_template(tokenizer) and processors.pictures is None,
         task=getattr(module, "task", ""),
         sizes=MappingProxyType(sizes),
     )

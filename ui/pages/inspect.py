@@ -9,6 +9,7 @@ from models import Attention, AttentionTrace, Model
 from models.model_input import OWN_TEXT_NOTICE
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request
+from ui.panels.conversation import reads_conversation
 from ui.panels.export import export_controls
 from ui.panels.head_pictures import show_patches, show_signal, show_sound
 from ui.panels.instrument import show_instrument
@@ -57,7 +58,8 @@ def _inputs(model: Model, about_link: list[str]) -> AttentionTrace | None:
         sound_controls(model)
     if model.card.modality in ("text", "text and image"):
         text_input(model)
-        sentence_controls()
+        if not reads_conversation(model):
+            sentence_controls()
     notices = [*about_link, *model.card.notices]
     trace = _trace(model)
     if trace is not None:
@@ -99,7 +101,7 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     # The browser adds the history entry of a new text before the instrument fits its selection to it: else the entry of
     # the text before would get that selection.
     INSPECT.publish()
-    show_instrument(att, sentences_of(model, att))
+    show_instrument(att, [] if reads_conversation(model) else sentences_of(model, att))
     layer, head = selection.of_one_head()
     if Signal().fits(subject):
         show_signal(subject, selection, options)

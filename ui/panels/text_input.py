@@ -7,6 +7,12 @@ import streamlit as st
 from analysis.truth import task_of
 from models import Model
 from ui.messages import escape_markdown
+from ui.panels.conversation import (
+    conversation_as_json,
+    conversation_editor,
+    conversation_switch,
+    reads_conversation,
+)
 from ui.panels.examples import EXAMPLES, Example, example_of
 from ui.state.inspect import INSPECT, MOST_GENERATED
 
@@ -15,7 +21,10 @@ LONGEST_NAME = 60
 
 
 def text_input(model: Model) -> None:
-    """Show the text box, the examples and the further inputs that the model has, in one row."""
+    """Show the text box, the examples and the further inputs that the model has, in one row; or a conversation."""
+    if conversation_switch(model):
+        conversation_editor(_more_inputs, model)
+        return
     with st.container(key="text-row", horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_area(
             "Text to inspect",
@@ -53,6 +62,8 @@ def _more_inputs(model: Model) -> None:
     cross, writes = "cross" in model.card.kinds, model.card.writes
     if not writes and INSPECT.current().generate:
         INSPECT.update(generate=0)
+    # The popover hides what else the model reads.
+    chats = reads_conversation(model)
     help_text = "A sentence pair, several texts, languages, and what the model continues."
     with st.popover(_label(model), key="more inputs", help=help_text):
         if cross:
@@ -69,6 +80,9 @@ def _more_inputs(model: Model) -> None:
                 **INSPECT.widget_args("generate"),
                 help="The model continues the text greedily. A line in the pictures separates its tokens from yours.",
             )
+        if chats:
+            conversation_as_json()
+            return
         if "encoder" in model.card.kinds and not cross and task_of(model) is None:
             st.text_input(
                 "Sentence pair: the second sentence",
@@ -91,7 +105,7 @@ def _more_inputs(model: Model) -> None:
 def _label(model: Model) -> str:
     """Return what the popover, which hides it, makes the model read beside the text."""
     choice, parts = INSPECT.current(), []
-    if choice.pair:
+    if choice.pair and not reads_conversation(model):
         parts.append(f"Sentence pair: {escape_markdown(_shorten(choice.pair))}")
     parts += [code for code in (choice.src_lang, choice.tgt_lang) if code in model.languages]
     if not choice.add_special_tokens:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from models import AttentionTrace, Model
 from models.capture.cost import Estimate, readable_seconds
+from ui.panels.conversation import reads_conversation
 from ui.panels.picture_input import chosen_picture
 from ui.panels.sound_input import chosen_sound
 from ui.services.jobs import Job
@@ -45,6 +46,8 @@ def build_request(model: Model) -> TraceRequest:
         return TraceRequest(model_id(model), text, generate=generate, picture=name, image=image, reads_both=True)
     # The session keeps the target for the next encoder-decoder; other models have no use for it.
     target = choice.target if "cross" in model.card.kinds else ""
+    if reads_conversation(model):
+        return TraceRequest(model_id(model), target=target, generate=generate, messages=choice.messages)
     return TraceRequest(
         model_id(model),
         choice.shown_text,
@@ -98,7 +101,7 @@ def _estimate(model: Model, request: TraceRequest) -> Estimate | None:
     Raises:
         HeadlightError: the text cannot be read, or would take more than the budget, in one sentence.
     """
-    n_characters = sum(map(len, (request.text, request.pair, request.target)))
+    n_characters = sum(map(len, (request.text, request.pair, request.target, request.messages)))
     if n_characters < LONG_TEXT:
         return request.estimate(model)
     length = f"{n_characters / 1e6:.1f} million" if n_characters >= 10**6 else f"{n_characters:,}"

@@ -12,6 +12,7 @@ from PIL import Image
 
 from models import AttentionTrace, Model
 from models.capture.cost import Estimate
+from models.conversation import parse_messages
 from models.sound import Sound
 from ui.services.jobs import Job, Jobs, Progress
 from ui.services.settings import TRACES_IN_MEMORY, budget, cache_bytes
@@ -27,8 +28,9 @@ _PICTURE_ESTIMATE = Estimate(0, 100_000_000, 0.0)
 class TraceRequest:
     """A text, a picture or a sound, and what to do with it. Visitors whose requests are equal share one trace.
 
-    `model` is the `model_id`. `picture` names the `image` for a model that reads pictures: equal names are equal
-    pictures; `reads_both` says that the model reads the text with it. `sound` names the `audio` likewise.
+    `model` is the `model_id`. `messages` is a conversation in JSON, which is read instead of the text. `picture` names
+    the `image` for a model that reads pictures: equal names are equal pictures; `reads_both` says that the model reads
+    the text with it. `sound` names the `audio` likewise.
     """
 
     model: str
@@ -36,6 +38,7 @@ class TraceRequest:
     pair: str = ""
     target: str = ""
     generate: int = 0
+    messages: str = ""
     add_special_tokens: bool = True
     src_lang: str = ""
     tgt_lang: str = ""
@@ -70,12 +73,15 @@ class TraceRequest:
         """Return what the model reads, as arguments of `Model.trace`."""
         if self.image is not None:
             return {"image": self.image, **({"text": self.text, "generate": self.generate} if self.reads_both else {})}
+        pair, target = self.pair or None, self.target or None
         if self.audio is not None:
-            return {"audio": self.audio, "target": self.target or None}
+            return {"audio": self.audio, "target": target}
+        if self.messages:
+            return {"messages": parse_messages(self.messages), "target": target, "generate": self.generate}
         return {
             "text": self.text,
-            "text_pair": self.pair or None,
-            "target": self.target or None,
+            "text_pair": pair,
+            "target": target,
             "generate": self.generate,
             "add_special_tokens": self.add_special_tokens,
             "src_lang": self.src_lang or None,

@@ -16,6 +16,7 @@ from ui.services.settings import DEFAULT_MODEL, default_model
 from ui.state import link
 from ui.state.kinds import (
     are_pair,
+    conversation,
     head_set,
     number,
     on_off,
@@ -59,8 +60,8 @@ class Choice:
     """The choices of the page. Layer and head are in every link, so that a reader of the link sees what it shows.
 
     With `lines`, each line of the text is a sentence of its own, and `sentence` is the number of the one that is shown.
-    A language is "" for the tokenizer's own. `token` is locked; with `partner`, which is on the other side, it is the
-    selected pair.
+    `messages` is a conversation in JSON, which a model with a chat template reads instead of the text. A language is ""
+    for the tokenizer's own. `token` is locked; with `partner`, which is on the other side, it is the selected pair.
     """
 
     model: str = param(DEFAULT_MODEL, string(LONGEST_MODEL), free=True, adds_history=True)
@@ -68,6 +69,7 @@ class Choice:
     text: str = param(_first_text, string(), free=True, adds_history=True)
     pair: str = param("", string(), free=True, adds_history=True)
     target: str = param("", string(), free=True, adds_history=True)
+    messages: str = param("", conversation(), free=True, adds_history=True)
     src_lang: str = param("", string(LONGEST_LANGUAGE), free=True, adds_history=True)
     tgt_lang: str = param("", string(LONGEST_LANGUAGE), free=True, adds_history=True)
     add_special_tokens: bool = param(True, on_off(), adds_history=True)

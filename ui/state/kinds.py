@@ -11,7 +11,8 @@ from analysis.head_set import HeadSet
 from analysis.selection import Region, TokenRef
 from analysis.steps import check_matrix
 from models.checkpoints.locate import REVISION
-from models.errors import BadMatrix, BadSelection
+from models.conversation import parse_messages
+from models.errors import BadMatrix, BadSelection, NoText
 from ui.state.link import MOST_CHARACTERS_IN_LINK, Kind, write_plain
 
 LONGEST_REVISION = 130
@@ -148,6 +149,21 @@ def region() -> Kind:
                 Region.parse(written)
         except BadSelection:
             raise ValueError(f"{_quote(written)} is no region such as 0-63:128-191") from None
+        return written
+
+    return Kind(read)
+
+
+def conversation() -> Kind:
+    """Return the kind of a conversation in JSON, such as `[["user","Hello"]]`; "" is none."""
+
+    def read(written: str, _: Any) -> str:
+        _check_length(written)
+        try:
+            if written:
+                parse_messages(written)
+        except NoText:
+            raise ValueError(f'{_quote(written)} is no conversation such as [["user","Hello"]]') from None
         return written
 
     return Kind(read)

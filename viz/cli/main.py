@@ -17,7 +17,7 @@ from models.errors import BadSelection, HeadlightError
 from models.pictures import as_picture
 from viz.cli.arguments import given_options, parse, selection_of, unused_options
 from viz.cli.interrupt import INTERRUPTED
-from viz.cli.reading import read_inputs
+from viz.cli.reading import read_inputs, read_messages
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 from viz.files.export import format_of, save_figure
@@ -55,6 +55,8 @@ def _write(arguments: argparse.Namespace) -> None:
     selection = selection_of(arguments)
     if arguments.image is not None:
         arguments.image = as_picture(arguments.image)  # before a model is loaded for it
+    if arguments.messages is not None:
+        arguments.messages = read_messages(arguments.messages)
     model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
     trace = model.trace(**read_inputs(arguments))
     att = trace[arguments.kind or trace.kinds[0]]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from models.conversation import parse_messages
 from models.errors import NoText
 from viz.cli.values import from_0, listed, one_of, read_as, whole_numbers
 from viz.figures.base import Figure
@@ -40,6 +42,13 @@ INPUTS = (
         "a text as its token ids",
         "IDS",
         read_as(whole_numbers, "token ids as 101,4937,102")("--ids"),
+    ),
+    Input(
+        "--messages",
+        "text",
+        "a conversation",
+        'a conversation for a model with a chat template: a .json file, or JSON: [{"role": "user", "content": "Hello"}]',
+        "FILE",
     ),
     Input("--image", "image", "a picture", "the picture to inspect, with --text for a model that reads both", "FILE"),
     Input("--audio", "audio", "a sound", "the sound to inspect (WAV, FLAC, OGG, MP3)", "FILE"),
@@ -118,10 +127,26 @@ def check_inputs(arguments: argparse.Namespace, figure: Figure[Any]) -> None:
 
 def read_inputs(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the model reads, as arguments of `Model.trace`."""
-    names = ("image", "audio", "text_pair", "target", "generate", "src_lang", "tgt_lang")
+    names = ("messages", "image", "audio", "text_pair", "target", "generate", "src_lang", "tgt_lang")
     given = {name: getattr(arguments, name) for name in names}
     text = arguments.text if arguments.ids is None else arguments.ids
     return {"text": text, "add_special_tokens": not arguments.no_special_tokens, **given}
+
+
+def read_messages(given: str) -> list[tuple[str, str]]:
+    """Return the conversation in a file, or in the argument itself.
+
+    Raises:
+        NoText: it cannot be read, or is no list of messages.
+    """
+    if given.lstrip().startswith(("[", "{")):
+        return parse_messages(given)
+    try:
+        return parse_messages(Path(given).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise NoText(f"The conversation {given[:80]} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise NoText(f"The conversation {given[:80]} is not a text in UTF-8: give a .json file.") from error
 
 
 def _value(arguments: argparse.Namespace, option: str) -> Any:

@@ -247,7 +247,7 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
         (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, view, "),
         (
             ["heatmap", *ONE_HEAD, "-o", "a.png"],
-            "--text, --ids, --image or --audio must be given; see python -m viz heatmap --help.",
+            "--text, --ids, --messages, --image or --audio must be given; see python -m viz heatmap --help.",
         ),
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
