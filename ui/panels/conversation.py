@@ -52,6 +52,13 @@ def reads_conversation(model: Model) -> bool:
     return model.card.chats and bool(INSPECT.current().messages)
 
 
+def written_messages() -> str:
+    """Return the conversation as JSON. A last message that is still empty is a row to type in, and is not read yet."""
+    written = INSPECT.current().messages
+    messages = _read(written)
+    return write_messages(messages[:-1]) if len(messages) > 1 and not messages[-1][1].strip() else written
+
+
 def conversation_switch(model: Model) -> bool:
     """Let the visitor choose between a text and a conversation, and return whether it is a conversation.
 

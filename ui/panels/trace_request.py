@@ -6,7 +6,7 @@ import streamlit as st
 
 from models import AttentionTrace, Model
 from models.capture.cost import Estimate, readable_seconds
-from ui.panels.conversation import reads_conversation
+from ui.panels.conversation import reads_conversation, written_messages
 from ui.panels.picture_input import chosen_picture
 from ui.panels.sound_input import chosen_sound
 from ui.services.jobs import Job
@@ -47,7 +47,7 @@ def build_request(model: Model) -> TraceRequest:
     # The session keeps the target for the next encoder-decoder; other models have no use for it.
     target = choice.target if "cross" in model.card.kinds else ""
     if reads_conversation(model):
-        return TraceRequest(model_id(model), target=target, generate=generate, messages=choice.messages)
+        return TraceRequest(model_id(model), target=target, generate=generate, messages=written_messages())
     return TraceRequest(
         model_id(model),
         choice.shown_text,
