@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from models.capture.cost import Estimate
 from models.capture.forward import model_inputs
 from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
+from models.capture.head import own_decoder_ids, reads_its_text_twice
 from models.card import Card
 from models.conversation import ASSISTANT, ConversationReader
 from models.errors import BrokenModel, NoText, NoTokenizer
@@ -27,6 +28,7 @@ MAX_CONTINUATION = 256
 OWN_TEXT_NOTICE = (
     "The decoder reads the text that the model itself generates, greedily; give a target text to choose it."
 )
+SAME_TEXT_NOTICE = "The decoder reads the text too, moved one token to the right, as the model does to label it."
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ class InputBuilder:
             raise NoText(
                 f"{self._card.name} is not an encoder-decoder, so it writes no translation: leave tgt_lang out."
             )
+        if request.target is not None and reads_its_text_twice(self._module):
+            raise NoText(f"{self._card.name} labels a text, which its decoder reads too: leave the target out.")
         check_asked(self._card.name, is_encoder_decoder, self._card.writes, request.target, request.generate)
 
     def tokenize(self, request: Request) -> ModelInput:
@@ -178,6 +182,8 @@ class InputBuilder:
         n_tokens = len(sequence.tokens) + max(0, min(request.generate, MAX_CONTINUATION, self._room(sequence)))
         if target is not None:
             n_tokens += len(self.reader.tokenize(target, as_target=True, **_how_of(request)).tokens)
+        elif reads_its_text_twice(self._module):
+            n_tokens *= 2
         elif self._module.config.is_encoder_decoder:
             n_tokens += self._max_own_tokens()
         return n_tokens
@@ -190,6 +196,8 @@ class InputBuilder:
         """Return the input with what an encoder-decoder's decoder reads: the target, or a text that it generates."""
         if not self._module.config.is_encoder_decoder:
             return given
+        if reads_its_text_twice(self._module):
+            return self._add_same_text(given)
         source = given.source
         if source.target is not None:
             ids, tokens, notices = shift_right(
@@ -206,6 +214,17 @@ class InputBuilder:
             notices = (OWN_TEXT_NOTICE,)
             given = replace(given, source=replace(source, generated=self.reader.decode(ids[1:])))
         return replace(given, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*given.notices, *notices))
+
+    def _add_same_text(self, given: ModelInput) -> ModelInput:
+        """Return the input with what a classifier's decoder reads: the text again, as the model itself shifts it."""
+        inputs = model_inputs(self._module, given.sequence.inputs)
+        ids = own_decoder_ids(self._module, inputs)[0].tolist()
+        read, shifted = self.reader.from_ids(ids), (None, *given.sequence.tokens)
+        tokens = tuple(
+            before if before is not None and before.id == token.id else token
+            for token, before in zip(read, shifted, strict=False)
+        )
+        return replace(given, decoder_ids=tuple(ids), decoder_tokens=tokens, notices=(*given.notices, SAME_TEXT_NOTICE))
 
     def add_continuation(self, given: ModelInput, n_tokens: int) -> ModelInput:
         """Return the input with the tokens that a decoder generates after the text, at most `n_tokens`."""

@@ -94,7 +94,7 @@ class Outputs:
     """
 
     task: str = ""
-    tokens: tuple[Token, ...] = ()
+    tokens: tuple[Token, ...] = field(default=(), repr=False)
     reason: str = NO_HEAD
     logits: Tensor | None = field(default=None, repr=False)
     hidden: Tensor | None = field(default=None, repr=False)

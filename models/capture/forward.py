@@ -125,8 +125,10 @@ def check_unchanged(module: nn.Module, verified: tuple[str, ...], name: str) -> 
 
 def forward_options(module: nn.Module) -> dict[str, bool]:
     """Return the options of a single forward pass."""
-    # A cache would keep a second copy of every key and value, and there is only one pass.
-    return {"use_cache": False} if "use_cache" in _parameters(module) else {}
+    # A cache would keep a second copy of every key and value, and there is only one pass. BART's decoder alone is
+    # wrapped in a module that passes on whatever it gets.
+    names = _parameters(module)
+    return {"use_cache": False} if "use_cache" in names or {"args", "kwargs"} <= names else {}
 
 
 def replayed_layers(

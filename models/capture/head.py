@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from models.tasks import FILL, TRANSLATE, WRITE, find_task
+from models.tasks import CLASSIFY, FILL, FIND_SPAN, TRANSLATE, WRITE, find_task
 
 Module = TypeVar("Module", bound=nn.Module)
 WORDS = (FILL, WRITE, TRANSLATE)
@@ -71,6 +71,11 @@ def last_hidden(output: ModelOutput) -> Tensor | None:
     """Return the last hidden states `[row, token, d_model]` of what a body gave: of the decoder, if it has one."""
     found = output.get("last_hidden_state")
     return found if found is not None else output.get("logits")
+
+
+def reads_its_text_twice(module: PreTrainedModel) -> bool:
+    """Return whether an encoder-decoder labels a text, which its decoder reads too: it gets no text of its own."""
+    return module.config.is_encoder_decoder and find_task(module) in (CLASSIFY, FIND_SPAN)
 
 
 def own_decoder_ids(module: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Tensor:

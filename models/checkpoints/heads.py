@@ -13,7 +13,7 @@ from transformers.utils import ModelOutput
 
 from models.answers import Answers, read_names
 from models.capture.forward import body, forward_options, image_inputs, model_inputs
-from models.capture.head import WORDS, Head, last_hidden, own_decoder_ids, read_answer, row_of
+from models.capture.head import WORDS, Head, last_hidden, own_decoder_ids, read_answer, reads_its_text_twice, row_of
 from models.checkpoints.processors import PROBE_TEXT, InputProcessors
 from models.errors import is_panic
 from models.images import probe_picture
@@ -63,8 +63,8 @@ def _try_head(module: PreTrainedModel, processors: InputProcessors) -> Head | No
     """Return the head if it gives the logits of the whole model for a short input, else None."""
     inputs = _short_inputs(module, processors)
     answer = read_answer(module(**inputs, **forward_options(module)))[0]
-    reads_itself = module.config.is_encoder_decoder and find_task(module) not in WORDS
-    given = {**inputs, "decoder_input_ids": own_decoder_ids(module, inputs)} if reads_itself else inputs
+    twice = reads_its_text_twice(module)
+    given = {**inputs, "decoder_input_ids": own_decoder_ids(module, inputs)} if twice else inputs
     output = body(module)(**given, **forward_options(body(module)))
     largest = _TOLERANCE.get(module.dtype, 1e-4) * max(1.0, float(answer.float().nan_to_num(0, 0, 0).abs().max()))
     for within in ((), ("decoder",)):
