@@ -42,12 +42,13 @@ class Label:
 
 @dataclass(frozen=True)
 class Word:
-    """A token of the vocabulary as an answer: `display` as a person reads it, `text` its raw piece."""
+    """A token of the vocabulary as an answer: `token.display` as a person reads it, `token.text` its raw piece."""
 
-    display: str
-    text: str
-    id: int
+    token: Token
     probability: float
+
+    def __str__(self) -> str:
+        return f"{self.token.display.strip() or self.token.display} {self.probability:.1%}"
 
 
 @dataclass(frozen=True)
@@ -192,10 +193,7 @@ class Outputs:
         probabilities = _finite(logits).softmax(-1)
         best = probabilities.topk(min(max(n, 0), MOST_WORDS, len(probabilities)))
         tokens = self.show(best.indices.tolist())
-        return tuple(
-            Word(token.display, token.text, token.id, probability)
-            for token, probability in zip(tokens, best.values.tolist(), strict=True)
-        )
+        return tuple(Word(*each) for each in zip(tokens, best.values.tolist(), strict=True))
 
     def _scores(self, what: str, *tasks: str) -> Tensor:
         self._refuse_unless(what, tasks)

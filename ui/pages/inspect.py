@@ -14,6 +14,7 @@ from ui.panels.export import export_controls
 from ui.panels.head_pictures import show_patches, show_signal, show_sound
 from ui.panels.instrument import show_instrument
 from ui.panels.model_picker import choose_model
+from ui.panels.outputs import show_outputs
 from ui.panels.picture_input import picture_controls
 from ui.panels.selection import choose_kind, fitted_selection, open_head, open_sound
 from ui.panels.sentences import sentence_controls, sentences_of
@@ -101,6 +102,9 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     # The browser adds the history entry of a new text before the instrument fits its selection to it: else the entry of
     # the text before would get that selection.
     INSPECT.publish()
+    # A container that is always there: answers that come or go must not move the instrument.
+    with st.container(key="outputs"):
+        show_outputs(trace, att, selection)
     show_instrument(att, [] if reads_conversation(model) else sentences_of(model, att))
     layer, head = selection.of_one_head()
     if Signal().fits(subject):
