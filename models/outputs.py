@@ -7,9 +7,10 @@ and keys that it keeps anyway. The logits of all words are computed for one posi
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
@@ -130,7 +131,7 @@ class Outputs:
         """The positions of the mask token, which a fill-mask model is asked about."""
         return tuple(n for n, token in enumerate(self.tokens) if token.id == self.mask_id and self.mask_id is not None)
 
-    def labels(self, n: int | None = None) -> tuple[Label, ...]:
+    def labels(self, n: SupportsIndex | None = None) -> tuple[Label, ...]:
         """Return the labels of the whole text or picture, the most probable first, at most `n`.
 
         Raises:
@@ -138,7 +139,7 @@ class Outputs:
         """
         return self._name(self._scores("labels for the whole", CLASSIFY, CLASSIFY_IMAGE), n)
 
-    def token_labels(self, position: int, n: int | None = None) -> tuple[Label, ...]:
+    def token_labels(self, position: SupportsIndex, n: SupportsIndex | None = None) -> tuple[Label, ...]:
         """Return the labels of one position, the most probable first, at most `n`.
 
         Raises:
@@ -147,7 +148,7 @@ class Outputs:
         """
         return self._name(self._scores("labels for tokens", LABEL_TOKENS)[self._check(position)], n)
 
-    def spans(self, n: int = 3) -> tuple[Span, ...]:
+    def spans(self, n: SupportsIndex = 3) -> tuple[Span, ...]:
         """Return the parts of the text that could be the answer to the question, the most probable first, at most `n`.
 
         The text is the second one of a pair, after the question. The probability is that of the first token times that
@@ -162,17 +163,17 @@ class Outputs:
         if not bool(inside.any()):
             raise NoAnswer("The text has no token that could be an answer: give the question and a text (text_pair).")
         first, last = scores.masked_fill(~inside, -torch.inf).softmax(-1)
-        found = []
+        found, most = [], _count(n)
         for length in range(min(MOST_SPAN, len(self.tokens))):
             both = first[: len(first) - length] * last[length:]
-            best = both.topk(min(max(n, 0), len(both)))
+            best = both.topk(min(most, len(both)))
             for probability, one in zip(best.values.tolist(), best.indices.tolist(), strict=True):
                 start, end = self.tokens[one].start, self.tokens[one + length].end
                 if probability > 0 and start is not None and end is not None:
                     found.append(Span(one, one + length, start, end, probability))
-        return tuple(sorted(found, key=lambda span: -span.probability)[: max(n, 0)])
+        return tuple(sorted(found, key=lambda span: -span.probability)[:most])
 
-    def top_words(self, position: int, n: int = 5) -> tuple[Word, ...]:
+    def top_words(self, position: SupportsIndex, n: SupportsIndex = 5) -> tuple[Word, ...]:
         """Return the `n` most probable words of one position, with probabilities over the whole vocabulary.
 
         They stand at the position (fill-mask) or follow it (`predicts_next`). Computed now, by the model's own head.
@@ -191,7 +192,7 @@ class Outputs:
                 raise NoAnswer("The model's weights have changed since this trace was made: trace the text again.")
             logits = run_head(lambda head: head.words(hidden[number : number + 1])[0], self.head)
         probabilities = _finite(logits).softmax(-1)
-        best = probabilities.topk(min(max(n, 0), MOST_WORDS, len(probabilities)))
+        best = probabilities.topk(min(_count(n), MOST_WORDS, len(probabilities)))
         tokens = self.show(best.indices.tolist())
         return tuple(Word(*each) for each in zip(tokens, best.values.tolist(), strict=True))
 
@@ -207,19 +208,30 @@ class Outputs:
         if self.task not in tasks:
             raise NoAnswer(f"This model gives no {what}: its head is one for {self.task}.")
 
-    def _check(self, position: int) -> int:
-        n_tokens = len(self.tokens)
-        if not isinstance(position, int) or not -n_tokens <= position < n_tokens:
-            raise BadSelection(f"There is no position {position!r:.40}: the model answers at 0 to {n_tokens - 1}.")
-        return position % n_tokens
+    def _check(self, position: Any) -> int:
+        n_tokens, number = len(self.tokens), _whole_number(position, "position")
+        if not -n_tokens <= number < n_tokens:
+            raise BadSelection(f"There is no position {number}: the model answers at 0 to {n_tokens - 1}.")
+        return number % n_tokens
 
-    def _name(self, scores: Tensor, n: int | None) -> tuple[Label, ...]:
+    def _name(self, scores: Tensor, n: Any) -> tuple[Label, ...]:
         assert self.names is not None
         probabilities = self.names.probabilities(scores)
-        best = scores.argsort(descending=True, stable=True)[: None if n is None else max(n, 0)]
+        best = scores.argsort(descending=True, stable=True)[: len(scores) if n is None else _count(n)]
         return tuple(
             self.names.label(number, float(scores[number]), float(probabilities[number])) for number in best.tolist()
         )
+
+
+def _whole_number(value: Any, what: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise BadSelection(f"A {what} is a whole number, not {value!r:.40}.") from error
+
+
+def _count(n: Any) -> int:
+    return max(_whole_number(n, "number of answers"), 0)
 
 
 def run_head(compute: Callable[[Head], Tensor], head: Head) -> Tensor:
