@@ -93,6 +93,9 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     with st.container():
         selection, choice = fitted_selection(att), INSPECT.current()
     options, subject = choice.draw_options(), Subject(att, trace.image)
+    # A container that is always there: answers that come or go must not move the instrument.
+    with st.container(key="outputs"):
+        show_outputs(trace, att, selection)
     with st.container(key="export-row", horizontal=True, horizontal_alignment="right", gap="small"):
         export_controls(subject, selection, options)
     # A container in every run: the instrument must not move to another place among the elements of the page.
@@ -102,9 +105,6 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     # The browser adds the history entry of a new text before the instrument fits its selection to it: else the entry of
     # the text before would get that selection.
     INSPECT.publish()
-    # A container that is always there: answers that come or go must not move the instrument.
-    with st.container(key="outputs"):
-        show_outputs(trace, att, selection)
     show_instrument(att, [] if reads_conversation(model) else sentences_of(model, att))
     layer, head = selection.of_one_head()
     if Signal().fits(subject):
