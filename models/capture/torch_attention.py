@@ -1,4 +1,7 @@
-"""Capture below torch's own attention: every call of `multi_head_attention_forward`, with what its weights depend on.
+"""Capture below a module's own code: every call of torch's attention functions, with what its weights depend on.
+
+These are `multi_head_attention_forward`, which every `nn.MultiheadAttention` calls, and `scaled_dot_product_attention`,
+which nearly all other modules call.
 
 A `TorchFunctionMode` belongs to the thread that enters it and intercepts calls of torch's functions, so nothing on the
 module changes and no hook stays on it. torch takes no fast path (`_native_multi_head_attention`,
@@ -17,70 +20,123 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
+from models.capture.callers import Callers
 from models.capture.devices import Copies
 from models.capture.masks import Spans, compact
 from models.capture.replay import Replay
+from models.capture.sdpa_calls import InputShape, Unread, bind, read_call
 from models.errors import BadSelection
 
 _SIGNATURE = inspect.signature(functional.multi_head_attention_forward)
-# More than one, because a parametrization computes a projection again for each call, and then it identifies no module.
-PROJECTIONS = ("in_proj_weight", "q_proj_weight", "out_proj_weight")
 # Attention that is computed another way. Its heads' queries and keys cannot be read reliably, so it is only counted.
-_OTHERS = (
-    functional.scaled_dot_product_attention,
-    torch._native_multi_head_attention,
-    torch._transformer_encoder_layer_fwd,
-)
+_OTHERS = (torch._native_multi_head_attention, torch._transformer_encoder_layer_fwd)
+_SOFTMAX = (functional.softmax, torch.softmax, Tensor.softmax)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TorchCall:
-    """One call, with a replay of one row of its batch.
+    """One call, with a replay of one item of its batch.
 
-    `weights` are the `id`s of its projections' weights, which identify the module; `extra` names the keys after the
-    last position.
+    `owner` is the name of the module that called, None if no part of the traced module did, and `module` that module;
+    `fixed_kind` is the kind if a layer of torch determines it; `extra` names the keys after the last position;
+    `n_items` is the number of items in the call. `follows_cross` says that its queries were computed from the result of
+    attention to another sequence, `drops` that dropout was applied to its weights.
     """
 
-    weights: frozenset[int]
+    owner: str | None
+    module: nn.Module | None
+    fixed_kind: str | None
     to_itself: bool
     replay: Replay
     extra: tuple[str, ...]
+    n_items: int
+    follows_cross: bool
+    drops: bool = False
 
 
 class TorchAttention(TorchFunctionMode):
     """Inside this context, collects the calls of this thread for row `item` of the batch.
 
-    With `as_nested`, padded outputs of an encoder become 0, as they are if it runs on nested tensors.
+    `unread` are the names of modules whose calls have rows that are not the items of the batch; `by_hand` those of
+    modules that seem to compute attention without a function for it. With `as_nested`, padded outputs of an encoder
+    become 0, as they are if it runs on nested tensors.
     """
 
-    def __init__(self, item: int, *, as_nested: bool, encoders: Iterable[nn.TransformerEncoder] = ()) -> None:
+    def __init__(self, module: nn.Module, inputs: InputShape, item: int, *, as_nested: bool) -> None:
         super().__init__()
         self.calls: list[TorchCall] = []
+        self.unread: list[str] = []
+        self.by_hand: list[str] = []
         self.n_others = 0
-        self._item = item
+        self._callers, self._inputs, self._item = Callers(module), inputs, item
+        self._parts = dict(module.named_modules())
         self._masks: dict[tuple, tuple[list[Tensor | None], Tensor | Spans | None]] = {}
         self._copies: Copies = {}
-        self._nested = {id(encoder.layers[-1].self_attn.out_proj.weight): encoder for encoder in encoders if as_nested}
+        encoders = [part for part in self._parts.values() if isinstance(part, nn.TransformerEncoder)]
+        self._nested = {id(one.layers[-1].self_attn.out_proj.weight): one for one in encoders if _may_nest(one)}
+        self._nested = self._nested if as_nested else {}
         self._padding: dict[int, Tensor] = {}
+        # Tensors that were computed from the result of attention to another sequence.
+        self._after_cross = WeakIdKeyDictionary()
 
     def __torch_function__(
         self, func: Callable, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Record the call if it is attention, and let torch compute it."""
         kwargs = kwargs or {}
+        crosses = False
         if func is functional.multi_head_attention_forward:
             bound = _SIGNATURE.bind(*args, **kwargs)
             bound.apply_defaults()
-            self._record(bound.arguments)
+            crosses = self._record(bound.arguments)
+        elif func is functional.scaled_dot_product_attention:
+            crosses = self._record_product(bind(args, kwargs))
         elif func in _OTHERS:
             self.n_others += 1
+        elif func in _SOFTMAX:
+            self._note_softmax(args[0] if args else kwargs.get("input"))
         output = func(*args, **kwargs)
         if func is functional.layer_norm and id(kwargs.get("weight")) in self._padding:
-            return output.masked_fill(self._padding.pop(id(kwargs["weight"]))[..., None], 0.0)
+            output = output.masked_fill(self._padding.pop(id(kwargs["weight"]))[..., None], 0.0)
+        self._follow(args, kwargs, output, crosses)
         return output
 
-    def _record(self, given: dict[str, Any]) -> None:
+    def _follow(self, args: tuple, kwargs: dict[str, Any], output: Any, crosses: bool) -> None:
+        """Remember what was computed from the result of attention to another sequence."""
+        if crosses or (self._after_cross and any(map(self._follows, _flat((*args, *kwargs.values()))))):
+            for tensor in _flat((output,)):
+                self._after_cross[tensor] = True
+
+    def _follows(self, tensor: Tensor) -> bool:
+        return tensor in self._after_cross
+
+    def _note_softmax(self, scores: Any) -> None:
+        """Note a softmax that looks like attention by hand: of scores for each head, or in a module of that name."""
+        caller = self._callers.innermost()
+        if caller is None or not isinstance(scores, Tensor) or scores.dim() < 3:
+            return
+        if scores.dim() > 3 or "atten" in type(caller.module).__name__.lower():
+            self.by_hand.append(caller.name)
+
+    def _record_product(self, given: dict[str, Any]) -> bool:
+        """Record a call of `scaled_dot_product_attention`, and return whether it attends to another sequence."""
+        caller, query, key = self._callers.innermost(), given["query"], given["key"]
+        owner, module = (caller.name, caller.module) if caller else (None, None)
+        crosses = query.shape[-2] != key.shape[-2] or self._callers.attend_elsewhere(query, key)
+        try:
+            replay, n_items = read_call(given, self._item, self._inputs, module)
+        except Unread:
+            self.unread.append(owner or "the module")
+            return False
+        follows, drops = self._follows(query), bool(given["dropout_p"])
+        replay = replay.cpu(self._copies)
+        self.calls.append(TorchCall(owner, module, None, not crosses, replay, (), n_items, follows, drops))
+        return crosses
+
+    def _record(self, given: dict[str, Any]) -> bool:
         query, key = given["query"], given["key"]
         n_rows, n_heads = (query.shape[1] if query.dim() == 3 else 1), given["num_heads"]
         if not 0 <= self._item < n_rows:
@@ -104,10 +160,13 @@ class TorchAttention(TorchFunctionMode):
         # torch uses the hint only in this case. In any other case it reads the mask.
         causal = given["is_causal"] and given["key_padding_mask"] is None and not given["need_weights"]
         mask = None if causal else self._mask(given, queries.shape[1], len(extra))
-        replay = Replay(queries, keys, d_head**-0.5, mask=mask, causal=causal)
-        weights = frozenset(id(given[name]) for name in PROJECTIONS if isinstance(given[name], nn.Parameter))
-        self.calls.append(TorchCall(weights, _same(query, key), replay.cpu(self._copies), extra))
+        replay = Replay(queries, keys, d_head**-0.5, mask=mask, causal=causal).cpu(self._copies)
+        caller, itself, follows = self._callers.innermost(), _same(query, key), self._follows(query)
+        owner, module = (caller.name, caller.module) if caller else (None, None)
+        fixed = None if owner is None else _fixed_kind(owner, self._parts)
+        self.calls.append(TorchCall(owner, module, fixed, itself, replay, extra, n_rows, follows))
         self._expect_nested(given)
+        return fixed == "cross" or (fixed is None and not itself)
 
     def _mask(self, given: dict[str, Any], n_query: int, n_extra: int) -> Tensor | Spans | None:
         """Return the mask of the row in compact form, computed once for all the layers that share the masks."""
@@ -183,3 +242,26 @@ def _merge(
         merged = merged[:1]
     # `pad` copies, also if it adds nothing: the caller may change the mask after the trace was made.
     return compact(functional.pad(merged.expand(-1, n_query, -1), (0, n_extra)))
+
+
+def _fixed_kind(name: str, parts: dict[str, nn.Module]) -> str | None:
+    """Return the kind of a module's attention if a layer of torch determines it."""
+    parent, _, child = name.rpartition(".")
+    layer = parts[parent] if name else None
+    if isinstance(layer, nn.TransformerDecoderLayer):
+        return {"self_attn": "decoder", "multihead_attn": "cross"}.get(child)
+    return "encoder" if isinstance(layer, nn.TransformerEncoderLayer) else None
+
+
+def _may_nest(encoder: nn.TransformerEncoder) -> bool:
+    last = encoder.layers[-1] if len(encoder.layers) else None
+    return bool(getattr(encoder, "use_nested_tensor", False)) and isinstance(last, nn.TransformerEncoderLayer)
+
+
+def _flat(values: Iterable[Any]) -> Iterable[Tensor]:
+    """Yield the tensors among some arguments, also those in lists."""
+    for value in values:
+        if isinstance(value, Tensor):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))

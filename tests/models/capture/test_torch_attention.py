@@ -65,7 +65,7 @@ def test_any_module_and_it_is_left_as_it_was():
     assert (trace["cross"].n_query, trace["cross"].n_key) == (1, N_KEY)
     assert trace.notices == (
         "1 of 4 nn.MultiheadAttention modules gave no attention in this pass, the first of them unused: "
-        "they were not called, or compute it another way.",
+        "they were not called, or are compiled (pass the module from before it was compiled).",
     )
     with pytest.raises(RuntimeError, match="in the middle"):
         trace_module(module, patches, fail=True)
@@ -211,14 +211,15 @@ REFUSALS = {
     "no attention": (
         lambda: trace_module(nn.Linear(20, 4), SQUARE),
         NoAttention,
-        "Linear called no nn.MultiheadAttention, so there is nothing to show: pass a module that is built from it, "
-        "or open a model of transformers with load_model.",
+        "Linear called neither nn.MultiheadAttention nor scaled_dot_product_attention, so there is nothing to show: "
+        "pass a module that is built from them, or open a model of transformers with load_model.",
     ),
     "compiled by torch.jit": (
         lambda: trace_module(torch.jit.script(stack()), SQUARE),
         NoAttention,
-        "RecursiveScriptModule computes its attention without torch.nn.functional.multi_head_attention_forward (it "
-        "is compiled, or has its own code), so there is nothing to show: pass the module from before it was compiled.",
+        "RecursiveScriptModule gives no attention to show. 3 of 3 nn.MultiheadAttention modules gave no attention in "
+        "this pass, the first of them layers.0.self_attn: they were not called, or are compiled (pass the module from "
+        "before it was compiled).",
     ),
     "nested": (
         lambda: trace_module(stack(), torch.nested.nested_tensor([SQUARE[0], SQUARE[1]])),
@@ -249,7 +250,7 @@ def test_layers_of_different_lengths_are_refused():
             self.one(text, text, text)
             self.other(picture, picture, picture)
 
-    with pytest.raises(BadSelection, match=r"one has 7 queries and 7 keys, another 11 and 11\. Trace its parts one at"):
+    with pytest.raises(BadSelection, match=r"one has 7 queries and 7 keys, another 11 and 11\. Give tokens and target"):
         trace_module(Towers(), random(N_QUERY, 1, 20), random(N_KEY, 1, 20))
 
 
@@ -263,5 +264,6 @@ def test_attention_beside_the_modules_is_told():
             return nn.functional.scaled_dot_product_attention(x, x, self.attention(x, x, x)[0])
 
     assert trace_module(Mixed(), SQUARE).notices == (
-        "1 more attention calls were made outside nn.MultiheadAttention and are not shown.",
+        "The attention of 1 module is not shown, because its rows are not the items of the batch but windows, groups "
+        "or frames of the input: the module.",
     )

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from models import trace_module
-from models.capture.torch_modules import MISREAD
+from models.capture.torch_notices import MISREAD
 from tests.helpers.torch_modules import (
     CALLS,
     D_MODEL,
