@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from models.capture.torch_attention import TorchCall
 from models.errors import BadSelection
@@ -60,22 +60,36 @@ def choose_layers(layers: Layers, tokens: int | None, target_tokens: int | None,
         BadSelection: nothing decides which layers belong together.
     """
     chosen: Layers = {}
-    fitting = {"encoder": tokens, "decoder": target_tokens, "cross": target_tokens}
+    names = {"cross": (target_tokens, tokens), "encoder": (tokens, tokens), "decoder": (target_tokens, target_tokens)}
     for kind in ("cross", "encoder", "decoder"):
-        if kind not in layers:
-            continue
-        groups: Mapping[_Positions, list[TorchCall]] = _by_positions(layers[kind])
-        found = list(groups)
-        for wanted in ({"cross": (target_tokens, tokens)}.get(kind, (fitting[kind],) * 2), _cross_side(kind, chosen)):
-            fits = [one for one in found if all(n is None or n == m for n, m in zip(wanted, one, strict=False))]
-            found = fits or found
-        sizes = Counter({one: len(groups[one]) for one in found})
-        (best, most), *others = sizes.most_common()
-        if others and others[0][1] == most:
-            raise _differ(kind, model, best, others[0][0])
-        chosen[kind] = groups[best]
-    left = {kind: [call for call in found if call not in chosen[kind]] for kind, found in layers.items()}
+        found = layers.get(kind, []) + (_keys_among_themselves(layers, chosen) if kind == "encoder" else [])
+        groups = _by_positions(found)
+        fitting = _fit(groups, names[kind])
+        if groups and not fitting and "cross" in chosen:
+            continue  # the names are those of the cross-attention's sides, and these layers are on neither
+        fitting = _fit(fitting, _cross_side(kind, chosen)) or fitting or list(groups)
+        sizes = Counter({one: len(groups[one]) for one in fitting}).most_common(2)
+        if len(sizes) > 1 and sizes[0][1] == sizes[1][1]:
+            raise _differ(kind, model, sizes[0][0], sizes[1][0])
+        if sizes:
+            chosen[kind] = groups[sizes[0][0]]
+    shown = [call for found in chosen.values() for call in found]
+    left = {kind: [call for call in found if call not in shown] for kind, found in layers.items()}
     return chosen, {kind: found for kind, found in left.items() if found}
+
+
+def _fit(positions: Iterable[_Positions], wanted: tuple[int | None, int | None]) -> list[_Positions]:
+    """Return those with the wanted numbers of queries and keys, of which None is any."""
+    return [one for one in positions if all(n in (None, m) for n, m in zip(wanted, one, strict=False))]
+
+
+def _keys_among_themselves(layers: Layers, chosen: Layers) -> list[TorchCall]:
+    """Return the layers among what is the keys of the chosen cross-attention and the queries of another one."""
+    if "cross" not in chosen:
+        return []
+    n_query, n_key, _ = _positions(chosen["cross"][0])
+    among = [call for call in layers.get("decoder", ()) if call.fixed_kind is None]
+    return [call for call in among if n_key != n_query and _positions(call)[:2] == (n_key, n_key)]
 
 
 def _cross_side(kind: str, chosen: Layers) -> tuple[int | None, int | None]:

@@ -168,7 +168,8 @@ def test_layers_with_other_positions_are_named():
     assert [trace[kind].n_layers for kind in ("decoder", "cross")] == [2, 2]
     assert "1 cross layers have other positions and are not shown: last (6 x 3)." in trace.notices[-1]
     trace = trace_module(Reader(), *given, tokens="xyz", target_tokens="abcdef")
-    assert (trace["cross"].n_layers, trace["cross"].n_query) == (1, 6)
+    assert (trace["cross"].n_layers, trace["cross"].n_query, trace["encoder"].n_layers) == (1, 6, 2)
+    assert [token.text for token in trace["encoder"].key_tokens] == list("xyz")
 
 
 class Classifier(nn.Module):

@@ -201,7 +201,7 @@ REFUSALS = {
     "target tokens": (
         lambda: trace_module(nn.TransformerDecoderLayer(20, 4, 23), SQUARE, SQUARE, target_tokens=["a"]),
         BadSelection,
-        "There are 5 decoder queries, but target_tokens has 1: give one for each, or leave target_tokens out.",
+        "There are 5 cross queries, but target_tokens has 1: give one for each, or leave target_tokens out.",
     ),
     "no decoder": (
         lambda: trace_module(nn.MultiheadAttention(20, 4), SQUARE, SQUARE, SQUARE, target_tokens=["a"] * 5),
