@@ -12,6 +12,7 @@ from models.capture.forward import ROLES, Layers, in_order
 from models.capture.replay import Layer
 from models.card import Card
 from models.chat_template import has_template
+from models.checkpoints.coverage import coverage_notices
 from models.checkpoints.heads import find_answers
 from models.checkpoints.health import attention_notices
 from models.checkpoints.processors import InputProcessors, count_readable_tokens
@@ -36,8 +37,9 @@ def build_model(
     kinds = _name_kinds(verified.eager)
     layers_of_kinds = zip(kinds, in_order(verified.eager), strict=True)
     sizes = {kind: (len(layers), max(layer.shape[0] for layer in layers)) for kind, layers in layers_of_kinds}
+    counts = {role: len(found) for role, found in verified.eager.items()}
     answers, of_head = find_answers(module, processors)
-    notices = (*notices, *of_head)
+    notices = (*notices, *coverage_notices(module.config, counts, verified.names), *of_head)
     if not verified.has_bad_weights:  # otherwise the weights are named, and these layers are not the model's own
         notices = (*notices, *attention_notices(verified.layers))
     card = Card(

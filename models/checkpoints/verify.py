@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -18,9 +19,10 @@ from models.capture.forward import (
     explain_windows,
     image_inputs,
     materialised_layers,
-    replayed_layers,
+    replayed_batch,
+    role_of,
 )
-from models.capture.interface import IMPLEMENTATION, NotReplayed
+from models.capture.interface import IMPLEMENTATION, NotReplayed, OnLayerOutput
 from models.capture.replay import Replay
 from models.checkpoints.health import finite_weights
 from models.checkpoints.processors import InputProcessors, probe_inputs
@@ -50,8 +52,9 @@ class VerifiedCapture:
 
     `difference` is the largest difference of a weight from the model's own, 0 where the own weights are captured.
     `layers` are those of the short input, captured in this way; `eager` the model's own. `has_bad_weights` says that
-    weights which are NaN or infinite were replaced by zeros for the comparison. `unread_picture` is the sentence on why
-    a model of text and picture cannot read its picture, "" if it can.
+    weights which are NaN or infinite were replaced by zeros for the comparison. `names` are those of the modules of
+    replayed layers, by role. `unread_picture` is the sentence on why a model of text and picture cannot read its
+    picture, "" if it can.
     """
 
     capture: str
@@ -59,6 +62,7 @@ class VerifiedCapture:
     layers: Layers
     eager: Layers
     has_bad_weights: bool
+    names: Mapping[str, list[str]] = field(default_factory=dict)
     unread_picture: str = ""
 
 
@@ -75,12 +79,13 @@ def verify_capture(
         BrokenModel: the model does not run on a short input.
         NotEnoughMemory: it reads pictures of too many patches.
     """
-    replayed, eager, has_bad_weights = _run_probe(module, processors, name, computing)
+    names: dict[str, list[str]] = defaultdict(list)
+    replayed, eager, has_bad_weights = _run_probe(module, processors, name, computing, names)
     check_weights(module, eager)
     difference = _find_largest_difference(replayed, eager)
     if difference is not None and difference <= tolerance(module.dtype, module.device, replayed):
         module.set_attn_implementation(IMPLEMENTATION)
-        verified = VerifiedCapture("replayed", difference, replayed, eager, has_bad_weights)
+        verified = VerifiedCapture("replayed", difference, replayed, eager, has_bad_weights, names)
         return verified if processors.pictures is None else _verify_picture(module, processors.pictures, name, verified)
     log.info("%s falls back to eager weights (difference %s)", name, difference)
     return VerifiedCapture("materialised", 0.0, eager, eager, has_bad_weights)
@@ -127,9 +132,15 @@ def _largest_product(layer: Replay) -> float:
 
 
 def _run_probe(
-    module: PreTrainedModel, processors: InputProcessors, name: str, computing: Computing
+    module: PreTrainedModel,
+    processors: InputProcessors,
+    name: str,
+    computing: Computing,
+    names: dict[str, list[str]],
 ) -> tuple[Layers, Layers, bool]:
     """Return the replayed layers of a short input, the eager ones, and whether bad weights were replaced meanwhile.
+
+    The names of the modules of the replayed layers are added to `names`, by role.
 
     There are no replayed layers if the model is not on the attention interface.
     """
@@ -148,7 +159,8 @@ def _run_probe(
                 inputs = probe_inputs(module, processors.tokenizer, name)
             if module.config._attn_implementation == IMPLEMENTATION:
                 with suppress(NotReplayed):
-                    replayed = replayed_layers(body(module), inputs, through_weights=True)
+                    note = _name_parts(body(module), names)
+                    (replayed,) = replayed_batch(body(module), inputs, through_weights=True, on_layer_output=note)
                 module.set_attn_implementation("eager")
             eager = materialised_layers(body(module), inputs)
     except (NoAttention, BrokenModel, NotEnoughMemory):
@@ -163,6 +175,12 @@ def _run_probe(
         for layer in eager["self"]:
             patch_tokens(grid, layer.shape[1])
     return replayed, eager, has_bad_weights
+
+
+def _name_parts(module: PreTrainedModel, names: dict[str, list[str]]) -> OnLayerOutput:
+    """Return a function that adds the name of each attention module that is called to those of its role."""
+    paths = {id(part): path for path, part in module.named_modules()}
+    return lambda part, *_: names[role_of(module, part)].append(paths.get(id(part), ""))
 
 
 def _admit_patches(config: PreTrainedConfig, grid: tuple[int, int], name: str) -> None:
