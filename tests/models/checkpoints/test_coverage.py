@@ -12,38 +12,36 @@ from tests.zoo import table
 from tests.zoo.build import build, config_of
 
 # Families whose captured layers are fewer than the configuration's, or more (Canine), and those that lack a side.
-DIFFERENT = set(
-    [
-        "bailing_hybrid",
-        "bamba",
-        "canine",
-        "donut-swin",
-        "granitemoehybrid",
-        "jamba",
-        "lfm2_moe",
-        "lfm3",
-        "lfm3_vl",
-        "longt5",
-        "minicpm_ocr",
-        "minicpmv4_6",
-        "minicpmv4_7",
-        "minimax",
-        "nemotron_h",
-        "olmo_hybrid",
-        "pegasus_x",
-        "prophetnet",
-        "qwen3_5",
-        "qwen3_5_moe",
-        "qwen3_5_moe_text",
-        "qwen3_5_text",
-        "qwen3_next",
-        "recurrent_gemma",
-        "sam3_vision_model",
-        "sam3_vit_model",
-        "swin",
-        "swinv2",
-    ]
-)
+DIFFERENT = {
+    "bailing_hybrid",
+    "bamba",
+    "canine",
+    "donut-swin",
+    "granitemoehybrid",
+    "jamba",
+    "lfm2_moe",
+    "lfm3",
+    "lfm3_vl",
+    "longt5",
+    "minicpm_ocr",
+    "minicpmv4_6",
+    "minicpmv4_7",
+    "minimax",
+    "nemotron_h",
+    "olmo_hybrid",
+    "pegasus_x",
+    "prophetnet",
+    "qwen3_5",
+    "qwen3_5_moe",
+    "qwen3_5_moe_text",
+    "qwen3_5_text",
+    "qwen3_next",
+    "recurrent_gemma",
+    "sam3_vision_model",
+    "sam3_vit_model",
+    "swin",
+    "swinv2",
+}
 # Its configuration counts three kinds of layers.
 UNCOUNTED = {"videoprism_vision_model"}
 SIDES = ("encoder", "decoder", "cross")
