@@ -38,7 +38,8 @@ from models.model_input import InputBuilder, ModelInput
 from models.patches import Patches
 from models.pictured_input import PicturedInputBuilder
 from models.request import Inputs, Request
-from models.sound_input import SoundInputs, SoundReader
+from models.sound_input import SoundInputs
+from models.sound_reader import SoundReader
 from models.text_picture import READ_ALONE, TextPictureReader
 from models.trace import Attention, AttentionTrace
 

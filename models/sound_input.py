@@ -1,110 +1,35 @@
-"""A sound as the input of a model: what its own feature extractor makes of it, its frames, and what its decoder reads."""
+"""A sound as the input of a model: its features and frames, and what its decoder reads."""
 
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.feature_extraction_utils import FeatureExtractionMixin
+from torch import Tensor
+from transformers import PreTrainedModel
 from transformers.models.whisper.tokenization_whisper import TO_LANGUAGE_CODE
 
 from models.capture.cost import memory_refusal
-from models.capture.forward import Layers, accepted_inputs, in_order
+from models.capture.forward import Layers, in_order
 from models.capture.generation import shift_right
 from models.card import Card
 from models.errors import BrokenModel, NoText
 from models.model_input import OWN_TEXT_NOTICE, InputBuilder, ModelInput, check_ids
 from models.request import Request
-from models.sound import Sound, read_sound
+from models.sound import Sound
+from models.sound_frames import count_columns, find_frames, frame_tokens, padding_notice
+from models.sound_reader import SoundReader
+from models.source import Source
 from models.tokens import Token, TokenReader, TokenSequence
 
 log = logging.getLogger("headlight.models")
 
 # How many tokens of a transcript a model generates for its own decoder: about thirty words.
 GENERATED_TOKENS = 48
-# Positions of the sound that the comparison at loading reads: as many as a short text has.
-PROBE_POSITIONS = 48
-PROBE_TEXT = "The quick brown fox jumps over the lazy dog. "
-_DECODER_KEY = "decoder_input_ids"
-
-
-class SoundReader:
-    """Reads sounds with one model's own feature extractor."""
-
-    def __init__(self, extractor: FeatureExtractionMixin, module: PreTrainedModel | None = None) -> None:
-        self.extractor: Any = extractor
-        self.rate = int(extractor.sampling_rate)
-
-    @property
-    def max_seconds(self) -> float | None:
-        """The longest sound that the model reads at once, None where nothing limits it."""
-        n_samples = getattr(self.extractor, "n_samples", None)
-        if isinstance(n_samples, int) and n_samples > 0:
-            return n_samples / self.rate
-        longest = getattr(self.extractor, "max_length", None)
-        hop = self._hop()
-        return longest * hop / self.rate if isinstance(longest, int) and hop is not None else None
-
-    def read(self, audio: Any) -> Sound:
-        """Return a sound at the model's rate, cut to what it reads.
-
-        Raises:
-            NoText: as `models.sound.read_sound`.
-        """
-        return read_sound(audio, self.rate, self.max_seconds)
-
-    def features(self, module: PreTrainedModel, sound: Sound) -> dict[str, Tensor]:
-        """Return what the model's own feature extractor makes of a sound, on the model's device and in its dtype.
-
-        Raises:
-            BrokenModel: the feature extractor does not read the sound.
-        """
-        try:
-            found = self.extractor(sound.samples, sampling_rate=self.rate, return_tensors="pt")
-        except Exception as error:
-            log.exception("features of a sound")
-            raise BrokenModel(
-                f"{type(self.extractor).__name__} does not read a sound of {sound.seconds:.2f} s: give a longer one, or "
-                "save the feature extractor that the model was trained with into its folder."
-            ) from error
-        tensors = {name: value for name, value in found.items() if isinstance(value, Tensor)}
-        return {
-            name: value.to(module.device, module.dtype if value.is_floating_point() else value.dtype)
-            for name, value in accepted_inputs(module, tensors).items()
-        }
-
-    def seconds_per_position(self, module: PreTrainedModel) -> float:
-        """Return how much of the sound one position of the encoder stands for: 0.02 s in Whisper."""
-        return (self._hop() or 1) * _downsampling(module) / self.rate
-
-    def _hop(self) -> int | None:
-        """Return the samples between two columns of a spectrogram, None if the model reads the samples themselves."""
-        names = set(getattr(self.extractor, "model_input_names", ()))
-        if "input_features" not in names and not hasattr(self.extractor, "num_mel_bins"):
-            return None
-        hop = getattr(self.extractor, "hop_length", None)
-        if not isinstance(hop, int):
-            hop = round(0.01 * self.rate)  # Kaldi's features have no setting for it: 10 ms
-        return hop * (getattr(self.extractor, "stride", None) or 1)
-
-
-def _downsampling(module: PreTrainedModel) -> int:
-    """Return how many inputs of the convolutions before the encoder make one of its positions."""
-    strides = 1
-    for name, part in module.named_modules():
-        if (
-            isinstance(part, nn.Conv1d) and "adapter" not in name and "decoder" not in name and "layers." not in name
-        ) or (isinstance(part, nn.Conv1d) and "conv_layers." in name):
-            strides *= part.stride[0]
-    return strides
+_NO_TOKENS = TokenSequence((), {}, 0, 0, None, 0)
 
 
 @dataclass(frozen=True)
@@ -113,7 +38,7 @@ class SoundInput(ModelInput):
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     sound: Sound | None = None
-    seconds_per_position: float = 0.0
+    n_columns: int = 0
 
     @property
     def annotations(self) -> dict[str, Any]:
@@ -169,29 +94,35 @@ class SoundInputs:
         self.check_asked(request)
         sound = self._sounds.read(request.audio)
         tensors = self._sounds.features(self._module, sound)
-        step = self._sounds.seconds_per_position(self._module)
-        tokens = frame_tokens(self._count_positions(tensors, sound, step), step, sound)
-        sequence = TokenSequence(tokens, {}, len(tokens), 0, None, 0)
-        source = replace(self._builder.make_source(request), audio=f"sha256:{sound.digest}", src_lang=request.src_lang)
-        return SoundInput(source, sequence, sound.notices, tensors=tensors, sound=sound, seconds_per_position=step)
+        n_columns = self._sounds.count_columns(tensors)
+        given = SoundInput(self._source(request, sound), _NO_TOKENS, sound.notices, (), (), tensors, sound, n_columns)
+        return self._with_frames(given, self._count_positions(n_columns))
+
+    def _source(self, request: Request, sound: Sound) -> Source:
+        made = self._builder.make_source(request)
+        return replace(made, audio=f"sha256:{sound.digest}", src_lang=request.src_lang)
+
+    def _with_frames(self, given: SoundInput, n_positions: int) -> SoundInput:
+        assert given.sound is not None
+        frames = find_frames(self._module, given.n_columns, self._sounds.seconds_per_column, n_positions)
+        tokens = frame_tokens(n_positions, frames, given.sound)
+        return replace(given, sequence=TokenSequence(tokens, {}, len(tokens), 0, None, 0))
 
     def tensors(self, given: SoundInput) -> dict[str, Tensor]:
         """Return the inputs of the pass: what the encoder reads, and the ids that the decoder reads."""
         inputs = dict(given.tensors)
         if given.decoder_ids:
-            inputs[_DECODER_KEY] = torch.tensor([given.decoder_ids], device=self._module.device)
+            inputs["decoder_input_ids"] = torch.tensor([given.decoder_ids], device=self._module.device)
         return inputs
 
     def finish(self, given: SoundInput, layers: Layers) -> SoundInput:
         """Return the input with a token for each position that the encoder really has."""
         assert given.sound is not None
-        found = layers["cross"][0].shape[2] if layers.get("cross") else in_order(layers)[0][0].shape[1]
-        tokens = given.sequence.tokens
-        if found != len(tokens):
-            tokens = frame_tokens(found, given.seconds_per_position, given.sound)
-        notice = padding_notice(tokens, given.sound)
-        notices = given.notices if notice is None else (*given.notices, notice)
-        return replace(given, sequence=replace(given.sequence, tokens=tokens, n_total=found), notices=notices)
+        n_found = layers["cross"][0].shape[2] if layers.get("cross") else in_order(layers)[0][0].shape[1]
+        if n_found != len(given.sequence.tokens):
+            given = self._with_frames(given, n_found)
+        notice = padding_notice(given.sequence.tokens, given.sound)
+        return given if notice is None else replace(given, notices=(*given.notices, notice))
 
     def count_tokens(self, given: SoundInput) -> int:
         """Return the largest number of positions of an input, also those that its decoder has yet to generate."""
@@ -283,8 +214,8 @@ class SoundInputs:
         if wanted is not None and f"<|{code}|>" not in known:
             names = ", ".join(sorted(name.strip("<|>") for name in known)[:12]) or "one language only"
             raise NoText(
-                f"{self._card.name} does not know the language {str(wanted)[:40]!r}: leave src_lang out, or give one that it "
-                f"knows ({names})."
+                f"{self._card.name} does not know the language {str(wanted)[:40]!r}: leave src_lang out, or give one "
+                f"that it knows ({names})."
             )
         if wanted is None and known and getattr(config, "language", None) is None and self._reader is not None:
             wanted = code = getattr(self._reader.tokenizer, "language", None)  # a language that it was fine-tuned for
@@ -292,17 +223,12 @@ class SoundInputs:
         options = {"language": None if wanted is None else code, "task": task}
         return {name: value for name, value in options.items() if value is not None}
 
-    def _count_positions(self, tensors: Mapping[str, Tensor], sound: Sound, step: float) -> int:
-        """Return how many positions the encoder makes of these inputs."""
+    def _count_positions(self, n_columns: int) -> int:
+        """Return about how many positions the encoder makes of its input."""
         stated = getattr(self._module.config, "max_source_positions", None)
         if writes_after_prompt(self._module) and isinstance(stated, int):
             return stated
-        values = next(iter(tensors.values()))
-        count = getattr(self._module, "_get_feat_extract_output_lengths", None)
-        length = values.shape[-1] if values.dim() == 2 else values.shape[1]
-        if count is not None:
-            return max(1, int(count(torch.tensor(length))))
-        return max(1, math.ceil(sound.seconds / step))
+        return count_columns(self._module, n_columns)
 
 
 def writes_after_prompt(module: PreTrainedModel) -> bool:
@@ -313,78 +239,3 @@ def writes_after_prompt(module: PreTrainedModel) -> bool:
 def _end_ids(module: PreTrainedModel) -> set[int]:
     end = module.generation_config.eos_token_id
     return set(end) if isinstance(end, (list, tuple)) else set() if end is None else {int(end)}
-
-
-def frame_tokens(n_positions: int, step: float, sound: Sound | None) -> tuple[Token, ...]:
-    """Return a token for each frame: its time is where it begins; frames after the end of the sound are special."""
-    decimals = 2 if abs(step * 100 - round(step * 100)) < 1e-6 else 3
-    end = math.inf if sound is None else sound.seconds
-    return tuple(
-        Token(
-            text=f"frame {number}",
-            id=number,
-            start=None,
-            end=None,
-            special=number * step >= end - 1e-9,
-            display=f"{number * step:.{decimals}f} s",
-            seconds=round(number * step, 6),
-        )
-        for number in range(n_positions)
-    )
-
-
-def padding_notice(tokens: tuple[Token, ...], sound: Sound) -> str | None:
-    """Return the sentence on the frames after the end of a sound, None if there are none."""
-    n_padding = sum(token.special for token in tokens)
-    if not n_padding:
-        return None
-    return (
-        f"The sound ends at {sound.seconds:.2f} s. The other {n_padding:,} of {len(tokens):,} frames are padding, which "
-        "this model reads and attends to as well; pictures mark them as special tokens."
-    )
-
-
-@contextmanager
-def short_encoder(module: PreTrainedModel, n_positions: int) -> Iterator[int]:
-    """Let Whisper's encoder read a short spectrogram meanwhile, since it otherwise reads 30 seconds only.
-
-    Gives the number of positions. The weights of all layers of 30 seconds would take gigabytes.
-    """
-    encoder = getattr(getattr(module, "model", module), "encoder", None)
-    table = getattr(encoder, "embed_positions", None)
-    if not isinstance(table, nn.Embedding) or not hasattr(encoder.config, "max_source_positions"):
-        yield 0
-        return
-    n_short = min(n_positions, table.num_embeddings)
-    whole = encoder.config.max_source_positions
-    try:
-        encoder.config.max_source_positions = n_short
-        encoder.embed_positions = nn.Embedding.from_pretrained(table.weight[:n_short])
-        yield n_short
-    finally:
-        encoder.config.max_source_positions, encoder.embed_positions = whole, table
-
-
-@contextmanager
-def probe_of_sound(
-    module: PreTrainedModel, sounds: SoundReader, tokenizer: PreTrainedTokenizerBase | None
-) -> Iterator[dict[str, Tensor]]:
-    """Give a short sound as the inputs of a model, with five tokens for its decoder."""
-    with short_encoder(module, PROBE_POSITIONS) as n_short:
-        step = sounds.seconds_per_position(module)
-        inputs = sounds.features(module, probe_sound(sounds.rate, max(0.5, PROBE_POSITIONS * step)))
-        if n_short:
-            inputs = {name: values[..., : 2 * n_short] for name, values in inputs.items()}
-        if module.config.is_encoder_decoder and tokenizer is not None:
-            # Not special tokens alone: in a random model these may all be alike.
-            ids = tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"][:4]
-            start = module.config.decoder_start_token_id or 0
-            inputs[_DECODER_KEY] = torch.tensor([[start, *ids]], device=module.device)
-        yield inputs
-
-
-def probe_sound(rate: int, seconds: float) -> Sound:
-    """Return a sound whose pitch rises, which the verification at loading reads."""
-    time = np.arange(round(rate * seconds)) / rate
-    samples = 0.5 * np.sin(2 * np.pi * (200 + 400 * time) * time) + 0.1 * np.sin(2 * np.pi * 1_330 * time)
-    return Sound(samples.astype(np.float32), rate)

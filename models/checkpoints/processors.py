@@ -20,7 +20,7 @@ from models.checkpoints.tokenizer import load_tokenizer
 from models.errors import NoTokenizer
 from models.images import ImageReader
 from models.model_input import check_ids
-from models.sound_input import SoundReader
+from models.sound_reader import SoundReader
 from models.text_picture import TextPictureReader
 from models.tokens import TokenReader
 
@@ -33,10 +33,9 @@ MAX_PROBE_TOKENS = 512
 
 @dataclass(frozen=True)
 class InputProcessors:
-    """What a model reads with.
+    """What a model reads with: a tokenizer for texts, or a reader of pictures or of sounds (and a decoder's tokenizer).
 
-    A tokenizer for texts, a reader of pictures, or one of sounds with the decoder's tokenizer. `pictures` reads pictures
-    with a text; `notices` say why there is none although the model reads both.
+    `pictures` reads pictures with a text; `notices` say why there is none although the model reads both.
     """
 
     tokenizer: PreTrainedTokenizerBase | None = None

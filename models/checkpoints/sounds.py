@@ -19,11 +19,12 @@ from models.checkpoints.limits import read_settings
 from models.checkpoints.locate import ModelFolder
 from models.checkpoints.tokenizer import load_tokenizer
 from models.errors import BrokenModel, NoTokenizer, short_message
-from models.sound_input import SoundReader
+from models.sound_reader import SoundReader
 
 log = logging.getLogger("headlight.models")
 
-_INPUTS = {"input_features", "input_values"}
+# A list, because some families have several inputs in this place.
+_INPUTS = ["input_features", "input_values"]
 _FILES = ("preprocessor_config.json", "processor_config.json")
 # The largest number in the settings of a published feature extractor: 30 seconds at 48,000 samples.
 _LARGEST = 10_000_000
@@ -31,8 +32,10 @@ _LARGEST = 10_000_000
 
 def reads_sounds(config: PreTrainedConfig) -> bool:
     """Return whether a model's first input is a sound."""
-    kind = MODEL_MAPPING.get(type(config), None)
-    return getattr(kind, "main_input_name", "") in _INPUTS
+    try:
+        return getattr(MODEL_MAPPING.get(type(config), None), "main_input_name", "") in _INPUTS
+    except (ImportError, ValueError):  # its family needs a library that is not installed
+        return False
 
 
 def find_sound_class(config: PreTrainedConfig) -> Any:

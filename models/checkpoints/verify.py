@@ -30,7 +30,7 @@ from models.errors import BrokenModel, NoAttention, NotEnoughMemory, short_messa
 from models.images import patch_tokens, probe_picture
 from models.memory import admit
 from models.pictured_input import probe_with_picture
-from models.sound_input import probe_of_sound
+from models.sound_reader import probe_of_sound
 from models.text_picture import READ_ALONE, TextPictureReader
 
 log = logging.getLogger("headlight.models")
@@ -153,7 +153,7 @@ def _run_probe(
                 _admit_patches(module.config, grid, name)
                 inputs = image_inputs(module, patches)
             elif processors.sounds is not None:
-                inputs = held.enter_context(probe_of_sound(module, processors.sounds, processors.tokenizer))
+                inputs = held.enter_context(probe_of_sound(module, processors.sounds, processors.tokenizer, name))
             else:
                 assert processors.tokenizer is not None
                 inputs = probe_inputs(module, processors.tokenizer, name)
