@@ -33,7 +33,7 @@ MAX_PROBE_TOKENS = 512
 
 @dataclass(frozen=True)
 class InputProcessors:
-    """What a model reads with: a tokenizer for texts, or a reader of pictures or of sounds (and a decoder's tokenizer).
+    """What a model reads with: a tokenizer for texts, or a reader of pictures, or one of sounds beside a tokenizer.
 
     `pictures` reads pictures with a text; `notices` say why there is none although the model reads both.
     """

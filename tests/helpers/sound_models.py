@@ -93,7 +93,7 @@ def sharpen(module: PreTrainedModel, seed: int = 7) -> PreTrainedModel:
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             if parameter.dim() > 1 and "embed_positions" not in name:
-                gain = 3.2 if re.search(r"(q|k)_proj", name) else 1.6
+                gain = 2.1 if re.search(r"(q|k)_proj", name) else 1.6
                 parameter.normal_(0.0, gain * parameter[0].numel() ** -0.5, generator=generator)
     return module.eval()
 

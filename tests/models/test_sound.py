@@ -1,4 +1,4 @@
-"""Sounds are read as the model reads them: one channel, its own rate, cut to its length; else refused in one sentence."""
+"""Sounds are read as the model reads them: one channel, its own rate, cut to its length; else refused."""
 
 from __future__ import annotations
 

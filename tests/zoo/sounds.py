@@ -36,6 +36,8 @@ from tests.zoo.sizes import MELS
 INPUTS = ["input_features", "input_values"]
 SECONDS = 1.37
 TARGET = "the quick brown fox"
+# Encoders of models of sound and text, which nobody saves alone.
+PARTS = ("qwen2_audio_encoder", "voxtral_encoder", "audioflamingo3_encoder")
 # The strides of published models, so that frames are as long as theirs.
 WAVES = {
     "conv_dim": (20,) * 7,
@@ -52,28 +54,33 @@ SEW_WAVES = {
 }
 OWN: dict[str, dict[str, Any]] = {
     **dict.fromkeys(
-        ["wav2vec2", "wav2vec2-conformer", "hubert", "data2vec-audio", "unispeech", "unispeech-sat", "wavlm"], WAVES
+        [
+            "wav2vec2",
+            "wav2vec2-conformer",
+            "hubert",
+            "speecht5",
+            "data2vec-audio",
+            "unispeech",
+            "unispeech-sat",
+            "wavlm",
+        ],
+        WAVES,
     ),
     **dict.fromkeys(["sew", "sew-d"], SEW_WAVES),
     "audio-spectrogram-transformer": {"num_mel_bins": 32, "max_length": 256, "patch_size": 16},
     "wav2vec2-bert": {"feature_projection_input_dim": 2 * MELS, "mask_time_prob": 0.0},
     "speech_to_text": {"input_feat_per_channel": MELS, "max_source_positions": 600},
-    **dict.fromkeys(
-        ["qwen2_audio_encoder", "voxtral_encoder", "audioflamingo3_encoder"], {"max_source_positions": 100}
-    ),
+    **{family: {"max_source_positions": 100} for family in PARTS},
 }
 EXTRACTORS: dict[str, dict[str, Any]] = {
     "audio-spectrogram-transformer": {"num_mel_bins": 32, "max_length": 256},
     "speech_to_text": {"feature_size": MELS, "num_mel_bins": MELS},
-    **dict.fromkeys(
-        ["qwen2_audio_encoder", "voxtral_encoder", "audioflamingo3_encoder"],
-        {"feature_size": MELS, "chunk_length": 2},
-    ),
+    **{family: {"feature_size": MELS, "chunk_length": 2} for family in PARTS},
 }
 KINDS = {
     "wav2vec2-bert": "SeamlessM4TFeatureExtractor",
     **dict.fromkeys(
-        ["qwen2_audio_encoder", "voxtral_encoder", "audioflamingo3_encoder", "glmasr_encoder"],
+        [*PARTS, "glmasr_encoder"],
         "WhisperFeatureExtractor",
     ),
 }
@@ -118,6 +125,8 @@ def save(family: str, folder: Path) -> PreTrainedConfig:
     config = kind(**merged(merged(fields_of(kind()), CONFIGS.get(family, {})), OWN.get(family, {})))
     if config.is_encoder_decoder:
         config.vocab_size = 157
+        if "decoder_config" in config.sub_configs:
+            config.decoder_config.vocab_size = 157
         config.decoder_start_token_id, config.bos_token_id, config.eos_token_id, config.pad_token_id = 2, 2, 3, 0
     torch.manual_seed(7)
     module = auto_of(config).from_config(config).eval()
