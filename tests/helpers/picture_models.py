@@ -74,6 +74,19 @@ def _llava(ids: dict[str, int]) -> Any:
     return tf.LlavaConfig(vision_config=vision, text_config=tf.LlamaConfig(**TEXT), image_token_index=ids["<image>"])
 
 
+_PINPOINTS = [[30, 60], [60, 30], [60, 60]]
+
+
+def _llava_next(ids: dict[str, int]) -> Any:
+    vision = tf.CLIPVisionConfig(**VISION, image_size=30, patch_size=6, projection_dim=16)
+    return tf.LlavaNextConfig(
+        vision_config=vision,
+        text_config=tf.LlamaConfig(**TEXT),
+        image_token_index=ids["<image>"],
+        image_grid_pinpoints=_PINPOINTS,
+    )
+
+
 def _qwen(kind: str) -> Callable[[dict[str, int]], Any]:
     def make(ids: dict[str, int]) -> Any:
         vision: dict[str, Any] = {"depth": 2, "num_heads": 4, "patch_size": 6, "hidden_size": 48, "out_hidden_size": 48}
@@ -135,6 +148,15 @@ FAMILIES: dict[str, PictureFamily] = {
     "llava": PictureFamily(
         _llava,
         lambda: tf.CLIPImageProcessorPil(size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30}),
+        ("<image>",),
+        "<image>\n",
+        {"patch_size": 6, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
+    ),
+    "llava_next": PictureFamily(
+        _llava_next,
+        lambda: tf.LlavaNextImageProcessorPil(
+            size={"shortest_edge": 30}, crop_size={"height": 30, "width": 30}, image_grid_pinpoints=_PINPOINTS
+        ),
         ("<image>",),
         "<image>\n",
         {"patch_size": 6, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1},
