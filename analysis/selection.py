@@ -9,6 +9,7 @@ from analysis.head_set import NO_HEADS, HeadSet
 from analysis.head_set import Heads as Heads
 from models import Attention
 from models.errors import BadSelection
+from models.patches import text_start
 
 # More cells on a side could not be distinguished in half a page, and would take long to send.
 READABLE = 128
@@ -127,11 +128,12 @@ class Region:
     def readable_part(self, att: Attention, focus: TokenRef | None) -> Region:
         """Return at most `READABLE` queries and keys of the region: its beginning, or those around the token `focus`.
 
+        A long region with a picture begins at the text after the picture.
         In self-attention both sides move to the token, because neighbours attend to each other.
         """
-        sides = []
+        sides, text = [], text_start(att.key_patches, att.n_key)
         for side, span in zip(SIDES, (self.queries, self.keys), strict=True):
-            start = span.start
+            start = text if len(span) > READABLE and text in span and att.kind != "cross" else span.start
             if focus and (att.kind != "cross" or focus.side == side):
                 start = max(span.start, min(focus.position - READABLE // 2, span.stop - READABLE))
             sides.append(range(start, min(start + READABLE, span.stop)))

@@ -47,6 +47,15 @@ def name_patches(patches: Sequence[Patches]) -> dict[int, str]:
     return names
 
 
+def text_start(patches: Sequence[Patches], n_keys: int) -> int:
+    """Return the position after the last patch, where the text begins that was read after the picture; 0 if none was.
+
+    The hundreds of patches before it are seen on the picture, so what shows tokens one by one begins here.
+    """
+    end = max((grid.positions.stop for grid in patches), default=0)
+    return end if end < n_keys else 0
+
+
 def move_patches(patches: Sequence[Patches], pieces: Sequence[Sequence[int]]) -> tuple[Patches, ...]:
     """Return the grids after the positions were joined to words: `pieces` are the positions of each word.
 

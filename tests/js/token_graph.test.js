@@ -248,6 +248,15 @@ test("a locked pair has both of its tokens in the readable part", () => {
   assert.ok(contains(part, { query: null, key: 36 }));
 });
 
+test("a long text with a picture is shown from the text after the picture on", () => {
+  const limits = { readable: 128, cross: false, begins: 331 };
+  const none = { query: null, key: null };
+  assert.deepEqual(readablePart([0, 354, 0, 354], none, limits), [331, 354, 331, 354]);
+  assert.deepEqual(readablePart([0, 200, 0, 200], none, limits), [0, 127, 0, 127]);
+  assert.deepEqual(readablePart([0, 354, 0, 354], { query: 20, key: null }, limits), [0, 127, 0, 127]);
+  assert.deepEqual(readablePart([0, 99, 0, 99], none, { ...limits, begins: 80 }), [0, 99, 0, 99]);
+});
+
 test("lines with a dimmed token at an end are faint, and drawn first", () => {
   const lines = { query: [0, 0, 1, 1], key: [0, 1, 1, 2], weight: [0.1, 0.2, 0.3, 0.4] };
   const graph = /** @type {Graph} */ (/** @type {unknown} */ ({ header: HEADER, lines }));

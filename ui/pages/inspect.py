@@ -96,12 +96,15 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     # A container that is always there: answers that come or go must not move the instrument.
     with st.container(key="outputs"):
         show_outputs(trace, att, selection)
+    with_text = model.card.modality == "text and image" and trace.image is not None
     with st.container(key="export-row", horizontal=True, horizontal_alignment="right", gap="small"):
         export_controls(subject, selection, options)
     # A container in every run: the instrument must not move to another place among the elements of the page.
     with st.container():
         if SoundFigure().fits(subject):
             show_sound(subject, selection, options)
+        if with_text:
+            show_patches(subject, selection, options)
     # The browser adds the history entry of a new text before the instrument fits its selection to it: else the entry of
     # the text before would get that selection.
     INSPECT.publish()
@@ -109,7 +112,7 @@ def _pictures(model: Model, trace: AttentionTrace, att: Attention) -> None:
     layer, head = selection.of_one_head()
     if Signal().fits(subject):
         show_signal(subject, selection, options)
-    if trace.image is not None:
+    if trace.image is not None and not with_text:
         show_patches(subject, selection, options)
     heads_panel(model, layer, head)
     if trace.image is not None:

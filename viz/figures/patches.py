@@ -80,6 +80,7 @@ def patch_view(att: Attention, image: UInt8[np.ndarray, "height width 3"], selec
         queries, shown = slice(query, query + 1), att.query_tokens[query]
         is_patch = att.kind != "cross" and any(query in grid.positions for grid in att.key_patches)
         name = f"patch {label(shown)}" if is_patch and not shown.special else label(shown)
+        name = name if att.kind == "encoder" or is_patch else f"“{name}” at {query}"
     weights = light_of(att.key_patches, att.weights(layer, head, queries).mean(0))
     share = float(weights.sum(dtype=np.float64))
     parts = ", of the parts and the whole together" if len(att.key_patches) > 1 else ""

@@ -19,6 +19,7 @@ from analysis.selection import READABLE
 from analysis.truth import truth_of, truth_scores_of_text
 from models import Attention, Token
 from models.checkpoints.bundled import PUBLISHED_AS
+from models.patches import text_start
 from viz import colours, style
 from viz.head_maps import HeadMaps
 from viz.labels import boundaries, label
@@ -205,6 +206,7 @@ def _describe_tokens(att: Attention) -> dict[str, Any]:
     spans, words = [_spans(att.query_tokens), _spans(att.key_tokens)], _describe_words(att)
     return {
         "queries": _labels(att.query_tokens),
+        "begins": text_start(att.key_patches, att.n_key) if att.kind != "cross" else 0,
         "keys": None if same else _labels(att.key_tokens),
         "spans": None if None in spans else spans,
         "words": words,

@@ -13,17 +13,23 @@ const lastParts = new WeakMap();
 
 /**
  * Return at most `readable` queries and keys of a region: its beginning, or those around a locked token, as
- * `Region.readable_part` in analysis/selection.py. In self-attention both sides move to the token, because neighbours
+ * `Region.readable_part` in analysis/selection.py. A long region with a picture begins at the text after it. In self-attention both sides move to the token, because neighbours
  * attend to each other; with a locked pair, each side moves to its own.
  * @param {Region} region
  * @param {Locked} locked
- * @param {{ readable: number, cross: boolean }} limits
+ * @param {{ readable: number, cross: boolean, begins?: number }} limits
  * @returns {Region}
  */
-export function readablePart([firstQuery, lastQuery, firstKey, lastKey], { query, key }, { readable, cross }) {
+export function readablePart(
+  [firstQuery, lastQuery, firstKey, lastKey],
+  { query, key },
+  { readable, cross, begins = 0 },
+) {
   const side = (/** @type {number} */ first, /** @type {number} */ last, /** @type {number | null} */ locked) => {
-    const wanted = locked === null ? first : locked - Math.floor(readable / 2);
-    const start = Math.max(first, Math.min(wanted, last + 1 - readable));
+    const isLong = last - first >= readable;
+    const wanted = (locked ?? first) - Math.floor(readable / 2);
+    const inside = Math.max(first, Math.min(wanted, last + 1 - readable));
+    const start = locked === null && isLong && begins > first && begins <= last ? begins : inside;
     return [start, Math.min(start + readable - 1, last)];
   };
   const queries = side(firstQuery, lastQuery, query ?? (cross ? null : key));
@@ -42,7 +48,7 @@ export function shownPart(trace, state) {
   const region = state.region ?? trace.whole;
   const last = lastParts.get(trace);
   if (last?.region === region.join() && contains(last.part, state)) return last.part;
-  const limits = { readable: trace.header.readable, cross: trace.header.kind === "cross" };
+  const limits = { readable: trace.header.readable, cross: trace.header.kind === "cross", begins: trace.header.begins };
   const part = readablePart(region, state, limits);
   lastParts.set(trace, { region: region.join(), part });
   return part;

@@ -36,6 +36,7 @@ import { joined, shrink, THUMBNAIL } from "./thumbnails.js";
  * @property {number[]} heads heads of each layer
  * @property {Label[]} queries
  * @property {Label[] | null} keys null if they are the same tokens
+ * @property {number} begins where the text begins that was read after a picture, 0 without one
  * @property {[number[], number[]]} cuts positions of each side before which another text begins
  * @property {{ queries: Words, keys: Words | null } | null} words null if every piece is a word; keys null if they are the
  *   same tokens

@@ -87,6 +87,7 @@ function joinWords(base) {
   const header = {
     queries: words.queries.labels,
     keys: words.keys ? words.keys.labels : base.header.keys,
+    begins: wordAt(queries, base.header.begins),
     cuts: /** @type {[number[], number[]]} */ (
       cuts.map((each, side) => [...new Set(each.map((at) => wordAt(sides[side], at)))])
     ),
