@@ -128,14 +128,16 @@ class Region:
     def readable_part(self, att: Attention, focus: TokenRef | None) -> Region:
         """Return at most `READABLE` queries and keys of the region: its beginning, or those around the token `focus`.
 
-        A long region with a picture begins at the text after the picture.
+        In a long region with a picture, the part of a token after the picture, or of none, begins after the picture.
         In self-attention both sides move to the token, because neighbours attend to each other.
         """
         sides, text = [], text_start(att.key_patches, att.n_key)
         for side, span in zip(SIDES, (self.queries, self.keys), strict=True):
-            start = text if len(span) > READABLE and text in span and att.kind != "cross" else span.start
-            if focus and (att.kind != "cross" or focus.side == side):
-                start = max(span.start, min(focus.position - READABLE // 2, span.stop - READABLE))
+            here = focus if focus and (att.kind != "cross" or focus.side == side) else None
+            has_picture = len(span) > READABLE and text in span and att.kind != "cross"
+            start = text if has_picture and (here is None or here.position >= text) else span.start
+            if here:
+                start = max(start, min(here.position - READABLE // 2, span.stop - READABLE))
             sides.append(range(start, min(start + READABLE, span.stop)))
         return Region(*sides)
 

@@ -254,6 +254,8 @@ test("a long text with a picture is shown from the text after the picture on", (
   assert.deepEqual(readablePart([0, 354, 0, 354], none, limits), [331, 354, 331, 354]);
   assert.deepEqual(readablePart([0, 200, 0, 200], none, limits), [0, 127, 0, 127]);
   assert.deepEqual(readablePart([0, 354, 0, 354], { query: 20, key: null }, limits), [0, 127, 0, 127]);
+  assert.deepEqual(readablePart([0, 354, 0, 354], { query: 340, key: null }, limits), [331, 354, 331, 354]);
+  assert.deepEqual(readablePart([0, 354, 0, 354], { query: 340, key: 100 }, limits), [331, 354, 36, 163]);
   assert.deepEqual(readablePart([0, 99, 0, 99], none, { ...limits, begins: 80 }), [0, 99, 0, 99]);
 });
 

@@ -13,7 +13,7 @@ const lastParts = new WeakMap();
 
 /**
  * Return at most `readable` queries and keys of a region: its beginning, or those around a locked token, as
- * `Region.readable_part` in analysis/selection.py. A long region with a picture begins at the text after it. In self-attention both sides move to the token, because neighbours
+ * `Region.readable_part` in analysis/selection.py. In a long region with a picture, the part of a token after the picture begins there. In self-attention both sides move to the token, because neighbours
  * attend to each other; with a locked pair, each side moves to its own.
  * @param {Region} region
  * @param {Locked} locked
@@ -26,10 +26,10 @@ export function readablePart(
   { readable, cross, begins = 0 },
 ) {
   const side = (/** @type {number} */ first, /** @type {number} */ last, /** @type {number | null} */ locked) => {
-    const isLong = last - first >= readable;
-    const wanted = (locked ?? first) - Math.floor(readable / 2);
-    const inside = Math.max(first, Math.min(wanted, last + 1 - readable));
-    const start = locked === null && isLong && begins > first && begins <= last ? begins : inside;
+    const hasPicture = last - first >= readable && begins > first && begins <= last;
+    const least = hasPicture && (locked ?? begins) >= begins ? begins : first;
+    const wanted = (locked ?? least) - Math.floor(readable / 2);
+    const start = Math.max(least, Math.min(wanted, last + 1 - readable));
     return [start, Math.min(start + readable - 1, last)];
   };
   const queries = side(firstQuery, lastQuery, query ?? (cross ? null : key));
