@@ -104,7 +104,7 @@ class SoundInputs:
 
     def _with_frames(self, given: SoundInput, n_positions: int) -> SoundInput:
         assert given.sound is not None
-        frames = find_frames(self._module, given.n_columns, self._sounds.seconds_per_column, n_positions)
+        frames = find_frames(self._module, given.n_columns, self._sounds.seconds_per_column(given.tensors), n_positions)
         tokens = frame_tokens(n_positions, frames, given.sound)
         return replace(given, sequence=TokenSequence(tokens, {}, len(tokens), 0, None, 0))
 

@@ -40,7 +40,7 @@ class SoundReader:
         if isinstance(n_samples, int) and n_samples > 0:
             return n_samples / self.rate
         longest = getattr(self.extractor, "max_length", None)
-        return longest * self.seconds_per_column if isinstance(longest, int) and longest > 0 else None
+        return longest * self._hop_seconds if isinstance(longest, int) and longest > 0 else None
 
     def read(self, audio: Any) -> Sound:
         """Return a sound at the model's rate, cut to what it reads.
@@ -80,12 +80,12 @@ class SoundReader:
         n_bands = (n_bands or 0) * self._stacked
         return int(values.shape[2] if values.shape[1] == n_bands != values.shape[2] else values.shape[1])
 
+    def seconds_per_column(self, tensors: Mapping[str, Tensor]) -> float:
+        """Return the seconds from one column of a spectrogram to the next, or from one sample."""
+        return 1 / self.rate if next(iter(tensors.values())).dim() < 3 else self._hop_seconds
+
     @property
-    def seconds_per_column(self) -> float:
-        """The seconds from one column of a spectrogram to the next, or from one sample."""
-        names = set(getattr(self.extractor, "model_input_names", ()))
-        if "input_features" not in names and not hasattr(self.extractor, "num_mel_bins"):
-            return 1 / self.rate
+    def _hop_seconds(self) -> float:
         hop = getattr(self.extractor, "hop_length", None)
         # Kaldi's features have no setting for it: 10 ms.
         return (hop / self.rate if isinstance(hop, int) else 0.01) * self._stacked

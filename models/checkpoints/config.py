@@ -15,6 +15,7 @@ from models.checkpoints.gguf_files import read_gguf_config
 from models.checkpoints.limits import MAX_LAYERS, parts, read_settings, refuse_absurd_products
 from models.checkpoints.locate import ModelFolder
 from models.checkpoints.merge import describe_head
+from models.checkpoints.sounds import refuse_other_sounds
 from models.errors import BrokenModel, ForeignFormat, NoAttention, RemoteCode, UnknownModel, short_message
 
 log = logging.getLogger("headlight.models")
@@ -67,6 +68,7 @@ def read_config(folder: ModelFolder) -> PreTrainedConfig:
             f"{folder.name} has the type {model_type[:60]!r}, which this version of transformers ({VERSION}) does not "
             "know: choose another model or update transformers."
         )
+    refuse_other_sounds(described, folder.name)
     _refuse_quantised(described, folder)
     _refuse_pruned(described, folder)
     _refuse_absurd_sizes(described, folder)

@@ -18,20 +18,54 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_SPEECH_SEQ_2_SEQ_MA
 from models.checkpoints.limits import read_settings
 from models.checkpoints.locate import ModelFolder
 from models.checkpoints.tokenizer import load_tokenizer
-from models.errors import BrokenModel, NoTokenizer, short_message
+from models.errors import BrokenModel, NoAttention, NoTokenizer, short_message
 from models.sound_reader import SoundReader
 
 log = logging.getLogger("headlight.models")
 
 # A list, because some families have several inputs in this place.
 _INPUTS = ["input_features", "input_values"]
+_CODES = "packs sounds into codes and has no attention over a whole sound"
+_WRITES = "writes a sound and does not read one, so that there are no frames to attend to"
+_TRANSDUCER = "is a transducer, whose decoder is recurrent and attends to nothing"
+_TOWERS = "joins several models, each with attention of its own"
+_INSTEAD = "a model that reads sounds (Whisper, Moonshine, Speech2Text, Wav2Vec2, HuBERT, AST)"
+_REASONS = {
+    **dict.fromkeys(("encodec", "dac", "mimi", "xcodec", "xcodec2", "neucodec"), _CODES),
+    **dict.fromkeys(("higgs_audio_v2_tokenizer", "vibevoice_acoustic_tokenizer", "pocket_tts_audio_tokenizer"), _CODES),
+    **dict.fromkeys(("musicgen", "musicgen_melody", "vits", "bark", "univnet", "fastspeech2_conformer"), _WRITES),
+    **dict.fromkeys(("fastspeech2_conformer_with_hifigan", "hifigan", "speecht5_hifigan"), _WRITES),
+    **dict.fromkeys(("parakeet_rnnt", "parakeet_tdt", "nemotron3_5_asr", "nemotron_asr_streaming"), _TRANSDUCER),
+    **dict.fromkeys(("clap", "clvp", "seamless_m4t", "seamless_m4t_v2"), _TOWERS),
+    "vision-encoder-decoder": "reads a picture and writes a text, a combination that Headlight does not read",
+    "pop2piano": "writes notes, which are no text that its decoder could be given",
+}
+# Classes of families that read sounds in other classes, by the end of their names.
+_WRITERS = {"ForTextToSpeech": _WRITES, "ForSpeechToSpeech": _WRITES, "HifiGan": _WRITES}
 _FILES = ("preprocessor_config.json", "processor_config.json")
 # The largest number in the settings of a published feature extractor: 30 seconds at 48,000 samples.
 _LARGEST = 10_000_000
 
 
+def refuse_other_sounds(described: dict[str, Any], name: str) -> None:
+    """Let a configuration through that is not of a model of sounds or pictures which Headlight cannot read.
+
+    Raises:
+        NoAttention: the model writes sounds, packs them into codes, or joins several models.
+    """
+    kind = str(described.get("model_type"))
+    architectures = described.get("architectures")
+    first = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
+    why = _REASONS.get(kind) or next((reason for end, reason in _WRITERS.items() if first.endswith(end)), None)
+    if why is not None:
+        instead = "a vision encoder (ViT, DeiT, DINOv2)" if kind.startswith("vision") else _INSTEAD
+        raise NoAttention(f"{name} is a {kind} model, which {why}: choose {instead}.")
+
+
 def reads_sounds(config: PreTrainedConfig) -> bool:
     """Return whether a model's first input is a sound."""
+    if config.model_type == "speech-encoder-decoder":
+        return True
     try:
         return getattr(MODEL_MAPPING.get(type(config), None), "main_input_name", "") in _INPUTS
     except (ImportError, ValueError):  # its family needs a library that is not installed
