@@ -9,6 +9,7 @@ which share the weights.
 from __future__ import annotations
 
 import copy
+import inspect
 import weakref
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -128,7 +129,10 @@ class Head:
             found: Tensor = self._layer(rows)[0]
             return found
         ids = torch.zeros(rows.shape[:2], dtype=torch.long, device=rows.device)
-        return self._answer(self._kind(last_hidden_state=rows), {"input_ids": ids})[0]
+        # BERT's pretraining has a second head, which reads the pooled state; its answer is not used.
+        has_pooled = "pooler_output" in inspect.signature(self._kind).parameters
+        pooled = {"pooler_output": rows[:, 0]} if has_pooled else {}
+        return self._answer(self._kind(last_hidden_state=rows, **pooled), {"input_ids": ids})[0]
 
     def labels(self, given: ModelOutput, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the logits of what the body gave for one text or picture, read from `inputs`.

@@ -66,6 +66,13 @@ def _try_head(module: PreTrainedModel, processors: InputProcessors) -> Head | No
     twice = reads_its_text_twice(module)
     given = {**inputs, "decoder_input_ids": own_decoder_ids(module, inputs)} if twice else inputs
     output = body(module)(**given, **forward_options(body(module)))
+    return _fit_head(module, output, inputs, answer)
+
+
+def _fit_head(
+    module: PreTrainedModel, output: ModelOutput, inputs: Mapping[str, Tensor], answer: Tensor
+) -> Head | None:
+    """Return the head that makes `answer` of what the body gave, None if none does."""
     largest = _TOLERANCE.get(module.dtype, 1e-4) * max(1.0, float(answer.float().nan_to_num(0, 0, 0).abs().max()))
     for within in ((), ("decoder",)):
         with suppress(AttributeError, LookupError, TypeError, ValueError, RuntimeError):
