@@ -47,8 +47,10 @@ def read_text(given: Any, name: str = "text") -> GivenText:
         raise NoText(f"{_WHAT}, but the {name} is of the type {type(given).__name__}: give one of these.")
     if len(given) > MAX_CHARACTERS:
         raise NoText(f"The {name} has more than {MAX_CHARACTERS:,} words or ids: inspect a part at a time.")
-    if len(given) == 1 and isinstance(given[0], (list, tuple, np.ndarray, torch.Tensor)):
-        return read_text(given[0], name) if len(np.shape(given[0])) == 1 else GivenText(ids=_read_ids(given))
+    if len(given) == 1 and isinstance(given[0], (list, tuple)):  # a batch of one
+        return GivenText(ids=_read_ids(given[0]))
+    if len(given) == 1 and isinstance(given[0], (np.ndarray, torch.Tensor)) and given[0].shape:
+        return GivenText(ids=_read_array(given[0]))
     if given and not isinstance(given[0], str):
         return GivenText(ids=_read_ids(given))
     words = tuple(map(str, given))
