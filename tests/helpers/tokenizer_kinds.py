@@ -136,6 +136,18 @@ def myt5(folder: Path) -> PreTrainedTokenizerBase:
     return tf.MyT5Tokenizer(str(folder / "byte_maps.json"))
 
 
+def save_translator(folder: Path) -> Path:
+    """Save a small random mBART that translates from English to German, and return its folder."""
+    tokenizer = KINDS["mBART"](folder)
+    sizes = {"d_model": 24, "encoder_layers": 1, "decoder_layers": 1, "max_position_embeddings": 64}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
+    module = tf.MBartForConditionalGeneration(tf.MBartConfig(**sizes, **heads, vocab_size=len(tokenizer) + 9))
+    small.sharpen(module, 3)
+    module.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 KINDS: dict[str, Callable[[Path], PreTrainedTokenizerBase]] = {
     "wordpiece": fast(small.wordpiece, small.BERT_NAMES),
     "bytes": fast(small.byte_level_marked, small.ROBERTA_NAMES),

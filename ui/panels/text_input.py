@@ -135,8 +135,8 @@ def _shorten(text: str) -> str:
 
 
 def use_text(text: str) -> None:
-    """Make another text the chosen one, without a second sentence or a target."""
-    INSPECT.update(text=text, pair="", target="", sentence=0)
+    """Make another text the chosen one, with special tokens and without a second sentence or a target."""
+    INSPECT.update(text=text, pair="", target="", add_special_tokens=True, sentence=0)
 
 
 def use_example(example: Example) -> None:

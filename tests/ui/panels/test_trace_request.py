@@ -11,6 +11,7 @@ from models.capture.cost import Estimate
 from models.tokens import TokenReader
 from tests.helpers.inspect_page import message, messages, run, tokens
 from tests.helpers.page_elements import widget
+from tests.helpers.tokenizer_kinds import save_translator
 from ui.panels import trace_request
 from ui.services.jobs import Stopped
 from ui.services.settings import BadSetting, ask_seconds, budget, cache_bytes, file_bytes
@@ -196,3 +197,33 @@ def test_settings_are_numbers(monkeypatch):
         monkeypatch.setenv("HEADLIGHT_ASK_SECONDS", wrong)
         with pytest.raises(BadSetting, match="HEADLIGHT_ASK_SECONDS has to be a number from 0"):
             ask_seconds()
+
+
+def test_no_special_tokens_are_added_if_the_visitor_says_so():
+    app = run(text="the cat", add_special_tokens="off")
+    assert tokens(app) == ["the", "cat"]
+    (popover,) = [each for each in app.get("popover") if "special" in each.proto.popover.label]
+    assert popover.proto.popover.label == "no special tokens"
+    widget(app, "add_special_tokens").set_value(True).run()
+    assert tokens(app) == ["[CLS]", "the", "cat", "[SEP]"]
+
+
+def test_a_model_without_languages_asks_for_none_and_ignores_those_of_the_link():
+    app = run(text="the cat", src_lang="fr_XX", tgt_lang="de_DE")
+    assert tokens(app) == ["[CLS]", "the", "cat", "[SEP]"]
+    assert messages(app) == []
+    assert not [each for each in app.selectbox if "Language" in each.label]
+
+
+def test_a_translator_reads_its_languages(tmp_path):
+    folder = save_translator(tmp_path)
+    app = run(model=str(folder), text="the cat", target="a hund", src_lang="fr_XX", tgt_lang="ro_RO", kind="encoder")
+    assert tokens(app)[-1] == "fr_XX"
+    assert [each.label for each in app.selectbox if "Language" in each.label] == [
+        "Language of the text",
+        "Language of the target",
+    ]
+    widget(app, "src_lang").set_value("de_DE").run()
+    assert tokens(app)[-1] == "de_DE"
+    app = run(model=str(folder), text="the cat", target="a hund", tgt_lang="ro_RO", kind="decoder")
+    assert tokens(app)[0] == "ro_RO"

@@ -32,6 +32,9 @@ CHOICE = Choice(
     special="dim",
     sink="hide",
     renormalise=True,
+    src_lang="en_XX",
+    tgt_lang="de_DE",
+    add_special_tokens=False,
     model="some/model",
     revision="v1.2",
 )

@@ -107,6 +107,27 @@ def test_any_text_comes_back_as_it_was(text: str, asked: Asked) -> None:
     assert not set("\u202e\u2066\u200b\u2028\u2029\x85") & set(code)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"text": ["Unbelievably", "good!"], "text_pair": ["So", "it's"]},
+        {"text": [101, 4937, 102]},
+        {"text": "[CLS] the cat", "add_special_tokens": False},
+    ],
+)
+def test_a_text_comes_back_in_the_way_it_was_given(given: dict[str, Any], minilm: models.Model) -> None:
+    att = minilm.trace(**given)["encoder"]
+    again = run(lines(header_of(att)["source"]))["att"]
+    assert again.key_tokens == att.key_tokens
+    assert again.source == att.source
+    np.testing.assert_array_equal(again.layer(3), att.layer(3))
+
+
+def test_languages_come_back(asked: Asked) -> None:
+    run(lines(asdict(replace(source("a"), src_lang="fr_XX", tgt_lang="ro_RO", ids=(5, 6))), "cross"))
+    assert asked.traced == ([5, 6], {"src_lang": "fr_XX", "tgt_lang": "ro_RO"})
+
+
 def test_the_model_is_loaded_as_it_was(asked: Asked) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     run(lines(asdict(replace(source(), model="org/model", revision=commit, dtype="bfloat16")), "cross"))

@@ -181,6 +181,7 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         ([*HEATMAP, "--target", "hi"], "head.png", "is not an encoder-decoder, so no part of it reads a target"),
         ([*HEATMAP, "--target", "hi", "--generate", "5"], "head.png", "leave out --target or --generate."),
         (["patches", "--text", CAT, *ONE_HEAD], "head.png", "needs a picture: give --image FILE."),
+        ([*HEATMAP, "--ids", "101"], "head.png", "--text and --ids exclude each other: leave one of them out."),
         (
             ["patches", "--image", "a.png", *ONE_HEAD, "--text-pair", "x"],
             "head.png",
@@ -249,6 +250,10 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
             ["heatmap", *ONE_HEAD, "-o", "a.png"],
             "--text, --ids, --messages, --image or --audio must be given; see python -m viz heatmap --help.",
         ),
+        (
+            ["heatmap", "--ids", "101,x", *ONE_HEAD, "-o", "a.png"],
+            "--ids is token ids as 101,4937,102, not '101,x'; see python -m viz heatmap --help.",
+        ),
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
@@ -293,13 +298,16 @@ USED = {
 }
 
 
+NEW = ("ids", "src-lang", "tgt-lang", "no-special-tokens")
+
+
 @pytest.mark.parametrize("figure", USED)
 def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([figure, "--help"])
     assert end.value.code == 0
     listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
-    asked = {"text-pair", "generate", "target"}
+    asked = {"text-pair", "generate", "target", *NEW}
     every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output", "unit", "heads", "combine"}
     every |= {"special", "sink", "renormalise"} | (set() if figure == "table" else {"width"})
     assert listed == USED[figure] | asked | every
@@ -340,6 +348,29 @@ def test_what_an_encoder_decoder_read_is_in_the_file(tmp_path: Path, capfd: pyte
         pieces = list(file["query_tokens"][1:])
     assert source["target"] is None
     assert "".join(source["generated"].split()) == "".join(pieces) == "1998-03-03"[: len(pieces)]
+
+
+@pytest.mark.parametrize("ids", ["101,4937,102", "101 4937 102", "101, 4937 ,102"])
+def test_ids_are_read_as_they_are(ids: str, minilm: models.Model, tmp_path: Path) -> None:
+    path = tmp_path / "head.csv"
+    assert main(["table", "--ids", ids, *ONE_HEAD, "-o", str(path)]) == 0
+    weights = minilm.trace([101, 4937, 102])["encoder"].weights(LAYER, HEAD)
+    np.testing.assert_allclose(pd.read_csv(path)["weight"].to_numpy(), weights.ravel(), atol=1e-6)
+
+
+def test_no_special_tokens_are_added(tmp_path: Path) -> None:
+    path = tmp_path / "head.npz"
+    assert main(["table", "--text", "the cat sat", "--no-special-tokens", "-o", str(path)]) == 0
+    with np.load(path, allow_pickle=False) as file:
+        assert list(file["key_tokens"]) == ["the", "cat", "sat"]
+        assert json.loads(str(file["provenance"]))["source"]["add_special_tokens"] is False
+
+
+@pytest.mark.parametrize("option", ["--src-lang", "--tgt-lang"])
+def test_languages_reach_the_model(option: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([*HEATMAP, option, "de_DE", "-o", str(tmp_path / "head.png")]) == 2
+    name = option.removeprefix("--").replace("-", "_")
+    assert f"has no languages, so it cannot use {name}: leave it out." in capfd.readouterr().err
 
 
 def test_ctrl_c_ends_quietly(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
