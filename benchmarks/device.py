@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.fresh import peak_of
-from benchmarks.shapes import modernbert_folder, text_of
+from benchmarks.shapes import minilm, modernbert_folder, text_of
 from benchmarks.table import Report, interleaved, met, milliseconds, size, timed
 from models import Model, load_model
 from models.capture.forward import model_inputs
@@ -67,7 +67,10 @@ def main(report: Report, device: str = "cuda") -> None:
         return
     differences, times = [], []
     with ExitStack() as stack:
-        for title, name in (("MiniLM", "minilm"), ("ModernBERT shape", stack.enter_context(modernbert_folder()))):
+        for title, name in (
+            ("MiniLM", stack.enter_context(minilm())),
+            ("ModernBERT shape", stack.enter_context(modernbert_folder())),
+        ):
             model, cpu = (load_model(name, device=place) for place in (device, "cpu"))
             for n_tokens in LENGTHS[title]:
                 worst = worst_difference(model, cpu, n_tokens)

@@ -10,7 +10,7 @@ from statistics import median
 import torch
 
 from benchmarks.fresh import in_new_process, peak_of
-from benchmarks.shapes import modernbert_folder, text_of
+from benchmarks.shapes import minilm, modernbert_folder, text_of
 from benchmarks.table import Report, interleaved, met, milliseconds, ratio, size, timed
 from models import Model, load_model
 from models.capture.forward import model_inputs, replayed_layers
@@ -102,7 +102,8 @@ def report_model(
 
 def main(report: Report, device: str = "cpu") -> None:
     """Print the tables of both models, and what was to be reached on the CPU."""
-    small = report_model(report, "MiniLM (6 layers, 12 heads, 384 wide)", "minilm", MINILM_LENGTHS, device)
+    with minilm() as folder:
+        small = report_model(report, "MiniLM (6 layers, 12 heads, 384 wide)", folder, MINILM_LENGTHS, device)
     with modernbert_folder() as folder:
         title = "the ModernBERT shape (22 layers, 12 heads, 768 wide, random weights)"
         large = report_model(report, title, folder, MODERNBERT_LENGTHS, device)

@@ -15,7 +15,7 @@ from playwright.sync_api import Error, Page, Playwright, sync_playwright
 from benchmarks.browser import chromium, new_page
 from benchmarks.page import app, head_switch, places, sentence
 from benchmarks.peer_html import ALL_PEERS, PEERS, Peer, answer, bundle_bytes, reachable
-from benchmarks.shapes import text_of
+from benchmarks.shapes import minilm, text_of
 from benchmarks.table import Report, met, size, timed
 from models import Model, load_model
 from tests.helpers.visitor import wait_until_drawn
@@ -126,13 +126,13 @@ class Wire:
         return act(), self.n_bytes - before
 
 
-def headlight(playwright: Playwright, lengths: tuple[int, ...]) -> tuple[dict[int, Results], int]:
+def headlight(playwright: Playwright, lengths: tuple[int, ...], model: str) -> tuple[dict[int, Results], int]:
     """Visit the whole page at each length; return what was found and the bytes of the app itself."""
     found = {}
     with app() as url, chromium(playwright) as browser:
         page = new_page(browser)
         wire = Wire(page)
-        page.goto(url)
+        page.goto(f"{url}/?model={model}")
         wait_until_drawn(page)
         app_bytes = wire.n_bytes
         for n_tokens in lengths:
@@ -150,9 +150,14 @@ def headlight(playwright: Playwright, lengths: tuple[int, ...]) -> tuple[dict[in
 def main(report: Report, folder: Path = PEERS) -> None:
     """Print one table for each of bytes, first picture and head switch, and what was to be reached."""
     peers = ALL_PEERS if reachable(folder) else ()
-    model = load_model("minilm", device="cpu")
+    with minilm() as whole:
+        _report(report, folder, peers, whole)
+
+
+def _report(report: Report, folder: Path, peers: tuple[Peer, ...], whole: str) -> None:
+    model = load_model(whole, device="cpu")
     with sync_playwright() as playwright:
-        ours, app_bytes = headlight(playwright, LENGTHS)
+        ours, app_bytes = headlight(playwright, LENGTHS, whole)
         with chromium(playwright) as browser:
             browser_version = browser.version
         theirs: dict[str, dict[int, Results]] = {peer.name: {} for peer in peers}

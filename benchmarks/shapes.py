@@ -4,11 +4,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle, islice
+from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from transformers import AutoModel, ModernBertConfig, PreTrainedTokenizerFast
+
+from tests.helpers.whole_minilm import save_whole_minilm
 
 # Each a single token in MiniLM's vocabulary, so that a text has as many tokens as it has words, and two.
 SENTENCE = "the cat sat on the mat because it was tired and then a quick brown fox jumped over the lazy dog"
@@ -18,6 +21,13 @@ SPECIAL = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "se
 def text_of(n_tokens: int, first: str = "the") -> str:
     """Return a text of `n_tokens` tokens, `[CLS]` and `[SEP]` among them."""
     return " ".join([first, *islice(cycle(SENTENCE.split()), n_tokens - 3)])
+
+
+@contextmanager
+def minilm() -> Iterator[str]:
+    """Give a folder with MiniLM that reads all its 512 positions; as published it reads 256 tokens."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield str(save_whole_minilm(Path(folder) / "minilm-512"))
 
 
 @contextmanager

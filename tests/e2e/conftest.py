@@ -11,6 +11,7 @@ from tests.helpers.app_server import FLAGS, find_browser, start_app
 from tests.helpers.e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
 from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import DESKTOP, wait_until_drawn
+from tests.helpers.whole_minilm import save_whole_minilm
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +63,12 @@ def markup_bert(tmp_path_factory) -> Path:
 def tiny_bart(tmp_path_factory) -> Path:
     """An encoder-decoder, with three kinds of attention."""
     return save_bart(tmp_path_factory.mktemp("bart") / "tiny-bart")
+
+
+@pytest.fixture(scope="session")
+def whole_minilm(tmp_path_factory) -> Path:
+    """The bundled encoder for texts of all its 512 positions."""
+    return save_whole_minilm(tmp_path_factory.mktemp("whole") / "minilm-512")
 
 
 @pytest.fixture(scope="session")

@@ -46,10 +46,10 @@ def inspect_long_text(page: Page, n_tokens: int) -> None:
 
 
 @pytest.mark.parametrize("n_tokens", [512, 2100])
-def test_a_head_switch_asks_for_one_tile(open_page, long_bert, n_tokens):
+def test_a_head_switch_asks_for_one_tile(open_page, whole_minilm, long_bert, n_tokens):
     traffic = Traffic()
-    model = "" if n_tokens == 512 else f"&model={long_bert}"
-    page = open_page(f"/?layer=1&head=0&threshold=0{model}", prepare=traffic.install)
+    model = whole_minilm if n_tokens == 512 else long_bert
+    page = open_page(f"/?layer=1&head=0&threshold=0&model={model}", prepare=traffic.install)
     traffic.clear()
     inspect_long_text(page, n_tokens)
     assert 10_000 < sum(traffic.received) < MOST_WITH_ALL_HEADS
@@ -93,9 +93,9 @@ def test_a_head_that_is_chosen_while_maps_arrive_is_kept(open_page, long_bert):
     expect(page).to_have_url(url_with("layer=1&head=1"))
 
 
-def test_a_box_opens_a_part_pair_by_pair(open_page):
+def test_a_box_opens_a_part_pair_by_pair(open_page, whole_minilm):
     traffic = Traffic()
-    page = open_page("/?layer=0&head=2", prepare=traffic.install)
+    page = open_page(f"/?layer=0&head=2&model={whole_minilm}", prepare=traffic.install)
     inspect_long_text(page, 512)
     expect(page.locator(".heatmap")).to_have_attribute("data-block", "4 4")
     page.mouse.move(*cell_position(page, query=101, key=97))
@@ -123,8 +123,8 @@ def test_a_box_opens_a_part_pair_by_pair(open_page):
     expect_locked(page, None, None)
 
 
-def test_the_same_by_keyboard_alone(open_page):
-    page = open_page("/?layer=0&head=2")
+def test_the_same_by_keyboard_alone(open_page, whole_minilm):
+    page = open_page(f"/?layer=0&head=2&model={whole_minilm}")
     inspect_long_text(page, 300)
     page.get_by_text("Region", exact=True).press("Enter")
     for label, number in (("First query", 40), ("Last query", 69), ("First key", 200), ("Last key", 299)):
@@ -145,8 +145,8 @@ def test_a_link_opens_the_region(open_page):
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
 
 
-def test_the_graph_moves_to_the_token_that_is_locked(open_page):
-    text = "+".join(long_text(300).split())
+def test_the_graph_moves_to_the_token_that_is_locked(open_page, whole_minilm):
+    text = "+".join(long_text(300).split()) + f"&model={whole_minilm}"
     page = open_page(f"/?text={text}")
     expect(page.locator(".graph-caption")).to_contain_text("The graph shows queries 0 to 127")
     page = open_page(f"/?text={text}&token=query:250")

@@ -218,7 +218,7 @@ def test_text_outside_the_vocabulary_is_said(open_page):
 def test_long_text_is_cut_with_a_sentence(open_page):
     page = open_page()
     inspect_text(page, "the cat sat on the mat and " * 100)
-    expect(page.get_by_test_id("stAlert")).to_contain_text("The first 512 of 702 tokens are shown")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("The first 256 of 702 tokens are shown")
     expect(page.get_by_text("too long for a link")).to_be_visible()
 
 

@@ -10,6 +10,7 @@ from models import load_model
 from models.checkpoints import bundled
 from tests.helpers.inspect_page import head, instrument, message, messages, opened, run, select, tokens
 from tests.helpers.page_elements import address, charts, widget
+from tests.helpers.whole_minilm import save_whole_minilm
 from ui.services.jobs import Jobs
 
 pytestmark = pytest.mark.slow
@@ -96,7 +97,7 @@ def run_again(app: AppTest) -> AppTest:
         ),
         ({"text": " "}, "There is nothing to inspect: the text is empty or has no visible character"),
         ({"model": "no such model"}, "No model is called 'no such model'"),
-        ({"model": "org/model"}, "org/model is not on this machine and the hub cannot be reached"),
+        ({"model": "org/model"}, "org/model is not a bundled name, not a folder here and not in the hub's cache"),
         ({"text": "猫"}, "The only token of the text is [UNK]"),
     ],
 )
@@ -105,7 +106,8 @@ def test_what_is_wrong_is_one_sentence(parameters, sentence):
     assert any(sentence in message for message in said), said
 
 
-def test_a_link_opens_a_region_of_a_long_text_exactly_and_the_whole_head_in_blocks():
+def test_a_link_opens_a_region_of_a_long_text_exactly_and_the_whole_head_in_blocks(tmp_path):
+    model = str(save_whole_minilm(tmp_path / "minilm-512"))
     text = "the cat sat on the mat and " * 60
     # Of the whole head, the token graph and the strip show a readable part.
     for parameters, sent in (
@@ -113,7 +115,7 @@ def test_a_link_opens_a_region_of_a_long_text_exactly_and_the_whole_head_in_bloc
         ({}, [([0, 421, 0, 421], [4, 4]), ([0, 127, 0, 127], [1, 1])]),
         ({"token": "query:300"}, [([0, 421, 0, 421], [4, 4]), ([236, 363, 236, 363], [1, 1])]),
     ):
-        app = run(text=text, layer="2", head="7", **parameters)
+        app = run(text=text, layer="2", head="7", model=model, **parameters)
         tiles = instrument(app)[0]["tiles"]
         assert {tuple(tile["shown"]) for tile in tiles} == {(2, 7)}
         assert [(tile["region"], tile["block"]) for tile in tiles] == sent

@@ -97,7 +97,7 @@ def test_the_reading_of_a_long_text_is_shown_and_the_trace_does_not_repeat_it(mo
     monkeypatch.setattr(trace_request.st, "spinner", spinning)
     monkeypatch.setattr(TokenReader, "_encode", encoding)
     widget(app, "text").set_value(text).run()
-    assert any("The first 512 of 33,002 tokens are shown" in message for message in messages(app))
+    assert any("The first 256 of 33,002 tokens are shown" in message for message in messages(app))
     assert waited[:2] == ["Reading 120,000 characters …", "Tracing …"]
     assert encoded == [len(text)]
 
@@ -143,7 +143,7 @@ def test_the_reading_of_a_long_text_can_be_stopped_and_started_again(monkeypatch
     app.button(key="start").click().run()
     monkeypatch.setattr(trace_request, "READING_SECONDS", 60.0)
     app.run()
-    assert any("The first 512 of" in message for message in messages(app))
+    assert any("The first 256 of" in message for message in messages(app))
     assert messages(app) == [message for message in messages(app) if "tokens are shown" in message]
 
 
