@@ -67,10 +67,8 @@ def main(report: Report, device: str = "cuda") -> None:
         return
     differences, times = [], []
     with ExitStack() as stack:
-        for title, name in (
-            ("MiniLM", stack.enter_context(minilm())),
-            ("ModernBERT shape", stack.enter_context(modernbert_folder())),
-        ):
+        folders = (stack.enter_context(minilm()), stack.enter_context(modernbert_folder()))
+        for title, name in zip(LENGTHS, folders, strict=True):
             model, cpu = (load_model(name, device=place) for place in (device, "cpu"))
             for n_tokens in LENGTHS[title]:
                 worst = worst_difference(model, cpu, n_tokens)

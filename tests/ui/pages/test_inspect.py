@@ -245,7 +245,7 @@ def test_a_public_server_without_the_bundled_model_opens_its_own(monkeypatch, tm
 
 def test_a_server_whose_only_model_does_not_open_says_so(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MODELS", "org/absent")
-    assert any("org/absent is not on this machine" in message for message in messages(run()))
+    assert any("org/absent is not a bundled name, not a folder here and" in message for message in messages(run()))
 
 
 def test_two_models_of_one_name_and_weights_are_not_mixed_up(tmp_path):

@@ -406,7 +406,9 @@ def test_without_a_network_the_refusal_is_still_one_sentence() -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("headlight: org/model is not a bundled name, not a folder here")
+    assert done.stderr.startswith(
+        "headlight: org/model is not a bundled name, not a folder here and not in the hub's cache, and"
+    )
     assert done.stderr.count("\n") == 1
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from analysis.steps import Matrices, Options, attention_steps
+from models import load_model
 from models.capture.head_internals import head_internals
+from tests.helpers.whole_minilm import save_whole_minilm
 from viz.html import head_internals as head_pictures
 from viz.html import steps as pictures
 from viz.html.head_internals import Pair
@@ -251,8 +253,9 @@ def test_a_real_heads_tokens_are_text(minilm):
         assert "<img" not in markup
 
 
-def test_long_rows_list_the_strongest_keys_and_the_chosen_one(minilm):
-    head = head_internals(minilm, "the cat sat on the mat and " * 60, 5, 11)
+def test_long_rows_list_the_strongest_keys_and_the_chosen_one(tmp_path):
+    model = load_model(save_whole_minilm(tmp_path / "minilm-512"))
+    head = head_internals(model, "the cat sat on the mat and " * 60, 5, 11)
     weakest = int(head.weights[3].argmin())
     keys = head_pictures.shown_keys(head, Pair(3, weakest))
     assert len(keys) == head_pictures.MAX_KEYS + 1
