@@ -11,12 +11,12 @@ from types import MappingProxyType
 class Card:
     """What a visitor needs to know of a model before trusting its pictures.
 
-    `modality` is the input that the model reads, "text", "image", "sound" or "text and image"; `writes` says whether it can continue a text;
-    `chats` says whether its tokenizer has a chat template, which makes a text of a conversation; `task` is the name of
-    the task with known answers that it was trained on (models/scratch/tasks), or "". `sizes` has for each kind the
-    number of layers and of heads (the largest one if layers differ, see `Attention.heads_in`); `n_layers` and
-    `n_heads` are those of the first kind. `proof` is the largest difference between the captured weights and the
-    model's own ones at loading.
+    `modality` is the input that the model reads, "text", "image", "sound" or "text and image"; `writes` says whether it
+    can continue a text; `chats` says whether its tokenizer has a chat template, which makes a text of a conversation;
+    `task` is the name of the task with known answers that it was trained on (models/scratch/tasks), or "". `sizes` has
+    for each kind the number of layers and of heads (the largest one if layers differ, see `Attention.heads_in`);
+    `n_layers` and `n_heads` are those of the first kind. `proof` is the largest difference between the captured weights
+    and the model's own ones at loading.
     """
 
     name: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -69,7 +70,9 @@ def strides(module: PreTrainedModel) -> int:
 def patch_grid(module: PreTrainedModel, n_columns: int) -> tuple[int, int] | None:
     """Return the bands and the times of a transformer over patches of a spectrogram (AST), None for other models."""
     config = module.config
-    sizes = [getattr(config, name, None) for name in ("patch_size", "time_stride", "frequency_stride", "num_mel_bins")]
+    sizes: list[Any] = [
+        getattr(config, name, None) for name in ("patch_size", "time_stride", "frequency_stride", "num_mel_bins")
+    ]
     if not all(isinstance(size, int) and size > 0 for size in sizes):
         return None
     patch, time, frequency, n_mels = sizes

@@ -95,7 +95,8 @@ class SoundInputs:
         sound = self._sounds.read(request.audio)
         tensors = self._sounds.features(self._module, sound)
         n_columns = self._sounds.count_columns(tensors)
-        given = SoundInput(self._source(request, sound), _NO_TOKENS, sound.notices, (), (), tensors, sound, n_columns)
+        source = self._source(request, sound)
+        given = SoundInput(source, _NO_TOKENS, sound.notices, tensors=tensors, sound=sound, n_columns=n_columns)
         return self._with_frames(given, self._count_positions(n_columns))
 
     def _source(self, request: Request, sound: Sound) -> Source:
@@ -121,6 +122,7 @@ class SoundInputs:
         n_found = layers["cross"][0].shape[2] if layers.get("cross") else in_order(layers)[0][0].shape[1]
         if n_found != len(given.sequence.tokens):
             given = self._with_frames(given, n_found)
+        assert given.sound is not None
         notice = padding_notice(given.sequence.tokens, given.sound)
         return given if notice is None else replace(given, notices=(*given.notices, notice))
 
@@ -143,7 +145,8 @@ class SoundInputs:
             tokens = self._reader.from_ids(ids)
             tokens = (*tokens[: len(prompt)], *(replace(one, generated=True) for one in tokens[len(prompt) :]))
             source = replace(given.source, generated=self._reader.decode(ids[1:]))
-            given, notices = replace(given, source=source), (OWN_TEXT_NOTICE,)
+            given = replace(given, source=source)
+            notices: tuple[str, ...] = (OWN_TEXT_NOTICE,)
         elif writes_after_prompt(self._module):
             ids, tokens, notices = self._after_prompt(given, target)
         else:
@@ -212,15 +215,15 @@ class SoundInputs:
         known = getattr(config, "lang_to_id", None) or {}
         code = TO_LANGUAGE_CODE.get(str(wanted).lower(), str(wanted).lower())
         if wanted is not None and f"<|{code}|>" not in known:
-            names = ", ".join(sorted(name.strip("<|>") for name in known)[:12]) or "one language only"
+            languages = ", ".join(sorted(name.strip("<|>") for name in known)[:12]) or "one language only"
             raise NoText(
                 f"{self._card.name} does not know the language {str(wanted)[:40]!r}: leave src_lang out, or give one "
-                f"that it knows ({names})."
+                f"that it knows ({languages})."
             )
         if wanted is None and known and getattr(config, "language", None) is None and self._reader is not None:
-            wanted = code = getattr(self._reader.tokenizer, "language", None)  # a language that it was fine-tuned for
+            wanted = getattr(self._reader.tokenizer, "language", None)  # a language that it was fine-tuned for
         task = getattr(config, "task", None) or ("transcribe" if getattr(config, "task_to_id", None) else None)
-        options = {"language": None if wanted is None else code, "task": task}
+        options = {"language": code if given.source.src_lang is not None else wanted, "task": task}
         return {name: value for name, value in options.items() if value is not None}
 
     def _count_positions(self, n_columns: int) -> int:

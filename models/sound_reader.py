@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 from models.capture.forward import accepted_inputs
 from models.errors import BrokenModel
@@ -29,7 +28,7 @@ PROBE_POSITIONS = 48
 class SoundReader:
     """Reads sounds with one model's own feature extractor."""
 
-    def __init__(self, extractor: FeatureExtractionMixin) -> None:
+    def __init__(self, extractor: Any) -> None:
         self.extractor: Any = extractor
         self.rate = int(extractor.sampling_rate)
 

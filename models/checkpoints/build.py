@@ -33,7 +33,6 @@ def build_model(
     `named` are its name and its revision; `notices` are what loading found. `borrowed` is given for a module that
     belongs to the caller.
     """
-    tokenizer = processors.tokenizer
     kinds = _name_kinds(verified.eager)
     layers_of_kinds = zip(kinds, in_order(verified.eager), strict=True)
     sizes = {kind: (len(layers), max(layer.shape[0] for layer in layers)) for kind, layers in layers_of_kinds}
@@ -42,7 +41,30 @@ def build_model(
     notices = (*notices, *coverage_notices(module.config, counts, verified.names), *of_head)
     if not verified.has_bad_weights:  # otherwise the weights are named, and these layers are not the model's own
         notices = (*notices, *attention_notices(verified.layers))
-    card = Card(
+    card = _describe(module, processors, named, verified, (kinds, sizes), notices)
+    return Model(
+        module,
+        card,
+        Costs(module, verified.layers),
+        tokenizer=processors.tokenizer,
+        images=processors.images,
+        pictures=processors.pictures,
+        sounds=processors.sounds,
+        answers=answers,
+        borrowed=borrowed,
+    )
+
+
+def _describe(
+    module: PreTrainedModel,
+    processors: InputProcessors,
+    named: tuple[str, str],
+    verified: VerifiedCapture,
+    layers: tuple[tuple[str, ...], dict[str, tuple[int, int]]],
+    notices: tuple[str, ...],
+) -> Card:
+    tokenizer, (kinds, sizes) = processors.tokenizer, layers
+    return Card(
         name=named[0],
         revision=named[1],
         architecture=type(module).__name__,
@@ -61,18 +83,6 @@ def build_model(
         chats=has_template(tokenizer) and processors.pictures is None,
         task=getattr(module, "task", ""),
         sizes=MappingProxyType(sizes),
-    )
-    costs = Costs(module, verified.layers)
-    return Model(
-        module,
-        card,
-        costs,
-        tokenizer=tokenizer,
-        images=processors.images,
-        pictures=processors.pictures,
-        sounds=processors.sounds,
-        answers=answers,
-        borrowed=borrowed,
     )
 
 

@@ -100,7 +100,7 @@ def _verify_picture(
             inputs = probe_with_picture(module, pictures)
             replayed = Layers()
             with suppress(NotReplayed):
-                replayed = replayed_layers(body(module), inputs, through_weights=True)
+                (replayed,) = replayed_batch(body(module), inputs, through_weights=True)
             module.set_attn_implementation("eager")
             eager = materialised_layers(body(module), inputs)
     except Exception as error:

@@ -47,7 +47,7 @@ INPUTS = (
         "--messages",
         "text",
         "a conversation",
-        'a conversation for a model with a chat template: a .json file, or JSON: [{"role": "user", "content": "Hello"}]',
+        'a conversation, for a chat model: a .json file, or JSON: [{"role": "user", "content": "Hello"}]',
         "FILE",
     ),
     Input("--image", "image", "a picture", "the picture to inspect, with --text for a model that reads both", "FILE"),
