@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from models import Model
+from models import HeadlightError, Model
 from models.checkpoints import bundled
+from models.checkpoints.names import HUB_ID, clean_name
 from models.scratch.tasks import TASKS, Task
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
 from ui.panels.text_input import use_text
 from ui.services.settings import allowed_models, default_model
 from ui.state.inspect import INSPECT, first_text, forget_head
+
+# How many models that were opened before the picker offers.
+MOST_RECENT = 6
 
 
 def choose_model(row: DeltaGenerator) -> Model | None:
@@ -43,8 +49,9 @@ def choose_model(row: DeltaGenerator) -> Model | None:
     else:
         st.error(escape_markdown(problem), icon=":material/error:")
         st.button("Try again", key="try again")
+        _offer_recent_models(*wanted)
         return None
-    session["opened"] = (name, revision)
+    _remember(name, revision)
     with row:
         problem_is_shown = _model_picker(model, problem)
     if problem and not problem_is_shown:
@@ -99,14 +106,16 @@ def _model_picker(model: Model, problem: str) -> bool:
                 "Model: bundled name, hub id, or folder",
                 key=_typed("model"),
                 on_change=_open_typed,
-                help=f"Bundled: {', '.join(bundled.NAMES)}. A hub id such as google-bert/bert-base-uncased is fetched "
-                "once. A folder is one that save_pretrained made, with its tokenizer.",
+                help=f"Bundled: {', '.join(bundled.NAMES)}. A hub id such as google-bert/bert-base-uncased, or the "
+                "address of its page, is fetched once. A folder is one that save_pretrained, sentence-transformers, a "
+                "training or peft made; a .gguf file is given by its path.",
             )
             st.text_input("Revision (branch, tag or commit of a hub id)", key=_typed("revision"), on_change=_open_typed)
         else:
             st.selectbox("Model", allowed, key=_typed("model"), on_change=_open_typed)
         if problem and popover.open:
             st.error(escape_markdown(problem), icon=":material/error:")
+        _offer_recent_models(choice.model, choice.revision)
         _offer_trained_models([name for name in bundled.scratch_names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
@@ -140,16 +149,59 @@ def _typed(name: str) -> str:
 
 
 def _open_typed() -> None:
-    """Open the model that the visitor named; replace the first text of another model by one that this one can read."""
-    session, before = st.session_state, INSPECT.now()
+    """Open the model that the visitor named, as a link of its hub page or otherwise."""
+    session = st.session_state
     name = session[_typed("model")].strip()
     # If the operator lists the models, the list has the revisions too, and there is no box for them.
     revision = session.get(_typed("revision"), "").strip() if allowed_models() is None else ""
+    with suppress(HeadlightError):  # whoever opens it says what is wrong with the name
+        name, stated = clean_name(name, revision or None)
+        revision = stated or ""
+    _open(name, revision)
+
+
+def _open(name: str, revision: str) -> None:
+    """Open a model; replace the first text of another model by one that this one can read."""
+    before = INSPECT.now()
     # Another model may have other kinds of attention.
     INSPECT.update(model=name, revision=revision, kind="")
     forget_head()
     if name.startswith(bundled.SCRATCH_PREFIX) or before.text == first_text(before.model):
         use_text(first_text(name))
+
+
+def _remember(name: str, revision: str) -> None:
+    """Keep a model that opened among the recent ones of this visit."""
+    session = st.session_state
+    session["opened"] = (name, revision)
+    recent = [one for one in session.get("recent models", []) if one != (name, revision)]
+    session["recent models"] = [(name, revision), *recent][:MOST_RECENT]
+
+
+def _offer_recent_models(name: str, revision: str) -> None:
+    """Show a button for each other model that was opened in this visit, and one for the server's own model."""
+    own = (default_model(), "")
+    offered = dict.fromkeys([*st.session_state.get("recent models", []), own])
+    offered.pop((name, revision), None)
+    if not offered:
+        return
+    st.caption("Opened before, and the model to start with:")
+    with st.container(horizontal=True, gap="small"):
+        for number, one in enumerate(offered):
+            st.button(
+                _shorten(*one),
+                key=f"recent model {number}",
+                on_click=_open,
+                args=one,
+                help=escape_markdown(f"{one[0]}{f' at {one[1]}' if one[1] else ''}"),
+                icon=":material/home:" if one == own else None,
+            )
+
+
+def _shorten(name: str, revision: str) -> str:
+    """Return a label for a button: a hub id, or the last part of a path."""
+    shown = name if HUB_ID.fullmatch(name) else re.split(r"[/\\]", name)[-1] or name
+    return escape_markdown(f"{shown[:40]}{f' at {revision[:12]}' if revision else ''}")
 
 
 def _offer_trained_models(names: list[str]) -> None:

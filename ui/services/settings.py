@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from models.capture.cost import Budget
-from models.checkpoints.locate import HUB_ID, REVISION
+from models.checkpoints.names import HUB_ID, REVISION, clean_name, find_path
 from models.errors import HeadlightError
 
 DEFAULT_MODEL = "minilm"
@@ -123,9 +123,44 @@ def allowed_revision(name: str, revision: str) -> str:
     listed = _listed()
     if listed is None:
         return revision
-    if name not in listed:
+    entry = _find_entry(name, listed)
+    if entry is None:
         raise NotAllowed(f"This server opens only these models: {', '.join(listed)}.")
-    if revision not in ("", listed[name]):
-        known = listed[name] or "the hub's own"
+    if revision not in ("", listed[entry]):
+        known = listed[entry] or "the hub's own"
         raise NotAllowed(f"This server opens only one revision of {name}, {known}: leave the revision out.")
-    return listed[name]
+    return listed[entry]
+
+
+def _find_entry(name: str, listed: dict[str, str]) -> str | None:
+    """Return the entry of the operator's list that is the same name, or the same folder written otherwise."""
+    wanted = _place(name)
+    return next((entry for entry in listed if entry == name or _place(entry) == wanted), None)
+
+
+def _place(name: str) -> str:
+    """Return the folder that a name stands for if there is one, else the name without quotes and such."""
+    try:
+        cleaned = clean_name(name)[0]
+        path = find_path(cleaned)
+        return str(path) if path.exists() else cleaned
+    except (HeadlightError, OSError, RuntimeError, ValueError):
+        return name
+
+
+def admit_base(name: str) -> None:
+    """Let the base of an adapter through if visitors may open it.
+
+    Raises:
+        NotAllowed: there is a list, and this model is not on it.
+    """
+    listed = _listed()
+    if listed is not None and _find_entry(name, listed) is None:
+        raise NotAllowed(
+            "This server does not open the base of this adapter: the operator has to add it to HEADLIGHT_MODELS."
+        )
+
+
+def shows_folders() -> bool:
+    """Return whether visitors may read the names of this machine's folders: the operator has set no list."""
+    return not os.environ.get("HEADLIGHT_MODELS", "").strip()

@@ -219,7 +219,7 @@ def test_a_public_server_opens_a_model_at_the_listed_revision_alone(monkeypatch)
     monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/allowed, org/fixed@v1")
     monkeypatch.setattr("ui.services.models._MODELS", Jobs(2, lambda: float("inf")))
     monkeypatch.setattr(
-        "ui.services.models.load_model", lambda name, revision: opened.append((name, revision or "")) or minilm
+        "ui.services.models.load_model", lambda name, revision, access: opened.append((name, revision or "")) or minilm
     )
     app = run(model="org/allowed", revision="refs/pr/7")
     sentence = "This server opens only one revision of org/allowed, the hub's own: leave the revision out."

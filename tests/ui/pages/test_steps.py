@@ -265,7 +265,7 @@ def test_a_public_server_forgets_the_revision_with_the_model(monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MODELS", "minilm, org/fixed@v1")
     monkeypatch.setattr("ui.services.models._MODELS", Jobs(2, lambda: float("inf")))
     monkeypatch.setattr(
-        "ui.services.models.load_model", lambda name, revision: opened.append((name, revision or "")) or minilm
+        "ui.services.models.load_model", lambda name, revision, access: opened.append((name, revision or "")) or minilm
     )
     app = run(part="head", model="org/fixed", revision="v2")
     assert messages(app) == ["This server opens only one revision of org/fixed, v1: leave the revision out."]
