@@ -70,8 +70,11 @@ def body(module: PreTrainedModel) -> PreTrainedModel:
     """Return the part of a model with the attention, without the head that computes a logit for every word.
 
     T5's language models have no such part. Theirs is a copy whose output layer passes on what it gets, as `logits`.
+    SpeechT5's does not read token ids, so it is run with its head.
     """
     base = cast(PreTrainedModel, module.base_model)
+    if module.config.is_encoder_decoder and "decoder_input_ids" not in _parameters(base):
+        return module
     if base is not module or not isinstance(getattr(module, "lm_head", None), nn.Module):
         return base
     if module not in _bodies:
