@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import repeat
-from time import perf_counter
 from typing import Any, Unpack
 
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import ModelOutput
 
 from models.answers import Answers
 from models.capture.borrowed import Borrowed
-from models.capture.cost import Budget, Costs, Estimate, memory_refusal
+from models.capture.cost import Budget, Costs, Estimate
 from models.capture.forward import (
     Layers,
-    body,
-    check_unchanged,
     image_inputs,
-    implementations,
     in_order,
-    materialised_batch,
-    replayed_batch,
     trim,
 )
 from models.capture.interface import OnLayerOutput
-from models.capture.turns import TURNS, announce_layers, calling_between_layers
 from models.card import Card
 from models.errors import NoText
+from models.forward_pass import ForwardPass, GiveWay, Progress
 from models.given_text import Text
 from models.images import ImageReader, patch_tokens
-from models.model_input import InputBuilder, ModelInput
+from models.input_builder import InputBuilder
+from models.model_input import ModelInput
 from models.patches import Patches
 from models.pictured_input import PicturedInputBuilder
 from models.request import Inputs, Request
@@ -44,8 +36,6 @@ from models.text_picture import READ_ALONE, TextPictureReader
 from models.trace import Attention, AttentionTrace
 
 MAX_BATCH = 64
-Progress = Callable[[int, int], None]
-GiveWay = Callable[[], None]
 
 
 class Model:
@@ -74,7 +64,7 @@ class Model:
         self.card = card
         self.costs = costs
         self._images = images
-        self._implementations = implementations(module)
+        self._pass = ForwardPass(module, card, costs, borrowed)
         self._inputs = InputBuilder(module, card, None)
         if pictures is not None:
             self._inputs = PicturedInputBuilder(module, card, None, pictures)
@@ -82,9 +72,6 @@ class Model:
             self._inputs.use_tokenizer(tokenizer)
         self._sounds = SoundInputs(module, card, sounds, self._inputs) if sounds is not None else None
         self._answers = replace(answers or Answers(), show=self._inputs.show_ids if tokenizer is not None else None)
-        self._computing = borrowed.computing if borrowed else torch.inference_mode
-        if card.capture == "materialised":
-            (borrowed.announce_layers if borrowed else announce_layers)(body(module))
 
     def __repr__(self) -> str:
         kinds = (f"{kind} {layers} layers x {heads} heads" for kind, (layers, heads) in self.card.sizes.items())
@@ -174,7 +161,7 @@ class Model:
             budget.admit(self._inputs.add_cost(request, self.costs.estimate(self._inputs.count_tokens(request))))
         given = self._inputs.tokenize(request)
         self._admit([given], budget)
-        with self._one_pass(given.n_tokens, progress) as give_way:
+        with self._pass.turn(given.n_tokens, progress) as give_way:
             given = self._inputs.add_continuation(self._inputs.add_decoder_text(given), request.generate)
             self._admit([given], budget)
             return self._run([given], give_way, progress, on_layer_output)[0]
@@ -204,7 +191,7 @@ class Model:
         batch = [self._inputs.tokenize(request) for request in requests]
         budget = budget or Budget()
         self._admit(batch, budget)
-        with self._one_pass(sum(one.n_tokens for one in batch)) as give_way:
+        with self._pass.turn(sum(one.n_tokens for one in batch)) as give_way:
             return self._run([self._inputs.add_decoder_text(one) for one in batch], give_way)
 
     def _admit(self, batch: Sequence[ModelInput], budget: Budget) -> None:
@@ -213,23 +200,6 @@ class Model:
         one = self.costs.estimate(longest)
         n_rows = len(batch)
         budget.admit(Estimate(n_rows * longest, n_rows * one.n_bytes, n_rows * one.seconds))
-
-    @contextmanager
-    def _one_pass(self, n_tokens: int, progress: Progress | None = None) -> Iterator[GiveWay]:
-        """Let one thread at a time compute with the unchanged model; between layers a shorter pass may run first.
-
-        `progress` can end the work before the traced pass. Gives the function that lets shorter passes run first.
-        """
-        with TURNS.turn(self.costs.estimate(n_tokens).seconds) as give_way:
-
-            def between() -> None:
-                give_way()
-                if progress is not None:
-                    progress(0, self.costs.n_layers)
-
-            with calling_between_layers(between), self._computing(), memory_refusal(n_tokens):
-                check_unchanged(self.module, self._implementations, self.card.name)
-                yield give_way
 
     def _run(
         self,
@@ -241,7 +211,7 @@ class Model:
         pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
         inputs = self._inputs.stack(batch, pad_id or 0)
         n_tokens = max(one.n_tokens for one in batch)
-        layers_of_rows, given = self._capture(inputs, n_tokens, give_way, progress, on_layer_output)
+        layers_of_rows, given = self._pass.capture(inputs, n_tokens, give_way, progress, on_layer_output)
         traces = [self._make_trace(one, layers) for one, layers in zip(batch, layers_of_rows, strict=True)]
         return [
             replace(
@@ -252,44 +222,6 @@ class Model:
             )
             for row, (one, trace) in enumerate(zip(batch, traces, strict=True))
         ]
-
-    def _capture(
-        self,
-        inputs: dict[str, torch.Tensor],
-        n_tokens: int,
-        give_way: GiveWay,
-        progress: Progress | None,
-        on_layer_output: OnLayerOutput | None = None,
-    ) -> tuple[list[Layers], ModelOutput]:
-        """Return each row's layers, and what the body of the model gave."""
-        total, n_started = self.costs.n_layers, 0
-        outputs: list[ModelOutput] = []
-        start = perf_counter()
-
-        def between() -> None:
-            nonlocal n_started
-            give_way()
-            if progress is not None and n_started:
-                progress(min(n_started, total - 1), total)
-            n_started += 1
-
-        if self.card.capture == "replayed":
-            on_call = None if progress is None else lambda done: progress(min(done, total), total)
-            with calling_between_layers(give_way):
-                batch = replayed_batch(
-                    body(self.module),
-                    inputs,
-                    on_call=on_call,
-                    on_layer_output=on_layer_output,
-                    on_output=outputs.append,
-                )
-        else:
-            with calling_between_layers(between):
-                batch = materialised_batch(body(self.module), inputs, outputs.append)
-            if progress is not None:
-                progress(total, total)
-        self.costs.learn(n_tokens, (perf_counter() - start) / len(batch))
-        return batch, outputs[0]
 
     def _make_trace(self, given: ModelInput, layers: Layers) -> AttentionTrace:
         tokens, decoder = given.sequence.tokens, given.decoder_tokens
@@ -315,10 +247,10 @@ class Model:
         sounds = self._sound_inputs()
         given = sounds.read(request)
         budget.admit(self.costs.estimate(sounds.count_tokens(given)))
-        with self._one_pass(given.n_tokens, progress) as give_way:
+        with self._pass.turn(given.n_tokens, progress) as give_way:
             given = sounds.add_decoder_text(given)
             inputs = sounds.tensors(given)
-            rows, made = self._capture(inputs, given.n_tokens, give_way, progress, on_layer_output)
+            rows, made = self._pass.capture(inputs, given.n_tokens, give_way, progress, on_layer_output)
             given = sounds.finish(given, rows[0])
             outputs = self._answers.read(made, inputs, given.decoder_tokens, len(given.sequence.tokens))
         return replace(self._make_trace(given, rows[0]), outputs=outputs)
@@ -328,9 +260,9 @@ class Model:
         patches = self._images.read(image)
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
-        with self._one_pass(n_patches) as give_way:
+        with self._pass.turn(n_patches) as give_way:
             inputs = image_inputs(self.module, patches)
-            layers, given = self._capture(inputs, n_patches, give_way, progress)
+            layers, given = self._pass.capture(inputs, n_patches, give_way, progress)
             outputs = self._answers.read(given, inputs, (), 0)
         (found,) = in_order(layers[0])
         tokens = patch_tokens(patches.grid, found[0].shape[1])

@@ -15,7 +15,8 @@ from models.capture.forward import text_part
 from models.card import Card
 from models.errors import NoText
 from models.images import probe_picture
-from models.model_input import MAX_CONTINUATION, InputBuilder, ModelInput, check_ids
+from models.input_builder import MAX_CONTINUATION, InputBuilder
+from models.model_input import ModelInput, check_ids
 from models.patches import name_patches
 from models.pictures import as_picture
 from models.request import Message, Request

@@ -17,7 +17,8 @@ from models.capture.forward import Layers, in_order
 from models.capture.generation import shift_right
 from models.card import Card
 from models.errors import BrokenModel, NoText
-from models.model_input import OWN_TEXT_NOTICE, InputBuilder, ModelInput, check_ids
+from models.input_builder import OWN_TEXT_NOTICE, InputBuilder
+from models.model_input import ModelInput, check_ids
 from models.request import Request
 from models.sound import Sound
 from models.sound_frames import count_columns, find_frames, frame_tokens, padding_notice

@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis.truth import truth_of
 from models import Attention, AttentionTrace, Model
-from models.model_input import OWN_TEXT_NOTICE
+from models.input_builder import OWN_TEXT_NOTICE
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels import trace_request
 from ui.panels.conversation import reads_conversation
