@@ -96,9 +96,7 @@ class TokenReader:
                 self._trial, self._display = self._trial_of(parts), PieceDisplay(parts)
                 self._splitter = Splitter.of_tokenizer(parts if self.tokenizer.is_fast else {})
                 self._names = PieceNames(self.tokenizer)
-                added = self.tokenizer.added_tokens_decoder.items()  # a chat template's marks, for example
-                self._special = {*self.tokenizer.all_special_ids, *(number for number, one in added if one.special)}
-                self._special -= {self.tokenizer.unk_token_id, self.tokenizer.mask_token_id}
+                self._special = _special_ids(self.tokenizer)
             return state
 
     def _trial_of(self, parts: dict[str, Any]) -> TextTrial:
@@ -246,6 +244,12 @@ class TokenReader:
         start, end = offset if offset is not None and offset[1] > offset[0] else (None, None)
         display = visible(self._names.of_special(number, name)) if special else self._display.show(name)
         return Token(name, number, start, end, bool(special), display)
+
+
+def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Return the ids of special tokens that stand for no text: not the unknown token, and not the one of a gap."""
+    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    return added.union(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 
 def _with_segments(tokens: tuple[Token, ...], encoding: BatchEncoding, types: list[int] | None) -> tuple[Token, ...]:
