@@ -45,7 +45,8 @@ def read_text(given: Any, name: str = "text") -> GivenText:
         return GivenText(ids=_read_array(given))
     if not isinstance(given, (list, tuple, range)):
         raise NoText(f"{_WHAT}, but the {name} is of the type {type(given).__name__}: give one of these.")
-    if len(given) > MAX_CHARACTERS:
+    # Python cannot count a range that is longer than any memory.
+    if given[MAX_CHARACTERS : MAX_CHARACTERS + 1]:
         raise NoText(f"The {name} has more than {MAX_CHARACTERS:,} words or ids: inspect a part at a time.")
     if len(given) == 1 and isinstance(given[0], (list, tuple)):  # a batch of one
         return GivenText(ids=_read_ids(given[0]))

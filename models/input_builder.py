@@ -68,7 +68,7 @@ class InputBuilder:
         """The tokenizer that texts are read with, None for a model that reads pictures."""
         return None if self._reader is None else self._reader.tokenizer
 
-    def use_tokenizer(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def use_tokenizer(self, tokenizer: Any) -> None:
         """Read texts with another tokenizer from now on.
 
         Raises:

@@ -81,6 +81,7 @@ def as_it_was(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
     before = {name: held.get(name, _MISSING) for name in _STATE}
     backend = getattr(tokenizer, "backend_tokenizer", None)
     parts = None if backend is None else (backend.post_processor, backend.truncation)
+    written = None if parts is None or parts[0] is None else str(parts[0])
     try:
         yield
     finally:
@@ -90,7 +91,7 @@ def as_it_was(tokenizer: PreTrainedTokenizerBase) -> Iterator[None]:
             else:
                 held[name] = value
         if backend is not None and parts is not None:
-            if backend.post_processor is not None or parts[0] is not None:
+            if parts[0] is not None and str(backend.post_processor) != written:
                 backend.post_processor = parts[0]
             if backend.truncation != parts[1]:
                 backend.no_truncation() if parts[1] is None else backend.enable_truncation(**parts[1])

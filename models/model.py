@@ -167,7 +167,7 @@ class Model:
             return self._run([given], give_way, progress, on_layer_output)[0]
 
     def trace_batch(
-        self, texts: Sequence[str], *, targets: Sequence[str] | None = None, budget: Budget | None = None
+        self, texts: Sequence[Text], *, targets: Sequence[str] | None = None, budget: Budget | None = None
     ) -> list[AttentionTrace]:
         """Return the traces of several texts from one forward pass, without the padding of the shorter ones.
 

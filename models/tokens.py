@@ -247,8 +247,9 @@ class TokenReader:
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Return the ids of special tokens that stand for no text: not the unknown token, and not the one of a gap."""
-    added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+    """Return the ids of special tokens that stand for no text: no bytes, not the unknown token, nor that of a gap."""
+    known = tokenizer.added_tokens_decoder.items()
+    added = {number for number, token in known if token.special and not str(token).startswith("<0x")}
     return added.union(tokenizer.all_special_ids) - {tokenizer.unk_token_id, tokenizer.mask_token_id}
 
 

@@ -104,13 +104,15 @@ def _more_inputs(model: Model) -> None:
 
 def _label(model: Model) -> str:
     """Return what the popover, which hides it, makes the model read beside the text."""
-    choice, parts = INSPECT.current(), []
-    if choice.pair and not reads_conversation(model):
-        parts.append(f"Sentence pair: {escape_markdown(_shorten(choice.pair))}")
-    parts += [code for code in (choice.src_lang, choice.tgt_lang) if code in model.languages]
+    choice = INSPECT.current()
+    pair = "" if reads_conversation(model) else choice.pair
+    parts = [code for code in (choice.src_lang, choice.tgt_lang) if code in model.languages]
     if not choice.add_special_tokens:
         parts.append("no special tokens")
-    return ", ".join(parts) or "More"
+    first = f"Sentence pair: {escape_markdown(_shorten(pair))}" if pair else "More"
+    if not parts:
+        return first
+    return f"{first}{';' if pair else ':'} {', '.join(parts)}"
 
 
 def _languages(model: Model, cross: bool) -> None:

@@ -203,7 +203,7 @@ def test_no_special_tokens_are_added_if_the_visitor_says_so():
     app = run(text="the cat", add_special_tokens="off")
     assert tokens(app) == ["the", "cat"]
     (popover,) = [each for each in app.get("popover") if "special" in each.proto.popover.label]
-    assert popover.proto.popover.label == "no special tokens"
+    assert popover.proto.popover.label == "More: no special tokens"
     widget(app, "add_special_tokens").set_value(True).run()
     assert tokens(app) == ["[CLS]", "the", "cat", "[SEP]"]
 
