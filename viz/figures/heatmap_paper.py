@@ -16,6 +16,7 @@ from viz.labels import MAX_LABELS, boundaries, label, label_positions, position_
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_colour_bar, draw_maps, draw_shade, shade_boxes, token_colour
 from viz.paper.frame import LARGEST, LINE, MARGIN, SMALLEST, TICK, Frame, bar_room, count_labels, thin, widest
+from viz.paper.roles import RoleLegend, draw_band
 from viz.paper.width import refuse_width
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def draw_on_paper(view: HeadView, options: DrawOptions, width: float | None, lin
             corner, side = (column - OUTLINE, row - OUTLINE), 2 * OUTLINE
             axes.add_patch(Rectangle(corner, side, side, fill=False, ec=colours.TRUTH, lw=1))
     axes.set(xlim=(-0.5, n_columns - 0.5), ylim=(n_rows - 0.5, -0.5))
-    below = sides.keys.write(axes, wide) + TICK + AXIS_SIZE * LINE / 72 + 2 * MARGIN
+    roles = RoleLegend((*view.query_tokens, *view.key_tokens), left + wide + right)
+    below = sides.keys.write(axes, wide) + TICK + AXIS_SIZE * LINE / 72 + 2 * MARGIN + roles.height
     sides.queries.write(axes, high)
     axes.set_xlabel("key (attended to)", fontsize=AXIS_SIZE, labelpad=2)
     axes.set_ylabel("query (attends)", fontsize=AXIS_SIZE, labelpad=2)
@@ -58,6 +60,7 @@ def draw_on_paper(view: HeadView, options: DrawOptions, width: float | None, lin
     notes = [f"labelled: {', '.join(counts)}"] if counts else []
     Frame(left, right, below).place(figure, axes, wide, high, [*lines, *notes], size=TITLE_SIZE)
     add_colour_bar(figure, axes, options)
+    roles.draw(figure)
     return figure
 
 
@@ -110,7 +113,7 @@ class _Side:
         )
 
     def write(self, axes: Axes, length: float) -> float:
-        """Write the labels and the boundaries between texts, and return the inches that the labels take."""
+        """Write the labels, boundaries and roles, and return the inches that the labels take."""
         is_query, positions = self.name == "query", self.positions(length)
         axis, draw_line = (axes.yaxis, axes.axhline) if is_query else (axes.xaxis, axes.axvline)
         size = min(self.largest, thin(len(self.tokens), length, self.most)[1])
@@ -122,6 +125,7 @@ class _Side:
             text.set(fontsize=size, color=colour, rotation=0 if is_query else 90)
         for position in boundaries(tuple(self.tokens)):
             draw_line(position / self.block - 0.5, color=DIMMED, linewidth=0.6, linestyle=":")
+        draw_band(axes, self.tokens, block=self.block, is_query=is_query)
         return widest((self.texts[position] for position in positions), size)
 
 

@@ -20,6 +20,7 @@ from viz.labels import boundaries, label, label_positions
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, HATCH_COLOUR, token_colour
 from viz.paper.frame import MARGIN, SMALLEST, add_title, count_labels, text_width, thin, widest
+from viz.paper.roles import RoleLegend, draw_column
 from viz.paper.width import refuse_width
 from viz.shade import DIMMED as DIMMED_TOKEN
 from viz.shade import HIDDEN
@@ -44,9 +45,9 @@ def draw_on_paper(view: TokenGraphView, options: DrawOptions, width: float | Non
     total = width or BETWEEN + left + right
     between = total - left - right
     figure = PaperFigure(figsize=(total, 1.0))
-    legend = _legend_rows(view, total)
+    legend, roles = _legend_rows(view, total), RoleLegend((*view.query_tokens, *view.key_tokens), total)
     title = add_title(figure, lines, size=TITLE_SIZE)
-    below = len(legend) * LEGEND_SIZE * 1.5 / 72 + (MARGIN if legend else 0)
+    below = len(legend) * LEGEND_SIZE * 1.5 / 72 + (MARGIN if legend else 0) + roles.height
     room = PAGE - title - HEADING - below - MARGIN
     row = min(ROW, room / longest)
     shown, size = thin(longest, row * longest, longest)[0], min(size, thin(longest, row * longest, longest)[1])
@@ -71,7 +72,10 @@ def draw_on_paper(view: TokenGraphView, options: DrawOptions, width: float | Non
     _draw_tokens(axes, view, "key", options, size, (1 + gap / 2, 1 + right / between), positions)
     for x, name, align in ((-gap, "query", "right"), (1 + gap, "key", "left")):
         axes.text(x, -0.5 - 0.6 * HEADING / row, name, ha=align, va="center", fontsize=SIDE_SIZE, color=DIMMED)
-    _draw_legend(figure, view, options, legend)
+    draw_column(axes, view.query_tokens, -gap / 4)
+    draw_column(axes, view.key_tokens, 1 + gap / 4)
+    _draw_legend(figure, view, options, legend, roles.height)
+    roles.draw(figure)
     return figure
 
 
@@ -184,11 +188,13 @@ def _legend_rows(view: TokenGraphView, width: float) -> list[list[int]]:
     return rows
 
 
-def _draw_legend(figure: PaperFigure, view: TokenGraphView, options: DrawOptions, rows: list[list[int]]) -> None:
-    """Write the heads below the picture, each beside a piece of its line."""
+def _draw_legend(
+    figure: PaperFigure, view: TokenGraphView, options: DrawOptions, rows: list[list[int]], low: float
+) -> None:
+    """Write the heads below the picture, `low` inches above its edge, each beside a piece of its line."""
     width, height = figure.get_size_inches()
     for number, row in enumerate(rows):
-        x, y = MARGIN, MARGIN + (len(rows) - number - 0.5) * LEGEND_SIZE * 1.5 / 72
+        x, y = MARGIN, low + MARGIN + (len(rows) - number - 0.5) * LEGEND_SIZE * 1.5 / 72
         for head in row:
             colour, dash = line_look(view, head, options)
             ends = (x / width, (x + 0.28) / width), (y / height, y / height)

@@ -21,6 +21,7 @@ from transformers.utils import logging
 import models
 import viz
 from tests.helpers.cat_sentence import CAT, HEAD, LAYER
+from tests.helpers.chat_templates import save_chat_model
 from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.paths import ROOT
 from viz import DrawOptions
@@ -444,3 +445,21 @@ def test_a_picture_in_light_and_as_weights(tmp_path: Path, capfd: pytest.Capture
 def test_an_encoder_continues_no_text(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["flow", "--text", CAT, "--generate", "3", *ONE_HEAD, "-o", str(tmp_path / "x.svg")]) == 2
     assert "has no language-model head, so it cannot continue a text" in capfd.readouterr().err
+
+
+def test_a_conversation_is_read_from_a_file_or_from_the_argument(tmp_path: Path, capsys) -> None:
+    model, talk = save_chat_model(tmp_path / "chat"), '[{"role": "user", "content": "The cat"}]'
+    path = tmp_path / "talk.json"
+    path.write_text(talk, encoding="utf-8")
+    for given in (talk, str(path)):
+        arguments = ["--model", str(model), "--messages", given, "--layer", "0", "--head", "0"]
+        assert main(["heatmap", *arguments, "-o", str(tmp_path / "a.svg")]) == 0
+        assert "assistant" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+    for given, why in (
+        (str(tmp_path / "none.json"), "cannot be read"),
+        ("[{", "is no JSON"),
+        (str(tmp_path), "cannot be read"),
+        ('[["user"]]', "Message 1 is list"),
+    ):
+        assert main(["heatmap", "--messages", given, *ONE_HEAD, "-o", str(tmp_path / "b.png")]) == 2
+        assert why in capsys.readouterr().err
