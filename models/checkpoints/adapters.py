@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,9 @@ _WITHOUT_EFFECT = {
 }
 # How the trained weights were initialised. The others also change the base, in ways that depend on the training data.
 _STARTS = re.compile(r"gaussian|eva|orthogonal|olora|pissa(_niter_\d{1,2})?")
+_UNMERGED = re.compile(
+    r"\.(lora_(embedding_)?[AB]|lora_magnitude_vector|ia3_l|hada_w[12]|lokr_w[12]|oft_[rR])\b|\.base_layer\."
+)
 _MAX_NAMES, _MAX_PATTERN, _MAX_RANK, _MAX_NUMBER = 5_000, 200, 4_096, 2**31
 
 
@@ -125,6 +129,24 @@ def read_adapter(folder: Path, name: str) -> Adapter:
         _names(described, "feedforward_modules", name),
         read_header(folder / WEIGHTS, name),
     )
+
+
+def refuse_unmerged(stored: Iterable[str], own: Collection[str], name: str) -> None:
+    """Let a checkpoint through without the weights of an adapter beside those of its base.
+
+    `stored` are the names in the checkpoint, `own` those of the model. transformers would leave the others out, and the
+    model shown would be the one before the training.
+
+    Raises:
+        ForeignFormat: it has such weights.
+    """
+    found = sorted(weight for weight in stored if _UNMERGED.search(weight) and weight not in own)
+    if found:
+        raise ForeignFormat(
+            f"{name} was saved with an adapter that is not merged ({len(found):,} weights such as {found[0][:120]}): "
+            "call merge_and_unload() on the model of peft and save what it returns with save_pretrained, or give the "
+            "adapter's own folder."
+        )
 
 
 def config_class(kind: str) -> Any:

@@ -14,6 +14,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils.quantization_config import GgufConfig
 
 from models.capture.interface import IMPLEMENTATION
+from models.checkpoints.adapters import refuse_unmerged
 from models.checkpoints.architectures import build_untrained, explain_unloaded_heads, find_class, is_encoder_alone
 from models.checkpoints.files import weight_files, weight_map
 from models.checkpoints.gguf_files import gguf_notice
@@ -43,7 +44,7 @@ def admit_checkpoint(folder: ModelFolder, config: PreTrainedConfig, dtype: torch
 
     Raises:
         BrokenModel: a file is missing or damaged, or config.json describes a far larger model.
-        ForeignFormat: the weights are quantised.
+        ForeignFormat: the weights are quantised, or there are those of an adapter that is not merged.
         NotEnoughMemory: the estimate exceeds what is free.
     """
     stored = _read_stored(folder)
@@ -57,6 +58,7 @@ def admit_checkpoint(folder: ModelFolder, config: PreTrainedConfig, dtype: torch
                 "bfloat16: choose the model that it was made from."
             )
     built = build_skeleton(folder, config, lambda: build_untrained(config), stored)
+    refuse_unmerged(stored, {name for name, _ in built.named_parameters()}, folder.name)
     n_stored = sum(torch.Size(tensor.shape).numel() for tensor in stored.values())
     n_parameters = sum(parameter.numel() for parameter in built.parameters())
     n_described = n_parameters + sum(buffer.numel() for buffer in built.buffers())

@@ -301,3 +301,18 @@ def test_a_base_that_does_not_suit(base, adapter):
 def test_a_folder_with_a_model_and_an_adapter(base, adapter):
     shutil.copy(base / "model.safetensors", adapter)
     refused(errors.ForeignFormat, "tuned contains a whole model and an adapter (adapter_config.json), so it", adapter)
+
+
+@pytest.mark.parametrize("outer", ["base_model.model.", ""])
+@pytest.mark.parametrize("inner", [".default", ""])
+def test_a_checkpoint_saved_with_an_adapter_that_is_not_merged(outer, inner, base, adapter):
+    """transformers leaves these weights out in silence: the picture would be that of the untrained base."""
+    whole, trained = load_file(base / "model.safetensors"), load_file(adapter / WEIGHTS)
+    for name in list(whole):
+        if outer:
+            whole[f"{outer}{name}"] = whole.pop(name)
+    for name, values in trained.items():
+        whole[name.replace("base_model.model.", outer).replace(".weight", f"{inner}.weight")] = values
+    save_file(whole, base / "model.safetensors", metadata={"format": "pt"})
+    sentence = "base was saved with an adapter that is not merged (8 weights such as "
+    refused(errors.ForeignFormat, sentence, base)

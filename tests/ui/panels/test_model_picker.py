@@ -9,7 +9,7 @@ import pytest
 from models import HeadlightError
 from models.checkpoints import bundled
 from tests.helpers.inspect_page import messages, run
-from tests.helpers.page_elements import address
+from tests.helpers.page_elements import address, widget
 from tests.helpers.small_models import build
 from ui.services.models import request_model
 from ui.services.settings import NotAllowed, admit_base, allowed_revision, shows_folders
@@ -29,11 +29,11 @@ def recent(app) -> list[str]:
 def test_models_opened_before_and_the_way_back(own):
     app = run(text="Birds sing at dawn")
     assert recent(app) == []
-    app.text_input(key="typed model").set_value(f" '{own}/' ").run()
+    widget(app, "typed model").set_value(f" '{own}/' ").run()
     assert messages(app) == []
     assert address(app)["model"] == str(own)
     assert recent(app) == ["minilm"]
-    app.text_input(key="typed model").set_value(bundled.scratch_names()[0]).run()
+    widget(app, "typed model").set_value(bundled.scratch_names()[0]).run()
     assert recent(app) == ["own\\-bert", "minilm"]
     app.button(key="recent model 1").click().run()
     assert "model" not in address(app)
@@ -46,13 +46,13 @@ def test_models_opened_before_and_the_way_back(own):
 
 def test_a_mistyped_path_says_what_is_there_and_keeps_the_name(own):
     app = run(text="Birds sing at dawn")
-    app.text_input(key="typed model").set_value(str(own.parent / "own-brt")).run()
+    widget(app, "typed model").set_value(str(own.parent / "own-brt")).run()
     assert any("'own-brt' is not in it (the closest in it: own-bert)" in message for message in messages(app))
 
 
 def test_the_address_of_a_hub_page_becomes_its_id():
     app = run(text="Birds sing at dawn")
-    app.text_input(key="typed model").set_value("https://huggingface.co/org/name/tree/v2").run()
+    widget(app, "typed model").set_value("https://huggingface.co/org/name/tree/v2").run()
     assert any(message.startswith("org/name is not a bundled name") for message in messages(app))
 
 
@@ -102,7 +102,7 @@ def test_a_server_with_a_list_does_not_name_its_folders(own, monkeypatch):
     monkeypatch.setenv("HEADLIGHT_MODELS", "*")
     assert not shows_folders()
     app = run(text="Birds sing at dawn")
-    app.text_input(key="typed model").set_value(str(own.parent / "own-brt")).run()
+    widget(app, "typed model").set_value(str(own.parent / "own-brt")).run()
     assert not any("own-bert" in message for message in messages(app))
 
 
