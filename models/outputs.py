@@ -1,7 +1,8 @@
 """What a model answers: labels with probabilities, or the most probable words of a position.
 
-A trace keeps what the head reads, in the model's dtype: one row of numbers for each token, a small part of the queries
-and keys that it keeps anyway. The logits of all words are computed for one position, when somebody asks for it.
+A trace keeps what the head reads, in the model's dtype: one row of numbers for each token. These are few in comparison
+with the queries and keys that it keeps anyway (2.5% in a decoder of 30 layers), and the estimate of its cost covers
+them. The logits of all words are computed for one position, when somebody asks for it.
 """
 
 from __future__ import annotations

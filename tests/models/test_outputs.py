@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
@@ -15,6 +16,9 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessorPil,
 )
 
 import models
@@ -225,3 +229,24 @@ def test_a_trace_keeps_one_row_of_numbers_for_each_token(tmp_path):
     assert kept is not None
     assert (kept.dtype, tuple(kept.shape)) == (torch.float16, (len(trace.outputs.tokens), 42))
     assert kept.untyped_storage().nbytes() == kept.numel() * 2  # not a view of something larger
+
+
+@pytest.mark.parametrize("problem", [None, "multi_label_classification"])
+def test_labels_of_a_picture(problem, tmp_path):
+    names = {0: "cat", 1: "mat", 2: "fox"}
+    settings = {"image_size": 24, "patch_size": 8, "hidden_size": 36, "num_hidden_layers": 2, "num_attention_heads": 3}
+    torch.manual_seed(3)
+    config = ViTConfig(**settings, intermediate_size=40, id2label=names, problem_type=problem)
+    module = ViTForImageClassification(config).eval()
+    module.save_pretrained(tmp_path)
+    processor = ViTImageProcessorPil(size={"height": 24, "width": 24})
+    processor.save_pretrained(tmp_path)
+    picture = Image.effect_noise((31, 29), 60).convert("RGB")
+    outputs = load_model(tmp_path).trace(image=picture).outputs
+    with torch.no_grad():
+        logits = module(**processor(picture, return_tensors="pt")).logits[0]
+    expected = logits.sigmoid() if problem else logits.softmax(-1)
+    assert outputs.task == "image-classification"
+    for label in outputs.labels():
+        assert label.name == names[label.id]
+        assert label.probability == pytest.approx(float(expected[label.id]), abs=CLOSE)

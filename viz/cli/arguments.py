@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from analysis.selection import COMBINE, UNITS, Selection
+from viz.cli import outputs
 from viz.cli.reading import add_inputs, check_inputs
 from viz.cli.values import listed, one_of, read_as, shorten
 from viz.colours import PALETTES, SCALES
@@ -43,7 +44,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """
     found, unknown = _parser().parse_known_args(arguments)
     if unknown:
-        found.command.error(f"A {found.figure} has no {shorten(unknown[0])}")
+        name = f"A {found.figure}" if found.figure in FIGURES else f"The command {found.figure}"
+        found.command.error(f"{name} has no {shorten(unknown[0])}")
+    if found.figure == outputs.NAME:
+        check_inputs(found)
+        return found
     check_inputs(found, FIGURES[found.figure])
     FIGURES[found.figure].check_heads(selection_of(found))
     parse_width(found.width)
@@ -103,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=command, queries=None, keys=None)
         command.add_argument("--model", default="minilm", help="bundled name, folder, or hub id (default: minilm)")
         command.add_argument("--revision", help="branch, tag or commit of a hub id")
-        add_inputs(command, figure)
+        add_inputs(command, figure.reads)
         whole = read_as(int, "a whole number")
         command.add_argument("--layer", type=whole("--layer"), metavar="N", help="0-based")
         command.add_argument("--head", type=whole("--head"), metavar="N", help="0-based")
@@ -122,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
             "--width", metavar="WIDTH", help=width if set(figure.formats) & set(PAPER) else argparse.SUPPRESS
         )
         command.add_argument("-o", "--output", required=True, metavar="OUTPUT")
+    outputs.add_command(figures)
     return parser
 
 

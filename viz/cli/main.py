@@ -14,10 +14,10 @@ from pathlib import Path
 from analysis.selection import Region
 from models import Attention, load_model
 from models.errors import BadSelection, HeadlightError
-from models.pictures import as_picture
+from viz.cli import outputs
 from viz.cli.arguments import given_options, parse, selection_of, unused_options
 from viz.cli.interrupt import INTERRUPTED
-from viz.cli.reading import read_inputs, read_messages
+from viz.cli.reading import read_inputs
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 from viz.files.export import format_of, save_figure
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: the arguments are wrong, likewise with code 2 after one sentence.
     """
     try:
-        _write(parse(arguments))
+        given = parse(arguments)
+        _write_outputs(given) if given.figure == outputs.NAME else _write(given)
     except HeadlightError as error:
         print(f"headlight: {error}", file=sys.stderr)
         return 2
@@ -53,12 +54,9 @@ def _write(arguments: argparse.Namespace) -> None:
     spans = None if texts else (_span(arguments.queries, "queries"), _span(arguments.keys, "keys"))
     options = DrawOptions(**given_options(arguments))
     selection = selection_of(arguments)
-    if arguments.image is not None:
-        arguments.image = as_picture(arguments.image)  # before a model is loaded for it
-    if arguments.messages is not None:
-        arguments.messages = read_messages(arguments.messages)
+    given = read_inputs(arguments)
     model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
-    trace = model.trace(**read_inputs(arguments))
+    trace = model.trace(**given)
     att = trace[arguments.kind or trace.kinds[0]]
     # Positions are those of the unit.
     shown = att.words() if selection.unit == "words" else att
@@ -71,6 +69,20 @@ def _write(arguments: argparse.Namespace) -> None:
     for notice in (*model.card.notices, *trace.notices, *unused_options(arguments), made.notice):
         if notice:
             print(f"headlight: note: {notice}", file=sys.stderr)
+
+
+def _write_outputs(arguments: argparse.Namespace) -> None:
+    _silence()
+    if arguments.output is not None:
+        _check_output(arguments.output)
+    given = read_inputs(arguments)
+    model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
+    try:
+        notices = outputs.write_outputs(arguments, model, given)
+    except OSError as error:
+        raise _cannot_write(arguments.output or "Standard output", error) from error
+    for notice in notices:
+        print(f"headlight: note: {notice}", file=sys.stderr)
 
 
 def _check_output(output: str) -> None:

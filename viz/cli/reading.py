@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.conversation import parse_messages
 from models.errors import NoText
+from models.pictures import as_picture
 from viz.cli.values import from_0, listed, one_of, read_as, whole_numbers
 from viz.figures.base import Figure
 
 KINDS = ("encoder", "decoder", "cross")
+READS = ("text", "image", "audio")
 
 
 @dataclass(frozen=True)
@@ -87,19 +89,19 @@ DETAILS = (
 )
 
 
-def add_inputs(command: argparse.ArgumentParser, figure: Figure[Any]) -> None:
-    """Add the inputs; one that the figure cannot use is hidden but known, so that its refusal can say why."""
+def add_inputs(command: argparse.ArgumentParser, reads: Sequence[str] = READS) -> None:
+    """Add the inputs, of which `reads` are used; one that the figure cannot use is hidden but known, so that its refusal can say why."""
     for one in INPUTS:
-        described = one.help if one.kind in figure.reads else argparse.SUPPRESS
+        described = one.help if one.kind in reads else argparse.SUPPRESS
         command.add_argument(one.option, help=described, metavar=one.metavar, type=one.type)
     for detail in DETAILS:
-        described = detail.options["help"] if {*detail.kinds} & {*figure.reads} else argparse.SUPPRESS
+        described = detail.options["help"] if {*detail.kinds} & {*reads} else argparse.SUPPRESS
         command.add_argument(detail.option, **{**detail.options, "help": described})
     command.add_argument("--kind", type=one_of("kind", KINDS), metavar=listed(KINDS), help="which attention")
 
 
-def check_inputs(arguments: argparse.Namespace, figure: Figure[Any]) -> None:
-    """Let what the model is to read through if it fits together and fits the figure.
+def check_inputs(arguments: argparse.Namespace, figure: Figure[Any] | None = None) -> None:
+    """Let what the model is to read through if it fits together and fits the figure, if there is one.
 
     Raises:
         SystemExit: nothing is to be read.
@@ -107,11 +109,12 @@ def check_inputs(arguments: argparse.Namespace, figure: Figure[Any]) -> None:
     """
     given = [one for one in INPUTS if _value(arguments, one.option) is not None]
     kinds = [one.kind for one in given]
-    usable = [one for one in INPUTS if one.kind in figure.reads and one.kind == (figure.needs or one.kind)]
-    unfit = [one for one in given if one.kind not in figure.reads]
-    if unfit or (given and figure.needs and figure.needs not in kinds):
+    reads, needs = (figure.reads, figure.needs) if figure else (READS, "")
+    usable = [one for one in INPUTS if one.kind in reads and one.kind == (needs or one.kind)]
+    unfit = [one for one in given if one.kind not in reads]
+    if unfit or (given and needs and needs not in kinds):
         came = f", not {unfit[0].what}" if unfit else ""
-        raise NoText(f"The figure {figure.name} needs {usable[0].what}{came}: give {usable[0].usage}.")
+        raise NoText(f"The figure {arguments.figure} needs {usable[0].what}{came}: give {usable[0].usage}.")
     if not given:
         *others, last = [one.option for one in usable]
         arguments.command.error(f"{', '.join(others)} or {last} must be given" if others else f"{last} must be given")
@@ -126,14 +129,22 @@ def check_inputs(arguments: argparse.Namespace, figure: Figure[Any]) -> None:
 
 
 def read_inputs(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what the model reads, as arguments of `Model.trace`."""
+    """Return what the model reads, as arguments of `Model.trace`; pictures and conversations are opened.
+
+    Raises:
+        NoText: a picture or a conversation cannot be read.
+    """
     names = ("messages", "image", "audio", "text_pair", "target", "generate", "src_lang", "tgt_lang")
     given = {name: getattr(arguments, name) for name in names}
+    if arguments.image is not None:
+        given["image"] = as_picture(arguments.image)
+    if arguments.messages is not None:
+        given["messages"] = _read_messages(arguments.messages)
     text = arguments.text if arguments.ids is None else arguments.ids
     return {"text": text, "add_special_tokens": not arguments.no_special_tokens, **given}
 
 
-def read_messages(given: str) -> list[tuple[str, str]]:
+def _read_messages(given: str) -> list[tuple[str, str]]:
     """Return the conversation in a file, or in the argument itself.
 
     Raises:
