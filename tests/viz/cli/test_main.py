@@ -26,6 +26,7 @@ from tests.helpers.draw import TEXT_FIGURES
 from tests.helpers.paths import ROOT
 from viz import DrawOptions
 from viz.cli.main import main
+from viz.figures.registry import FIGURES
 from viz.formats import PICTURES
 
 pytestmark = pytest.mark.slow
@@ -299,7 +300,7 @@ USED = {
 }
 
 
-NEW = ("ids", "src-lang", "tgt-lang", "no-special-tokens")
+NEW = ("ids", "messages", "src-lang", "tgt-lang", "no-special-tokens")
 
 
 @pytest.mark.parametrize("figure", USED)
@@ -308,7 +309,7 @@ def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture
         main([figure, "--help"])
     assert end.value.code == 0
     listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
-    asked = {"text-pair", "generate", "target", *NEW}
+    asked = {"text-pair", "generate", "target", *NEW} | ({"audio"} & {*FIGURES[figure].reads})
     every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output", "unit", "heads", "combine"}
     every |= {"special", "sink", "renormalise"} | (set() if figure == "table" else {"width"})
     assert listed == USED[figure] | asked | every
