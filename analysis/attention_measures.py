@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from analysis.strips import ROWS, head_strips, layer_strips
 from models import Attention
+from models.arguments import checked
 
 # Column, its name for readers, its meaning.
 MEASURES: dict[str, tuple[str, str]] = {
@@ -29,12 +30,14 @@ MEASURES: dict[str, tuple[str, str]] = {
 }
 
 
+@checked
 def measures(att: Attention) -> pd.DataFrame:
     """Return one row for each head, indexed by `layer, head`, with the columns of `MEASURES`."""
     tables = [_average_strips(att, layer_strips(att, layer)) for layer in range(att.n_layers)]
     return pd.concat(tables, keys=range(att.n_layers), names=["layer", "head"])
 
 
+@checked
 def head_measures(att: Attention, layer: int, head: int, *, rows: int = ROWS) -> dict[str, float]:
     """Return the measures of one head by the names of `MEASURES`; the weights are read `rows` queries at a time.
 

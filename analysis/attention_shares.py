@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.strips import ROWS, head_strips
 from models import Attention
+from models.arguments import checked
 
 
 class Shares(NamedTuple):
@@ -21,6 +22,7 @@ class Shares(NamedTuple):
     first: float
 
 
+@checked
 def shares(
     att: Attention, layer: int, head: int, *, without: Collection[int] | None = None, rows: int = ROWS
 ) -> Shares:

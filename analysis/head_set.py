@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from models.arguments import check_fields, checked
 from models.errors import BadSelection
 
 # The largest models have fewer than 20,000 heads. A longer text is no selection.
@@ -16,6 +17,7 @@ _PART = re.compile(r"([0-9]{1,5})(?:\.([0-9]{1,5}))?", re.ASCII)
 _ALL = "all"
 
 
+@runtime_checkable
 class Heads(Protocol):
     """What has layers and heads: an `Attention`, or the sizes of a model that has not read a text yet."""
 
@@ -39,6 +41,7 @@ class HeadSet:
     everything: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         whole = {layer for layer, head in self.parts if head is None}
         kept = {(layer, head) for layer, head in self.parts if head is None or layer not in whole}
         ordered = sorted(kept, key=lambda part: (part[0], -1 if part[1] is None else part[1]))
@@ -53,6 +56,7 @@ class HeadSet:
         return ",".join(str(layer) if head is None else f"{layer}.{head}" for layer, head in self.parts)
 
     @classmethod
+    @checked
     def parse(cls, text: str) -> HeadSet:
         """Return the heads that are written as "2,3.5" or "all"; the empty text is the empty set.
 
@@ -71,6 +75,7 @@ class HeadSet:
             raise _bad(text)
         return cls(tuple(parts), _ALL in pieces)
 
+    @checked
     def expand(self, att: Heads) -> tuple[tuple[int, int], ...]:
         """Return (layer, head) of each head, in the order of layer, then head.
 
@@ -88,6 +93,7 @@ class HeadSet:
             found.extend((layer, each) for each in (range(n_heads) if head is None else (head,)))
         return tuple(found)
 
+    @checked
     def clamp(self, att: Heads) -> HeadSet:
         """Return the part of the set that there is."""
         there = [
@@ -97,6 +103,7 @@ class HeadSet:
         ]
         return HeadSet(tuple(there), self.everything)
 
+    @checked
     def describe(self, att: Heads) -> str:
         """Return the set in words: `layer 5`, `all heads`, `heads 2.0, 2.5 and 3.1`, `12 heads`.
 

@@ -11,9 +11,11 @@ from jaxtyping import Bool, Float, Int
 from analysis.received import Received
 from analysis.selection import SIDES, TokenRef
 from models import Attention
+from models.arguments import checked
 from models.errors import BadSelection
 
 
+@checked
 def heads_for_pair(att: Attention, query: int, key: int, *, received: Received | None = None) -> pd.DataFrame:
     """Return one row for each head, sorted by the weight of a pair, largest first.
 
@@ -30,6 +32,7 @@ def heads_for_pair(att: Attention, query: int, key: int, *, received: Received |
     return _sort(_table(att, weight=weights, others=others, ratio=ratios), "weight", ascending=False)
 
 
+@checked
 def heads_for_pairs(
     pairs: Sequence[tuple[Attention, int, int]], *, received: Sequence[Received] | None = None
 ) -> pd.DataFrame:
@@ -51,6 +54,7 @@ def heads_for_pairs(
     return _sort(_table(first, **figures), "weight_mean", ascending=False)
 
 
+@checked
 def heads_for_token(att: Attention, token: TokenRef | str, *, received: Received | None = None) -> pd.DataFrame:
     """Return one row for each head, sorted by how sharply it treats a token such as "query:8", sharpest first.
 

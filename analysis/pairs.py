@@ -8,10 +8,13 @@ from jaxtyping import Float
 
 from analysis.strips import ROWS, head_strips
 from models import Attention
+from models.arguments import checked
+from models.errors import BadSelection
 
 COLUMNS = ("layer", "head", "query", "key", "query_token", "key_token", "weight")
 
 
+@checked
 def strongest_pairs(
     att: Attention,
     layer: int,
@@ -27,8 +30,10 @@ def strongest_pairs(
     `queries` and `keys` choose a window of the head. Its weights are read `rows` queries at a time.
 
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer or head, or a negative number of pairs.
     """
+    if n_pairs < 0:
+        raise BadSelection(f"A table has 0 pairs or more, not {n_pairs}: give another number.")
     keys = keys or range(att.n_key)
     query, key, weight = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
     for start, weights in head_strips(att, layer, head, queries, keys, rows=rows):
@@ -55,6 +60,7 @@ def _find_largest(ranks: np.ndarray, found: np.ndarray, most: int) -> np.ndarray
     return np.sort(np.concatenate([above, equal[: most - len(above)]]))
 
 
+@checked
 def visible_pairs(
     weights: Float[np.ndarray, "query key"], threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -67,6 +73,7 @@ def visible_pairs(
     return query[order], key[order], weights[query[order], key[order]]
 
 
+@checked
 def kept_mass(weights: Float[np.ndarray, "query key"], threshold: float) -> float:
     """Return the share of all weights, 0 to 1, that is on pairs at or above a threshold; NaN if all weights are 0."""
     total = float(weights.sum(dtype=np.float64))

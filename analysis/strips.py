@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from models import Attention
+from models.errors import BadSelection
 
 ROWS = 256
 
@@ -18,8 +19,10 @@ def head_strips(
     """Yield (first query, weights `[<= rows, key]`) of one head, or of a window of it, from top to bottom.
 
     Raises:
-        BadSelection: no such layer or head.
+        BadSelection: no such layer or head, or strips of no row.
     """
+    if rows < 1:
+        raise BadSelection(f"Weights are read 1 row at a time or more, not {rows}: give another number of rows.")
     queries, keys = queries or range(att.n_query), keys or range(att.n_key)
     for start in range(queries.start, queries.stop, rows):
         strip = slice(start, min(start + rows, queries.stop))

@@ -16,10 +16,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from models.arguments import checked
 from models.capture.blocks import compute_block, pool
 from models.capture.masks import Positions
-from models.capture.replay import ALL, LayerLike, Replay
-from models.errors import BadSelection
+from models.capture.replay import ALL, LayerLike, MaterialisedLayer, Replay
+from models.errors import BadMatrix, BadSelection
 from models.notebook import ShownInNotebook
 from models.patches import Patches
 from models.source import Source
@@ -30,14 +31,16 @@ from models.views import Views
 class Attention(ShownInNotebook, Views):
     """`attn[layer, head, query, key]` of one kind. Every returned array is read-only, weights are float32.
 
-    Rows sum to 1. In heads with a sink, which is not a key, they sum to 1 less the sink's share. Words, hidden tokens
-    and combined heads are attentions too (models/views.py).
+    `layers` are those of a trace, or weights that exist already, as arrays `[head, query, key]`. Rows sum to 1. In
+    heads with a sink, which is not a key, they sum to 1 less the sink's share. Words, hidden tokens and combined heads
+    are attentions too (models/views.py).
     """
 
+    @checked
     def __init__(
         self,
         kind: str,
-        layers: Sequence[LayerLike],
+        layers: Sequence[LayerLike | np.ndarray | Tensor],
         query_tokens: tuple[Token, ...],
         key_tokens: tuple[Token, ...],
         source: Source,
@@ -46,9 +49,12 @@ class Attention(ShownInNotebook, Views):
         annotations: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        for number, layer in enumerate(layers):
+        if not layers:
+            raise BadMatrix("An attention has at least one layer: give an array [head, query, key] for each.")
+        self._layers = tuple(_as_layer(layer, number) for number, layer in enumerate(layers))
+        for number, layer in enumerate(self._layers):
             if layer.shape[1:] != (len(query_tokens), len(key_tokens)):
-                raise ValueError(
+                raise BadMatrix(
                     f"Layer {number} has {layer.shape[1]} queries and {layer.shape[2]} keys, "
                     f"but there are {len(query_tokens)} query tokens and {len(key_tokens)} key tokens."
                 )
@@ -59,7 +65,6 @@ class Attention(ShownInNotebook, Views):
         # The grids of patches among the keys: one for a vision encoder, several where a picture is read in parts.
         self.key_patches = tuple(key_patches)
         self._annotations = dict(annotations or {})
-        self._layers = tuple(layers)
 
     def _copy(self, **changes: Any) -> Attention:
         parts = {name: getattr(self, name) for name in ("query_tokens", "key_tokens", "key_patches", "annotations")}
@@ -98,10 +103,12 @@ class Attention(ShownInNotebook, Views):
         """How many positions are attended to."""
         return len(self.key_tokens)
 
+    @checked
     def heads_in(self, layer: int) -> int:
         """Return the number of heads of a layer."""
         return self._layer(layer).shape[0]
 
+    @checked
     def weights(
         self, layer: int, head: int, queries: Positions = ALL, keys: Positions = ALL
     ) -> Float[np.ndarray, "query key"]:
@@ -114,6 +121,7 @@ class Attention(ShownInNotebook, Views):
         rows, columns = self._positions("query", queries), self._positions("key", keys)
         return compute_block(self._layers[layer], slice(head, head + 1), rows, columns)[0]
 
+    @checked
     def layer(self, layer: int, queries: Positions = ALL, keys: Positions = ALL) -> Float[np.ndarray, "head query key"]:
         """Return the weights of all heads of a layer, `[head, query, key]`.
 
@@ -123,6 +131,7 @@ class Attention(ShownInNotebook, Views):
         found = self._layer(layer)
         return compute_block(found, ALL, self._positions("query", queries), self._positions("key", keys))
 
+    @checked
     def replay(self, layer: int) -> Replay:
         """Return the queries and keys that a layer's weights are replayed from; shared, so do not change them.
 
@@ -140,6 +149,7 @@ class Attention(ShownInNotebook, Views):
             raise BadSelection(f"Layer {layer} is materialised: its weights are known, but not its queries and keys.")
         return found
 
+    @checked
     def mask(
         self, layer: int, head: int, queries: Positions = ALL, keys: Positions = ALL
     ) -> Bool[np.ndarray, "query key"]:
@@ -156,6 +166,7 @@ class Attention(ShownInNotebook, Views):
             return _readonly(torch.ones(shape, dtype=torch.bool, device="cpu"))
         return _readonly(allowed[0][:, columns])
 
+    @checked
     def pooled(
         self, layer: int, head: int, size: int = 64, *, queries: slice = ALL, keys: slice = ALL
     ) -> Float[np.ndarray, "query_block key_block"]:
@@ -170,6 +181,7 @@ class Attention(ShownInNotebook, Views):
         self._check(layer, head)
         return self._pooled(layer, slice(head, head + 1), size, queries, keys)[0]
 
+    @checked
     def pooled_layer(self, layer: int, size: int = 64) -> Float[np.ndarray, "head query_block key_block"]:
         """Return the block maxima of all heads of a layer.
 
@@ -179,6 +191,7 @@ class Attention(ShownInNotebook, Views):
         self._layer(layer)
         return self._pooled(layer, ALL, size, ALL, ALL)
 
+    @checked
     def pooled_mask(self, layer: int, size: int = 64) -> Bool[np.ndarray, "head query_block key_block"]:
         """Return True for the blocks of `pooled_layer` in which any query may attend to any key.
 
@@ -197,6 +210,7 @@ class Attention(ShownInNotebook, Views):
             blocks = torch.ones((), dtype=torch.bool, device="cpu")
         return _readonly(blocks.cpu().expand(shape))
 
+    @checked
     def pooled_layers(self, size: int = 64) -> Iterator[Float[np.ndarray, "head query_block key_block"]]:
         """Yield the block maxima of each layer, each computed on demand.
 
@@ -244,6 +258,18 @@ class Attention(ShownInNotebook, Views):
         n_heads = self._layer(layer).shape[0]
         if not 0 <= head < n_heads:
             raise BadSelection(f"There is no head {head}: layer {layer} has heads 0 to {n_heads - 1}.")
+
+
+def _as_layer(layer: LayerLike | np.ndarray | Tensor, number: int) -> LayerLike:
+    if not isinstance(layer, np.ndarray | Tensor):
+        return layer
+    try:
+        weights = torch.as_tensor(layer).detach().to("cpu", torch.float32, copy=True)
+    except Exception as error:  # objects, words, tensors without values
+        raise BadMatrix(f"The weights of layer {number} are no numbers: give an array [head, query, key].") from error
+    if weights.dim() != 3 or not weights.numel():
+        raise BadMatrix(f"Layer {number} has the shape {list(weights.shape)}: give an array [head, query, key].")
+    return MaterialisedLayer(weights)
 
 
 def _readonly(values: Tensor) -> np.ndarray:

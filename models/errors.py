@@ -59,6 +59,10 @@ class BadSelection(HeadlightError, LookupError):
     """A kind, layer, head or position that this attention does not have."""
 
 
+class BadArgument(HeadlightError, TypeError):
+    """An argument of another type than the function takes."""
+
+
 class BadSettings(HeadlightError, ValueError):
     """Settings of a training from which no network can be built, or only one that is too large."""
 
@@ -71,7 +75,7 @@ class CannotWrite(HeadlightError):
     """A file cannot be written: the disk is full or read-only, or the folder was deleted."""
 
 
-class BadMatrix(HeadlightError):
+class BadMatrix(HeadlightError, ValueError):
     """A matrix that attention cannot be computed with: a value that is not finite, or a shape that does not fit."""
 
 

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from itertools import repeat
-from typing import Any, Unpack
+from typing import Unpack
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models.answers import Answers
+from models.arguments import checked
 from models.capture.borrowed import Borrowed
 from models.capture.cost import Budget, Costs, Estimate
 from models.capture.forward import (
@@ -24,7 +25,7 @@ from models.card import Card
 from models.errors import NoText
 from models.forward_pass import ForwardPass, GiveWay, Progress
 from models.given_text import Text
-from models.images import ImageReader, patch_tokens
+from models.images import ImageReader, PatchSequence, patch_tokens
 from models.input_builder import InputBuilder
 from models.model_input import ModelInput
 from models.patches import Patches
@@ -96,6 +97,7 @@ class Model:
         """The samples a second of the sounds that the model reads, None if it reads none."""
         return None if self._sounds is None else self._sounds.rate
 
+    @checked
     def estimate(self, text: Text | None = None, **inputs: Unpack[Inputs]) -> Estimate:
         """Return the largest cost of `trace` with the same text and inputs: a model may end its own text sooner.
 
@@ -106,9 +108,13 @@ class Model:
         if self._sounds is not None or request.audio is not None:
             sounds = self._sound_inputs()
             return self.costs.estimate(sounds.count_tokens(sounds.read(request)))
+        if request.image is not None and not self._inputs.reads_pictures:
+            rows, columns = self._read_image(request).grid
+            return self.costs.estimate(rows * columns)
         self._inputs.check_asked(request)
         return self._inputs.add_cost(request, self.costs.estimate(self._inputs.count_tokens(request)))
 
+    @checked
     def trace(
         self,
         text: Text | None = None,
@@ -146,11 +152,7 @@ class Model:
         if self._sounds is not None or request.audio is not None:
             return self._trace_sound(request, progress, budget, on_layer_output)
         if request.image is not None and not self._inputs.reads_pictures:
-            if self._images is None:
-                also = (notice for notice in self.card.notices if READ_ALONE in notice)
-                raise NoText(next(also, f"{self.card.name} reads texts, not pictures: give a text."))
-            request.refuse_beside("A picture", allowed=("image",))
-            return self._trace_image(request.image, progress, budget)
+            return self._trace_image(self._read_image(request), progress, budget)
         return self._trace_text(request, progress, budget, on_layer_output)
 
     def _trace_text(
@@ -166,6 +168,7 @@ class Model:
             self._admit([given], budget)
             return self._run([given], give_way, progress, on_layer_output)[0]
 
+    @checked
     def trace_batch(
         self, texts: Sequence[Text], *, targets: Sequence[str] | None = None, budget: Budget | None = None
     ) -> list[AttentionTrace]:
@@ -255,9 +258,14 @@ class Model:
             outputs = self._answers.read(made, inputs, given.decoder_tokens, len(given.sequence.tokens))
         return replace(self._make_trace(given, rows[0]), outputs=outputs)
 
-    def _trace_image(self, image: Any, progress: Progress | None, budget: Budget) -> AttentionTrace:
-        assert self._images is not None
-        patches = self._images.read(image)
+    def _read_image(self, request: Request) -> PatchSequence:
+        if self._images is None:
+            also = (notice for notice in self.card.notices if READ_ALONE in notice)
+            raise NoText(next(also, f"{self.card.name} reads texts, not pictures: give a text."))
+        request.refuse_beside("A picture", allowed=("image",))
+        return self._images.read(request.image)
+
+    def _trace_image(self, patches: PatchSequence, progress: Progress | None, budget: Budget) -> AttentionTrace:
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
         with self._pass.turn(n_patches) as give_way:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from models.arguments import check_fields, checked
 from models.attention import Attention
 from models.errors import BadSelection
 from models.notebook import ShownInNotebook
@@ -35,6 +36,7 @@ class AttentionTrace(ShownInNotebook):
     outputs: Outputs = field(default=Outputs(), repr=False)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         object.__setattr__(self, "attentions", MappingProxyType(dict(self.attentions)))
         if self.image is not None:
             self.image.flags.writeable = False
@@ -48,6 +50,7 @@ class AttentionTrace(ShownInNotebook):
         """The kinds of attention, in the order of the computation."""
         return tuple(self.attentions)
 
+    @checked
     def __getitem__(self, kind: str) -> Attention:
         """Return one kind of attention.
 
@@ -55,7 +58,7 @@ class AttentionTrace(ShownInNotebook):
             BadSelection: the model has no attention of that kind.
         """
         if kind not in self.attentions:
-            raise BadSelection(f"There is no {kind!r} attention here: this model has {' and '.join(self.kinds)}.")
+            raise BadSelection(f"There is no {kind[:40]!r} attention here: this model has {' and '.join(self.kinds)}.")
         return self.attentions[kind]
 
     def __iter__(self) -> Iterator[Any]:

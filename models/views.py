@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool
 
+from models.arguments import checked
 from models.capture.replay import LayerLike
 from models.combined import CombinedLayer
 from models.derived import HiddenLayer, WordsLayer
@@ -70,6 +71,7 @@ class Views:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, _views={}, _views_lock=Lock())
 
+    @checked
     def words(self) -> Attention:
         """Return the attention of words: columns of a word's pieces are added, rows averaged (Clark et al. 2019).
 
@@ -77,6 +79,7 @@ class Views:
         """
         return self._view(replace(self._recipe, words=True))
 
+    @checked
     def hide(self, *, special: bool = False, first: bool = False, renormalise: bool = False) -> Attention:
         """Return the attention with rows and columns of 0, and masked, for the hidden tokens, which keep their places.
 
@@ -90,6 +93,7 @@ class Views:
         renormalise = recipe.renormalise or renormalise
         return self._view(replace(recipe, special=special, first=first, renormalise=renormalise))
 
+    @checked
     def combine(self, heads: Sequence[tuple[int, int]], how: str, *, name: str = "") -> Attention:
         """Return an attention of one layer with one head: the "mean" or the "maximum" of heads `(layer, head)`.
 
@@ -130,6 +134,7 @@ class Views:
         """The positions of keys that are hidden."""
         return self._hidden[1]
 
+    @checked
     def head_name(self, layer: int, head: int) -> str:
         """Return what a title says of a head: "Layer 2, head 5", or the name of a combination.
 
@@ -139,6 +144,7 @@ class Views:
         self._check(layer, head)
         return self._recipe.name or HEAD.format(layer=layer, head=head)
 
+    @checked
     def key_heads(self, layer: int) -> tuple[int, ...]:
         """Return for each head of a layer the number of the key head that it shares: 0, 0, 0, 1, 1, 1.
 

@@ -15,6 +15,7 @@ from typing import Any
 from analysis.head_set import HeadSet
 from analysis.selection import Region, Selection, TokenRef
 from models import Attention, AttentionTrace
+from models.arguments import checked
 from models.errors import BadSelection
 from viz import browser
 from viz.figures.base import Subject
@@ -54,6 +55,7 @@ class Shown:
         return f"<{self.title}: open this in a notebook>"
 
 
+@checked
 def show(
     trace: AttentionTrace | Attention,
     layer: int | None = None,

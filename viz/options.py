@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.arguments import check_fields
 from models.errors import BadSelection
 from viz.colours import PALETTES, SCALES
 
@@ -31,6 +32,7 @@ class DrawOptions:
     renormalise: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0 <= self.threshold <= 1:
             raise BadSelection(f"A threshold is a weight from 0 to 1, not {self.threshold}.")
         treatments = (

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from models.arguments import checked
 from models.capture.cost import Budget, Estimate
 from models.capture.forward import body, role_of
 from models.capture.replay import ALL
@@ -68,6 +69,7 @@ class HeadInternals:
                 value.flags.writeable = False
 
 
+@checked
 def head_internals(
     model: Model,
     text: str,
@@ -110,7 +112,7 @@ def _check_kind(model: Model, kind: str | None) -> str:
         )
     kind = kind or card.kinds[0]
     if kind not in card.kinds:
-        raise BadSelection(f"There is no {kind!r} attention here: this model has {' and '.join(card.kinds)}.")
+        raise BadSelection(f"There is no {kind[:40]!r} attention here: this model has {' and '.join(card.kinds)}.")
     return kind
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+from models.arguments import checked
 from models.capture.replay import Replay
 from models.capture.sdpa_calls import InputShape
 from models.capture.torch_attention import TorchAttention, TorchCall
@@ -25,6 +26,7 @@ from models.trace import Attention, AttentionTrace, Source
 _forward_pass = threading.RLock()
 
 
+@checked
 def trace_module(
     module: nn.Module,
     /,

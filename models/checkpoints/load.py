@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from models.arguments import checked
 from models.checkpoints.access import ANYTHING, Access
 from models.checkpoints.build import build_model
 from models.checkpoints.config import read_config
@@ -33,6 +34,7 @@ log = logging.getLogger("headlight.models")
 _one_at_a_time = threading.RLock()
 
 
+@checked
 def load_model(
     name: str | os.PathLike[str] | Any,
     tokenizer: Any = None,

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from analysis.head_set import NO_HEADS, HeadSet
 from analysis.selection import Selection
 from models import Attention
+from models.arguments import checked
 from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, pooling
 from viz.figures.grid_view import GridView, check_both, grid_view
@@ -136,6 +137,7 @@ class Grid(Figure[GridView]):
         return figure
 
 
+@checked
 def grid(
     att: Attention,
     layer: int | None = None,

@@ -15,6 +15,7 @@ from analysis.head_set import HeadSet
 from analysis.selection import Region, Selection
 from analysis.truth import truth_of
 from models import Attention, Token
+from models.arguments import checked
 from viz import colours
 from viz.figures.base import Figure, Offer, Subject, pooling, region_facts
 from viz.figures.heatmap_paper import OUTLINE, draw_on_paper
@@ -165,6 +166,7 @@ class Heatmap(Figure[HeadView]):
         return draw_on_paper(view, options, width, [describe(view, options), *view.notes])
 
 
+@checked
 def heatmap(
     att: Attention,
     layer: int | None = None,

@@ -17,6 +17,7 @@ from PIL import Image
 from analysis.patches import light_of
 from analysis.selection import Selection, TokenRef
 from models import Attention
+from models.arguments import checked
 from models.errors import BadSelection
 from viz.figures.base import Figure, Offer, Subject, name_heads
 from viz.figures.plotly_text import PLAIN, plotly_text
@@ -176,6 +177,7 @@ class Patches(Figure[PatchView]):
         return figure
 
 
+@checked
 def patches(
     att: Attention,
     image: UInt8[np.ndarray, "height width 3"],

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure as PaperFigure
 from analysis.selection import Selection, TokenRef
 from analysis.truth import truth_of
 from models import Attention
+from models.arguments import checked
 from models.errors import BadSelection
 from viz import colours
 from viz.figures.base import Figure, Offer, Subject, name_heads
@@ -175,6 +176,7 @@ class Signal(Figure[SignalView]):
         return figure
 
 
+@checked
 def signal(
     att: Attention,
     layer: int,

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as PaperFigure
 from analysis.head_set import HeadSet
 from analysis.selection import Region, Selection, TokenRef
 from models import Attention
+from models.arguments import checked
 from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, name_heads, region_contents, region_facts
 from viz.figures.plotly_text import GREY, plotly_label, plotly_text
@@ -96,6 +97,7 @@ class TokenGraph(Figure[TokenGraphView]):
         return draw_on_paper(view.isolate(), options, width, title_lines(view.isolate(), options))
 
 
+@checked
 def flow(
     att: Attention,
     layer: int | None = None,

@@ -18,6 +18,8 @@ from plotly.offline import get_plotlyjs
 from analysis.head_set import HeadSet
 from analysis.selection import Region, Selection, TokenRef
 from models import Attention
+from models.arguments import checked
+from models.errors import CannotWrite, short_message
 from viz import browser
 from viz.figures.base import Figure, Subject, View
 from viz.figures.registry import find_figure
@@ -82,6 +84,7 @@ def _listed(missing: Sequence[str]) -> str:
     return shown + (f" and {len(missing) - 12} more" if len(missing) > 12 else "")
 
 
+@checked
 def export(
     att: Attention,
     figure: str,
@@ -180,12 +183,18 @@ def format_of(figure: str, path: str | Path) -> str:
     return suffix[1:]
 
 
+@checked
 def save(att: Attention, figure: str, path: str | Path, **given: Any) -> Export:
     """Write a figure to a file whose suffix picks the format; a CSV gets a sidecar `NAME.csv.json` with its origin.
 
-    Takes the keywords of `export` and raises what it raises.
+    Takes the keywords of `export` and raises what it raises, and `CannotWrite` if the file cannot be written there.
     """
-    return _write(Path(path), export(att, figure, format_of(figure, path), **given))
+    made = export(att, figure, format_of(figure, path), **given)
+    try:
+        return _write(Path(path), made)
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+        name = ascii(Path(path).name)[:80]
+        raise CannotWrite(f"{name} cannot be written ({short_message(error)}): give a folder that is there.") from error
 
 
 def save_figure(
