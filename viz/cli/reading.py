@@ -90,7 +90,7 @@ DETAILS = (
 
 
 def add_inputs(command: argparse.ArgumentParser, reads: Sequence[str] = READS) -> None:
-    """Add the inputs, of which `reads` are used; one that the figure cannot use is hidden but known, so that its refusal can say why."""
+    """Add the inputs. One that is not among `reads` is hidden but known, so that its refusal can say why."""
     for one in INPUTS:
         described = one.help if one.kind in reads else argparse.SUPPRESS
         command.add_argument(one.option, help=described, metavar=one.metavar, type=one.type)
