@@ -97,7 +97,6 @@ def _count_rows(processor: Any, height: int, width: int, tile: int) -> int:
 # Families by their type. Others read pictures in ways that are not known here (a resampler has no patches).
 LAYOUTS = {
     "llava": Layout(_find_one_grid, cropped=True),
-    "vipllava": Layout(_find_one_grid, cropped=True),
     "gemma3": Layout(_find_one_grid, cropped=True),
     "paligemma": Layout(_find_one_grid, cropped=True, new_type=1),
     "llava_next": Layout(_find_strips),

@@ -138,7 +138,9 @@ class TextPictureReader:
             try:
                 given, before, after, span = self.processor.expand(prompt, image, **options)
             except Exception as error:
-                raise NoText(f"The model's processor does not read this picture ({short_message(error)}).") from error
+                raise NoText(
+                    f"The model's processor does not read this text with this picture ({short_message(error)})."
+                ) from error
         ids = given["input_ids"][0].tolist()
         offsets = _offsets(given, (prompt, before, after), span, len(ids))
         pieces = [str(piece) for piece in self.processor.tokenizer.convert_ids_to_tokens(ids)]

@@ -31,6 +31,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from models.checkpoints.sounds import find_sound_class, reads_sounds
+from models.picture_layouts import LAYOUTS
 from models.tasks import CLASSIFY_IMAGE, HEADS, WRITE, classes_of, is_language_pretraining
 
 # Their heads need to be told at building whether there is a decoder.
@@ -53,7 +54,7 @@ def find_class(config: PreTrainedConfig) -> Any:
     if config.is_encoder_decoder:
         return AutoModelForSeq2SeqLM
     reader = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES.get(config.model_type)
-    if reader in named_classes(config) and getattr(config, "vision_config", None) is not None:
+    if config.model_type in LAYOUTS and reader in named_classes(config):
         return AutoModelForImageTextToText
     writer = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
     writes = writer in named_classes(config) and not _is_bidirectional(config)

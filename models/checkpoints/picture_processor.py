@@ -47,7 +47,7 @@ def load_picture_reader(
     start = f"{folder.name} {READ_ALONE}:"
     layout = LAYOUTS.get(config.model_type)
     if layout is None:
-        return f"{start} where a {config.model_type} model puts the patches of a picture is not known to Headlight."
+        return f"{start} Headlight does not know where its family ({config.model_type}) puts the patches of a picture."
     if not any((folder.path / file).exists() for file in _FILES):
         return f"{start} its folder has no image processor. Save it into the folder (processor.save_pretrained)."
     refuse_absurd_pictures(folder.path, folder.name)

@@ -101,6 +101,8 @@ def _qwen(kind: str) -> Callable[[dict[str, int]], Any]:
         marks = {"image_token_id": ids["<|image_pad|>"], "video_token_id": ids["<|video_pad|>"]}
         marks.update(vision_start_token_id=ids["<|vision_start|>"], vision_end_token_id=ids["<|vision_end|>"])
         text = {**TEXT, "rope_parameters": rope}
+        if kind == "Qwen3VLMoe":
+            text.update(num_experts=4, num_experts_per_tok=2, moe_intermediate_size=20)
         return getattr(tf, f"{kind}Config")(text_config=text, vision_config=vision, **marks)
 
     return make
@@ -163,7 +165,12 @@ FAMILIES: dict[str, PictureFamily] = {
     ),
     **{
         kind: PictureFamily(_qwen(name), _qwen_images, QWEN_MARKS, "".join(QWEN_MARKS[:3]), {})
-        for kind, name in {"qwen2_vl": "Qwen2VL", "qwen2_5_vl": "Qwen2_5_VL", "qwen3_vl": "Qwen3VL"}.items()
+        for kind, name in {
+            "qwen2_vl": "Qwen2VL",
+            "qwen2_5_vl": "Qwen2_5_VL",
+            "qwen3_vl": "Qwen3VL",
+            "qwen3_vl_moe": "Qwen3VLMoe",
+        }.items()
     },
     **{
         kind: PictureFamily(

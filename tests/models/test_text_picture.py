@@ -28,7 +28,7 @@ UNCHANGED = {
     "paligemma": (24, 24),
     "idefics3": (72, 48),
     "smolvlm": (72, 48),
-    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), (72, 48)),
+    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"), (72, 48)),
 }
 # Families whose whole processor runs here: the others' also reads videos, which needs torchvision.
 WHOLE_PROCESSOR = ("llava", "llava_next", "idefics3", "gemma3", "paligemma")
