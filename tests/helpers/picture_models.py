@@ -120,7 +120,12 @@ def _idefics(kind: str) -> Callable[[dict[str, int]], Any]:
 
 def _gemma3(ids: dict[str, int]) -> Any:
     vision = {**VISION, "image_size": 24, "patch_size": 4, "model_type": "siglip_vision_model"}
-    text = {**TEXT, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
+    text = {
+        **TEXT,
+        "query_pre_attn_scalar": 8,
+        "sliding_window": 8,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+    }
     marks = {"image_token_id": ids["<image_soft_token>"], "boi_token_index": ids["<start_of_image>"]}
     marks.update(eoi_token_index=ids["<end_of_image>"], mm_tokens_per_image=9)
     return tf.Gemma3Config(text_config=text, vision_config=vision, **marks)

@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-from models import AttentionTrace, Model, errors, load_model
+from models import AttentionTrace, Model, load_model
 from models.patches import Patches
 from tests.helpers.picture_models import FAMILIES, build_text_picture
-from tests.helpers.small_models import build
 
 TEXT = "The cat sat on the mat."
 PIXELS = np.random.default_rng(3).integers(0, 255, (50, 80, 3)).astype(np.uint8)
@@ -248,38 +247,3 @@ def test_estimates_count_patches_without_computing_pixels(loaded: dict[str, Mode
         n_tokens = model.trace(TEXT, image=PICTURE, generate=3)["decoder"].n_key
         assert abs(estimate.n_tokens - n_tokens) <= 6, name
         assert estimate.n_bytes > model.estimate(TEXT, generate=3).n_bytes
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        ({"text": "<image> and <image>"}, "2 marks for a picture"),
-        ({"text": TEXT, "text_pair": "x"}, "leave out text_pair"),
-        ({"text": TEXT, "messages": [{"role": "user", "content": "x"}]}, "leave out the text or the messages"),
-        ({"messages": [{"role": "system", "content": "x"}]}, "No message is of a user"),
-        ({"text": "cat " * 400}, "reads 512 at once"),
-    ],
-)
-def test_what_cannot_be_read_is_refused(given: dict[str, Any], sentence: str, loaded: dict[str, Model]) -> None:
-    with pytest.raises(errors.NoText, match=re.escape(sentence)):
-        loaded["llava"].trace(**given, image=PICTURE)
-
-
-def test_a_model_of_text_refuses_a_picture(tmp_path: Path) -> None:
-    model = load_model(build("llama", tmp_path), device="cpu")
-    with pytest.raises(errors.NoText, match="reads texts, not pictures"):
-        model.trace(TEXT, image=PICTURE)
-
-
-def test_without_an_image_processor_the_reason_is_a_notice_and_the_refusal(tmp_path: Path) -> None:
-    folder = build_text_picture("llava", tmp_path)
-    (folder / "preprocessor_config.json").unlink()
-    (folder / "processor_config.json").unlink()
-    model = load_model(folder, device="cpu")
-    assert model.card.modality == "text"
-    (notice,) = model.card.notices
-    assert "also reads pictures" in notice
-    assert "no image processor" in notice
-    model.trace(TEXT)
-    with pytest.raises(errors.NoText, match="no image processor"):
-        model.trace(TEXT, image=PICTURE)

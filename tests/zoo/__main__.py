@@ -1,4 +1,7 @@
-"""Write docs/families.md: `python -m tests.zoo`, or only print the rows of the families that are named."""
+"""Write docs/families.md: `python -m tests.zoo`, or only print the rows of the families that are named.
+
+`python -m tests.zoo pictures` writes only its section on texts with pictures.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from models.errors import NoAttention
 from tests.zoo.build import check_small, config_of
 from tests.zoo.compare import Finding, examine
 from tests.zoo.reasons import refused_reason, untried_reason
-from tests.zoo.table import PAGE, page, row
+from tests.zoo.table import PAGE, page, row, write_pictures
 
 
 def main(names: list[str]) -> None:
@@ -43,4 +46,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     transformers.logging.set_verbosity(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    main(sys.argv[1:])
+    if sys.argv[1:] == ["pictures"]:
+        write_pictures()
+    else:
+        main(sys.argv[1:])

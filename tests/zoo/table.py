@@ -10,6 +10,7 @@ import torch
 import transformers
 
 from tests.helpers.paths import ROOT
+from tests.zoo import pictures
 from tests.zoo.compare import TOLERANCE, Finding
 from tests.zoo.features import FEATURES
 
@@ -71,12 +72,27 @@ def page(findings: list[Finding], refused: dict[str, str], untried: dict[str, st
         _table(("what", "families"), [(name, ", ".join(families)) for name, families in FEATURES.items()]),
         "## Traced\n",
         _table(COLUMNS, [row(found) for found in findings]),
+        pictures_section(),
         "## Refused\n",
         _table(("family", "reason"), sorted(refused.items())),
         "## Not tried\n\nNo statement is made about these: they were not built or not run here.\n",
         _table(("family", "reason"), sorted(untried.items())),
     ]
     return "\n".join(parts)
+
+
+def pictures_section() -> str:
+    """Return the section on the families that read a text with a picture, which are built and traced for it."""
+    table = _table(pictures.COLUMNS, list(pictures.rows()))
+    return "\n".join((f"## {pictures.TITLE}\n", pictures.ABOUT, table, pictures.not_read()))
+
+
+def write_pictures() -> None:
+    """Write the section on texts with pictures anew, and leave the rest of the page as it is."""
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, after = text.partition("## Refused\n")
+    before = before.partition(f"## {pictures.TITLE}\n")[0]
+    PAGE.write_text(f"{before}{pictures_section()}\n## Refused\n{after}", encoding="utf-8")
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

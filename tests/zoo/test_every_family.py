@@ -9,7 +9,8 @@ import transformers
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from models.errors import NoAttention
-from tests.zoo import table
+from models.picture_layouts import LAYOUTS
+from tests.zoo import pictures, table
 from tests.zoo.compare import TOLERANCE, examine
 from tests.zoo.disturbed import disturbance
 
@@ -41,6 +42,14 @@ def test_the_page_names_every_architecture_of_this_transformers_once():
     named = [*TRACED, *REFUSED, *table.read("Not tried")]
     assert sorted(named) == sorted(MODEL_MAPPING_NAMES)
     assert f"transformers {transformers.__version__}" in table.PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_says_of_every_family_whether_its_pictures_are_read():
+    cells = table.read(pictures.TITLE)
+    assert sorted(cells) == sorted(LAYOUTS)
+    assert pictures.not_read().strip() in table.PAGE.read_text(encoding="utf-8")
+    # Rounded up to a power of ten. The vision encoder is computed by SDPA in our pass, by eager attention in the other.
+    assert all(float(each[-1]) <= 1e-5 for each in cells.values())
 
 
 @pytest.mark.parametrize("family", families(TRACED))

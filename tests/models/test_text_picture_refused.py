@@ -1,0 +1,86 @@
+"""A text with a picture that cannot be read: refused before the pass, for its real reason."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models import Model, errors, load_model
+from models.picture_layouts import LAYOUTS
+from tests.helpers.picture_models import build_text_picture
+from tests.helpers.small_models import build
+
+TEXT = "The cat sat on the mat."
+PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 255, (50, 80, 3)).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load_model(build_text_picture("llava", tmp_path_factory.mktemp("llava")), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"text": "<image> and <image>"}, "2 marks for a picture"),
+        ({"text": TEXT, "text_pair": "x"}, "leave out text_pair"),
+        ({"text": TEXT, "messages": [{"role": "user", "content": "x"}]}, "leave out the text or the messages"),
+        ({"messages": [{"role": "system", "content": "x"}]}, "No message is of a user"),
+        ({"text": "cat " * 400}, "reads 512 at once"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(given: dict[str, Any], sentence: str, loaded: Model) -> None:
+    with pytest.raises(errors.NoText, match=re.escape(sentence)):
+        loaded.trace(**given, image=PICTURE)
+
+
+def test_a_model_of_text_refuses_a_picture(tmp_path: Path) -> None:
+    model = load_model(build("llama", tmp_path), device="cpu")
+    with pytest.raises(errors.NoText, match="reads texts, not pictures"):
+        model.trace(TEXT, image=PICTURE)
+
+
+def test_without_an_image_processor_the_reason_is_a_notice_and_the_refusal(tmp_path: Path) -> None:
+    folder = build_text_picture("llava", tmp_path)
+    (folder / "preprocessor_config.json").unlink()
+    (folder / "processor_config.json").unlink()
+    model = load_model(folder, device="cpu")
+    assert model.card.modality == "text"
+    (notice,) = model.card.notices
+    assert "also reads pictures" in notice
+    assert "no image processor" in notice
+    model.trace(TEXT)
+    with pytest.raises(errors.NoText, match="no image processor"):
+        model.trace(TEXT, image=PICTURE)
+
+
+def test_a_family_whose_patches_are_not_known_is_read_as_text_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = build_text_picture("qwen2_vl", tmp_path)
+    monkeypatch.delitem(LAYOUTS, "qwen2_vl")
+    model = load_model(folder, device="cpu")
+    (notice,) = model.card.notices
+    assert "does not know where its family (qwen2_vl) puts the patches" in notice
+    with pytest.raises(errors.NoText, match="does not know where its family"):
+        model.trace(TEXT, image=PICTURE)
+
+
+def test_a_picture_that_the_model_fails_on_is_a_notice_at_loading(tmp_path: Path) -> None:
+    folder = build_text_picture("llava", tmp_path)
+    settings = folder / "processor_config.json"
+    # The processor then writes one placeholder more than the model has patches.
+    settings.write_text(
+        settings.read_text().replace('"num_additional_image_tokens": 1', '"num_additional_image_tokens": 2')
+    )
+    model = load_model(folder, device="cpu")
+    assert model.card.modality == "text"
+    (notice,) = model.card.notices
+    assert "does not run on a text with a picture" in notice
+    with pytest.raises(errors.NoText, match="does not run on a text with a picture"):
+        model.trace(TEXT, image=PICTURE)
