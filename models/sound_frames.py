@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -70,10 +69,9 @@ def strides(module: PreTrainedModel) -> int:
 def patch_grid(module: PreTrainedModel, n_columns: int) -> tuple[int, int] | None:
     """Return the bands and the times of a transformer over patches of a spectrogram (AST), None for other models."""
     config = module.config
-    sizes: list[Any] = [
-        getattr(config, name, None) for name in ("patch_size", "time_stride", "frequency_stride", "num_mel_bins")
-    ]
-    if not all(isinstance(size, int) and size > 0 for size in sizes):
+    names = ("patch_size", "time_stride", "frequency_stride", "num_mel_bins")
+    sizes = [size for size in (getattr(config, name, None) for name in names) if isinstance(size, int) and size > 0]
+    if len(sizes) < len(names):
         return None
     patch, time, frequency, n_mels = sizes
     return (n_mels - patch) // frequency + 1, (n_columns - patch) // time + 1

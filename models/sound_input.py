@@ -79,7 +79,8 @@ class SoundInputs:
         if request.audio is None:
             given = [name for name in ("text", "messages", "image") if getattr(request, name) is not None]
             raise NoText(f"{self._card.name} reads sounds{f', not {given[0]}' if given else ''}: give audio.")
-        allowed = ("audio", "target", "src_lang") if self._module.config.is_encoder_decoder else ("audio",)
+        allowed = ("audio", "target") if self._module.config.is_encoder_decoder else ("audio",)
+        allowed = (*allowed, "src_lang") if writes_after_prompt(self._module) else allowed
         request.refuse_beside("A sound", allowed=allowed)
         for name in ("target", "src_lang"):
             value = getattr(request, name)
@@ -141,13 +142,13 @@ class SoundInputs:
         if not self._module.config.is_encoder_decoder or self._reader is None:
             return given
         target, name = given.source.target, self._card.name
+        notices: tuple[str, ...] = (OWN_TEXT_NOTICE,)
         if target is None:
             prompt, ids = self._generate(given, GENERATED_TOKENS)
             tokens = self._reader.from_ids(ids)
             tokens = (*tokens[: len(prompt)], *(replace(one, generated=True) for one in tokens[len(prompt) :]))
             source = replace(given.source, generated=self._reader.decode(ids[1:]))
             given = replace(given, source=source)
-            notices: tuple[str, ...] = (OWN_TEXT_NOTICE,)
         elif writes_after_prompt(self._module):
             ids, tokens, notices = self._after_prompt(given, target)
         else:
@@ -221,10 +222,13 @@ class SoundInputs:
                 f"{self._card.name} does not know the language {str(wanted)[:40]!r}: leave src_lang out, or give one "
                 f"that it knows ({languages})."
             )
-        if wanted is None and known and getattr(config, "language", None) is None and self._reader is not None:
-            wanted = getattr(self._reader.tokenizer, "language", None)  # a language that it was fine-tuned for
+        if wanted is None and getattr(config, "language", None) is None and self._reader is not None:
+            # A language that it was fine-tuned for is saved with the tokenizer.
+            saved = str(getattr(self._reader.tokenizer, "language", None)).lower()
+            code = TO_LANGUAGE_CODE.get(saved, saved)
+            wanted = code if f"<|{code}|>" in known else None
         task = getattr(config, "task", None) or ("transcribe" if getattr(config, "task_to_id", None) else None)
-        options = {"language": code if given.source.src_lang is not None else wanted, "task": task}
+        options = {"language": None if wanted is None else code, "task": task}
         return {name: value for name, value in options.items() if value is not None}
 
     def _count_positions(self, n_columns: int) -> int:

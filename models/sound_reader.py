@@ -30,7 +30,7 @@ class SoundReader:
 
     def __init__(self, extractor: Any) -> None:
         self.extractor: Any = extractor
-        self.rate = int(extractor.sampling_rate)
+        self.rate = int(self.extractor.sampling_rate)
 
     @property
     def max_seconds(self) -> float | None:

@@ -59,7 +59,7 @@ def refuse_other_sounds(described: dict[str, Any], name: str) -> None:
     why = _REASONS.get(kind) or next((reason for end, reason in _WRITERS.items() if first.endswith(end)), None)
     if why is not None:
         instead = "a vision encoder (ViT, DeiT, DINOv2)" if kind.startswith("vision") else _INSTEAD
-        raise NoAttention(f"{name} is a {kind} model, which {why}: choose {instead}.")
+        raise NoAttention(f"{name} has the type {kind}, which {why}: choose {instead}.")
 
 
 def reads_sounds(config: PreTrainedConfig) -> bool:

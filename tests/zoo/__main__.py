@@ -17,10 +17,11 @@ import transformers
 from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from models.errors import NoAttention
+from tests.zoo import sounds
 from tests.zoo.build import check_small, config_of
 from tests.zoo.compare import Finding, examine
 from tests.zoo.reasons import refused_reason, untried_reason
-from tests.zoo.table import PAGE, page, row, write_pictures
+from tests.zoo.table import PAGE, page, row, with_sounds, write_pictures
 
 
 def main(names: list[str]) -> None:
@@ -39,7 +40,8 @@ def main(names: list[str]) -> None:
             untried[family] = untried_reason(error)
             print(family, "not tried", error, sep=" | ", flush=True)
     if not names:
-        PAGE.write_text(page(findings, refused, untried), encoding="utf-8")
+        text = with_sounds(page(findings, refused, untried), *sounds.examine_all([]))
+        PAGE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from dataclasses import dataclass
 
 import torch
 import transformers
@@ -40,6 +41,66 @@ Differences are rounded up to a power of ten; 0 is equal to the bit. `reads` is 
 that also reads images or sound was given text alone. `1 of 2` layers: the others gave something else than one weight
 for each head and pair of positions. BigBird and BigBird-Pegasus are built with `attention_type="original_full"`.
 """
+
+
+SOUNDS = """## Sounds
+
+Written by `python -m tests.zoo.sounds`. Each family that reads a sound was saved small with a real feature extractor,
+and with a tokenizer if it has a decoder, opened with `load_model`, and traced over {seconds} s of sound. *weights* is
+the worst difference of any weight of any head from the eager pass of the model as transformers alone loads it, over the
+same sound and target. *frame* is the time from one key to the next. {n_traced} are traced.
+"""
+SOUND_COLUMNS = ("family", "class", "capture", "kinds, layers x heads", "frames", "frame", "weights")
+
+
+@dataclass(frozen=True)
+class SoundFinding:
+    """What a visitor gets of one family that reads sounds.
+
+    `n_frames` keys lie `seconds` apart. `difference` is the worst one of a weight from eager's.
+    """
+
+    family: str
+    architecture: str
+    capture: str
+    kinds: dict[str, str]
+    n_frames: int
+    seconds: float | None
+    difference: float
+
+
+def with_sounds(
+    page_text: str,
+    findings: list[SoundFinding],
+    refused: dict[str, str],
+    untried: dict[str, str],
+    seconds: float = 1.37,
+) -> str:
+    """Return the page with its section of sounds, which replaces an earlier one."""
+    rows = [
+        (
+            found.family,
+            found.architecture,
+            found.capture,
+            ", ".join(f"{kind} {sizes}" for kind, sizes in found.kinds.items()),
+            str(found.n_frames),
+            "" if found.seconds is None else f"{found.seconds:g} s",
+            order(found.difference),
+        )
+        for found in findings
+    ]
+    section = "\n".join(
+        [
+            SOUNDS.format(n_traced=len(findings), seconds=seconds),
+            _table(SOUND_COLUMNS, rows),
+            "## Sounds that are refused\n",
+            _table(("family", "what the visitor reads"), sorted(refused.items())),
+            "## Sounds that were not tried\n",
+            _table(("family", "reason"), sorted(untried.items())),
+        ]
+    )
+    others = re.sub(r"^## Sounds.*?(?=^## (?!Sounds)|\Z)", "", page_text, flags=re.MULTILINE | re.DOTALL).rstrip("\n")
+    return f"{others}\n\n{section}"
 
 
 def order(difference: float | None) -> str:

@@ -196,6 +196,14 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
             "head.png",
             "The figure signal needs a text, not a picture: give --text.",
         ),
+        (["sound", "--text", CAT, *ONE_HEAD], "head.png", "The figure sound needs a sound: give --audio FILE."),
+        (
+            ["patches", "--audio", "a.wav", *ONE_HEAD],
+            "head.png",
+            "The figure patches needs something else than a sound",
+        ),
+        (["heatmap", "--audio", "a.wav", *ONE_HEAD, "--generate", "2"], "head.png", "A sound is read alone: leave out"),
+        (["heatmap", "--audio", "a.wav", *ONE_HEAD], "head.png", "reads texts, not sounds: give one."),
         (
             ["grid", "--image", "/none.png"],
             "head.png",
@@ -291,12 +299,13 @@ def test_wrong_arguments_are_one_sentence_too(
 
 
 USED = {
-    "heatmap": {"text", "image", "palette", "scale", "queries", "keys"},
-    "flow": {"text", "image", "palette", "scale", "queries", "keys", "threshold", "token"},
-    "grid": {"text", "image", "palette", "scale"},
+    "heatmap": {"text", "image", "audio", "palette", "scale", "queries", "keys"},
+    "flow": {"text", "image", "audio", "palette", "scale", "queries", "keys", "threshold", "token"},
+    "grid": {"text", "image", "audio", "palette", "scale"},
     "patches": {"text", "image", "token"},
     "signal": {"text", "token", "palette"},
-    "table": {"text", "image", "queries", "keys"},
+    "sound": {"audio", "token", "palette"},
+    "table": {"text", "image", "audio", "queries", "keys"},
 }
 
 
@@ -309,7 +318,8 @@ def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture
         main([figure, "--help"])
     assert end.value.code == 0
     listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
-    asked = {"text-pair", "generate", "target", *NEW} | ({"audio"} & {*FIGURES[figure].reads})
+    of_text = {"text-pair", "generate", "target", *NEW}
+    asked = of_text if "text" in FIGURES[figure].reads else {"target", "src-lang"}
     every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output", "unit", "heads", "combine"}
     every |= {"special", "sink", "renormalise"} | (set() if figure == "table" else {"width"})
     assert listed == USED[figure] | asked | every
