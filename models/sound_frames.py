@@ -13,7 +13,7 @@ from models.sound import Sound
 from models.tokens import Token
 
 # Convolutions with a stride that are no part of the way from the sound to the encoder.
-_ELSEWHERE = re.compile(r"adapter|decoder|(^|\.)layers\.")
+_ELSEWHERE = re.compile(r"adapter|decoder")
 MOST_DOWNSAMPLING = 2_000
 
 

@@ -200,7 +200,7 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (
             ["patches", "--audio", "a.wav", *ONE_HEAD],
             "head.png",
-            "The figure patches needs something else than a sound",
+            "figure patches needs something else than a sound",
         ),
         (["heatmap", "--audio", "a.wav", *ONE_HEAD, "--generate", "2"], "head.png", "A sound is read alone: leave out"),
         (["heatmap", "--audio", "a.wav", *ONE_HEAD], "head.png", "reads texts, not sounds: give one."),
