@@ -55,7 +55,8 @@ def open_sound(att: Attention) -> None:
         return
     n_heard = sum(not key.special for key in att.key_tokens)
     n_queries = att.n_query if att.kind == "cross" else n_heard
-    region = str(Region(range(n_queries), range(n_heard))) if 0 < n_heard < att.n_key else ""
+    padded_at_end = 0 < n_heard < att.n_key and not any(key.special for key in att.key_tokens[:n_heard])
+    region = str(Region(range(n_queries), range(n_heard))) if padded_at_end else ""
     st.session_state["sound opened"] = (here, region)
     if INSPECT.current().region in ("", earlier) and region != INSPECT.current().region:
         INSPECT.select(region=region)

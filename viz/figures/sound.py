@@ -85,14 +85,16 @@ def sound_view(att: Attention, selection: Selection) -> SoundView:
     query = token.position if token and token.side == "query" else next(ordinary, 0)
     weights = att.weights(layer, head, slice(query, query + 1))[0]
     heard = np.array([key.seconds is not None and not key.special for key in att.key_tokens])
-    start = np.array([key.seconds for key, is_heard in zip(att.key_tokens, heard, strict=True) if is_heard])
-    times = [key.seconds for key in att.key_tokens if key.seconds is not None]
-    step = times[1] - times[0] if len(times) > 1 else sound.seconds
-    points = envelope(sound)
-    shown, name = weights[heard], label(att.query_tokens[query])
+    seconds = np.array([key.seconds for key, is_heard in zip(att.key_tokens, heard, strict=True) if is_heard])
+    # A spectrogram transformer has several frames for each time, one in each band.
+    start, place = np.unique(seconds, return_inverse=True)
+    shown = np.bincount(place, weights[heard].astype(np.float64), len(start)).astype(np.float32)
+    step = float(start[1] - start[0]) if len(start) > 1 else sound.seconds
+    points, name = envelope(sound), label(att.query_tokens[query])
     strongest = f"strongest at {start[int(shown.argmax())]:.2f} s ({shown.max():.3f})" if len(shown) else "no frame"
-    padding = float(weights[~heard].sum(dtype=np.float64))
-    rest = f"; {padding:.0%} of its attention is on what follows the sound's end" if (~heard).any() else ""
+    padded = np.array([key.special and key.seconds is not None for key in att.key_tokens])
+    padding = float(weights[padded].sum(dtype=np.float64))
+    rest = f"; {padding:.0%} of its attention is on what follows the sound's end" if padded.any() else ""
     return SoundView(start, shown, step, *points, query, f"{head_title(att, layer, head)}: {name}", strongest + rest)
 
 

@@ -147,3 +147,10 @@ def test_options_are_left_out_where_they_are_the_defaults(asked: Asked) -> None:
         cells = made["heatmap"].data[0]
         weights = cells.z if cells.customdata is None else cells.customdata
         np.testing.assert_array_equal(weights, asked.att.weights(3, 1))
+
+
+def test_a_sound_is_read_from_a_file_with_its_transcript_and_language() -> None:
+    given = replace(source(""), audio="sha256:0123", target="Hello", src_lang="de")
+    assert 'model.trace(audio="sound.wav", src_lang="de", target="Hello")["cross"]' in lines(asdict(given), "cross")
+    given = replace(source(""), audio="sha256:0123")
+    assert 'model.trace(audio="sound.wav")["encoder"]' in lines(asdict(given))

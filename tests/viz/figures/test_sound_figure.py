@@ -13,6 +13,7 @@ import viz
 from analysis.selection import Selection
 from models.errors import BadSelection
 from tests.helpers.sound_models import TARGET, save_whisper, vowels
+from tests.zoo import sounds
 from viz.figures.sound import LEAST_SECONDS, MOST_POINTS, envelope, sound_view
 from viz.options import DrawOptions
 
@@ -87,3 +88,16 @@ def test_other_attention_is_refused(trace):
 def test_key_labels_are_times_in_every_figure(trace):
     figure = viz.heatmap(trace["cross"], 1, 3, region="0-15:0-60", options=DrawOptions())
     assert "0.06 s" in str(figure.layout) + str(figure.data)
+
+
+def test_bands_of_a_spectrogram_are_added_at_each_time(tmp_path):
+    sounds.save("audio-spectrogram-transformer", tmp_path / "ast")
+    att = models.load_model(tmp_path / "ast").trace(audio=vowels(0.7))["encoder"]
+    assert [key.text for key in att.key_tokens[:3]] == ["[CLS]", "[added 1]", "frame 0, band 0"]
+    view = sound_view(att, Selection.parse(1, 2, token="query:5"))
+    weights = att.weights(1, 2, slice(5, 6))[0]
+    at = [number for number, key in enumerate(att.key_tokens) if key.seconds == view.start[3]]
+    assert len(at) > 1
+    assert view.weight[3] == pytest.approx(weights[at].sum(), abs=1e-7)
+    assert np.all(np.diff(view.start) > 0)
+    assert view.start[-1] < 0.7
