@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from tests.helpers.draw import paper
 from tests.helpers.hand_made import attention, random_weights, tokens
@@ -14,9 +15,9 @@ ROLES = ("", "system", "system", "user", "tool")
 
 
 def drawn_colours(figure: Figure) -> list[str]:
-    lines = [*figure.lines, *(line for axes in figure.axes for line in axes.lines)]
+    lines = [*figure.artists, *figure.lines, *(line for axes in figure.axes for line in axes.lines)]
     known = {colours.role_colour(role) for role in ROLES if role}
-    return [to_hex(line.get_color()) for line in lines if to_hex(line.get_color()) in known]
+    return [to_hex(line.get_color()) for line in lines if isinstance(line, Line2D) and to_hex(line.get_color()) in known]
 
 
 def conversation():
