@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.steps_examples import EXAMPLES
+from models.conversation import write_messages
 from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
 from ui.services.trainings import LONGEST_TEXT
@@ -46,6 +47,10 @@ def pairs(draw) -> tuple[str, str]:
     return draw(st.sampled_from([("", ""), (one, ""), (one, other)]))
 
 
+_MESSAGES = st.tuples(st.sampled_from(["system", "user", "a role"]), TEXT.map(lambda text: text[:100]))
+CONVERSATIONS = st.lists(_MESSAGES, min_size=1, max_size=3).map(write_messages)
+
+
 @st.composite
 def inspect_choices(draw) -> Choice:
     token, partner = draw(pairs())
@@ -55,6 +60,7 @@ def inspect_choices(draw) -> Choice:
         text=draw(TEXT | st.sampled_from([task.examples[0] for task in TASKS.values() if task.examples])),
         pair=draw(TEXT),
         target=draw(TEXT),
+        messages=draw(st.just("") | CONVERSATIONS),
         lines=draw(st.booleans()),
         sentence=draw(st.integers(0, MOST_SENTENCES - 1)),
         generate=draw(st.integers(0, MOST_GENERATED)),

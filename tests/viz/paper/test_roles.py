@@ -17,7 +17,9 @@ ROLES = ("", "system", "system", "user", "tool")
 def drawn_colours(figure: Figure) -> list[str]:
     lines = [*figure.artists, *figure.lines, *(line for axes in figure.axes for line in axes.lines)]
     known = {colours.role_colour(role) for role in ROLES if role}
-    return [to_hex(line.get_color()) for line in lines if isinstance(line, Line2D) and to_hex(line.get_color()) in known]
+    return [
+        to_hex(line.get_color()) for line in lines if isinstance(line, Line2D) and to_hex(line.get_color()) in known
+    ]
 
 
 def conversation():
