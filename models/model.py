@@ -127,17 +127,12 @@ class Model:
         """Return the attention of one forward pass over a text, or over a picture.
 
         A text may also be given as its words, `["Hello", "world", "!"]`, which `Attention.words` keeps as they are, or
-        as its token ids, `[101, 4937, 102]`, which the model reads exactly as they are. With
-        `add_special_tokens=False` the tokenizer adds none to the text and the target. `src_lang` and `tgt_lang` are
-        the languages of a translation, two of `languages`; without a target the decoder's text is in `tgt_lang`.
-        A model of text and picture (LLaVA, Qwen-VL, SmolVLM) reads `image` with the text, in the place that its chat
-        template gives to it, or where the text has the mark of a picture (`notices` say which); patches are keys.
-        `text_pair` is a second segment (BERT's sentence pairs). `target` is the text that an encoder-decoder's decoder
-        reads; without it the decoder reads a short text that it generates greedily. `generate` is the number of tokens
-        by which a decoder first continues the text; the trace covers both. `progress(done, total)` is called in this
-        thread after each layer's attention, and with 0 while tokens are generated; an exception of it ends the pass.
-        `budget` refuses a larger cost. `on_layer_output` receives the values and the output of each replayed layer
-        (models/capture/head_internals.py).
+        as its token ids, `[101, 4937, 102]`, which the model reads exactly as they are. `inputs` are described in
+        `models.request.Request`: a second text, a target, a continuation, a conversation, languages, a picture, a sound.
+
+        `progress(done, total)` is called in this thread after each layer's attention, and with 0 while tokens are
+        generated; an exception of it ends the pass. `budget` refuses a larger cost. `on_layer_output` receives the
+        values and the output of each replayed layer (models/capture/head_internals.py).
 
         Raises:
             NoText: the text has nothing that the model can read, or the model does not read this kind of input: a

@@ -17,7 +17,7 @@ Message = Mapping[str, Any] | tuple[str, str]
 
 
 class Inputs(TypedDict, total=False):
-    """The arguments of `Model.trace` and `Model.estimate` in addition to the text; see `Request`."""
+    """The arguments of `Model.trace` and `Model.estimate` in addition to the text; `Request` describes them."""
 
     text_pair: Text | None
     target: str | None
@@ -34,11 +34,20 @@ class Inputs(TypedDict, total=False):
 class Request:
     """What a model is asked to read: a text, a conversation, a picture or a sound.
 
-    `text` is a string, the words of a text, or its token ids, which are read exactly as they are. `text_pair` is a
-    second segment, `target` what an encoder-decoder's decoder reads, `generate` the number of tokens that a decoder
-    continues by. `messages` is a conversation, which the model's own template makes a text. `add_special_tokens` is
-    False if the tokenizer must add none, neither to the text nor to the target. `src_lang` and `tgt_lang` are the
-    languages of a translation, as its tokenizer names them. `image` is a picture, `audio` a sound.
+    Attributes:
+        text: a string, the words of a text, or its token ids, which are read exactly as they are.
+        text_pair: a second segment (BERT's sentence pairs).
+        target: what an encoder-decoder's decoder reads; without it, a short text that it generates greedily.
+        generate: the number of tokens by which a decoder first continues the text; the trace covers both.
+        messages: a conversation, of which the model's own chat template makes a text. `generate` answers it, or
+            continues a last message of the assistant.
+        add_special_tokens: False if the tokenizer must add none, neither to the text nor to the target.
+        src_lang: the language of the text, or of the sound, as the tokenizer names it (`Model.languages`).
+        tgt_lang: the language of the target, or of the text that the decoder generates.
+        image: a picture, an array, a tensor or the path of a file: alone for a vision encoder, with the text for a model
+            that reads both (LLaVA, Qwen-VL, SmolVLM), in the place that its chat template gives to it, or where the text
+            has the mark of a picture.
+        audio: the path of a sound file, an array at the model's `sampling_rate`, or an array and its rate.
     """
 
     text: Text | None = None
