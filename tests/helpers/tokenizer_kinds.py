@@ -11,6 +11,7 @@ from typing import Any
 import sentencepiece
 import transformers as tf
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from tests.helpers import small_models as small
 
@@ -136,6 +137,15 @@ def myt5(folder: Path) -> PreTrainedTokenizerBase:
     return tf.MyT5Tokenizer(str(folder / "byte_maps.json"))
 
 
+def whisper(folder: Path) -> PreTrainedTokenizerBase:
+    names = ("endoftext", "startoftranscript", "en", "de", "translate", "transcribe", "notimestamps")
+    special = [f"<|{name}|>" for name in names]
+    vocabulary = {piece: number for number, piece in enumerate([*bytes_to_unicode().values(), *special])}
+    return tf.WhisperTokenizer(
+        vocab=vocabulary, merges=[], language="en", task="transcribe", additional_special_tokens=special[1:]
+    )
+
+
 def save_translator(folder: Path) -> Path:
     """Save a small random mBART that translates from English to German, and return its folder."""
     tokenizer = KINDS["mBART"](folder)
@@ -181,5 +191,6 @@ KINDS: dict[str, Callable[[Path], PreTrainedTokenizerBase]] = {
     "ByT5": lambda folder: tf.ByT5Tokenizer(),
     "MyT5": myt5,
     "Perceiver": lambda folder: tf.PerceiverTokenizer(),
+    "Whisper": whisper,
     "CANINE": lambda folder: tf.CanineTokenizer(),
 }
