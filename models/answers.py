@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor
 from transformers.utils import ModelOutput
 
-from models.capture.head import WORDS, Head, last_hidden, row_of
+from models.capture.head import Head, last_hidden, row_of
 from models.display import visible
 from models.errors import NoAnswer
 from models.outputs import NO_HEAD, Names, Outputs, ShowWords, run_head, versions_of
+from models.tasks import WORDS
 from models.tokens import Token
 
 

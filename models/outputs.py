@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from models.capture.cost import memory_refusal
-from models.capture.head import WORDS, Head
+from models.capture.head import Head
 from models.capture.turns import TURNS
 from models.errors import BadSelection, HeadlightError, NoAnswer, short_message
-from models.tasks import CLASSIFY, CLASSIFY_IMAGE, FIND_SPAN, LABEL_TOKENS, TRANSLATE, WRITE
+from models.tasks import CLASSIFY, CLASSIFY_IMAGE, FIND_SPAN, LABEL_TOKENS, TRANSLATE, WORDS, WRITE
 from models.tokens import Token
 
 log = logging.getLogger("headlight.models")

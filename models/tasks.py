@@ -25,6 +25,7 @@ from transformers.models.auto.modeling_auto import (
 # order: XLM has one class for both kinds of language models, BART one for masks and for whole texts.
 CLASSIFY, CLASSIFY_IMAGE, LABEL_TOKENS = "text-classification", "image-classification", "token-classification"
 FIND_SPAN, FILL, WRITE, TRANSLATE = "question-answering", "fill-mask", "text-generation", "text2text-generation"
+WORDS = (FILL, WRITE, TRANSLATE)
 HEADS: tuple[tuple[str, Any], ...] = (
     (FILL, MODEL_FOR_MASKED_LM_MAPPING),
     (WRITE, MODEL_FOR_CAUSAL_LM_MAPPING),

@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import ModelOutput
 
-from models.tasks import CLASSIFY, FILL, FIND_SPAN, TRANSLATE, WRITE, find_task
+from models.tasks import CLASSIFY, FIND_SPAN, WORDS, find_task
 
 Module = TypeVar("Module", bound=nn.Module)
-WORDS = (FILL, WRITE, TRANSLATE)
 # Per token or per row, in this order, the output of a head is one of these. BERT's pretraining has two heads.
 _ANSWERS = ("logits", "prediction_logits")
 
@@ -157,9 +156,14 @@ def read_answer(output: ModelOutput) -> Tensor:
 def row_of(output: ModelOutput, row: int, n_tokens: int | None) -> ModelOutput:
     """Return one row of what a body gave: its first `n_tokens` positions or all, and no attention weights."""
     n_rows, longest = _shape(output)
+
+    def has_positions(name: str, value: Tensor) -> bool:
+        # A pooled state `[row, d_model]` may be as wide as the text is long.
+        return value.shape[1] == longest and (value.dim() > 2 or name.endswith("_logits"))
+
     return type(output)(
         **{
-            name: value[row : row + 1, :n_tokens] if value.shape[1:2] == (longest,) else value[row : row + 1]
+            name: value[row : row + 1, :n_tokens] if has_positions(name, value) else value[row : row + 1]
             for name, value in output.items()
             if isinstance(value, Tensor) and value.dim() > 1 and len(value) == n_rows
         }

@@ -13,11 +13,11 @@ from transformers.utils import ModelOutput
 
 from models.answers import Answers, read_names
 from models.capture.forward import body, forward_options, image_inputs, model_inputs
-from models.capture.head import WORDS, Head, last_hidden, own_decoder_ids, read_answer, reads_its_text_twice, row_of
+from models.capture.head import Head, last_hidden, own_decoder_ids, read_answer, reads_its_text_twice, row_of
 from models.checkpoints.processors import PROBE_TEXT, InputProcessors
 from models.errors import is_panic
 from models.images import probe_picture
-from models.tasks import find_task
+from models.tasks import WORDS, find_task
 
 log = logging.getLogger("headlight.models")
 

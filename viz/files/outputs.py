@@ -6,10 +6,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from models.capture.head import WORDS
 from models.errors import NoAnswer
 from models.outputs import Label, Outputs, Word
-from models.tasks import CLASSIFY, CLASSIFY_IMAGE, FIND_SPAN
+from models.tasks import CLASSIFY, CLASSIFY_IMAGE, FIND_SPAN, WORDS
 from viz.files.tables import spreadsheet_text
 from viz.labels import label
 
