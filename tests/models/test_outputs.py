@@ -100,6 +100,17 @@ def test_labels_of_a_text(family, tmp_path):
             model.trace(SENTENCE, target=TARGET)
 
 
+@pytest.mark.parametrize(("family", "auto"), [("gpt2", AutoModelForCausalLM), ("t5", AutoModelForSeq2SeqLM)])
+def test_a_text_that_the_model_generated_is_what_it_expected(family, auto, tmp_path):
+    save_with_head(family, auto, tmp_path)
+    model = load_model(tmp_path)
+    outputs = model.trace(SENTENCE, generate=6 if family == "gpt2" else 0).outputs
+    generated = [position for position, token in enumerate(outputs.tokens) if token.generated]
+    assert len(generated) > 4
+    for position in generated:
+        assert outputs.top_words(position - 1, 1)[0].token.id == outputs.tokens[position].id
+
+
 def test_several_labels_may_be_right_and_one_alone_is_a_score(tmp_path):
     both = {"id2label": {0: "a", 1: "b"}, "problem_type": "multi_label_classification"}
     module = save_with_head("bert", AutoModelForSequenceClassification, tmp_path / "several", **both)
