@@ -13,7 +13,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from models.errors import HeadlightError, ModelUnreachable, UnknownModel
+from models.errors import ForeignFormat, HeadlightError, ModelUnreachable, UnknownModel
 from models.memory import admit
 
 log = logging.getLogger("headlight.models")
@@ -33,6 +33,7 @@ def fetch(name: str, revision: str | None, unknown: str) -> Path:
         UnknownModel: the hub has no such model or revision.
         ModelUnreachable: the hub does not answer and the model is not in the cache, or the model is gated.
         NotEnoughMemory: its weights would not fit in memory.
+        ForeignFormat: it has only GGUF files, of which one has to be chosen.
     """
     try:
         answers = _admit_download(name, revision)
@@ -64,7 +65,7 @@ def fetch(name: str, revision: str | None, unknown: str) -> Path:
 
 
 def _admit_download(name: str, revision: str | None) -> bool:
-    """Refuse a download whose weights would not fit in memory; return whether the hub answers."""
+    """Refuse a download whose weights would not fit in memory, or are GGUF files; return whether the hub answers."""
     try:
         info = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=HUB_TIMEOUT_SECONDS)
     except (GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError):
@@ -73,6 +74,13 @@ def _admit_download(name: str, revision: str | None) -> bool:
         log.info("no size of %s from the hub: %r", name, error)
         return False
     files = info.siblings or []
+    names = [file.rfilename for file in files]
+    whole = sorted(one for one in names if one.lower().endswith(".gguf"))
+    if whole and not any(one.endswith(".safetensors") for one in names):
+        raise ForeignFormat(
+            f"{name} has only GGUF files on the hub ({', '.join(one[:60] for one in whole[:3])}"
+            f"{', …' if len(whole) > 3 else ''}): download one of them and give its path."
+        )
     size = sum(
         file.size or 0 for file in files if "/" not in file.rfilename and file.rfilename.endswith(".safetensors")
     )

@@ -177,3 +177,15 @@ def test_a_cached_model_may_not_link_out_of_its_repository(cached):
         errors.UnsafeWeights, match=r"^model\.safetensors of org/name points outside the model's folder"
     ):
         load_model("org/name")
+
+
+def test_a_repository_of_gguf_files_is_not_fetched(monkeypatch):
+    files = [SimpleNamespace(rfilename=f"small.Q{bits}.gguf", size=5) for bits in (2, 3, 4, 8)]
+    monkeypatch.setattr(hub.HfApi, "model_info", lambda *given, **options: SimpleNamespace(siblings=files))
+    monkeypatch.setattr(hub, "snapshot_download", lambda *given, **options: pytest.fail("fetched"))
+    with pytest.raises(errors.ForeignFormat) as caught:
+        load_model("org/name")
+    assert str(caught.value) == (
+        "org/name has only GGUF files on the hub (small.Q2.gguf, small.Q3.gguf, small.Q4.gguf, …): download one of "
+        "them and give its path."
+    )
