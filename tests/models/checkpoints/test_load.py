@@ -113,7 +113,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], type[HeadlightError], str]] = 
     "unknown type": (
         lambda folder: configure(folder, model_type="transformer9"),
         errors.UnknownModel,
-        "spoilt has the type 'transformer9', which this version of transformers (5: choose another model",
+        "spoilt has the type 'transformer9', which this version of transformers (5.",
     ),
     "config of wrong kinds": (
         lambda folder: configure(folder, hidden_size="wide"),
