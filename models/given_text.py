@@ -108,7 +108,7 @@ def _read_ids(given: Sequence[Any]) -> tuple[int, ...]:
 
 def _shorten(value: Any) -> str:
     try:
-        written = repr(value)
+        written = repr(value) if isinstance(value, int | float | str | None) else f"a {type(value).__name__}"
     except Exception:  # Python refuses to write a number of more than 4,300 digits
         written = f"a {type(value).__name__}"
     return written if len(written) <= 40 else f"{written[:39]}…"

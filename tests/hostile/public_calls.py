@@ -31,7 +31,7 @@ import analysis
 import models
 import viz
 from models.capture.cost import Budget
-from tests.helpers import small_models
+from tests.helpers import chat_templates, small_models, sound_models
 
 HUGE = 10**30
 
@@ -117,6 +117,7 @@ def calls(folder: Path) -> Iterator[tuple[str, Call]]:
     yield from _of_attention(att, trace)
     yield from _of_analysis(att)
     yield from _of_viz(att, trace, picture, folder)
+    yield from _of_sounds_and_conversations(folder)
 
 
 def _writing(folder: Path) -> models.Model:
@@ -174,7 +175,7 @@ def _of_attention(att: models.Attention, trace: models.AttentionTrace) -> Iterat
     yield "AttentionTrace[]", (trace.__getitem__, ("encoder",), {})
     tokens = att.query_tokens
     made = (att.kind, [att.layer(0)], tokens, tokens, att.source)
-    yield "Attention", (models.Attention, made, {"key_grid": None, "annotations": None})
+    yield "Attention", (models.Attention, made, {"key_patches": (), "annotations": None})
     yield "AttentionTrace", (models.AttentionTrace, ({"encoder": att}, (), att.source), {"image": None})
 
 
@@ -212,6 +213,16 @@ def _of_viz(
     yield "save", (viz.save, (att, "table", folder / "table.csv"), {"layer": 0, "head": 1})
     drawn = {"threshold": 0.1, "palette": "blues", "scale": "linear", "truth": True, "special": "show"}
     yield "DrawOptions", (viz.DrawOptions, (), {**drawn, "sink": "show", "renormalise": False})
+
+
+def _of_sounds_and_conversations(folder: Path) -> Iterator[tuple[str, Call]]:
+    hearing = models.load_model(sound_models.save_whisper(folder / "whisper"))
+    heard = hearing.trace(audio=sound_models.vowels(0.5), target="a")
+    yield "trace of a sound", (hearing.trace, (), {"audio": sound_models.vowels(0.5), "target": "a"})
+    yield "estimate of a sound", (hearing.estimate, (), {"audio": sound_models.vowels(0.5), "target": "a"})
+    yield "sound", (viz.sound, (heard["cross"], 0, 1), {"token": "query:1", "options": None})
+    talking = models.load_model(chat_templates.save_chat_model(folder / "chat"))
+    yield "trace of a conversation", (talking.trace, (), {"messages": [{"role": "user", "content": "The cat."}]})
 
 
 def failures(name: str, call: Call) -> Iterator[dict[str, str]]:

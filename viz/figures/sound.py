@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as PaperFigure
 
 from analysis.selection import Selection, TokenRef
 from models import Attention
+from models.arguments import checked
 from models.errors import BadSelection
 from models.sound import Sound
 from viz import colours
@@ -200,6 +201,7 @@ def _peak(view: SoundView) -> float:
     return HEADROOM * max(float(np.abs(view.lowest).max()), float(np.abs(view.highest).max()), 1e-6)
 
 
+@checked
 def sound(
     att: Attention,
     layer: int,
