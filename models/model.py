@@ -32,7 +32,7 @@ from models.patches import Patches
 from models.pictured_input import PicturedInputBuilder
 from models.request import Inputs, Request
 from models.sound_input import SoundInputs
-from models.sound_reader import SoundReader
+from models.sound_reader import SoundReader, refuse_short_sounds
 from models.text_picture import READ_ALONE, TextPictureReader
 from models.trace import Attention, AttentionTrace
 
@@ -127,8 +127,8 @@ class Model:
         """Return the attention of one forward pass over a text, or over a picture.
 
         A text may also be given as its words, `["Hello", "world", "!"]`, which `Attention.words` keeps as they are, or
-        as its token ids, `[101, 4937, 102]`, which the model reads exactly as they are. `inputs` are described in
-        `models.request.Request`: a second text, a target, a continuation, a conversation, languages, a picture, a sound.
+        as its token ids, `[101, 4937, 102]`, which the model reads exactly as they are. `models.request.Request`
+        describes `inputs`: a second text, a target, a continuation, a conversation, languages, a picture, a sound.
 
         `progress(done, total)` is called in this thread after each layer's attention, and with 0 while tokens are
         generated; an exception of it ends the pass. `budget` refuses a larger cost. `on_layer_output` receives the
@@ -245,7 +245,7 @@ class Model:
         sounds = self._sound_inputs()
         given = sounds.read(request)
         budget.admit(self.costs.estimate(sounds.count_tokens(given)))
-        with self._pass.turn(given.n_tokens, progress) as give_way:
+        with self._pass.turn(given.n_tokens, progress) as give_way, refuse_short_sounds(given.seconds):
             given = sounds.add_decoder_text(given)
             inputs = sounds.tensors(given)
             rows, made = self._pass.capture(inputs, given.n_tokens, give_way, progress, on_layer_output)

@@ -44,9 +44,9 @@ class Request:
         add_special_tokens: False if the tokenizer must add none, neither to the text nor to the target.
         src_lang: the language of the text, or of the sound, as the tokenizer names it (`Model.languages`).
         tgt_lang: the language of the target, or of the text that the decoder generates.
-        image: a picture, an array, a tensor or the path of a file: alone for a vision encoder, with the text for a model
-            that reads both (LLaVA, Qwen-VL, SmolVLM), in the place that its chat template gives to it, or where the text
-            has the mark of a picture.
+        image: a picture, an array, a tensor or the path of a file: alone for a vision encoder, with the text for a
+            model that reads both (LLaVA, Qwen-VL, SmolVLM), in the place that its chat template gives to it, or where
+            the text has the mark of a picture.
         audio: the path of a sound file, an array at the model's `sampling_rate`, or an array and its rate.
     """
 

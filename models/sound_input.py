@@ -22,7 +22,7 @@ from models.model_input import ModelInput, check_ids
 from models.request import Request
 from models.sound import Sound
 from models.sound_frames import count_columns, find_frames, frame_tokens, padding_notice
-from models.sound_reader import SoundReader
+from models.sound_reader import SoundReader, refuse_short_sounds
 from models.source import Source
 from models.tokens import Token, TokenReader, TokenSequence
 
@@ -40,6 +40,11 @@ class SoundInput(ModelInput):
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     sound: Sound | None = None
     n_columns: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """The length of the sound."""
+        return 0.0 if self.sound is None else self.sound.seconds
 
     @property
     def annotations(self) -> dict[str, Any]:
@@ -182,7 +187,7 @@ class SoundInputs:
             options = {"return_timestamps": False, "return_dict_in_generate": True, **self._language(given)}
         generate: Any = self._module.generate
         try:
-            with memory_refusal(given.n_tokens + n_tokens):
+            with memory_refusal(given.n_tokens + n_tokens), refuse_short_sounds(given.seconds):
                 made = generate(**given.tensors, max_new_tokens=n_tokens, do_sample=False, num_beams=1, **options)
         except (ValueError, TypeError, AttributeError, LookupError, RuntimeError) as error:
             log.exception("generating with %s", self._card.name)

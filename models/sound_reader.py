@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from models.capture.forward import accepted_inputs
-from models.errors import BrokenModel
+from models.errors import BrokenModel, NoText
 from models.memory import admit
 from models.sound import Sound, read_sound
 from models.sound_frames import count_columns
@@ -94,6 +94,21 @@ class SoundReader:
         """How many columns the feature extractor joins into one."""
         stride = getattr(self.extractor, "stride", None)
         return stride if isinstance(stride, int) and stride > 0 else 1
+
+
+@contextmanager
+def refuse_short_sounds(seconds: float) -> Iterator[None]:
+    """Turn a convolution that is wider than the sound into a refusal.
+
+    Raises:
+        NoText: the sound is too short for the model.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "Kernel size can't be greater" not in str(error):
+            raise
+        raise NoText(f"The sound of {seconds:.3f} s is too short for this model: give a longer one.") from error
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from models.capture.cost import Budget
 from models.errors import BrokenModel, HeadlightError, NoText, NoTokenizer, TooLong
 from tests.helpers.corrupt import configure
 from tests.helpers.sound_models import TARGET, save_whisper, vowels
+from tests.zoo import sounds
 
 # Of two float32 computations, one with SDPA: as in tests/zoo/test_families.py.
 TOLERANCE = 5e-6
@@ -223,3 +224,23 @@ def test_a_checkpoint_without_the_output_head_is_still_read(folder, tmp_path):
     copied = save_whisper(tmp_path / "whisper")
     configure(copied, architectures=["WhisperModel"])
     assert models.load_model(copied).card.kinds == ("encoder", "decoder", "cross")
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "moonshine", "audio-spectrogram-transformer", "whisper"])
+def test_the_shortest_sounds_are_read_or_refused_in_one_sentence(family, tmp_path):
+    config = sounds.save(family, tmp_path / family)
+    model = models.load_model(tmp_path / family)
+    target = {"target": "the fox"} if config.is_encoder_decoder else {}
+    for n_samples in (1, 5, 160, 400):
+        try:
+            trace = model.trace(audio=np.full(n_samples, 0.1, np.float32), **target)
+        except HeadlightError as error:
+            assert "give a longer one" in str(error)  # noqa: PT017
+        else:
+            assert trace[trace.kinds[0]].n_key >= 1
+
+
+def test_a_language_is_refused_where_the_decoder_has_no_prompt_for_it(tmp_path):
+    sounds.save("moonshine", tmp_path / "moonshine")
+    with pytest.raises(NoText, match="leave out src_lang"):
+        models.load_model(tmp_path / "moonshine").trace(audio=vowels(0.5), src_lang="en")

@@ -161,7 +161,12 @@ class SoundFigure(Figure[SoundView]):
         figure.update_layout(
             title={"text": f"{plotly_text(view.title)}<br>{note}", "font": {"size": 15}},
             xaxis={"title": {"text": TIME, **small}, "range": [0, view.end], "showgrid": False, "zeroline": False},
-            yaxis={"title": {"text": "weight", **small}, "range": [0, HEADROOM * view.largest], "zeroline": False},
+            yaxis={
+                "title": {"text": "weight", **small},
+                "range": [0, HEADROOM * view.largest],
+                "showgrid": False,
+                "zeroline": False,
+            },
             yaxis2={"overlaying": "y", "side": "right", "visible": False, "range": [-peak, peak], "fixedrange": True},
             legend={"orientation": "h", "yanchor": "top", "y": -0.25, "x": 0},
             bargap=0,
