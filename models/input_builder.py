@@ -208,7 +208,9 @@ class InputBuilder:
         if maximum < 1:
             notice = "There is no room for a continuation: the text alone is the maximum that the model reads at once."
             return replace(given, notices=(*given.notices, notice))
-        ids = generate_ids(self._module, self.stack([given], 0), maximum, self._card.name)
+        ids = self.end_continuation(generate_ids(self._module, self.stack([given], 0), maximum, self._card.name), given)
+        if len(ids) == len(sequence.tokens):
+            return replace(given, notices=(*given.notices, shortfall_notice(0, n_tokens, MAX_CONTINUATION, room)))
         new_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it continues the last text
         new = self._written(self.reader.from_ids(new_ids, sequence.tokens), given)
         new = [replace(one, generated=True, segment=segment) for one in new]
@@ -222,6 +224,10 @@ class InputBuilder:
         own = self.reader.decode([token.id for token in new])
         source = replace(given.source, generate=len(new), generated=own)
         return replace(given, source=source, sequence=sequence, notices=(*given.notices, *notices))
+
+    def end_continuation(self, ids: list[int], given: ModelInput) -> list[int]:
+        """Return generated ids as far as one pass can read them: for a text, all."""
+        return ids
 
     def stack(self, given: list[ModelInput], pad_id: int) -> dict[str, torch.Tensor]:
         """Return the inputs as tensors `[row, token]`, padded on the right to the longest one."""

@@ -91,6 +91,17 @@ class PicturedInputBuilder(InputBuilder):
         inputs = {**found.sequence.inputs, "token_type_ids": [*types[:-n_new], *[new_type] * n_new]}
         return replace(found, sequence=replace(found.sequence, inputs=inputs))
 
+    def end_continuation(self, ids: list[int], given: ModelInput) -> list[int]:
+        """Return generated ids up to a placeholder, which a pass would take for a part of the picture.
+
+        The model can write one, since it is a word of its vocabulary.
+        """
+        if not given.patches:
+            return ids
+        processor, n_read = self._pictures.processor, len(given.sequence.tokens)
+        marks = {*processor.image_token_ids, *processor.video_token_ids}
+        return ids[: next((at for at in range(n_read, len(ids)) if ids[at] in marks), len(ids))]
+
     def _write_prompt(self, request: Request) -> tuple[str, str]:
         request.refuse_beside("A picture with a text", allowed=("image", "text", "messages", "generate"))
         if request.messages is not None:

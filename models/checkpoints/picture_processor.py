@@ -24,16 +24,15 @@ from models.text_picture import READ_ALONE, TextPictureReader
 log = logging.getLogger("headlight.models")
 
 _FILES = ("preprocessor_config.json", "processor_config.json")
+_SIGNS_OF_PICTURES = ("vision_config", "vq_config", "image_size", "image_token_id", "image_token_index")
 _NO_VIDEO = "Headlight reads pictures, not videos."
 
 
 def reads_pictures_too(config: PreTrainedConfig) -> bool:
     """Return whether the model of a configuration reads a text with a picture, whether or not Headlight can."""
-    return (
-        config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
-        and getattr(config, "vision_config", None) is not None
-        and config.get_text_config() is not config
-    )
+    # transformers also lists a few models of text alone there.
+    sees = any(getattr(config, name, None) is not None for name in _SIGNS_OF_PICTURES)
+    return sees and config.model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 
 def load_picture_reader(

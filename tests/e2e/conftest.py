@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from tests.helpers.app_server import FLAGS, find_browser, start_app
 from tests.helpers.e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
+from tests.helpers.picture_models import build_text_picture
 from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import DESKTOP, wait_until_drawn
 from tests.helpers.whole_minilm import save_whole_minilm
@@ -87,6 +88,12 @@ def tiny_gpt(tmp_path_factory) -> Path:
 def tiny_vit(tmp_path_factory) -> Path:
     """A model that reads pictures."""
     return save_vit(tmp_path_factory.mktemp("vit") / "tiny-vit")
+
+
+@pytest.fixture(scope="session")
+def tiny_llava(tmp_path_factory) -> Path:
+    """A model that reads a text with a picture."""
+    return build_text_picture("llava", tmp_path_factory.mktemp("llava") / "tiny-llava")
 
 
 class Watched:

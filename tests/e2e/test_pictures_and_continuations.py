@@ -11,6 +11,7 @@ from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import (
     expect_locked,
     graph_keys,
+    strip_token,
     tokens,
     url_with,
     wait_until_drawn,
@@ -76,3 +77,35 @@ def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
     # Must not happen: the locked token is released though it is the same, or a request for what the message has.
     expect_locked(page, 2, None)
     assert traffic.requests == []
+
+
+def test_a_text_is_read_with_a_picture(open_page, tiny_llava):
+    page = open_page(f"/?model={tiny_llava}&text=the+cat+sat&layer=1&head=2")
+    # Each: the text box and the picture, whose light is that of the last token.
+    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_count(1)
+    expect(page.locator("input[type=file]")).to_have_count(1)
+    shown = patches(page)
+    assert (shown["rows"], shown["columns"]) == (5, 5)
+    expect(page.get_by_text("Layer 1, head 2, decoder attention: “:” at")).to_be_visible()
+    read = tokens(page)
+    assert read[6:8] == ["0,0", "0,1"]
+    page.get_by_role("button", name="More").click()
+    box = page.get_by_role("spinbutton", name="Continue with tokens")
+    box.fill("2")
+    box.press("Enter")
+    expect(page.locator(".part-strip")).to_have_attribute("data-tokens", str(len(read) + 2))
+    # The light follows a locked token, also one that the model wrote.
+    wait_until_idle(page)
+    strip_token(page, len(read) + 1).click()
+    expect_locked(page, len(read) + 1, None)
+    expect(page.get_by_text(f"” at {len(read) + 1}")).to_be_visible()
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 120, 3)).astype(np.uint8)).save(file, "PNG")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "own.png", "mimeType": "image/png", "buffer": file.getvalue()}
+    )
+    page.wait_for_function(
+        "(before) => document.querySelector('.st-key-patches .js-plotly-plot').layout.images[0].source !== before",
+        arg=shown["source"],
+    )
+    expect(page.get_by_test_id("stException")).to_have_count(0)

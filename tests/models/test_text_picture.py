@@ -124,6 +124,21 @@ def test_a_continuation_is_what_the_model_generates(
         np.testing.assert_allclose(ours[:, -row.shape[1] :], row, atol=1e-5)
 
 
+def test_a_continuation_ends_before_a_placeholder_of_its_own(
+    loaded: dict[str, Model], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = loaded["llava"]
+    placeholder = model.module.config.image_token_id
+
+    def generate(module: Any, inputs: dict[str, torch.Tensor], n_tokens: int, name: str) -> list[int]:
+        return [*inputs["input_ids"][0].tolist(), 40, placeholder, 41]
+
+    monkeypatch.setattr("models.model_input.generate_ids", generate)
+    trace = model.trace(TEXT, image=PICTURE, generate=3)
+    assert [token.id for token in trace["decoder"].key_tokens if token.generated] == [40]
+    assert any("the model generated 1" in notice for notice in trace.notices)
+
+
 def without_mixing(model: Model) -> None:
     """Let each patch of the vision encoder see itself alone."""
     n_changed = 0
