@@ -29,8 +29,8 @@ class SoundReader:
     """Reads sounds with one model's own feature extractor."""
 
     def __init__(self, extractor: Any) -> None:
-        self.extractor: Any = extractor
-        self.rate = int(self.extractor.sampling_rate)
+        self.extractor = extractor
+        self.rate = int(extractor.sampling_rate)
 
     @property
     def max_seconds(self) -> float | None:
