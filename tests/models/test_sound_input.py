@@ -13,7 +13,7 @@ from transformers.models.whisper.modeling_whisper import shift_tokens_right
 
 import models
 from models.capture.cost import Budget
-from models.errors import BrokenModel, HeadlightError, NoText, NoTokenizer, TooLong
+from models.errors import BrokenModel, HeadlightError, NoAttention, NoText, NoTokenizer, TooLong
 from tests.helpers.corrupt import configure
 from tests.helpers.sound_models import TARGET, save_whisper, vowels
 from tests.zoo import sounds
@@ -244,3 +244,18 @@ def test_a_language_is_refused_where_the_decoder_has_no_prompt_for_it(tmp_path):
     sounds.save("moonshine", tmp_path / "moonshine")
     with pytest.raises(NoText, match="leave out src_lang"):
         models.load_model(tmp_path / "moonshine").trace(audio=vowels(0.5), src_lang="en")
+
+
+@pytest.mark.parametrize(
+    ("kind", "architecture", "reason"),
+    [
+        ("vision-encoder-decoder", "VisionEncoderDecoderModel", "reads a picture and writes a text"),
+        ("speecht5", "SpeechT5ForTextToSpeech", "writes a sound and does not read one"),
+        ("encodec", "EncodecModel", "packs sounds into codes"),
+    ],
+)
+def test_what_reads_no_sound_is_refused_for_its_real_reason(kind, architecture, reason, tmp_path):
+    """Before any weight is read: the folder has none."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind, "architectures": [architecture]}))
+    with pytest.raises(NoAttention, match=reason):
+        models.load_model(tmp_path)
