@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from models.errors import NoText, short_message
+from models.tensors import array_of_tensor
 
 log = logging.getLogger("headlight.models")
 
@@ -45,7 +46,7 @@ def as_picture(given: Any) -> Image.Image:
     if isinstance(given, str | os.PathLike):
         return _read_file(given)
     if isinstance(given, Tensor):
-        return _convert(_from_array(_array_of_tensor(given), channels_first=True))
+        return _convert(_from_array(array_of_tensor(given, "picture", f"give {EXPECTED}"), channels_first=True))
     if isinstance(given, np.ndarray):
         return _convert(_from_array(given, channels_first=False))
     raise NoText(f"A picture is {EXPECTED}, not {type(given).__name__}.")
@@ -97,15 +98,6 @@ def _read_file(given: str | os.PathLike[str]) -> Image.Image:
         log.info("a picture that does not open: %s", error)
         reason = short_message(error) if isinstance(error, PermissionError) else "it is no PNG, JPEG or WebP picture"
         raise NoText(f"The file {shown} cannot be read ({reason}): save it again as PNG, JPEG or WebP.") from error
-
-
-def _array_of_tensor(tensor: Tensor) -> np.ndarray:
-    try:
-        plain = tensor.detach().cpu()
-        return (plain.float() if plain.is_floating_point() else plain).numpy()
-    except Exception as error:  # sparse, quantised, nested, on meta
-        log.info("a tensor that is no array: %s", error)
-        raise NoText(f"The tensor of the picture cannot be read: give {EXPECTED}.") from error
 
 
 def _from_array(values: np.ndarray, *, channels_first: bool) -> Image.Image:

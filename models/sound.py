@@ -19,6 +19,7 @@ from scipy.signal import resample_poly
 from torch import Tensor
 
 from models.errors import NoText, short_message
+from models.tensors import array_of_tensor
 
 log = logging.getLogger("headlight.models")
 
@@ -158,8 +159,7 @@ def _read_file(file: Any, name: str, longest: float) -> _Raw:
 
 def _read_array(audio: Any, rate: int, longest: float) -> _Raw:
     if isinstance(audio, Tensor):
-        audio = audio.detach().cpu()
-        audio = (audio.float() if audio.is_floating_point() else audio).numpy()
+        audio = array_of_tensor(audio, "sound", _REMEDY)
     if not isinstance(audio, np.ndarray):
         audio = _array_of_list(audio)
     if audio.ndim not in (1, 2) or audio.dtype.kind not in "fiu":
