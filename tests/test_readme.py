@@ -32,11 +32,11 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
 @pytest.mark.slow
 def test_the_notebook_snippets(tmp_path):
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(snippets) == 9
+    assert len(snippets) == 10
     done = run([sys.executable, "-c", "\n".join(snippets)], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('it', 1)" in done.stdout
-    assert "402 tokens: about" in done.stdout
+    assert "252 tokens: about" in done.stdout
     assert "layer 6 of 6" in done.stdout
     assert done.stdout.count("(12, 31, 31)") == 6
     assert done.stdout.endswith("(64, 130)\n1 8 (10, 10)\n")
