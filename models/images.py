@@ -47,7 +47,7 @@ class ImageReader:
             BrokenModel: the processor does not return one picture in three colours.
         """
         image = as_picture(given)
-        self._refuse_narrow(image)
+        refuse_narrow(image, self.processor)
         given = dict(self.processor(image, return_tensors="pt"))
         pixels = given.get("pixel_values")
         if not isinstance(pixels, Tensor) or pixels.dim() != 4 or pixels.shape[:2] != (1, 3):
@@ -58,19 +58,24 @@ class ImageReader:
         rows, columns = pixels.shape[2] // self._patch[0], pixels.shape[3] // self._patch[1]
         return PatchSequence({"pixel_values": pixels}, undo_normalisation(self.processor, pixels[0]), (rows, columns))
 
-    def _refuse_narrow(self, image: Image.Image) -> None:
-        """Let a picture through that stays small if the processor gives its shorter side a fixed length."""
-        size = getattr(self.processor, "size", None)
-        edge, bound = (
-            size.get(name) if isinstance(size, dict) else getattr(size, name, None)
-            for name in ("shortest_edge", "longest_edge")
+
+def refuse_narrow(image: Image.Image, processor: Any) -> None:
+    """Let a picture through that stays small if the processor gives its shorter side a fixed length.
+
+    Raises:
+        NoText: its longer side would become far longer than any model reads.
+    """
+    size = getattr(processor, "size", None)
+    edge, bound = (
+        size.get(name) if isinstance(size, dict) else getattr(size, name, None)
+        for name in ("shortest_edge", "longest_edge")
+    )
+    share = max(image.size) / min(image.size)
+    if isinstance(edge, int) and not bound and edge**2 * share > MAX_SIDE**2:
+        raise NoText(
+            f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, and this model makes its shorter side "
+            f"{edge:,} pixels long, the longer one {int(edge * share):,}: crop it."
         )
-        share = max(image.size) / min(image.size)
-        if isinstance(edge, int) and not bound and edge**2 * share > MAX_SIDE**2:
-            raise NoText(
-                f"The picture has {image.size[0]:,} x {image.size[1]:,} pixels, and this model makes its shorter side "
-                f"{edge:,} pixels long, the longer one {int(edge * share):,}: crop it."
-            )
 
 
 def undo_normalisation(processor: Any, pixels: Tensor) -> UInt8[np.ndarray, "row column 3"]:

@@ -14,7 +14,7 @@ from models.capture.cost import Estimate
 from models.capture.forward import text_part
 from models.card import Card
 from models.errors import NoText
-from models.images import probe_picture
+from models.images import probe_picture, refuse_narrow
 from models.input_builder import MAX_CONTINUATION, InputBuilder
 from models.model_input import ModelInput, check_ids
 from models.patches import name_patches
@@ -50,7 +50,7 @@ class PicturedInputBuilder(InputBuilder):
             given = super().tokenize(request)
             return replace(given, notices=(*given.notices, ALONE))
         prompt, added = self._write_prompt(request)
-        image = as_picture(request.image)
+        image = self._open(request.image)
         reading = self._pictures.read(prompt, image, special=request.add_special_tokens)
         n_tokens = len(reading.offsets)
         self._refuse_long(n_tokens)
@@ -68,7 +68,7 @@ class PicturedInputBuilder(InputBuilder):
         if request.image is None:
             return super().count_tokens(request)
         prompt, _ = self._write_prompt(request)
-        n_tokens = self._pictures.count(prompt, as_picture(request.image).size)
+        n_tokens = self._pictures.count(prompt, self._open(request.image).size)
         self._refuse_long(n_tokens)
         return n_tokens + max(0, min(request.generate, MAX_CONTINUATION, (self._card.max_tokens or 10**9) - n_tokens))
 
@@ -76,7 +76,7 @@ class PicturedInputBuilder(InputBuilder):
         """Return an estimate with the cost of the part of the model that sees the picture."""
         if request.image is None:
             return estimate
-        size = as_picture(request.image).size
+        size = self._open(request.image).size
         n_bytes, share = vision_cost(self._module, self._pictures, size)
         per_token = estimate.seconds / max(1, estimate.n_tokens)
         return Estimate(estimate.n_tokens, estimate.n_bytes + n_bytes, estimate.seconds + per_token * share)
@@ -112,6 +112,11 @@ class PicturedInputBuilder(InputBuilder):
         if text.strip() and text != self._pictures.mark:
             self.reader.tokenize(text)  # refuses what cannot be read
         return self._pictures.write_prompt(text if text.strip() else "")
+
+    def _open(self, given: Any) -> Image.Image:
+        image = as_picture(given)
+        refuse_narrow(image, self._pictures.processor.image_processor)
+        return image
 
     def _refuse_long(self, n_tokens: int) -> None:
         most = self._card.max_tokens

@@ -19,6 +19,7 @@ from models.picture_layouts import Layout, Run
 
 # What a notice says of a model whose pictures cannot be read, before the reason.
 READ_ALONE = "also reads pictures, and is read here as a model of text alone"
+_NOT_THIS = "The model's processor does not read this text with this picture"
 # A picture is kept for drawing at this many pixels on its longer side.
 SHOWN_SIDE = 1_024
 # What a processor returns for each position in addition to what the model reads.
@@ -94,12 +95,18 @@ class TextPictureReader:
         return prompt if isinstance(prompt, str) and prompt.count(self.mark) == 1 else None
 
     def count(self, prompt: str, size: tuple[int, int]) -> int:
-        """Return about how many positions a prompt has with a picture of `size` (width, height)."""
+        """Return about how many positions a prompt has with a picture of `size` (width, height).
+
+        Raises:
+            NoText: the processor refuses a picture of this size.
+        """
         n_text = len(self.processor.tokenizer(prompt, verbose=False)["input_ids"])
         images = self.processor.image_processor
         try:
             counted = self.processor._get_num_multimodal_tokens(image_sizes=[size[::-1]])
             return n_text - 1 + counted["num_image_tokens"][0]
+        except ValueError as error:
+            raise NoText(f"{_NOT_THIS} ({short_message(error)}).") from error
         except (AttributeError, KeyError, TypeError):  # SmolVLM does not say it
             n_tiles = images.get_number_of_image_patches(size[1], size[0], {})[0]
             return n_text - 1 + max(1, n_tiles) * (self.processor.image_seq_len + 3)
@@ -138,9 +145,7 @@ class TextPictureReader:
             try:
                 given, before, after, span = self.processor.expand(prompt, image, **options)
             except Exception as error:
-                raise NoText(
-                    f"The model's processor does not read this text with this picture ({short_message(error)})."
-                ) from error
+                raise NoText(f"{_NOT_THIS} ({short_message(error)}).") from error
         ids = given["input_ids"][0].tolist()
         offsets = _offsets(given, (prompt, before, after), span, len(ids))
         pieces = [str(piece) for piece in self.processor.tokenizer.convert_ids_to_tokens(ids)]

@@ -84,3 +84,18 @@ def test_a_picture_that_the_model_fails_on_is_a_notice_at_loading(tmp_path: Path
     assert "does not run on a text with a picture" in notice
     with pytest.raises(errors.NoText, match="does not run on a text with a picture"):
         model.trace(TEXT, image=PICTURE)
+
+
+def test_pictures_that_a_processor_refuses_or_would_blow_up_are_refused_first(loaded: Model, tmp_path: Path) -> None:
+    narrow = Image.new("RGB", (1, 30_000))
+    for method in (loaded.trace, loaded.estimate):
+        with pytest.raises(errors.NoText, match="crop it"):
+            method(TEXT, image=narrow)
+        with pytest.raises(errors.NoText, match="make it smaller"):
+            method(TEXT, image=Image.new("L", (9000, 9000)))
+    qwen = load_model(build_text_picture("qwen2_vl", tmp_path), device="cpu")
+    for method in (qwen.trace, qwen.estimate):
+        with pytest.raises(errors.NoText, match="does not read this text with this picture"):
+            method(TEXT, image=narrow)
+    with pytest.raises(errors.NoText, match="does not read this text with this picture"):
+        qwen.trace("a <|video_pad|>", image=PICTURE)
