@@ -80,7 +80,7 @@ def test_the_options_are_in_the_picture_and_in_its_origin(cat: models.Attention)
     [
         ("heatmap", "csv", "A heatmap cannot be written as 'csv': choose png, svg, pdf, html."),
         ("table", "png", "A table cannot be written as 'png': choose csv, npz."),
-        ("pie", "png", "There is no figure 'pie': choose heatmap, flow, grid, view, patches, signal or table."),
+        ("pie", "png", "There is no figure 'pie': choose heatmap, flow, grid, view, patches, signal, sound or table."),
         ("grid", "", "A grid cannot be written as ''"),
         ("grid", "x" * 99, f"A grid cannot be written as '{'x' * 40}': choose"),
     ],
