@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import PreTrainedModel
 
 from models.capture.cost import Estimate
