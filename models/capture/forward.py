@@ -24,6 +24,7 @@ from models.capture.interface import NotReplayed, OnLayerOutput, recording
 from models.capture.replay import Layer, MaterialisedLayer
 from models.errors import BrokenModel, NoAttention
 from models.images import PatchSequence
+from models.tasks import find_task
 
 Layers = dict[str, list[Layer]]
 OnOutput = Callable[[Any], None]
@@ -70,8 +71,11 @@ def body(module: PreTrainedModel) -> PreTrainedModel:
     """Return the part of a model with the attention, without the head that computes a logit for every word.
 
     T5's language models have no such part. Theirs is a copy whose output layer passes on what it gets, as `logits`.
-    SpeechT5's does not read token ids, so it is run with its head.
+    SpeechT5's does not read token ids, so it is run with its head. A model without a head is run as a whole: DPR's base
+    gives no attention.
     """
+    if not (find_task(module) or module.can_generate()):
+        return module
     base = cast(PreTrainedModel, module.base_model)
     if module.config.is_encoder_decoder and "decoder_input_ids" not in _parameters(base):
         return module

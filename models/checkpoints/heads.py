@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from models.capture.head import Head, last_hidden, own_decoder_ids, read_answer,
 from models.checkpoints.processors import PROBE_TEXT, InputProcessors
 from models.errors import is_panic
 from models.images import probe_picture
+from models.sound_reader import probe_of_sound
 from models.tasks import WORDS, find_task
 
 log = logging.getLogger("headlight.models")
@@ -61,12 +62,12 @@ def untrained_weights(module: PreTrainedModel) -> tuple[str, ...]:
 
 def _try_head(module: PreTrainedModel, processors: InputProcessors) -> Head | None:
     """Return the head if it gives the logits of the whole model for a short input, else None."""
-    inputs = _short_inputs(module, processors)
-    answer = read_answer(module(**inputs, **forward_options(module)))[0]
-    twice = reads_its_text_twice(module)
-    given = {**inputs, "decoder_input_ids": own_decoder_ids(module, inputs)} if twice else inputs
-    output = body(module)(**given, **forward_options(body(module)))
-    return _fit_head(module, output, inputs, answer)
+    with _short_inputs(module, processors) as inputs:
+        answer = read_answer(module(**inputs, **forward_options(module)))[0]
+        twice = reads_its_text_twice(module)
+        given = {**inputs, "decoder_input_ids": own_decoder_ids(module, inputs)} if twice else inputs
+        output = body(module)(**given, **forward_options(body(module)))
+        return _fit_head(module, output, inputs, answer)
 
 
 def _fit_head(
@@ -91,12 +92,18 @@ def _answer_in_parts(head: Head, output: ModelOutput, inputs: Mapping[str, Tenso
     return head.labels(row_of(output, 0, None), inputs)
 
 
-def _short_inputs(module: PreTrainedModel, processors: InputProcessors) -> dict[str, Tensor]:
+@contextmanager
+def _short_inputs(module: PreTrainedModel, processors: InputProcessors) -> Iterator[dict[str, Tensor]]:
+    if processors.sounds is not None:
+        with probe_of_sound(module, processors.sounds, processors.tokenizer, type(module).__name__) as inputs:
+            yield inputs
+        return
     if processors.images is not None:
-        return image_inputs(module, processors.images.read(probe_picture()))
+        yield image_inputs(module, processors.images.read(probe_picture()))
+        return
     assert processors.tokenizer is not None
     encoded = processors.tokenizer(PROBE_TEXT, truncation=True, max_length=_MOST_TOKENS, verbose=False)
     inputs = model_inputs(module, dict(encoded))
     if module.config.is_encoder_decoder and find_task(module) in WORDS:
         inputs["decoder_input_ids"] = inputs["input_ids"][:, :_MOST_TARGET]
-    return inputs
+    yield inputs

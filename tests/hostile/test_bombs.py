@@ -262,7 +262,7 @@ def test_a_narrow_picture_is_not_stretched_without_end(eye):
 
 def test_a_picture_of_too_many_patches_is_refused_before_the_proof_runs(eye, monkeypatch):
     monkeypatch.setattr("models.checkpoints.verify.materialised_layers", lambda *given: pytest.fail("run"))
-    monkeypatch.setattr("models.checkpoints.verify.replayed_layers", lambda *given, **options: pytest.fail("run"))
+    monkeypatch.setattr("models.checkpoints.verify.replayed_batch", lambda *given, **options: pytest.fail("run"))
     monkeypatch.setattr("models.images.ImageReader.read", many_patches)
     refused(
         errors.NotEnoughMemory,

@@ -65,7 +65,7 @@ def test_a_conversation_longer_than_the_model_reads_is_cut(model):
     assert "The first 256 of" in trace.notices[0]
 
 
-@pytest.mark.parametrize("beside", [{"text": "a"}, {"text_pair": "a"}, {"image": object()}])
+@pytest.mark.parametrize("beside", [{"text": "a"}, {"text_pair": "a"}])
 def test_a_conversation_is_read_alone(model, beside):
     with pytest.raises(NoText, match="read alone"):
         model.trace(messages=MESSAGES, **beside)

@@ -133,7 +133,7 @@ def test_a_continuation_ends_before_a_placeholder_of_its_own(
     def generate(module: Any, inputs: dict[str, torch.Tensor], n_tokens: int, name: str) -> list[int]:
         return [*inputs["input_ids"][0].tolist(), 40, placeholder, 41]
 
-    monkeypatch.setattr("models.model_input.generate_ids", generate)
+    monkeypatch.setattr("models.input_builder.generate_ids", generate)
     trace = model.trace(TEXT, image=PICTURE, generate=3)
     assert [token.id for token in trace["decoder"].key_tokens if token.generated] == [40]
     assert any("the model generated 1" in notice for notice in trace.notices)

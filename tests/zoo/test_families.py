@@ -207,11 +207,12 @@ def test_a_family_whose_replay_differs_falls_back_by_itself(wrong, folder_of, mo
 
 
 def test_a_missed_layer_falls_back_by_itself(folder_of, monkeypatch):
-    replayed = models.checkpoints.verify.replayed_layers
-    monkeypatch.setattr(
-        "models.checkpoints.verify.replayed_layers",
-        lambda *given, **options: {role: layers[1:] for role, layers in replayed(*given, **options).items()},
-    )
+    replayed = models.checkpoints.verify.replayed_batch
+
+    def without_the_first(*given, **options):
+        return [{role: found[1:] for role, found in row.items()} for row in replayed(*given, **options)]
+
+    monkeypatch.setattr("models.checkpoints.verify.replayed_batch", without_the_first)
     assert models.load_model(str(folder_of("gpt2"))).card.capture == "materialised"
 
 

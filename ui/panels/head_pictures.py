@@ -15,7 +15,7 @@ from viz.figures.sound import SoundFigure
 
 BESIDE_HEIGHT = 250
 _FOLLOWS = (
-    "What gets no attention lies in the dark. Without a locked query it is the last token, which the model reads to "
+    "Dark patches get no attention. Without a locked query it is the last token, which the model reads to "
     "write the next; lock another one below."
 )
 _ELSEWHERE = "The strongest pairs are in the table, all of them in the CSV file under Export."
@@ -29,7 +29,7 @@ def show_patches(subject: Subject, selection: Selection, options: DrawOptions) -
     says = f"The picture in the light of layer {layer}, head {head}. {_ELSEWHERE}"
     if subject.att.kind == "encoder":
         chart(drawn, "patches", says)
-        st.caption("What gets no attention lies in the dark. Lock a query to see what that patch attends to.")
+        st.caption("Dark patches get no attention. Lock a query to see what that patch attends to.")
         return
     # The instrument below shows the text; the picture stands beside what is said of it, so that both fit on a screen.
     drawn.update_layout(title_text="", height=BESIDE_HEIGHT, margin={"l": 0, "r": 0, "t": 0, "b": 0})

@@ -1,4 +1,4 @@
-"""What one query attends to on a picture, as light: what gets no attention lies in the dark."""
+"""What one query attends to on a picture, as light: patches without attention are dark."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_the_readable_part_is_that_of_an_export(kind: str) -> None:
 
     class Text:  # All that `readable_part` reads of an attention.
         def __init__(self) -> None:
-            self.kind = kind
+            self.kind, self.key_patches, self.n_key = kind, (), 4000
 
     cases, wanted = [], []
     for region in regions:
