@@ -81,4 +81,6 @@ def buttons_for_menus(monkeypatch: pytest.MonkeyPatch, *forged: str) -> None:
 
 
 def messages(app: AppTest) -> list[str]:
-    return [element.value.replace("\\", "") for element in (*app.warning, *app.error, *app.info)]
+    """Return every sentence in a box of the page; several notices are a list in one box."""
+    boxes = [element.value.replace("\\", "") for element in (*app.warning, *app.error, *app.info)]
+    return [line.removeprefix("- ") for box in boxes for line in box.split("\n")]

@@ -67,8 +67,10 @@ def _inputs(model: Model, about_link: list[str]) -> AttentionTrace | None:
         # If the right answer is known, the panel of the task says what the model wrote.
         known = any(truth_of(trace[kind]) is not None for kind in trace.kinds)
         notices += [notice for notice in trace.notices if not (known and notice == OWN_TEXT_NOTICE)]
-    for notice in notices:
-        st.warning(escape_markdown(notice), icon=":material/info:")
+    if notices:
+        # In one box, since each box would move the pictures down by three lines.
+        written = [escape_markdown(notice) for notice in notices]
+        st.warning("\n".join(f"- {each}" for each in written) if written[1:] else written[0], icon=":material/info:")
     return trace
 
 

@@ -17,8 +17,7 @@ def choose_kind(trace: AttentionTrace) -> Attention:
     choice = INSPECT.current()
     kind = choice.kind
     if kind not in trace.kinds:
-        # A model of a task opens with the attention whose right answers are known.
-        kind = next((each for each in trace.kinds if truth_of(trace[each]) is not None), trace.kinds[0])
+        kind = _first_kind(trace)
         if choice.kind:
             st.info(f"There is no {choice.kind} attention here: {kind} attention is shown instead.")
         if kind != choice.kind and len(trace.kinds) > 1:
@@ -28,6 +27,13 @@ def choose_kind(trace: AttentionTrace) -> Attention:
             "Attention", trace.kinds, **INSPECT.widget_args("kind"), required=True, label_visibility="collapsed"
         )
     return trace[kind]
+
+
+def _first_kind(trace: AttentionTrace) -> str:
+    """Return the kind to show first: that of a task's right answers; when words listen to a sound; else the first."""
+    known = [kind for kind in trace.kinds if truth_of(trace[kind]) is not None]
+    listening = [kind for kind in trace.kinds if kind == "cross" and trace.source.audio is not None]
+    return next(iter([*known, *listening, *trace.kinds]))
 
 
 def open_head(model: Model, att: Attention) -> None:
