@@ -32,7 +32,7 @@ def light_of(patches: Sequence[Patches], weights: Float[np.ndarray, " key"]) -> 
 
 
 def _shares(n_places: int, n_patches: int, start: float, end: float) -> Float[np.ndarray, "place patch"]:
-    """Return which share of each patch along one axis lies in each place; patches are between `start` and `end`."""
+    """Return which share of each patch along one axis is in each place; patches are between `start` and `end`."""
     edges = np.linspace(0.0, 1.0, n_places + 1)[:, None]
     own = np.linspace(start, end, n_patches + 1)
     overlap = np.minimum(edges[1:], own[1:]) - np.maximum(edges[:-1], own[:-1])

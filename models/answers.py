@@ -21,7 +21,7 @@ def read_names(config: Any) -> Names:
     """Return the names of a classifier's labels, and how its scores become probabilities.
 
     transformers' pipelines do the same: a single label is a number if `problem_type` says "regression", else it has a
-    probability of its own. sentence-transformers writes the activation of a cross-encoder into config.json.
+    separate probability. sentence-transformers writes the activation of a cross-encoder into config.json.
     """
     given = getattr(config, "id2label", None)
     names = {number: visible(str(name)[:80]) for number, name in given.items()} if isinstance(given, dict) else {}

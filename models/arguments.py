@@ -1,6 +1,6 @@
 """The types of arguments at the public functions: a value of another type is refused in one sentence.
 
-The annotations say which types a function takes, so no function repeats them in checks of its own.
+The annotations say which types a function takes, so that no function repeats them in checks.
 """
 
 from __future__ import annotations

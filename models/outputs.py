@@ -92,7 +92,7 @@ class Outputs:
 
     `task` is the name that the model hub gives to what the head does: "text-classification", "token-classification",
     "question-answering", "fill-mask", "text-generation", "text2text-generation", "image-classification", or "".
-    `tokens` are the positions that have answers of their own: those of the decoder, if there is one. After pickling,
+    `tokens` are the positions that have answers: those of the decoder, if there is one. After pickling,
     labels remain and words do not, because these need the model.
     """
 

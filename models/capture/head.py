@@ -54,7 +54,7 @@ class _Stopping(nn.Module):
 
 
 def replace_parts(module: Module, **parts: nn.Module) -> Module:
-    """Return a shallow copy of a module with other parts in place of its own; all others are shared."""
+    """Return a shallow copy of a module with some parts replaced; all others are shared."""
     copied = copy.copy(module)
     copied.__dict__["_modules"] = {**module._modules, **parts}
     return copied
@@ -74,7 +74,7 @@ def last_hidden(output: ModelOutput) -> Tensor | None:
 
 
 def reads_its_text_twice(module: PreTrainedModel) -> bool:
-    """Return whether an encoder-decoder labels a text, which its decoder reads too: it gets no text of its own."""
+    """Return whether an encoder-decoder labels a text, which its decoder reads too, so that it gets no other text."""
     return module.config.is_encoder_decoder and find_task(module) in (CLASSIFY, FIND_SPAN)
 
 

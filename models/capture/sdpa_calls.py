@@ -82,7 +82,7 @@ def read_call(given: Mapping[str, Any], item: int, inputs: InputShape, module: n
 
 
 def _layout(query: Tensor, inputs: InputShape, module: nn.Module | None) -> int:
-    """Return how many rows follow each other for one item (the heads), -1 if the heads have an axis of their own."""
+    """Return how many rows follow each other for one item (the heads), -1 if the heads have a separate axis."""
     if query.dim() == 2:
         return 1
     n_rows, n_query = query.shape[0], query.shape[-2]

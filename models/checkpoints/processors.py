@@ -80,7 +80,7 @@ def load_processors(folder: ModelFolder, config: PreTrainedConfig) -> InputProce
 def count_readable_tokens(module: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int | None:
     """Return how many tokens the model can read, None where nothing limits it."""
     limits = [tokenizer.model_max_length] if tokenizer.model_max_length < 10**9 else []
-    for name, part in text_part(module).named_modules():  # a part that sees pictures has positions of its own
+    for name, part in text_part(module).named_modules():  # a part that sees pictures has other positions
         if isinstance(part, nn.Embedding) and re.search(r"(embed_positions|position_embeddings?|wpe)$", name):
             # RoBERTa counts positions from padding_idx + 1; BART's embedding gives its own offset.
             offset = getattr(part, "offset", None)

@@ -28,7 +28,7 @@ _INPUTS = ["input_features", "input_values"]
 _CODES = "packs sounds into codes and has no attention over a whole sound"
 _WRITES = "writes a sound and does not read one, so that there are no frames to attend to"
 _TRANSDUCER = "is a transducer, whose decoder is recurrent and attends to nothing"
-_TOWERS = "joins several models, each with attention of its own"
+_TOWERS = "joins several models that do not attend to one another"
 _INSTEAD = "a model that reads sounds (Whisper, Moonshine, Speech2Text, Wav2Vec2, HuBERT, AST)"
 _REASONS = {
     **dict.fromkeys(("encodec", "dac", "mimi", "xcodec", "xcodec2", "neucodec"), _CODES),

@@ -1,7 +1,10 @@
 """Conversations are read through the model's own template, and each token has the role of its message."""
 
+from functools import cache
+
 import pytest
 
+from models.chat_template import Child
 from models.conversation import ConversationReader, check_messages
 from models.errors import NoText
 from models.tokens import TokenReader
@@ -32,6 +35,14 @@ PUBLISHED = {
     "zephyr": ZEPHYR,
     "thinking": THINKING,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_child():
+    """One process renders the templates of all tests: it takes a second to start."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("models.chat_template.Child", cache(Child))
+        yield
 
 
 def read(template, messages, **options):
