@@ -19,7 +19,8 @@ from analysis.selection import Selection, TokenRef
 from models import Attention
 from models.arguments import checked
 from models.errors import BadSelection
-from viz.figures.base import Figure, Offer, Subject, name_heads
+from viz.figures.base import Offer, Subject
+from viz.figures.one_query import OneQuery
 from viz.figures.plotly_text import PLAIN, plotly_text
 from viz.labels import head_title, label
 from viz.options import DrawOptions
@@ -96,7 +97,7 @@ def usual_query(att: Attention) -> int | None:
     return 0 if att.key_patches and att.key_patches[0].first > 0 else None
 
 
-class Patches(Figure[PatchView]):
+class Patches(OneQuery[PatchView]):
     """What one query attends to, as light on the picture."""
 
     name = "patches"
@@ -116,19 +117,6 @@ class Patches(Figure[PatchView]):
         if subject.image is None:
             raise BadSelection("The patches of a picture need the picture: give image=trace.image.")
         return patch_view(subject.att, subject.image, selection)
-
-    def heading(self, view: PatchView) -> str:
-        """Return the title of the head and the query."""
-        return view.title
-
-    def transformations(self, view: PatchView) -> dict[str, Any]:
-        """Return the query that was drawn."""
-        return query_facts(view.query)
-
-    def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
-        """Return that there is one query."""
-        subject, selection = self.apply(subject, selection, options)
-        return f"It contains one query of {name_heads(subject.att, selection)}."
 
     def to_plotly(self, view: PatchView, options: DrawOptions) -> go.Figure:
         """Return the picture below a chart of darkness."""
@@ -198,11 +186,6 @@ def patches(
     options, figure = options or DrawOptions(), Patches()
     view = figure.view(Subject(att, image), Selection.parse(layer, head, token=token), options)
     return figure.to_plotly(view, options)
-
-
-def query_facts(query: int | None) -> dict[str, Any]:
-    """Return the query of a figure of one query as provenance names it."""
-    return {"token": "", "pooling": "mean of all queries"} if query is None else {"token": f"query:{query}"}
 
 
 def data_address(image: UInt8[np.ndarray, "height width 3"]) -> str:

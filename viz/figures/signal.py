@@ -16,8 +16,8 @@ from models import Attention
 from models.arguments import checked
 from models.errors import BadSelection
 from viz import colours
-from viz.figures.base import Figure, Offer, Subject, name_heads
-from viz.figures.patches import query_facts
+from viz.figures.base import Offer, Subject
+from viz.figures.one_query import OneQuery
 from viz.figures.plotly_text import PLAIN
 from viz.labels import head_title
 from viz.options import DrawOptions
@@ -92,7 +92,7 @@ def signal_view(att: Attention, selection: Selection, options: DrawOptions) -> S
     )
 
 
-class Signal(Figure[SignalView]):
+class Signal(OneQuery[SignalView]):
     """What one position of a signal attends to."""
 
     name = "signal"
@@ -110,19 +110,6 @@ class Signal(Figure[SignalView]):
     def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> SignalView:
         """Return the signal with one query's weights."""
         return signal_view(subject.att, selection, options)
-
-    def heading(self, view: SignalView) -> str:
-        """Return the title of the head and the query."""
-        return view.title
-
-    def transformations(self, view: SignalView) -> dict[str, Any]:
-        """Return the query that was drawn."""
-        return query_facts(view.query)
-
-    def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
-        """Return that there is one query."""
-        subject, selection = self.apply(subject, selection, options)
-        return f"It contains one query of {name_heads(subject.att, selection)}."
 
     def to_plotly(self, view: SignalView, options: DrawOptions) -> go.Figure:
         """Return the values as a curve over the weights as bars."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,8 +15,8 @@ from models.arguments import checked
 from models.errors import BadSelection
 from models.sound import Sound
 from viz import colours
-from viz.figures.base import Figure, Offer, Subject, name_heads
-from viz.figures.patches import query_facts
+from viz.figures.base import Offer, Subject
+from viz.figures.one_query import OneQuery
 from viz.figures.plotly_text import PLAIN, plotly_text
 from viz.labels import head_title, label
 from viz.options import DrawOptions
@@ -107,7 +106,7 @@ def envelope(sound: Sound) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return starts / sound.rate, lowest, highest
 
 
-class SoundFigure(Figure[SoundView]):
+class SoundFigure(OneQuery[SoundView]):
     """When one query listens."""
 
     name = "sound"
@@ -126,19 +125,6 @@ class SoundFigure(Figure[SoundView]):
     def make_view(self, subject: Subject, selection: Selection, options: DrawOptions) -> SoundView:
         """Return one query's weights over time."""
         return sound_view(subject.att, selection)
-
-    def heading(self, view: SoundView) -> str:
-        """Return the title of the head and the query."""
-        return view.title
-
-    def transformations(self, view: SoundView) -> dict[str, Any]:
-        """Return the query that was drawn."""
-        return query_facts(view.query)
-
-    def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
-        """Return that there is one query."""
-        subject, selection = self.apply(subject, selection, options)
-        return f"It contains one query of {name_heads(subject.att, selection)}."
 
     def to_plotly(self, view: SoundView, options: DrawOptions) -> go.Figure:
         """Return the weights as bars over the waveform."""
