@@ -150,4 +150,4 @@ def test_a_text_too_long_for_a_link_survives_a_restart(server, page):
     expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(text)
     # Must not happen: a picture of a text other than the one in the box.
     assert tokens(page)[1] == "fish"
-    expect(page.locator(".heatmap")).to_have_attribute("data-region", "0 511 0 511")
+    expect(page.locator(".heatmap")).to_have_attribute("data-region", "0 255 0 255")
