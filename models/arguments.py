@@ -158,7 +158,7 @@ def _name(kind: Any) -> str:
 
 def _plural(name: str) -> str:
     plain = name.partition(" ")[2] if name.startswith(("a ", "an ")) else name
-    return f"{plain}s" if plain and " or " not in plain else "such values"
+    return f"{plain}s" if plain and " or " not in plain else f"values that are each {name}"
 
 
 def _container(

@@ -9,6 +9,10 @@ import threading
 import weakref
 from pathlib import Path
 
+# Isolated, so that neither the folder of the program nor the environment hides a package. But it finds the packages
+# that this process finds, also those of PYTHONPATH and of `pip install --user`, which isolation leaves out.
+_RUN = "import runpy, sys; sys.path[:] = sys.argv[2:]; runpy.run_path(sys.argv[1], run_name='__main__')"
+
 
 class Child:
     """A Python program that reads a line from its input and answers with one line.
@@ -40,7 +44,7 @@ class Child:
 
     def _start(self) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-I", str(self._program)],
+            [sys.executable, "-I", "-c", _RUN, str(self._program), *filter(None, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

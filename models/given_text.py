@@ -15,7 +15,8 @@ import torch
 from models.errors import NoText
 
 # A text, its words, or its token ids: a list, an array or a tensor of one row.
-Text = str | Sequence[str] | Sequence[int] | np.ndarray | torch.Tensor
+# `Any`: a batch of one, or numbers in tensors; `read_text` refuses everything else.
+Text = str | Sequence[str] | Sequence[int] | Sequence[Any] | np.ndarray | torch.Tensor
 MAX_CHARACTERS = 2_000_000
 # Above every vocabulary, and below what a tensor of ids can hold.
 MAX_ID = 2**31 - 1

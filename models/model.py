@@ -165,7 +165,7 @@ class Model:
 
     @checked
     def trace_batch(
-        self, texts: Sequence[Text], *, targets: Sequence[str] | None = None, budget: Budget | None = None
+        self, texts: Sequence[Text] | str, *, targets: Sequence[str] | str | None = None, budget: Budget | None = None
     ) -> list[AttentionTrace]:
         """Return the traces of several texts from one forward pass, without the padding of the shorter ones.
 
