@@ -74,7 +74,8 @@ def _convert(picture: Image.Image) -> Image.Image:
 
 
 def _read_file(given: str | os.PathLike[str]) -> Image.Image:
-    shown = ascii(os.fspath(given))[-80:].strip("'\"")
+    shown = ascii(os.fspath(given)).strip("'\"")
+    shown = shown if len(shown) <= 80 else f"…{shown[-79:].partition('/')[1]}{shown[-79:].partition('/')[2]}"
     if isinstance(given, str) and given.strip().lower().startswith(("http:", "https:", "data:")):
         raise NoText("Headlight fetches no picture from an address: save it as a file and give its path.")
     try:

@@ -38,8 +38,8 @@ def test_the_notebook_snippets(tmp_path):
     assert "('it', 1)" in done.stdout
     assert "252 tokens: about" in done.stdout
     assert "layer 6 of 6" in done.stdout
-    assert done.stdout.count("(12, 31, 31)") == 6
-    assert done.stdout.endswith("(64, 130)\n1 8 (10, 10)\n")
+    assert done.stdout.count("(12, 32, 32)") == 6
+    assert done.stdout.endswith("(64, 130)\n1 8 (10, 10)\n['[CLS]', 'cat', '[SEP]']\nmodel in memory ('encoder',)\n")
     words, sink, notebook = done.stdout.split("\n", 2)
     assert words == "(14, 14)"
     assert re.fullmatch(r"0\.85\d+ (1\.0|0\.9)\d+", sink)

@@ -182,4 +182,6 @@ def read_messages(app: AppTest, *, forged: bool = False) -> list[str]:
         if ours and not (forged and any("site-packages/streamlit" in line for line in after)):
             where = " < ".join(frames[number].strip().replace(str(_ROOT), "")[:120] for number in ours[:-3:-1])
             raise Failed(f"the page shows {shown.proto.type}: {shown.proto.message[:200]} {where}")
-    return [element.value.replace("\\", "") for element in (*app.error, *app.warning, *app.info)]
+    boxes = [element.value.replace("\\", "") for element in (*app.error, *app.warning, *app.info)]
+    # Several notices are a list in one box.
+    return [line.removeprefix("- ") for box in boxes for line in (box.split("\n") if box.startswith("- ") else [box])]

@@ -56,6 +56,8 @@ def refuse_other_sounds(described: dict[str, Any], name: str) -> None:
     kind = str(described.get("model_type"))
     architectures = described.get("architectures")
     first = str(architectures[0]) if isinstance(architectures, list) and architectures else ""
+    if first.endswith("ForTextToText"):  # the part of Seamless that translates texts
+        return
     why = _REASONS.get(kind) or next((reason for end, reason in _WRITERS.items() if first.endswith(end)), None)
     if why is not None:
         instead = "a vision encoder (ViT, DeiT, DINOv2)" if kind.startswith("vision") else _INSTEAD

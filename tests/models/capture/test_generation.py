@@ -113,7 +113,7 @@ def test_an_estimate_counts_no_more_than_a_continuation_may_have(n_asked, writer
     n_prompt = len(model.trace(SENTENCE)["decoder"].query_tokens)
     assert model.estimate(SENTENCE, generate=n_asked).n_tokens == min(n_prompt + n_asked, 97)
     assert model.estimate(SENTENCE * 20, generate=n_asked).n_tokens == 97
-    monkeypatch.setattr("models.model_input.MAX_CONTINUATION", 3)
+    monkeypatch.setattr("models.input_builder.MAX_CONTINUATION", 3)
     assert model.estimate(SENTENCE, generate=n_asked).n_tokens == n_prompt + 3
 
 
@@ -197,7 +197,7 @@ def test_a_continuation_that_is_shorter_than_asked_for_says_why(writers, monkeyp
     why = "the model cannot read more at once"
     assert (n_new, room < 256) == (room, True), "this model was to write to its end"
     assert trace.notices[-2] == f"Of 600 tokens that were asked for, the model generated {n_new}: {why}."
-    monkeypatch.setattr("models.model_input.MAX_CONTINUATION", 3)
+    monkeypatch.setattr("models.input_builder.MAX_CONTINUATION", 3)
     trace = model.trace(SENTENCE, generate=5)
     assert (
         trace.notices[-2]

@@ -196,11 +196,15 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
             "head.png",
             "The figure signal needs a text, not a picture: give --text.",
         ),
-        (["sound", "--text", CAT, *ONE_HEAD], "head.png", "The figure sound needs a sound: give --audio FILE."),
+        (
+            ["sound", "--text", CAT, *ONE_HEAD],
+            "head.png",
+            "The figure sound needs a sound, not a text: give --audio FILE.",
+        ),
         (
             ["patches", "--audio", "a.wav", *ONE_HEAD],
             "head.png",
-            "figure patches needs something else than a sound",
+            "The figure patches needs a picture, not a sound: give --image FILE.",
         ),
         (["heatmap", "--audio", "a.wav", *ONE_HEAD, "--generate", "2"], "head.png", "A sound is read alone: leave out"),
         (["heatmap", "--audio", "a.wav", *ONE_HEAD], "head.png", "reads texts, not sounds: give one."),
@@ -448,7 +452,7 @@ def test_a_picture_in_light_and_as_weights(tmp_path: Path, capfd: pytest.Capture
     (tmp_path / "photo.png").write_bytes(b"no picture")
     assert main(["heatmap", *model, "-o", str(tmp_path / "x.png")]) == 2
     said = capfd.readouterr().err
-    assert said.endswith("photo.png is not a picture that can be read: give a PNG, JPEG or WebP file.\n")
+    assert said.endswith("(it is no PNG, JPEG or WebP picture): save it again as PNG, JPEG or WebP.\n")
     assert main(["patches", "--text", CAT, *ONE_HEAD, "-o", str(tmp_path / "x.png")]) == 2
     assert "needs a picture: give --image FILE." in capfd.readouterr().err
 

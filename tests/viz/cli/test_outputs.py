@@ -65,7 +65,7 @@ def test_words_of_positions_on_standard_output(tmp_path):
     ("arguments", "sentence"),
     [
         (["--model", "minilm", "--text", TEXT], "its model has no head"),
-        (["--model", "minilm"], "--text or --image must be given"),
+        (["--model", "minilm"], "--text, --ids, --messages, --image or --audio must be given"),
         (["--text", TEXT], "--model must be given"),
         (["--model", "minilm", "--text", TEXT, "-o", "/no/such/folder/x.csv"], "cannot be written"),
         (["--model", "minilm", "--text", TEXT, "--layer", "1"], "has no '--layer'"),
