@@ -20,6 +20,8 @@ from tests.helpers.chat_templates import (
     chat_tokenizer,
 )
 
+pytestmark = pytest.mark.slow
+
 SYSTEM, USER, ANSWER, AGAIN = (
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "user"},

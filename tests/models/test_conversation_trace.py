@@ -6,6 +6,8 @@ from models import load_model
 from models.errors import NoText
 from tests.helpers.chat_templates import CHATML, SPECIAL, save_chat_model
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "The cat sat?"}]
 
 

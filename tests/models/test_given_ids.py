@@ -12,6 +12,8 @@ from models.given_text import GivenText, read_text
 from models.request import Request
 from tests.helpers import small_models as small
 
+pytestmark = pytest.mark.slow
+
 IDS = [2, 85, 17, 3]
 HUGE = 10**5000
 

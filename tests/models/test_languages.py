@@ -17,6 +17,8 @@ from models.tokens import TokenReader
 from tests.helpers import small_models
 from tests.helpers.tokenizer_kinds import KINDS
 
+pytestmark = pytest.mark.slow
+
 TEXT, TARGET = "the cat sat", "a hund"
 SIZES = {
     **{"d_model": 24, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2},

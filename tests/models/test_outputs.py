@@ -28,6 +28,8 @@ from models.outputs import MOST_SPAN
 from tests.helpers.small_models import SENTENCE, TARGET
 from tests.helpers.with_heads import own_inputs, save_with_head
 
+pytestmark = pytest.mark.slow
+
 # A row alone is multiplied in another order than all rows. Measured: 1e-6 at most.
 CLOSE = 1e-5
 MASKED = "The cat [MASK] on the [MASK]."

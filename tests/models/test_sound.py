@@ -15,6 +15,8 @@ import torch
 from models.errors import NoText
 from models.sound import HIGHEST_RATE, MAX_SAMPLES, Sound, read_sound
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

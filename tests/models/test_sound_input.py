@@ -18,6 +18,8 @@ from tests.helpers.corrupt import configure
 from tests.helpers.sound_models import TARGET, save_whisper, vowels
 from tests.zoo import sounds
 
+pytestmark = pytest.mark.slow
+
 # Of two float32 computations, one with SDPA: as in tests/zoo/test_families.py.
 TOLERANCE = 5e-6
 

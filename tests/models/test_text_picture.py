@@ -16,6 +16,8 @@ from models import AttentionTrace, Model, load_model
 from models.patches import Patches
 from tests.helpers.picture_models import FAMILIES, build_text_picture
 
+pytestmark = pytest.mark.slow
+
 TEXT = "The cat sat on the mat."
 PIXELS = np.random.default_rng(3).integers(0, 255, (50, 80, 3)).astype(np.uint8)
 PICTURE = Image.fromarray(PIXELS)

@@ -15,6 +15,8 @@ from models.picture_layouts import LAYOUTS
 from tests.helpers.picture_models import build_text_picture
 from tests.helpers.small_models import build
 
+pytestmark = pytest.mark.slow
+
 TEXT = "The cat sat on the mat."
 PICTURE = Image.fromarray(np.random.default_rng(3).integers(0, 255, (50, 80, 3)).astype(np.uint8))
 

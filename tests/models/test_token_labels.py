@@ -10,6 +10,8 @@ from models.checkpoints.tokenizer import load_tokenizer
 from models.tokens import TokenReader
 from tests.helpers.tokenizer_kinds import KINDS, SOURCE_TEXT, TARGET_TEXT
 
+pytestmark = pytest.mark.slow
+
 # The config that a folder needs for its tokenizer's class, if it has no tokenizer_class of its own.
 CONFIGS = {"CANINE": tf.CanineConfig, "Perceiver": tf.PerceiverConfig}
 

@@ -13,6 +13,8 @@ from models import Model, load_model
 from models.errors import NoTokenizer
 from tests.helpers import small_models as small
 
+pytestmark = pytest.mark.slow
+
 # A long one is kept between an estimate and its trace.
 TEXTS = {"short": "The lazy catfish sat", "long": "The lazy catfish sat " * 400}
 

@@ -19,6 +19,8 @@ from tests.zoo.build import MAX_PARAMETERS, config_of, sharpen
 from tests.zoo.inputs import inputs_of
 from tests.zoo.needs import GAINS
 
+pytestmark = pytest.mark.slow
+
 # Families whose attention cannot be shown at all, and what the synthetic inputs of the zoo cannot express.
 UNTRIED = {"longformer", "led", "funnel", "squeezebert", "reformer", "bros", "lxmert", "pi0", "idefics", "blip"}
 # The body gives logits (FSMT), more than the head reads (ProphetNet), or is inside another model (EncoderDecoder):

@@ -29,6 +29,8 @@ from tests.zoo.build import config_of, sharpen
 from tests.zoo.compare import pair_of
 from tests.zoo.needs import GAINS
 
+pytestmark = pytest.mark.slow
+
 
 def load(family, folder, **changed):
     """The family as a visitor opens it: saved with a tokenizer, loaded, proven."""

@@ -8,6 +8,8 @@ from models.errors import HeadlightError
 from tests.zoo import sounds, table
 from tests.zoo.compare import TOLERANCE
 
+pytestmark = pytest.mark.slow
+
 TRACED = table.read("Sounds")
 REFUSED = table.read("Sounds that are refused")
 UNTRIED = table.read("Sounds that were not tried")

@@ -17,6 +17,8 @@ from tests.zoo import table
 from tests.zoo.build import build, config_of
 from tests.zoo.compare import given_layers, no_cache
 
+pytestmark = pytest.mark.slow
+
 # The rows of docs/families.md that read a text and have cross-attention.
 TRACED = [name for name, cells in table.read("Traced").items() if cells[2] == "text" and "cross" in cells[4]]
 SAMPLE = {"bart", "plbart", "m2m_100", "t5"}

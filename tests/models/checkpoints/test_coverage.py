@@ -11,6 +11,8 @@ from models.checkpoints.coverage import count_layers, coverage_notices
 from tests.zoo import table
 from tests.zoo.build import build, config_of
 
+pytestmark = pytest.mark.slow
+
 # Families whose captured layers are fewer than the configuration's, or more (Canine), and those that lack a side.
 DIFFERENT = {
     "bailing_hybrid",

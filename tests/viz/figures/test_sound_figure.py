@@ -17,6 +17,8 @@ from tests.zoo import sounds
 from viz.figures.sound import LEAST_SECONDS, MOST_POINTS, envelope, sound_view
 from viz.options import DrawOptions
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trace(tmp_path_factory):

@@ -20,6 +20,8 @@ from viz.labels import boundaries
 from viz.views import view_of
 from viz.wire.instrument import Opening, trace_message
 
+pytestmark = pytest.mark.slow
+
 # One view after the other: labels, spans, and the weights of every head and of combined heads.
 VIEWS = """
 import { Trace } from "./viz/browser/instrument/trace.js";
