@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import soundfile
 from jaxtyping import Float
-from scipy.signal import resample_poly
 from torch import Tensor
 
 from models.errors import NoText, short_message
@@ -105,6 +104,8 @@ def _finish(raw: _Raw, rate: int, longest: float) -> Sound:
     if not bool(np.isfinite(samples).all()):
         raise NoText("The sound has values that are not finite numbers (NaN or infinite): save or compute it again.")
     if raw.rate != rate:
+        from scipy.signal import resample_poly  # here, since it takes half a second to import
+
         common = math.gcd(raw.rate, rate)
         samples = resample_poly(samples, rate // common, raw.rate // common).astype(np.float32)
         notices.append(

@@ -18,6 +18,8 @@ VIEW: dict[str, Any] = {"layer": 3, "head": 1, "first": "query", "query": None, 
 LOOK = asdict(DrawOptions())
 CODE = """
 import { pythonLines } from "./viz/browser/instrument/toolbar_python.js";
+
+pytestmark = pytest.mark.slow
 const result = data.map(([source, kind, selection]) => pythonLines(source, kind, selection));"""
 
 
