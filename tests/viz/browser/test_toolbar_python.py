@@ -14,12 +14,12 @@ from tests.helpers.read_back import unpack
 from viz import DrawOptions
 from viz.wire.instrument import Opening, trace_message
 
+pytestmark = pytest.mark.slow
+
 VIEW: dict[str, Any] = {"layer": 3, "head": 1, "first": "query", "query": None, "key": None, "region": None}
 LOOK = asdict(DrawOptions())
 CODE = """
 import { pythonLines } from "./viz/browser/instrument/toolbar_python.js";
-
-pytestmark = pytest.mark.slow
 const result = data.map(([source, kind, selection]) => pythonLines(source, kind, selection));"""
 
 
