@@ -35,20 +35,21 @@ def has_template(tokenizer: PreTrainedTokenizerBase | None) -> bool:
 class ChatTemplate:
     """Renders conversations with the template that one tokenizer has at the time of a call."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str) -> None:
-        """`name` is the model's name, for the sentences of refusals."""
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str, template: str = "") -> None:
+        """`name` is the model's name, for the sentences of refusals; `template` is used instead of the tokenizer's."""
         self._tokenizer = tokenizer
         self._name = name
+        self._given = template
         self._child = Child(_CHILD)
         self._one_at_a_time = threading.Lock()
 
-    def render(self, messages: list[dict[str, str]], **options: bool) -> str:
+    def render(self, messages: list[dict[str, Any]], **options: bool) -> str:
         """Return the text of a conversation; `options` are those of `apply_chat_template`.
 
         Raises:
             NoText: there is no template, or it fails on the conversation, takes too long or too much memory.
         """
-        n_characters = sum(len(message["content"]) for message in messages)
+        n_characters = sum(len(str(message["content"])) for message in messages)
         seconds = TIMEOUT_SECONDS + TIMEOUT_SECONDS_PER_CHARACTER * n_characters
         try:
             return self._ask(messages, options, seconds)
@@ -62,7 +63,7 @@ class ChatTemplate:
         """Return renderings of parts of a conversation, which may fail."""
         return FurtherRenderings(self)
 
-    def _ask(self, messages: list[dict[str, str]], options: dict[str, bool], seconds: float) -> str:
+    def _ask(self, messages: list[dict[str, Any]], options: dict[str, bool], seconds: float) -> str:
         asked = {**self._variables(), **options, "chat_template": self._template(), "messages": messages}
         try:
             with self._one_at_a_time:
@@ -76,6 +77,8 @@ class ChatTemplate:
         return str(answer["text"])
 
     def _template(self) -> str:
+        if self._given:
+            return self._given
         if not has_template(self._tokenizer):
             raise NoText(
                 f"{self._name} has no chat template, so it reads no messages: give a text, or set "

@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from models.chat_template import ChatTemplate
 from models.errors import BrokenModel, NoText, short_message
 from models.images import undo_normalisation
 from models.patches import Patches
@@ -54,6 +55,8 @@ class TextPictureReader:
         self.layout = layout
         self.mark: str = processor.image_token
         self._one_at_a_time = threading.Lock()
+        self._known = ""
+        self._template = ChatTemplate(processor.tokenizer, "the model")
 
     def write_prompt(self, text: str, messages: Sequence[Mapping[str, Any]] | None = None) -> tuple[str, str]:
         """Return the text with one mark where the picture is, and a sentence on what was added, "" if nothing.
@@ -86,13 +89,14 @@ class TextPictureReader:
             template = template.get("default")
         if not template:
             return None
+        if template != self._known:
+            self._known = str(template)
+            self._template = ChatTemplate(self.processor.tokenizer, "the model", self._known)
         try:
-            prompt = self.processor.tokenizer.apply_chat_template(
-                list(messages), chat_template=template, tokenize=False, add_generation_prompt=True
-            )
-        except Exception:  # a template is a program of the model's makers
+            prompt = self._template.render([dict(one) for one in messages], add_generation_prompt=True)
+        except (NoText, TypeError, ValueError):  # it takes no picture, never ends, or a message is no JSON
             return None
-        return prompt if isinstance(prompt, str) and prompt.count(self.mark) == 1 else None
+        return prompt if prompt.count(self.mark) == 1 else None
 
     def count(self, prompt: str, size: tuple[int, int]) -> int:
         """Return about how many positions a prompt has with a picture of `size` (width, height).

@@ -101,3 +101,13 @@ def test_pictures_that_a_processor_refuses_or_would_blow_up_are_refused_first(lo
             method(TEXT, image=narrow)
     with pytest.raises(errors.NoText, match="does not read this text with this picture"):
         qwen.trace("a <|video_pad|>", image=PICTURE)
+
+
+def test_a_template_that_never_ends_is_left_out(loaded: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% set c = a * b %}{% endfor %}{% endfor %}"
+    monkeypatch.setattr("models.chat_template.TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(loaded._inputs._pictures.processor, "chat_template", endless)
+    trace = loaded.trace(TEXT, image=PICTURE)
+    assert "the model has no chat template that takes one" in trace.notices[0]
+    with pytest.raises(errors.NoText, match="no chat template that takes a picture"):
+        loaded.trace(messages=[{"role": "user", "content": "x"}], image=PICTURE)
