@@ -196,7 +196,12 @@ def _with_picture(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
     whole: list[dict[str, Any]] = []
     for message in messages:
         content = message.get("content")
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        if not isinstance(parts, list) or not all(isinstance(part, Mapping) for part in parts):
+            raise NoText(
+                'The content of a message is a text, or a list of parts: [{"type": "image"}, {"type": "text", "text": '
+                '"What is this?"}].'
+            )
         whole.append({**message, "content": parts})
     if not any(part.get("type") == "image" for message in whole for part in message["content"]):
         first = next((message for message in whole if message.get("role") == "user"), None)

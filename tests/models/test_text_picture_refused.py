@@ -33,6 +33,9 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Model:
         ({"text": TEXT, "text_pair": "x"}, "leave out text_pair"),
         ({"text": TEXT, "messages": [{"role": "user", "content": "x"}]}, "leave out the text or the messages"),
         ({"messages": [{"role": "system", "content": "x"}]}, "No message is of a user"),
+        ({"messages": [{"role": "user", "content": 5}]}, "a text, or a list of parts"),
+        ({"messages": [{"role": "user", "content": [5]}]}, "a text, or a list of parts"),
+        ({"messages": [{"role": "user"}]}, "a text, or a list of parts"),
         ({"text": "cat " * 400}, "reads 512 at once"),
     ],
 )
