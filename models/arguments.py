@@ -113,7 +113,7 @@ def _evaluate(annotation: Any, names: Mapping[str, Any]) -> Any:
     if not isinstance(annotation, str):
         return Any if annotation is inspect.Parameter.empty else annotation
     try:
-        return eval(annotation, dict(names))
+        return eval(annotation, dict(names))  # an annotation of our source, never a value that came from outside
     except Exception:  # a name that only type checkers import
         return Any
 

@@ -41,7 +41,7 @@ class InputShape:
         return cls(first, second if len(more) < 2 else None)
 
     def count_items(self, n_rows: int, n_query: int) -> int | None:
-        """Return the number of items if a call with so many rows has one row for each, 1 if they share it."""
+        """Return how many items the rows of a call belong to: one for each row, or 1 if all rows are one item."""
         if n_rows in (1, self.first):
             return n_rows
         # The positions may be the first axis of the input, and the batch the second.

@@ -34,7 +34,7 @@ from models.checkpoints.sounds import find_sound_class, reads_sounds
 from models.picture_layouts import LAYOUTS
 from models.tasks import CLASSIFY_IMAGE, HEADS, WRITE, classes_of, is_language_pretraining
 
-# Their heads need to be told at building whether there is a decoder.
+# Their heads are built only if the configuration says whether there is a decoder.
 _UNDECIDED = {"t5gemma", "t5gemma2"}
 _ENCODER_ALONE = re.compile(r"\w+Encoder(Model)?")
 _BASE = re.compile(r"\w*(?<!LMHead)(?<!DoubleHeads)Model|\w*Encoder")

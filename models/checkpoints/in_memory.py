@@ -38,7 +38,7 @@ def load_in_memory(given: Any, tokenizer: Any, images: Any) -> Model:
     borrowed = Borrowed(module)
     with borrowed.loading():
         if not supports_interface(module) and module.config._attn_implementation != "eager":
-            # Its masks are those of its own function: its weights would be those of another model (Falcon).
+            # It makes the masks of that function, with which eager attention computes other weights (Falcon).
             raise BrokenModel(
                 f"{name} cannot switch its attention function, which is {module.config._attn_implementation!r}: load "
                 "it with from_pretrained(..., attn_implementation='eager')."

@@ -46,7 +46,7 @@ class ModelFolder:
     @property
     def root(self) -> Path:
         """The folder that contains every file of the model, also those that are links."""
-        # A hub snapshot links to the blobs of its own repository.
+        # A hub snapshot links to the blobs of the same repository.
         return self.path.parent.parent / "blobs" if self.revision else self.path
 
     @property

@@ -35,7 +35,7 @@ MAX_PROBE_TOKENS = 512
 class InputProcessors:
     """What a model reads with: a tokenizer for texts, or a reader of pictures, or one of sounds beside a tokenizer.
 
-    `pictures` reads pictures with a text; `notices` say why there is none although the model reads both.
+    `pictures` reads pictures with a text; `notices` say why it is missing in a model that reads both.
     """
 
     tokenizer: PreTrainedTokenizerBase | None = None

@@ -45,7 +45,7 @@ def _lower(tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 def prompt_notice(folder: Path) -> tuple[str, ...]:
-    """Return a sentence on the text that sentence-transformers puts before every text, () if there is none."""
+    """Return a sentence on the text that sentence-transformers puts before every text; () if it puts nothing."""
     described = _read_object(folder / _PROMPTS)
     prompts = described.get("prompts")
     name = described.get("default_prompt_name")

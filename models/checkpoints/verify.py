@@ -146,14 +146,14 @@ def _run_probe(
     """
     images, replayed, grid = processors.images, Layers(), None
     try:
-        with finite_weights(module) as has_bad_weights, computing(), ExitStack() as held:
+        with finite_weights(module) as has_bad_weights, computing(), ExitStack() as contexts:
             if images is not None:
                 patches = images.read(probe_picture())
                 grid = patches.grid
                 _admit_patches(module.config, grid, name)
                 inputs = image_inputs(module, patches)
             elif processors.sounds is not None:
-                inputs = held.enter_context(probe_of_sound(module, processors.sounds, processors.tokenizer, name))
+                inputs = contexts.enter_context(probe_of_sound(module, processors.sounds, processors.tokenizer, name))
             else:
                 assert processors.tokenizer is not None
                 inputs = probe_inputs(module, processors.tokenizer, name)
