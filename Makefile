@@ -8,14 +8,26 @@ BIN := $(VENV)/bin
 # JavaScript is checked and never built: only development needs Node, the environment's where the machine has none.
 WITH_NODE := PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(VENV)/node/node_modules/.bin:$$PATH"
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# A file lists the folders of the fetched models and where they were looked for: asking Python takes seconds.
+LIST := $(VENV)/fetched
+PLACE := $$HEADLIGHT_HOME:$$XDG_CACHE_HOME:$$HOME
+HAS_MODELS := test $(LIST) -nt models/checkpoints/fetched.py && { read -r place && test "$$place" = "$(PLACE)" && \
+	while read -r folder; do test -d "$$folder" || exit 1; done; } < $(LIST)
+FETCH_MODELS := { echo "$(PLACE)" && $(BIN)/python -m models.fetch; } > $(LIST).part && mv $(LIST).part $(LIST)
 export TOKENIZERS_PARALLELISM := false
+# Compiling the modules takes each test process seconds: keep what is compiled.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check lint javascript bench browser clean
+.PHONY: run models test check lint javascript bench browser wheel install clean
 
-run: $(VENV)/.run-stamp  ## start the app on http://localhost:$(PORT)
+run: $(VENV)/.run-stamp  ## fetch the real models that are missing, and start the app on http://localhost:$(PORT)
+	@($(HAS_MODELS)) || { $(FETCH_MODELS); } || echo "The app starts without the models that were not fetched."
 	$(BIN)/streamlit run app.py --server.port $(PORT) --server.address $(ADDRESS) --server.headless true --browser.gatherUsageStats false
 
-test: $(VENV)/.dev-stamp javascript browser  ## everything: unit, numerics, figures, pages, and the real browser
+models: $(VENV)/.run-stamp  ## fetch the real models that are missing; they open offline afterwards
+	@($(HAS_MODELS)) || { $(FETCH_MODELS); }
+
+test: $(VENV)/.dev-stamp models javascript browser  ## everything: unit, numerics, figures, pages, and the real browser
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e"
 	$(BIN)/pytest -q -n 2 --dist worksteal -m e2e
 
@@ -38,6 +50,12 @@ bench: $(VENV)/peers/.stamp browser  ## side by side with others, in one run: do
 $(VENV)/peers/.stamp: benchmarks/peers.txt benchmarks/bring_peers.sh $(VENV)/.dev-stamp
 	@rm -rf $(VENV)/peers
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh benchmarks/bring_peers.sh $(VENV)/peers
+
+wheel: $(VENV)/.dev-stamp  ## dist/headlight-*.whl: everything in one file
+	$(PIP) wheel . --no-deps --no-build-isolation --wheel-dir dist
+
+install: $(VENV)/.run-stamp  ## install into an empty environment, as others do, and use it with the network cut
+	@PYTHON="$(CURDIR)/$(BIN)/python" sh tests/install/clean.sh
 
 browser: $(VENV)/.dev-stamp
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tests/e2e/bring_browser.sh

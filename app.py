@@ -12,19 +12,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import streamlit as st
 
 # Import before any page: if the threads of two visitors import packages in different orders, one sees half a module.
+import ui as package_of_pages
 import viz  # noqa: F401
 from ui.components import connection
 from ui.messages import failures_shown
+from ui.navigation import all_pages
 from ui.server import instrument_routes, middleware, prepare, refuse_open_server
+
+HERE = Path(package_of_pages.__file__).parent
 
 if __name__ == "__main__":
     # A local file, because browsers would fetch emoji and symbol icons from another server.
-    icon = Path(__file__).parent / "ui" / "favicon.png"
+    icon = HERE / "favicon.png"
     st.set_page_config(page_title="Headlight", page_icon=str(icon), layout="wide")
-    inspect = st.Page("ui/pages/inspect.py", title="Inspect", default=True)
-    steps = st.Page("ui/pages/steps.py", title="Step by step", url_path="steps")
-    watch = st.Page("ui/pages/watch.py", title="Watch it train", url_path="watch")
-    page = st.navigation({"": [inspect], "Learn": [steps, watch]}, position="top")
+    page = st.navigation(all_pages(), position="top")
     with failures_shown("showing the page"):
         page.run()
     connection()

@@ -14,6 +14,9 @@ from models import Attention
 from models.arguments import checked
 from models.errors import BadSelection
 
+# Rounding gives rows that sum to slightly more than 1. A row beyond this is of a map that is not normalised.
+LARGEST_SUM = 1.001
+
 
 @checked
 def heads_for_pair(att: Attention, query: int, key: int, *, received: Received | None = None) -> pd.DataFrame:
@@ -169,7 +172,10 @@ def _rows_of_query(
         allowed: Bool[np.ndarray, "head key"] = np.stack([att.mask(layer, h, [query])[0] for h in range(n_heads)])
         finite = allowed & np.isfinite(rows)
         exact = np.where(finite, rows, 0).astype(np.float64)
-        bits = -(exact * np.log2(exact, where=exact > 0, out=np.zeros_like(exact))).sum(1)
+        # A row of a map that is not normalised is no distribution: its shares are.
+        total = exact.sum(1, keepdims=True)
+        shares = exact / np.where(total > LARGEST_SUM, total, 1)
+        bits = -(shares * np.log2(shares, where=shares > 0, out=np.zeros_like(shares))).sum(1)
         whole = (finite == allowed).all(1) & (exact.sum(1) > 0)
         entropy[layer, :n_heads] = np.where(whole, np.maximum(bits, 0), np.nan)
         ranks = np.where(finite, rows, np.float32(-np.inf))

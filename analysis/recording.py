@@ -27,7 +27,8 @@ from transformers.utils import logging as transformers_logging
 
 from analysis.truth import average_scores
 from models.disk import remove_parts, whole_files, writing
-from models.errors import BadTraining, HeadlightError
+from models.errors import BadTraining, CannotWrite, HeadlightError
+from models.package import module_name
 from models.scratch.tasks import TASKS, Task, task_named
 from models.scratch.training import CHECKPOINT, Training, change_settings, make_folder, start_or_resume
 from models.train import settings_arguments
@@ -232,6 +233,18 @@ class _Stop:
         self.asked.set()
 
 
+def _save(folder: Path, training: Training, frame: Frame) -> None:
+    """Write a frame and a checkpoint. A folder that was deleted meanwhile is made again, also in the middle of both."""
+    for last in (False, True):
+        try:
+            write_frame(folder, frame)
+            training.save_checkpoint(folder)
+            return
+        except CannotWrite:
+            if last or folder.exists() or not folder.parent.is_dir():
+                raise
+
+
 def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop: _Stop, **settings: Any) -> bool:
     """Train in a folder, from its checkpoint if it has one, and write frames; return whether the training finished.
 
@@ -248,8 +261,7 @@ def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop
     while not training.finished and not stop.asked.is_set():
         recorder.advance()
         if training.step % every == 0 or training.finished:
-            write_frame(folder, recorder.frame())
-            training.save_checkpoint(folder)
+            _save(folder, training, recorder.frame())
     if not training.finished:
         training.save_checkpoint(folder)
         return False
@@ -263,7 +275,7 @@ def record(task: Task, folder: Path, *, text: str = "", every: int = EVERY, stop
 
 def main(arguments: list[str] | None = None) -> int:
     """Record a training; return the exit code."""
-    command = argparse.ArgumentParser(prog="python -m analysis.recording", description=__doc__)
+    command = argparse.ArgumentParser(prog=f"python -m {module_name('analysis.recording')}", description=__doc__)
     command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
     command.add_argument("--out", type=Path, required=True, help="the folder to train in")
     command.add_argument("--text", default="", help="the text to watch (default: the task's first example)")

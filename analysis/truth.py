@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from models import Attention, Model, Token
-from models.model import MAX_BATCH
+from models.request import MAX_BATCH
 from models.scratch.tasks import TASKS, Solution, Task
 
 SAMPLES = 128

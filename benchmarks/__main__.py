@@ -11,20 +11,42 @@ from pathlib import Path
 import psutil
 import torch
 
-from benchmarks import device, extraction, files, fuzz, growth, kills, load, page, peers, scratch, views, visit
+from benchmarks import (
+    device,
+    effects,
+    extraction,
+    files,
+    fuzz,
+    growth,
+    kills,
+    load,
+    maps,
+    measures,
+    page,
+    peers,
+    scratch,
+    trace_files,
+    views,
+    visit,
+)
+from benchmarks.fuzzing.kinds import KINDS
 from benchmarks.peer_html import PEERS
 from benchmarks.table import Report, size
 
 WRITTEN = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 PARTS = (
     "extraction",
+    "effects",
     "scratch",
     "peers",
     "files",
+    "trace_files",
     "visit",
     "page",
     "views",
     "growth",
+    "maps",
+    "measures",
     "device",
     "load",
     "fuzz",
@@ -68,6 +90,7 @@ def main() -> None:
     parser.add_argument("--soak-seconds", type=float, default=load.SOAK_SECONDS, help="how long the soak of load takes")
     parser.add_argument("--visitors", type=int, nargs="+", default=load.VISITORS, help="the crowds of load")
     parser.add_argument("--inputs", type=int, default=fuzz.INPUTS, help="how many hostile inputs fuzz makes")
+    parser.add_argument("--kinds", nargs="+", default=(), choices=KINDS, help="only these hostile inputs of fuzz")
     chosen = parser.parse_args()
     where = chosen.device
     unknown = [part for part in chosen.parts if part not in PARTS]
@@ -78,16 +101,20 @@ def main() -> None:
     report = Report()
     works = {
         "extraction": partial(extraction.main, report, where),
+        "effects": partial(effects.main, report),
         "scratch": partial(scratch.main, report, where),
         "peers": partial(peers.main, report, chosen.peers),
         "files": partial(files.main, report, chosen.peers),
+        "trace_files": partial(trace_files.main, report),
         "visit": partial(visit.main, report),
         "page": partial(page.main, report),
         "views": partial(views.main, report),
         "growth": partial(growth.main, report, where),
+        "maps": partial(maps.main, report),
+        "measures": partial(measures.main, report),
         "device": partial(device.main, report, where),
         "load": partial(load.main, report, chosen.seconds, chosen.soak_seconds, tuple(chosen.visitors)),
-        "fuzz": partial(fuzz.main, report, chosen.inputs),
+        "fuzz": partial(fuzz.main, report, chosen.inputs, names=tuple(chosen.kinds)),
         "kills": partial(kills.main, report),
     }
     for part in chosen.parts or PARTS:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, Page, Playwright
 
 from tests.helpers.app_server import FLAGS, find_browser
+from tests.helpers.settled import follow_runs
 from tests.helpers.visitor import DESKTOP
 
 # `benchmark.within(ready)` resolves with the milliseconds since `benchmark.started` once `ready()` holds.
@@ -64,4 +65,5 @@ def new_page(browser: Browser) -> Page:
     """Return an empty desktop page that can tell when a picture is finished."""
     page = browser.new_page(viewport=DESKTOP)
     page.add_init_script(SCRIPT)
+    follow_runs(page)
     return page

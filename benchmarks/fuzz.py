@@ -94,7 +94,7 @@ def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[
     """Print the outcomes of the inputs by kind, and all inputs that failed."""
     rows, failures = [], []
     every = {name: kind for name, kind in KINDS.items() if not names or name in names}
-    whole = sum(kind.share for kind in KINDS.values())
+    whole = sum(kind.share for kind in every.values())
     for name, kind in every.items():
         found = run_kind(name, max(4, round(kind.share * n_inputs / whole)), seed)
         grown = found.growth
@@ -114,7 +114,7 @@ def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[
             print(f"FAILED python -m benchmarks.fuzz {name!r} {number} --seed {seed}: {why}", flush=True)
     n_all = sum(row[1] for row in rows)
     report.table(
-        f"{n_all:,} hostile inputs",
+        f"{n_all:,} hostile {', '.join(names) or 'inputs'}",
         ("kind", "inputs", "refused", "notice", "accepted", "failed", "slowest", "growth"),
         rows,
         f"Seed {seed}. Refused: in one sentence for the visitor. Notice: shown, with a sentence about it, or one for "
@@ -125,7 +125,7 @@ def main(report: Report, n_inputs: int = INPUTS, seed: int = SEED, names: tuple[
         *(f"Failed: {name}, number {number}: `{why[:160]}`" for name, number, why in failures[:SHOWN]),
     )
     report.table(
-        "Hostile inputs: targets",
+        f"Hostile {', '.join(names) or 'inputs'}: targets",
         ("what", "measured", "to reach", "met"),
         [("inputs that fail", str(len(failures)), "none", met(not failures))],
     )

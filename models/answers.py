@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
 from transformers.utils import ModelOutput
 
-from models.capture.head import Head, last_hidden, row_of
+from models.capture.head import Head, last_hidden, read_states, row_of
 from models.display import visible
 from models.errors import NoAnswer
 from models.outputs import NO_HEAD, Names, Outputs, ShowWords, run_head, versions_of
+from models.pooling import MEAN, Pooling
 from models.tasks import WORDS
 from models.tokens import Token
 
@@ -36,6 +37,39 @@ def read_names(config: Any) -> Names:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """One row of a pass, which is to be answered: what the body of the model gave for `inputs`.
+
+    `tokens` are those that have answers, `n_read` is the number of tokens that the model read; a picture has neither.
+    `masked` are the positions that were masked.
+    """
+
+    given: ModelOutput
+    inputs: Mapping[str, Tensor]
+    tokens: tuple[Token, ...] = ()
+    n_read: int = 0
+    row: int = 0
+    masked: tuple[int, ...] = ()
+
+    @property
+    def of_row(self) -> ModelOutput:
+        """What the body gave for this row alone, without the padding after its tokens."""
+        return row_of(self.given, self.row, len(self.tokens) or None)
+
+    @property
+    def read_inputs(self) -> dict[str, Tensor]:
+        """The inputs that the model read in this row, without those of a decoder."""
+        kept = slice(self.row, self.row + 1), slice(self.n_read or None)
+        return {name: values[kept] for name, values in self.inputs.items() if "decoder" not in name}
+
+    @property
+    def states(self) -> Tensor | None:
+        """The last hidden states of what the model read, `[position, d_model]`; None if the body gives none."""
+        states = read_states(self.given)
+        return None if states is None else states[self.row, : self.n_read or None]
+
+
+@dataclass(frozen=True)
 class Answers:
     """How a model answers: its head, or the reason why it has none, and what names its answers."""
 
@@ -44,26 +78,19 @@ class Answers:
     names: Names | None = None
     show: ShowWords | None = None
     mask_id: int | None = None
+    pooling: Pooling = MEAN
 
-    def read(
-        self, given: ModelOutput, inputs: Mapping[str, Tensor], tokens: tuple[Token, ...], n_read: int, row: int = 0
-    ) -> Outputs:
-        """Return the answers to one row of a batch. `given` is what the body gave for `inputs`.
+    def read(self, passed: Passed) -> Outputs:
+        """Return the answers to one row of a pass. A head that does not run gives no answers, with the reason."""
+        answers, states = self._read(passed), passed.states
+        return answers if states is None else replace(answers, pooled=self.pooling.pool(states, passed.masked))
 
-        `tokens` are those that have answers, `n_read` is the number of tokens that the model read; a picture has
-        neither. A head that does not
-        run gives no answers, with the reason.
-        """
+    def _read(self, passed: Passed) -> Outputs:
         if self.head is None:
             return Outputs(reason=self.reason)
-        one = row_of(given, row, len(tokens) or None)
+        tokens, one = passed.tokens, passed.of_row
         if self.head.task not in WORDS:
-            read = {
-                name: values[row : row + 1, : n_read or None]
-                for name, values in inputs.items()
-                if "decoder" not in name
-            }
-            return self._label(one, read, tokens)
+            return self._label(one, passed.read_inputs, tokens)
         hidden = last_hidden(one)
         if hidden is None or hidden.shape[1] != len(tokens):
             return Outputs(reason="This trace has no answers: the model's head does not read one state for each token.")

@@ -9,7 +9,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
 from typing import Any, TypeVar, Union
@@ -74,10 +74,15 @@ def check_fields(record: Any) -> None:
     Raises:
         BadArgument: a field has another type.
     """
-    for field in fields(record):
-        reader, expected = _reader(_evaluate(field.type, vars(inspect.getmodule(type(record)))))
-        value = _read(field.name, getattr(record, field.name), {field.name: (reader, expected)})
-        object.__setattr__(record, field.name, value)
+    for name, known in _readers_of_fields(typing.cast(Hashable, type(record))).items():
+        object.__setattr__(record, name, _read(name, getattr(record, name), {name: known}))
+
+
+@functools.cache
+def _readers_of_fields(kind: Hashable) -> dict[str, tuple[_Reader, str]]:
+    # Kept, since a batch makes many traces, and to evaluate the annotations takes a millisecond.
+    names = vars(inspect.getmodule(kind))
+    return {field.name: _reader(_evaluate(field.type, names)) for field in fields(typing.cast(Any, kind))}
 
 
 def _read(name: str, value: Any, known: Mapping[str, tuple[_Reader, str]]) -> Any:
@@ -145,7 +150,7 @@ def _reader(hint: Any) -> tuple[_Reader, str]:
         # A text is a list of texts too, its characters, and an empty one would be a list of anything.
         strange = bytes if name == _NAMES[str] else (str, bytes)
         return _container(origin, lambda value: (map(read, value),), strange), f"{_name(origin)} of {_plural(name)}"
-    return _instance(lambda value: isinstance(value, origin)), _name(origin)
+    return _instance(_is_one_of(origin)), _name(origin)
 
 
 def _name(kind: Any) -> str:
@@ -212,6 +217,22 @@ def _instance(fits: Callable[[Any], bool]) -> _Reader:
         return value
 
     return read
+
+
+def _is_one_of(kind: type) -> Callable[[Any], bool]:
+    if not getattr(kind, "_is_protocol", False):
+        return lambda value: isinstance(value, kind)
+    # Python looks up every name of a protocol in each value: a class that had them once has them always.
+    known: set[type] = set()
+
+    def fits(value: Any) -> bool:
+        if type(value) not in known:
+            if not isinstance(value, kind):
+                return False
+            known.add(type(value))
+        return True
+
+    return fits
 
 
 def _whole(value: Any) -> int:

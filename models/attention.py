@@ -7,6 +7,7 @@ families that are not on the attention interface, the trace keeps the weights (m
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -19,11 +20,13 @@ from torch import Tensor
 from models.arguments import checked
 from models.capture.blocks import compute_block, pool
 from models.capture.masks import Positions
-from models.capture.replay import ALL, LayerLike, MaterialisedLayer, Replay
+from models.capture.replay import ALL, LayerLike, Replay
 from models.errors import BadMatrix, BadSelection
+from models.given.weights import as_layer, read_given
 from models.notebook import ShownInNotebook
 from models.patches import Patches
 from models.source import Source
+from models.tensors import readonly
 from models.tokens import Token
 from models.views import Views
 
@@ -31,9 +34,8 @@ from models.views import Views
 class Attention(ShownInNotebook, Views):
     """`attn[layer, head, query, key]` of one kind. Every returned array is read-only, weights are float32.
 
-    `layers` are those of a trace, or weights that exist already, as arrays `[head, query, key]`. Rows sum to 1. In
-    heads with a sink, which is not a key, they sum to 1 less the sink's share. Words, hidden tokens and combined heads
-    are attentions too (models/views.py).
+    `layers` are those of a trace, or weights that exist already, `[head, query, key]`. Rows sum to 1. In heads with a
+    sink, which is not a key, they sum to 1 less its share. Views are attentions too (models/views.py).
     """
 
     @checked
@@ -47,11 +49,13 @@ class Attention(ShownInNotebook, Views):
         *,
         key_patches: Sequence[Patches] = (),
         annotations: Mapping[str, Any] | None = None,
+        notices: tuple[str, ...] = (),
+        method: str = "attention",
     ) -> None:
         super().__init__()
         if not layers:
             raise BadMatrix("An attention has at least one layer: give an array [head, query, key] for each.")
-        self._layers = tuple(_as_layer(layer, number) for number, layer in enumerate(layers))
+        self._layers = tuple(as_layer(layer, number) for number, layer in enumerate(layers))
         for number, layer in enumerate(self._layers):
             if layer.shape[1:] != (len(query_tokens), len(key_tokens)):
                 raise BadMatrix(
@@ -65,9 +69,41 @@ class Attention(ShownInNotebook, Views):
         # The grids of patches among the keys: one for a vision encoder, several where a picture is read in parts.
         self.key_patches = tuple(key_patches)
         self._annotations = dict(annotations or {})
+        # What a reader must know of weights that came from elsewhere, in sentences: rows that do not sum to 1.
+        self.notices = notices
+        # How the weights were made: "attention" as the model computed them, else a method of analysis/maps.
+        self.method = method
+
+    @classmethod
+    @checked
+    def from_weights(
+        cls,
+        weights: Any,
+        tokens: Sequence[str | Token] | Any,
+        key_tokens: Sequence[str | Token] | Any = None,
+        kind: str = "encoder",
+        *,
+        row: int | None = None,
+    ) -> Attention:
+        """Return the attention of weights that exist already (docs/decisions/0023).
+
+        `weights` are an array or nested lists `[layer, head, query, key]`, a list of layers with or without a batch
+        axis, of which `row` chooses one, the steps of `generate()` (without beams, whose rows change places), or an
+        `ActivationCache` of TransformerLens. They stay as they came: rows that do not sum to 1 are named in `notices`,
+        with a warning.
+
+        Raises:
+            BadMatrix: they are no weights, or do not fit the tokens.
+            NotEnoughMemory: a copy of them does not fit into the free memory.
+        """
+        given = read_given(weights, tokens, key_tokens, kind, row)
+        for notice in given.notices:
+            warnings.warn(notice, stacklevel=3)  # the caller's line: `checked` is between
+        return cls(kind, given.layers, given.query_tokens, given.key_tokens, given.source, notices=given.notices)
 
     def _copy(self, **changes: Any) -> Attention:
-        parts = {name: getattr(self, name) for name in ("query_tokens", "key_tokens", "key_patches", "annotations")}
+        names = ("query_tokens", "key_tokens", "key_patches", "annotations", "notices", "method")
+        parts = {name: getattr(self, name) for name in names}
         return Attention(self.kind, source=self.source, **{"layers": self._layers, **parts, **changes})
 
     @property
@@ -136,8 +172,8 @@ class Attention(ShownInNotebook, Views):
         """Return the queries and keys that a layer's weights are replayed from; shared, so do not change them.
 
         Raises:
-            BadSelection: no such layer, a materialised one, of which only the weights are known, or a view of
-                words, hidden tokens or combined heads.
+            BadSelection: no such layer, a materialised one, one with forced heads, a view of words, hidden tokens or
+                combined heads, or a derived map.
         """
         found = self._layer(layer)
         if self._origin is not None:
@@ -145,8 +181,12 @@ class Attention(ShownInNotebook, Views):
                 "Words, hidden tokens and combined heads have no queries and keys of their own: take the attention "
                 "that they are made of."
             )
+        if self.method != "attention":
+            raise BadSelection("A derived map has no queries and keys of its own: take the attention of the trace.")
         if not isinstance(found, Replay):
-            raise BadSelection(f"Layer {layer} is materialised: its weights are known, but not its queries and keys.")
+            raise BadSelection(
+                f"Layer {layer} gives no queries and keys: it is materialised, or some heads are forced."
+            )
         return found
 
     @checked
@@ -163,8 +203,8 @@ class Attention(ShownInNotebook, Views):
         allowed = self._layers[layer].allowed(slice(head, head + 1), rows)
         if allowed is None:
             shape = (len(np.arange(self.n_query)[rows]), len(np.arange(self.n_key)[columns]))
-            return _readonly(torch.ones(shape, dtype=torch.bool, device="cpu"))
-        return _readonly(allowed[0][:, columns])
+            return readonly(torch.ones(shape, dtype=torch.bool, device="cpu"))
+        return readonly(allowed[0][:, columns])
 
     @checked
     def pooled(
@@ -208,7 +248,7 @@ class Attention(ShownInNotebook, Views):
         blocks = found.allowed_blocks(high, wide)
         if blocks is None:
             blocks = torch.ones((), dtype=torch.bool, device="cpu")
-        return _readonly(blocks.cpu().expand(shape))
+        return readonly(blocks.cpu().expand(shape))
 
     @checked
     def pooled_layers(self, size: int = 64) -> Iterator[Float[np.ndarray, "head query_block key_block"]]:
@@ -225,7 +265,7 @@ class Attention(ShownInNotebook, Views):
     ) -> Float[np.ndarray, "head query_block key_block"]:
         if size < 1:
             raise BadSelection(f"A pooled map needs a size of at least 1, not {size}.")
-        return _readonly(pool(self._layers[layer], heads, size, self._run("query", queries), self._run("key", keys)))
+        return readonly(pool(self._layers[layer], heads, size, self._run("query", queries), self._run("key", keys)))
 
     def _run(self, side: str, positions: slice) -> tuple[int, int]:
         """Return the first position of a run and the number of its positions."""
@@ -258,22 +298,3 @@ class Attention(ShownInNotebook, Views):
         n_heads = self._layer(layer).shape[0]
         if not 0 <= head < n_heads:
             raise BadSelection(f"There is no head {head}: layer {layer} has heads 0 to {n_heads - 1}.")
-
-
-def _as_layer(layer: LayerLike | np.ndarray | Tensor, number: int) -> LayerLike:
-    if not isinstance(layer, np.ndarray | Tensor):
-        return layer
-    try:
-        weights = torch.as_tensor(layer).detach().to("cpu", torch.float32, copy=True)
-    except Exception as error:  # objects, words, tensors without values
-        raise BadMatrix(f"The weights of layer {number} are no numbers: give an array [head, query, key].") from error
-    if weights.dim() != 3 or not weights.numel():
-        raise BadMatrix(f"Layer {number} has the shape {list(weights.shape)}: give an array [head, query, key].")
-    return MaterialisedLayer(weights)
-
-
-def _readonly(values: Tensor) -> np.ndarray:
-    # A copy, not a view: a caller must not reach the layer's tensors through `.base`.
-    array = np.array(values.contiguous().numpy(), copy=True)
-    array.flags.writeable = False
-    return array

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from models.arguments import checked
+from models.errors import no_such_kind
+
 
 @dataclass(frozen=True)
 class Card:
@@ -16,7 +19,7 @@ class Card:
     `task` is the name of the task with known answers that it was trained on (models/scratch/tasks), or "". `sizes` has
     for each kind the number of layers and of heads (the largest one if layers differ, see `Attention.heads_in`);
     `n_layers` and `n_heads` are those of the first kind. `proof` is the largest difference between the captured weights
-    and the model's own ones at loading.
+    and the model's own ones at loading; `why` says why weights are materialised, "" if they are not.
     """
 
     name: str
@@ -36,4 +39,16 @@ class Card:
     writes: bool = False
     chats: bool = False
     task: str = ""
+    why: str = ""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+    @checked
+    def kind(self, asked: str) -> str:
+        """Return a kind of attention that is asked for, the first one if it is "".
+
+        Raises:
+            BadSelection: the model has none of that kind.
+        """
+        if asked and asked not in self.kinds:
+            raise no_such_kind(asked, self.kinds)
+        return asked or self.kinds[0]

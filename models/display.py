@@ -66,6 +66,8 @@ def join_displays(shown: Sequence[str]) -> str:
 
 def visible(text: str) -> str:
     """Return the text with visible signs for characters that are invisible or reorder their surroundings."""
+    if text.isascii() and text.isprintable() and text.strip():
+        return text  # most pieces: nothing of it is invisible
     if text and not text.strip():
         return "".join(_VISIBLE.get(character, f"⟨U+{ord(character):04X}⟩") for character in text)
     shown = "".join(_visible_character(character) for character in text)

@@ -79,6 +79,15 @@ class BadMatrix(HeadlightError, ValueError):
     """A matrix that attention cannot be computed with: a value that is not finite, or a shape that does not fit."""
 
 
+class BadTrace(HeadlightError, ValueError):
+    """A file that is no trace, is damaged, or takes more memory than it may."""
+
+
+def no_such_kind(kind: str, kinds: tuple[str, ...]) -> BadSelection:
+    """Return the refusal of a kind of attention; `kinds` are those that the model has."""
+    return BadSelection(f"There is no {kind[:40]!r} attention here: this model has {' and '.join(kinds)}.")
+
+
 def is_panic(error: BaseException) -> bool:
     """Return whether an error is a panic of Rust code (tokenizers, safetensors), whose class no module exports."""
     return not isinstance(error, Exception) and type(error).__name__ == "PanicException"

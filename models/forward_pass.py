@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from time import perf_counter
 
 import torch
@@ -21,11 +22,24 @@ from models.capture.forward import (
     replayed_batch,
 )
 from models.capture.interface import OnLayerOutput
+from models.capture.interventions import Intervention
 from models.capture.turns import TURNS, announce_layers, calling_between_layers
 from models.card import Card
 
 Progress = Callable[[int, int], None]
 GiveWay = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class PassCall:
+    """What one pass is asked: the inputs of all rows, and who watches and changes it."""
+
+    inputs: dict[str, torch.Tensor]
+    n_tokens: int
+    give_way: GiveWay
+    intervention: Intervention | None
+    progress: Progress | None = None
+    on_layer_output: OnLayerOutput | None = None
 
 
 class ForwardPass:
@@ -55,15 +69,9 @@ class ForwardPass:
                 check_unchanged(self._module, self._implementations, self._card.name)
                 yield give_way
 
-    def capture(
-        self,
-        inputs: dict[str, torch.Tensor],
-        n_tokens: int,
-        give_way: GiveWay,
-        progress: Progress | None,
-        on_layer_output: OnLayerOutput | None = None,
-    ) -> tuple[list[Layers], ModelOutput]:
+    def capture(self, call: PassCall) -> tuple[list[Layers], ModelOutput]:
         """Return each row's layers, and what the body of the model gave."""
+        give_way, progress = call.give_way, call.progress
         total, n_started = self._costs.n_layers, 0
         outputs: list[ModelOutput] = []
         start = perf_counter()
@@ -80,15 +88,16 @@ class ForwardPass:
             with calling_between_layers(give_way):
                 batch = replayed_batch(
                     body(self._module),
-                    inputs,
+                    call.inputs,
                     on_call=on_call,
-                    on_layer_output=on_layer_output,
+                    on_layer_output=call.on_layer_output,
                     on_output=outputs.append,
+                    intervention=call.intervention,
                 )
         else:
             with calling_between_layers(between):
-                batch = materialised_batch(body(self._module), inputs, outputs.append)
+                batch = materialised_batch(body(self._module), call.inputs, outputs.append)
             if progress is not None:
                 progress(total, total)
-        self._costs.learn(n_tokens, (perf_counter() - start) / len(batch))
+        self._costs.learn(call.n_tokens, (perf_counter() - start) / len(batch))
         return batch, outputs[0]

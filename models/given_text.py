@@ -20,6 +20,7 @@ Text = str | Sequence[str] | Sequence[int] | Sequence[Any] | np.ndarray | torch.
 MAX_CHARACTERS = 2_000_000
 # Above every vocabulary, and below what a tensor of ids can hold.
 MAX_ID = 2**31 - 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WHAT = "A text is a string, a list of words, or a list of token ids"
 
 
@@ -128,9 +129,7 @@ def clean_text(text: str, name: str = "text") -> tuple[str, int]:
     """
     if len(text) > MAX_CHARACTERS:
         raise NoText(f"The {name} has more than {MAX_CHARACTERS:,} characters, the maximum: inspect a part at a time.")
-    replaced = sum("\ud800" <= character <= "\udfff" for character in text)
-    if replaced:
-        text = re.sub("[\ud800-\udfff]", "\ufffd", text)
+    text, replaced = _SURROGATE.subn("\ufffd", text)
     if not has_visible(text):
         raise NoText(f"There is nothing to inspect: the {name} is empty or has no visible character; type a sentence.")
     return text, replaced

@@ -13,6 +13,7 @@ from models.capture.forward import model_inputs
 from models.capture.generation import GENERATED_TOKENS, check_asked, generate_ids, shift_right, shortfall_notice
 from models.capture.head import own_decoder_ids, reads_its_text_twice
 from models.card import Card
+from models.changes import read_ablate, read_masked
 from models.conversation import ASSISTANT, ConversationReader
 from models.errors import NoText, NoTokenizer
 from models.languages import check_language, language_token, languages_of
@@ -146,6 +147,8 @@ class InputBuilder:
             words_pair=second.words,
             ids=first.ids,
             **_how_of(request),
+            ablate=read_ablate(card, request.ablate),
+            mask_tokens=read_masked(card, request.mask_tokens),
         )
 
     def count_tokens(self, request: Request) -> int:
@@ -208,7 +211,7 @@ class InputBuilder:
         if maximum < 1:
             notice = "There is no room for a continuation: the text alone is the maximum that the model reads at once."
             return replace(given, notices=(*given.notices, notice))
-        ids = self.end_continuation(generate_ids(self._module, self.stack([given], 0), maximum, self._card.name), given)
+        ids = self.end_continuation(generate_ids(self._module, self.stack([given]), maximum, self._card.name), given)
         if len(ids) == len(sequence.tokens):
             return replace(given, notices=(*given.notices, shortfall_notice(0, n_tokens, MAX_CONTINUATION, room)))
         new_ids, segment = ids[len(sequence.tokens) :], sequence.tokens[-1].segment  # it continues the last text
@@ -229,8 +232,9 @@ class InputBuilder:
         """Return generated ids as far as one pass can read them: for a text, all."""
         return ids
 
-    def stack(self, given: list[ModelInput], pad_id: int) -> dict[str, torch.Tensor]:
+    def stack(self, given: list[ModelInput]) -> dict[str, torch.Tensor]:
         """Return the inputs as tensors `[row, token]`, padded on the right to the longest one."""
+        pad_id = (None if self.tokenizer is None else self.tokenizer.pad_token_id) or 0
         inputs = model_inputs(self._module, *(one.sequence.inputs for one in given), pad_id=pad_id)
         inputs.update(given[0].tensors)  # a picture is read alone, not in a batch
         if self._module.config.is_encoder_decoder:

@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from itertools import repeat
-from typing import Unpack
+from typing import Any, Unpack
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from models.answers import Answers
+from models.answers import Answers, Passed
 from models.arguments import checked
+from models.capture.ablation import check_masked
 from models.capture.borrowed import Borrowed
 from models.capture.cost import Budget, Costs, Estimate
-from models.capture.forward import (
-    Layers,
-    image_inputs,
-    in_order,
-    trim,
-)
+from models.capture.forward import Layers, image_inputs, in_order, trim
 from models.capture.interface import OnLayerOutput
 from models.card import Card
+from models.changed_pass import ChangedPass, change_notices
 from models.errors import NoText
-from models.forward_pass import ForwardPass, GiveWay, Progress
+from models.forward_pass import ForwardPass, GiveWay, PassCall, Progress
 from models.given_text import Text
-from models.images import ImageReader, PatchSequence, patch_tokens
+from models.images import ImageReader, PatchSequence
 from models.input_builder import InputBuilder
 from models.model_input import ModelInput
-from models.patches import Patches
+from models.padded import PaddedAttention
+from models.picture_trace import make_picture_trace
 from models.pictured_input import PicturedInputBuilder
-from models.request import Inputs, Request
+from models.request import Inputs, Request, batch_requests
 from models.sound_input import SoundInputs
 from models.sound_reader import SoundReader, refuse_short_sounds
 from models.text_picture import READ_ALONE, TextPictureReader
 from models.trace import Attention, AttentionTrace
-
-MAX_BATCH = 64
 
 
 class Model:
@@ -65,6 +60,7 @@ class Model:
         self.card = card
         self.costs = costs
         self._images = images
+        self._changes = ChangedPass(card, of_two_sides=module.config.is_encoder_decoder)
         self._pass = ForwardPass(module, card, costs, borrowed)
         self._inputs = InputBuilder(module, card, None)
         if pictures is not None:
@@ -91,6 +87,11 @@ class Model:
     def languages(self) -> tuple[str, ...]:
         """The languages that `src_lang` and `tgt_lang` may be, empty for a model without a choice of languages."""
         return self._inputs.languages
+
+    @checked
+    def role_of(self, kind: str) -> str:
+        """Return the role of a kind of attention in a pass (models/capture/forward.py)."""
+        return self._changes.role_of(kind)
 
     @property
     def sampling_rate(self) -> int | None:
@@ -147,57 +148,74 @@ class Model:
         if self._sounds is not None or request.audio is not None:
             return self._trace_sound(request, progress, budget, on_layer_output)
         if request.image is not None and not self._inputs.reads_pictures:
-            return self._trace_image(self._read_image(request), progress, budget)
+            return self._trace_image(request, progress, budget, on_layer_output)
         return self._trace_text(request, progress, budget, on_layer_output)
 
     def _trace_text(
         self, request: Request, progress: Progress | None, budget: Budget, on_layer_output: OnLayerOutput | None
     ) -> AttentionTrace:
-        self._inputs.check_asked(request)
         if request.image is not None:  # before its pixels are computed
+            self._inputs.check_asked(request)
             budget.admit(self._inputs.add_cost(request, self.costs.estimate(self._inputs.count_tokens(request))))
-        given = self._inputs.tokenize(request)
-        self._admit([given], budget)
+        given = self._read(request)
+        budget.admit(self.costs.estimate(given.n_tokens))
         with self._pass.turn(given.n_tokens, progress) as give_way:
             given = self._inputs.add_continuation(self._inputs.add_decoder_text(given), request.generate)
-            self._admit([given], budget)
+            budget.admit(self.costs.estimate(given.n_tokens))
             return self._run([given], give_way, progress, on_layer_output)[0]
 
     @checked
     def trace_batch(
-        self, texts: Sequence[Text] | str, *, targets: Sequence[str] | str | None = None, budget: Budget | None = None
+        self,
+        texts: Sequence[Text] | str,
+        *,
+        targets: Sequence[str] | str | None = None,
+        ablate: Mapping[Any, Any] | Sequence[Mapping[Any, Any] | None] | None = None,
+        mask_tokens: Sequence[Sequence[int] | None] | None = None,
+        budget: Budget | None = None,
     ) -> list[AttentionTrace]:
         """Return the traces of several texts from one forward pass, without the padding of the shorter ones.
+
+        `ablate` has the heads to change in all texts, or a list of them for each text; `mask_tokens` the positions to
+        mask in each text (`models.request.Request`).
 
         Raises:
             NoText: one string instead of a list, no texts or more than `MAX_BATCH`, not a target for each text, a
                 target for a model without a decoder for it, or a text with nothing to read.
             HeadlightError: as `trace`.
         """
-        if isinstance(texts, str) or isinstance(targets, str):
-            what = "texts" if isinstance(texts, str) else "targets"
-            raise NoText(f"A batch reads a list, and its {what} came as one string: give [text], or call trace.")
-        if not 1 <= len(texts) <= MAX_BATCH or (targets is not None and len(targets) != len(texts)):
-            raise NoText(
-                f"A batch has 1 to {MAX_BATCH} texts, and a target for each or for none; "
-                f"{len(texts)} texts and {len(targets or ())} targets came."
-            )
-        pairs = zip(texts, targets or repeat(None, len(texts)), strict=True)
-        requests = [Request(text=text, target=target) for text, target in pairs]
-        for request in requests:
-            self._inputs.check_asked(request)
-        batch = [self._inputs.tokenize(request) for request in requests]
-        budget = budget or Budget()
-        self._admit(batch, budget)
+        batch = self._read_batch(batch_requests(texts, targets, ablate, mask_tokens), budget)
         with self._pass.turn(sum(one.n_tokens for one in batch)) as give_way:
             return self._run([self._inputs.add_decoder_text(one) for one in batch], give_way)
 
-    def _admit(self, batch: Sequence[ModelInput], budget: Budget) -> None:
-        # A batch is padded to its longest text.
-        longest = max(one.n_tokens for one in batch)
-        one = self.costs.estimate(longest)
-        n_rows = len(batch)
-        budget.admit(Estimate(n_rows * longest, n_rows * one.n_bytes, n_rows * one.seconds))
+    @checked
+    def attend_batch(self, texts: Sequence[Text] | str, kind: str = "") -> PaddedAttention:
+        """Return one kind of attention over several texts, by default the first, from one forward pass.
+
+        It is that of `trace_batch`, still with the padding: for what reads all texts at once, such as measures.
+
+        Raises:
+            BadSelection: the model has no attention of that kind.
+            HeadlightError: as `trace_batch`.
+        """
+        kind = self.card.kind(kind)
+        batch = self._read_batch(batch_requests(texts))
+        with self._pass.turn(sum(one.n_tokens for one in batch)) as give_way:
+            batch = [self._inputs.add_decoder_text(one) for one in batch]
+            rows, _ = self._pass.capture(self._call_of(batch, give_way))
+        return PaddedAttention.of(kind, batch, [in_order(layers)[self.card.kinds.index(kind)] for layers in rows])
+
+    def _read(self, request: Request) -> ModelInput:
+        self._inputs.check_asked(request)
+        given = self._inputs.tokenize(request)
+        check_masked(given.source.mask_tokens, len(given.sequence.tokens))
+        return given
+
+    def _read_batch(self, requests: list[Request], budget: Budget | None = None) -> list[ModelInput]:
+        batch = [self._read(request) for request in requests]
+        longest = max(one.n_tokens for one in batch)  # which all of them are padded to
+        (budget or Budget()).admit(self.costs.estimate(longest).times(len(batch)))
+        return batch
 
     def _run(
         self,
@@ -206,33 +224,31 @@ class Model:
         progress: Progress | None = None,
         on_layer_output: OnLayerOutput | None = None,
     ) -> list[AttentionTrace]:
-        pad_id = self.tokenizer.pad_token_id if self.tokenizer is not None else None
-        inputs = self._inputs.stack(batch, pad_id or 0)
-        n_tokens = max(one.n_tokens for one in batch)
-        layers_of_rows, given = self._pass.capture(inputs, n_tokens, give_way, progress, on_layer_output)
-        traces = [self._make_trace(one, layers) for one, layers in zip(batch, layers_of_rows, strict=True)]
-        return [
-            replace(
-                trace,
-                outputs=self._answers.read(
-                    given, inputs, one.decoder_tokens or one.sequence.tokens, len(one.sequence.tokens), row
-                ),
-            )
-            for row, (one, trace) in enumerate(zip(batch, traces, strict=True))
-        ]
+        call = replace(self._call_of(batch, give_way), progress=progress, on_layer_output=on_layer_output)
+        rows, given = self._pass.capture(call)
+        traces = []
+        for row, (one, layers) in enumerate(zip(batch, rows, strict=True)):
+            read = one.sequence.tokens
+            passed = Passed(given, call.inputs, one.decoder_tokens or read, len(read), row, one.source.mask_tokens)
+            traces.append(replace(self._make_trace(one, layers), outputs=self._answers.read(passed)))
+        return traces
+
+    def _call_of(self, batch: list[ModelInput], give_way: GiveWay) -> PassCall:
+        n_tokens, changes = max(one.n_tokens for one in batch), self._changes.of_batch(batch)
+        return PassCall(self._inputs.stack(batch), n_tokens, give_way, changes)
 
     def _make_trace(self, given: ModelInput, layers: Layers) -> AttentionTrace:
         tokens, decoder = given.sequence.tokens, given.decoder_tokens
-        sides = {"encoder": (tokens, tokens), "decoder": (decoder or tokens,) * 2, "cross": (decoder, tokens)}
-        found = in_order(trim(layers, len(tokens), len(decoder)))
-        annotations = {**({"task": self.card.task} if self.card.task else {}), **given.annotations}
+        found = in_order(self._changes.shown(trim(layers, len(tokens), len(decoder)), given.source))
+        known = {**({"task": self.card.task} if self.card.task else {}), **given.annotations}
+        # Each attention has these too, since a picture of one kind must say that the model was changed.
+        changes = change_notices(given.source, tokens)
+        more: dict[str, Any] = {"key_patches": given.patches, "annotations": known, "notices": changes}
         attentions = {
-            kind: Attention(
-                kind, of_kind, *sides[kind], given.source, key_patches=given.patches, annotations=annotations
-            )
+            kind: Attention(kind, of_kind, *given.sides(kind), given.source, **more)
             for kind, of_kind in zip(self.card.kinds, found, strict=True)
         }
-        return AttentionTrace(attentions, given.notices, given.source, image=given.seen)
+        return AttentionTrace(attentions, (*given.notices, *changes), given.source, image=given.seen)
 
     def _sound_inputs(self) -> SoundInputs:
         if self._sounds is None:
@@ -248,9 +264,13 @@ class Model:
         with self._pass.turn(given.n_tokens, progress) as give_way, refuse_short_sounds(given.seconds):
             given = sounds.add_decoder_text(given)
             inputs = sounds.tensors(given)
-            rows, made = self._pass.capture(inputs, given.n_tokens, give_way, progress, on_layer_output)
+            changes = self._changes.of_batch([given])
+            rows, made = self._pass.capture(
+                PassCall(inputs, given.n_tokens, give_way, changes, progress, on_layer_output)
+            )
             given = sounds.finish(given, rows[0])
-            outputs = self._answers.read(made, inputs, given.decoder_tokens, len(given.sequence.tokens))
+            n_read, masked = len(given.sequence.tokens), given.source.mask_tokens
+            outputs = self._answers.read(Passed(made, inputs, given.decoder_tokens, n_read, masked=masked))
         return replace(self._make_trace(given, rows[0]), outputs=outputs)
 
     def _read_image(self, request: Request) -> PatchSequence:
@@ -260,17 +280,21 @@ class Model:
         request.refuse_beside("A picture", allowed=("image",))
         return self._images.read(request.image)
 
-    def _trace_image(self, patches: PatchSequence, progress: Progress | None, budget: Budget) -> AttentionTrace:
+    def _trace_image(
+        self, request: Request, progress: Progress | None, budget: Budget, on_layer_output: OnLayerOutput | None
+    ) -> AttentionTrace:
+        patches = self._read_image(request)
+        digest = sha256(patches.seen.tobytes()).hexdigest()[:12]
+        only_changes = Request(ablate=request.ablate, mask_tokens=request.mask_tokens)
+        source = replace(self._inputs.make_source(only_changes), image=f"sha256:{digest}")
         n_patches = patches.grid[0] * patches.grid[1]
         budget.admit(self.costs.estimate(n_patches))
         with self._pass.turn(n_patches) as give_way:
             inputs = image_inputs(self.module, patches)
-            layers, given = self._pass.capture(inputs, n_patches, give_way, progress)
-            outputs = self._answers.read(given, inputs, (), 0)
-        (found,) = in_order(layers[0])
-        tokens = patch_tokens(patches.grid, found[0].shape[1])
-        digest = sha256(patches.seen.tobytes()).hexdigest()[:12]
-        source = replace(self._inputs.make_source(Request()), image=f"sha256:{digest}")
-        grid = Patches(len(tokens) - n_patches, *patches.grid)
-        attention = Attention("encoder", found, tokens, tokens, source, key_patches=(grid,))
-        return AttentionTrace({"encoder": attention}, (), source, image=patches.seen, outputs=outputs)
+            changes = self._changes.of_rows([self._changes.change_of(source)])
+            layers, given = self._pass.capture(
+                PassCall(inputs, n_patches, give_way, changes, progress, on_layer_output)
+            )
+            outputs = self._answers.read(Passed(given, inputs, masked=source.mask_tokens))
+        (found,) = in_order(self._changes.shown(layers[0], source))
+        return make_picture_trace(found, patches, source, outputs)

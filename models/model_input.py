@@ -41,6 +41,12 @@ class ModelInput:
         """The number of positions, including the decoder's."""
         return len(self.sequence.tokens) + len(self.decoder_tokens)
 
+    def sides(self, kind: str) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+        """Return the tokens that attend in a kind of attention, and those that are attended to."""
+        read = self.sequence.tokens
+        decoder = self.decoder_tokens or read
+        return {"encoder": (read, read), "decoder": (decoder, decoder), "cross": (self.decoder_tokens, read)}[kind]
+
 
 def _count_embeddings(module: PreTrainedModel) -> int | None:
     """Return for how many ids a model has an embedding; None for those that compute it, such as CANINE."""

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, SupportsIndex
 
+import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from models.capture.cost import memory_refusal
@@ -21,6 +23,7 @@ from models.capture.head import Head
 from models.capture.turns import TURNS
 from models.errors import BadSelection, HeadlightError, NoAnswer, short_message
 from models.tasks import CLASSIFY, CLASSIFY_IMAGE, FIND_SPAN, LABEL_TOKENS, TRANSLATE, WORDS, WRITE
+from models.tensors import readonly
 from models.tokens import Token
 
 log = logging.getLogger("headlight.models")
@@ -29,6 +32,7 @@ MOST_WORDS = 100
 # The longest answer to a question, in tokens, as transformers' own pipeline has it.
 MOST_SPAN = 15
 ShowWords = Callable[[list[int]], tuple[Token, ...]]
+NO_EMBEDDING = "This trace has no sentence embedding: trace the text with a model that gives hidden states."
 NO_HEAD = "This trace has no answers: its model has no head, so it gives hidden states and attention only."
 
 
@@ -93,7 +97,7 @@ class Outputs:
     `task` is the name that the model hub gives to what the head does: "text-classification", "token-classification",
     "question-answering", "fill-mask", "text-generation", "text2text-generation", "image-classification", or "".
     `tokens` are the positions that have answers: those of the decoder, if there is one. After pickling,
-    labels remain and words do not, because these need the model.
+    labels and the sentence embedding remain and words do not, because these need the model.
     """
 
     task: str = ""
@@ -106,6 +110,7 @@ class Outputs:
     show: ShowWords | None = field(default=None, repr=False)
     mask_id: int | None = None
     versions: tuple[int, ...] = field(default=(), repr=False)
+    pooled: Tensor | None = field(default=None, repr=False)
 
     def __bool__(self) -> bool:
         return not self.reason
@@ -120,7 +125,8 @@ class Outputs:
         reason = self.reason
         if not reason and self.task in WORDS:
             reason = "This trace was saved without its model, which computes the words: trace the text again for them."
-        return type(self), (self.task, self.tokens, reason, self.logits, None, self.names, None, None, self.mask_id)
+        kept = (self.task, self.tokens, reason, self.logits, None, self.names, None, None, self.mask_id)
+        return type(self), (*kept, (), self.pooled)
 
     @property
     def predicts_next(self) -> bool:
@@ -131,6 +137,21 @@ class Outputs:
     def masked(self) -> tuple[int, ...]:
         """The positions of the mask token, which a fill-mask model is asked about."""
         return tuple(n for n, token in enumerate(self.tokens) if token.id == self.mask_id and self.mask_id is not None)
+
+    def embedding(self) -> Float[np.ndarray, " d_model"]:
+        """Return the sentence embedding in float32, read-only: the hidden states of the last layer as one vector.
+
+        They are pooled as the folder of sentence-transformers says (`models.pooling`), else it is their mean, without
+        masked tokens. Of an encoder-decoder they are the encoder's. A model without a head has one too.
+
+        Raises:
+            NoAnswer: the model gives no hidden states, or they are not finite.
+        """
+        if self.pooled is None:
+            raise NoAnswer(NO_EMBEDDING)
+        if not bool(torch.isfinite(self.pooled).all()):
+            raise NoAnswer("The sentence embedding is not a number (NaN), so the weights are damaged: see the notices.")
+        return readonly(self.pooled)
 
     def labels(self, n: SupportsIndex | None = None) -> tuple[Label, ...]:
         """Return the labels of the whole text or picture, the most probable first, at most `n`.
@@ -192,7 +213,7 @@ class Outputs:
             if versions_of(self.head) != self.versions:
                 raise NoAnswer("The model's weights have changed since this trace was made: trace the text again.")
             logits = run_head(lambda head: head.words(hidden[number : number + 1])[0], self.head)
-        probabilities = _finite(logits).softmax(-1)
+        probabilities = finite(logits).softmax(-1)
         best = probabilities.topk(min(_count(n), MOST_WORDS, len(probabilities)))
         tokens = self.show(best.indices.tolist())
         return tuple(Word(*each) for each in zip(tokens, best.values.tolist(), strict=True))
@@ -201,7 +222,7 @@ class Outputs:
         self._refuse_unless(what, tasks)
         if self.logits is None:
             raise NoAnswer(self.reason)
-        return _finite(self.logits)
+        return finite(self.logits)
 
     def _refuse_unless(self, what: str, tasks: tuple[str, ...]) -> None:
         if not self.task:
@@ -246,7 +267,12 @@ def run_head(compute: Callable[[Head], Tensor], head: Head) -> Tensor:
         raise NoAnswer(f"The model's head does not run ({short_message(error)}): trace the text again.") from error
 
 
-def _finite(logits: Tensor) -> Tensor:
+def finite(logits: Tensor) -> Tensor:
+    """Return logits that are numbers, or refuse them.
+
+    Raises:
+        NoAnswer: one is NaN, or none is finite.
+    """
     if bool(torch.isnan(logits).any()) or not bool(torch.isfinite(logits).any()):
         raise NoAnswer("The model's answer is not a number (NaN), so its weights are damaged: see its notices.")
     return logits

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
+
+# Most tokens of many texts are of a few thousand pieces.
+CACHED_PIECES = 4_096
 
 
 class PieceNames:
@@ -18,6 +22,7 @@ class PieceNames:
         # ByT5 and Perceiver name an id beyond the bytes by a character that they cannot decode.
         self._of_bytes = hasattr(tokenizer, "_utf_vocab_size")
         self._switches = hasattr(tokenizer, "_switch_to_target_mode")
+        self.of_generated = lru_cache(CACHED_PIECES)(self._of_generated)
 
     def of_id(self, number: int, *, as_target: bool) -> str | None:
         """Return the piece of an id that the tokenizer read in a text or in a target; None if it has none."""
@@ -27,7 +32,7 @@ class PieceNames:
                 return piece
         return self.of_generated(number)
 
-    def of_generated(self, number: int) -> str | None:
+    def _of_generated(self, number: int) -> str | None:
         """Return the piece of an id that the model generated; None if the vocabulary has none."""
         try:
             piece = self._tokenizer.convert_ids_to_tokens(number)

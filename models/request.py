@@ -12,6 +12,7 @@ import numpy as np
 from models.errors import NoText
 from models.given_text import GivenText, Text, read_text
 
+MAX_BATCH = 64
 # A message of a conversation: its "role" and its "content", or both as a pair.
 Message = Mapping[str, Any] | tuple[str, str]
 
@@ -28,6 +29,8 @@ class Inputs(TypedDict, total=False):
     tgt_lang: str | None
     image: Any
     audio: Any
+    ablate: Mapping[Any, Any] | None
+    mask_tokens: Sequence[int] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,12 @@ class Request:
             model that reads both (LLaVA, Qwen-VL, SmolVLM), in the place that its chat template gives to it, or where
             the text has the mark of a picture.
         audio: the path of a sound file, an array at the model's `sampling_rate`, or an array and its rate.
+        ablate: heads to change in this pass, as (layer, head) of the model's first kind or (kind, layer, head), and
+            how: "zero" (the head's output is 0), "mean" (the mean of its own outputs over the positions of this text
+            that are not masked, in a decoder and in cross attention over the positions so far), or attention that is
+            forced: "uniform" (1/n to each of the n keys that a position may attend to), "first", "previous", "self".
+            docs/decisions/0028-causes.md has the papers.
+        mask_tokens: positions of the text that no other token may attend to, in every layer.
     """
 
     text: Text | None = None
@@ -60,6 +69,8 @@ class Request:
     tgt_lang: str | None = None
     image: Any = None
     audio: Any = None
+    ablate: Mapping[Any, Any] | None = None
+    mask_tokens: Sequence[int] | None = None
 
     def __post_init__(self) -> None:
         """Check what a tokenizer would fail on, with a bare error of Python.
@@ -119,3 +130,30 @@ class Request:
         ]
         if beside:
             raise NoText(f"{what} is read alone: leave out {' and '.join(beside)}.")
+
+
+def batch_requests(
+    texts: Sequence[Text] | str,
+    targets: Sequence[str] | str | None = None,
+    ablate: Any = None,
+    mask_tokens: Any = None,
+) -> list[Request]:
+    """Return the request for each text of a batch; `Model.trace_batch` describes the arguments.
+
+    Raises:
+        NoText: one string instead of a list, no texts or too many, or not a target or a change for each text.
+    """
+    if isinstance(texts, str) or isinstance(targets, str):
+        what = "texts" if isinstance(texts, str) else "targets"
+        raise NoText(f"A batch reads a list, and its {what} came as one string: give [text], or call trace.")
+    if not 1 <= len(texts) <= MAX_BATCH or (targets is not None and len(targets) != len(texts)):
+        raise NoText(
+            f"A batch has 1 to {MAX_BATCH} texts, and a target for each or for none; "
+            f"{len(texts)} texts and {len(targets or ())} targets came."
+        )
+    of_each: dict[str, Sequence[Any]] = {"text": texts, "target": targets or [None] * len(texts)}
+    for name, given in (("ablate", ablate), ("mask_tokens", mask_tokens)):
+        of_each[name] = [given] * len(texts) if given is None or isinstance(given, Mapping) else given
+        if len(of_each[name]) != len(texts):
+            raise NoText(f"{name} has {len(given)} entries for {len(texts)} texts: give one for each.")
+    return [Request(**dict(zip(of_each, one, strict=True))) for one in zip(*of_each.values(), strict=True)]

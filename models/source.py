@@ -13,7 +13,8 @@ class Source:
     after the text or for its own decoder if there is no target. `image` is the hash of the picture that it read.
     `words` and `words_pair` are the words of the texts if these were given as words, `ids` the token ids if these were
     given. `messages` are the role and the content of each message of a conversation, whose text is `text`. `audio` is
-    the hash of the sound that it read.
+    the hash of the sound that it read. `ablate` has the kind, the layer and the number of each changed head, and how it
+    was changed; `mask_tokens` the positions that no other token could attend to (decision 28).
     """
 
     model: str
@@ -36,3 +37,5 @@ class Source:
     src_lang: str | None = None
     tgt_lang: str | None = None
     audio: str | None = None
+    ablate: tuple[tuple[str, int, int, str], ...] = ()
+    mask_tokens: tuple[int, ...] = ()

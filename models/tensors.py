@@ -24,3 +24,13 @@ def array_of_tensor(tensor: Tensor, what: str, remedy: str) -> np.ndarray:
     except Exception as error:
         log.info("a tensor that is no array: %s", error)
         raise NoText(f"The tensor of the {what} has no numbers that can be read: {remedy}.") from error
+
+
+def readonly(values: Tensor) -> np.ndarray:
+    """Return values as an array that nobody can change.
+
+    It is a copy, not a view: a caller must not reach the tensor through `.base`.
+    """
+    array = np.array(values.contiguous().numpy(), copy=True)
+    array.flags.writeable = False
+    return array

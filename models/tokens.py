@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from transformers import BatchEncoding, PreTrainedTokenizerBase
@@ -13,7 +14,7 @@ from models.encoding import HowToRead, encode, lock_of, refuse_failures, refuse_
 from models.errors import NoText
 from models.given_text import Text, clean_text, read_text
 from models.losses import describe_losses
-from models.piece_names import PieceNames
+from models.piece_names import CACHED_PIECES, PieceNames
 from models.text_trial import TextTrial
 from models.tokenizer_parts import read_parts, state_of
 from models.words import Splitter, split_as_given
@@ -93,7 +94,8 @@ class TokenReader:
             state = state_of(self.tokenizer)
             if state != self._known:
                 parts, self._known = read_parts(self.tokenizer), state
-                self._trial, self._display = self._trial_of(parts), PieceDisplay(parts)
+                self._trial = self._trial_of(parts)
+                self._show = lru_cache(CACHED_PIECES)(PieceDisplay(parts).show)
                 self._splitter = Splitter.of_tokenizer(parts if self.tokenizer.is_fast else {})
                 self._names = PieceNames(self.tokenizer)
                 self._special = _special_ids(self.tokenizer)
@@ -161,14 +163,15 @@ class TokenReader:
         offsets: list[Any] = inputs.pop("offset_mapping", [None] * len(ids))
         names = [self._names.of_id(number, as_target=how.as_target) for number in ids]
         tokens = tuple(self._token(*row) for row in zip(ids, names, special, offsets, strict=True))
-        if self.tokenizer.is_fast:
+        found = list(zip(encoding.sequence_ids(), encoding.word_ids(), strict=True)) if encoding.is_fast else None
+        unknown = self.tokenizer.unk_token_id
+        if found is not None and unknown in ids:
             texts = (text, text_pair or "")
             tokens = tuple(
-                self._show_unknown(token, texts[number or 0])
-                for token, number in zip(tokens, encoding.sequence_ids(), strict=True)
+                _show_unknown(token, texts[number or 0]) if token.id == unknown else token
+                for token, (number, _) in zip(tokens, found, strict=True)
             )
         tokens = _with_segments(tokens, encoding, inputs.get("token_type_ids"))
-        found = list(zip(encoding.sequence_ids(), encoding.word_ids(), strict=True)) if encoding.is_fast else None
         splitter = self._splitter or Splitter.of_pieces(tokens, characters=True)
         tokens = splitter.number(tokens, (text, text_pair or ""), found)
         if all(token.special for token in tokens) and (how.add_special_tokens or not tokens):
@@ -231,19 +234,20 @@ class TokenReader:
         with self._lock, refuse_panics(), refuse_failures(self.tokenizer, HowToRead()):
             return str(self.tokenizer.decode(known, clean_up_tokenization_spaces=False))
 
-    def _show_unknown(self, token: Token, text: str) -> Token:
-        """Return an unknown token with the characters that the vocabulary lacks: `[UNK] 猫` instead of `[UNK]`."""
-        if token.special or token.id != self.tokenizer.unk_token_id or token.start is None:
-            return token
-        return replace(token, display=f"{token.display} {visible(text[token.start : token.end])}")
-
     def _token(self, number: int, name: str | None, special: int | bool, offset: tuple[int, int] | None) -> Token:
         if name is None:  # a model may generate ids beyond its vocabulary, see `decode`
             nameless = f"⟨id {number}⟩"
             return Token(nameless, number, None, None, bool(special), nameless)
         start, end = offset if offset is not None and offset[1] > offset[0] else (None, None)
-        display = visible(self._names.of_special(number, name)) if special else self._display.show(name)
+        display = visible(self._names.of_special(number, name)) if special else self._show(name)
         return Token(name, number, start, end, bool(special), display)
+
+
+def _show_unknown(token: Token, text: str) -> Token:
+    """Return an unknown token with the characters that the vocabulary lacks: `[UNK] 猫` instead of `[UNK]`."""
+    if token.special or token.start is None:
+        return token
+    return replace(token, display=f"{token.display} {visible(text[token.start : token.end])}")
 
 
 def _special_ids(tokenizer: PreTrainedTokenizerBase) -> set[int]:

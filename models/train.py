@@ -12,6 +12,8 @@ from tqdm import tqdm
 from transformers.utils import logging as transformers_logging
 
 from models.errors import HeadlightError
+from models.one_sentence import OneSentenceParser
+from models.package import module_name
 from models.scratch.tasks import TASKS, task_named
 from models.scratch.tasks.settings import POSITIONS
 from models.scratch.training import CHECKPOINT, change_settings, make_folder, start_or_resume
@@ -20,9 +22,13 @@ from models.scratch.training import CHECKPOINT, change_settings, make_folder, st
 CHECKPOINT_SECONDS = 5.0
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    command = argparse.ArgumentParser(prog="python -m models.train", description=__doc__)
+def parser(program: str | None = None) -> argparse.ArgumentParser:
+    """Return the command line; `program` is what a user types before the task."""
+    command = OneSentenceParser(
+        prog=program or f"python -m {module_name('models.train')}",
+        description="Train a small transformer with known right answers, and save it as a model. Options that are left "
+        "out have the task's own values.",
+    )
     command.add_argument("task", metavar="TASK", help=", ".join(TASKS))
     command.add_argument("--out", type=Path, help="the model's folder (default: trained/TASK)")
     settings_arguments(command)
@@ -31,22 +37,31 @@ def parser() -> argparse.ArgumentParser:
 
 def settings_arguments(command: argparse.ArgumentParser) -> None:
     """Add the settings of a training, whose default values are the task's own."""
-    command.add_argument("--seed", type=int)
-    command.add_argument("--steps", type=int)
-    command.add_argument("--batch-size", type=int)
-    command.add_argument("--learning-rate", type=float)
-    command.add_argument("--layers", type=int, dest="n_layers")
-    command.add_argument("--heads", type=int, dest="n_heads")
-    command.add_argument("--width", type=int, dest="d_model")
-    command.add_argument("--feedforward", type=int, dest="d_feedforward")
-    command.add_argument("--positions", help=", ".join(POSITIONS))
-    command.add_argument("--dropout", type=float)
-    command.add_argument("--post-norm", action="store_false", default=None, dest="norm_first")
+    for option, kind, name, text in (
+        ("--seed", int, "seed", "the same seed makes the same weights"),
+        ("--steps", int, "steps", "steps of the training"),
+        ("--batch-size", int, "batch_size", "samples in a step"),
+        ("--learning-rate", float, "learning_rate", "the highest one, after a tenth of the steps"),
+        ("--layers", int, "n_layers", "layers of the network"),
+        ("--heads", int, "n_heads", "heads of each layer"),
+        ("--width", int, "d_model", "width of the network"),
+        ("--feedforward", int, "d_feedforward", "width of the feed-forward networks"),
+        ("--positions", str, "positions", f"how positions are encoded: {', '.join(POSITIONS)}"),
+        ("--dropout", float, "dropout", "share of the values that a training step sets to 0"),
+    ):
+        command.add_argument(option, type=kind, dest=name, metavar=option[2:].split("-")[-1].upper(), help=text)
+    command.add_argument(
+        "--post-norm",
+        action="store_false",
+        default=None,
+        dest="norm_first",
+        help="normalise after each block, as the paper does, not before it",
+    )
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None, *, program: str | None = None) -> int:
     """Train to the end, resuming an unfinished training in the folder; return the exit code."""
-    given = vars(parser().parse_args(arguments))
+    given = vars(parser(program).parse_args(arguments))
     name, out = given.pop("task"), given.pop("out")
     transformers_logging.disable_progress_bar()
     torch.set_num_threads(1)  # reproducible on any number of cores, and small matrices gain nothing from more threads

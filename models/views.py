@@ -6,7 +6,7 @@ They are always applied in this order, whatever the order of the calls: `att.hid
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -15,20 +15,22 @@ import numpy as np
 from jaxtyping import Bool
 
 from models.arguments import checked
-from models.capture.replay import LayerLike
+from models.capture.replay import ALL, LayerLike
 from models.combined import CombinedLayer
 from models.derived import HiddenLayer, WordsLayer
 from models.errors import BadSelection
+from models.method_names import name_method, name_with_method
 from models.patches import move_patches
+from models.tensors import readonly
 from models.tokens import Token
 from models.words import Pieces, starts_of, words_of
 
 if TYPE_CHECKING:
     from models.attention import Attention
 
-# The name of a head, in every picture that has more than one.
-HEAD = "Layer {layer}, head {head}"
 COMBINATIONS = {"mean": "Mean", "maximum": "Maximum"}
+# Annotations that hold whatever the words are; others are of positions.
+_OF_NO_POSITION = ("sound", "head_numbers", "goal")
 # How many views of an attention are kept: a page shows few of them at once, and each keeps its tokens.
 MAX_VIEWS = 32
 
@@ -55,6 +57,7 @@ class Views:
     kind: str
     query_tokens: tuple[Token, ...]
     key_tokens: tuple[Token, ...]
+    method: str
     _layers: tuple[LayerLike, ...]
 
     def __init__(self) -> None:
@@ -117,6 +120,11 @@ class Views:
         return self._view(replace(self._recipe, heads=chosen, how=how, name=name))
 
     @property
+    def is_view(self) -> bool:
+        """Whether this is a view of words, hidden tokens or combined heads."""
+        return self._origin is not None
+
+    @property
     def pieces(self) -> tuple[Pieces, Pieces]:
         """The positions of the pieces of each word, of queries and of keys; of an attention of pieces, each alone."""
         if self._pieces is not None:
@@ -136,13 +144,26 @@ class Views:
 
     @checked
     def head_name(self, layer: int, head: int) -> str:
-        """Return what a title says of a head: "Layer 2, head 5", or the name of a combination.
+        """Return what a title says of a head: "Layer 2, head 5", or the name of a combination, with the method.
+
+        Raises:
+            BadSelection: no such layer or head.
+        """
+        layer, head = self.head_number(layer, head)
+        if self._recipe.name:
+            return name_with_method(self.method, self._recipe.name)
+        return name_method(self.method).head.format(layer=layer, head=head)
+
+    @checked
+    def head_number(self, layer: int, head: int) -> tuple[int, int]:
+        """Return the layer and the number that a head has in its model: a file may hold some of the model's heads.
 
         Raises:
             BadSelection: no such layer or head.
         """
         self._check(layer, head)
-        return self._recipe.name or HEAD.format(layer=layer, head=head)
+        numbers = self.annotations.get("head_numbers")
+        return numbers[layer][head] if numbers else (layer, head)
 
     @checked
     def key_heads(self, layer: int) -> tuple[int, ...]:
@@ -157,6 +178,33 @@ class Views:
         group = found.shape[0] // found.n_key_heads
         return tuple(head // group for head in range(found.shape[0]))
 
+    @checked
+    def derived(self, layers: Sequence[LayerLike], method: str, notices: Sequence[str]) -> Attention:
+        """Return the map that a method of analysis/maps makes of this attention: `layers` for the same tokens."""
+        same_heads = [layer.shape[0] for layer in layers] == [layer.shape[0] for layer in self._layers]
+        kept = {name: each for name, each in self.annotations.items() if same_heads or name != "head_numbers"}
+        return self._copy(layers=layers, method=method, annotations=kept, notices=tuple(notices))
+
+    @checked
+    def annotated(self, **known: Any) -> Attention:
+        """Return the same attention, of which more is known (`annotations`)."""
+        return self._copy(annotations={**self.annotations, **known})
+
+    @property
+    def layers(self) -> tuple[LayerLike, ...]:
+        """What the weights of each layer are computed from; shared, so do not change them."""
+        return self._layers
+
+    @checked
+    def layer_mask(self, layer: int, queries: slice = ALL) -> Bool[np.ndarray, "head_or_1 query key"] | None:
+        """Return the masks of a layer's heads, one for all of them if it is the same; None if nothing is masked.
+
+        Raises:
+            BadSelection: no such layer.
+        """
+        allowed = self._layer(layer).allowed(ALL, queries)
+        return None if allowed is None else readonly(allowed)
+
     def _view(self, recipe: Recipe) -> Attention:
         if recipe == self._recipe:
             return self  # type: ignore[return-value]
@@ -170,6 +218,11 @@ class Views:
     def _captured(self) -> Attention:
         """Return the captured attention without its views: a view that kept these would keep itself."""
         return self._origin or self._copy()
+
+    @property
+    def annotations(self) -> Mapping[str, Any]:
+        """What is known of this attention besides, by name."""
+        raise NotImplementedError
 
     def _copy(self, **changes: Any) -> Attention:
         raise NotImplementedError
@@ -207,8 +260,11 @@ def make_view(att: Attention, recipe: Recipe) -> Attention:
         query_tokens=tokens[0],
         key_tokens=tokens[1],
         key_patches=att.key_patches if pieces is None else move_patches(att.key_patches, pieces[1]),
-        # A sound is there whatever the words are; other annotations are of positions.
-        annotations={name: value for name, value in att.annotations.items() if stays or name == "sound"},
+        annotations={
+            name: value
+            for name, value in att.annotations.items()
+            if (stays or name in _OF_NO_POSITION) and not (recipe.heads and name == "head_numbers")
+        },
     )
     view._recipe, view._origin, view._pieces, view._hidden = recipe, att, pieces, hidden
     return view

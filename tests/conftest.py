@@ -1,6 +1,7 @@
 """What every test needs: the named axes are checked, and nothing asks a network."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from logging import getLogger
@@ -38,6 +39,41 @@ def pytest_configure(config: pytest.Config) -> None:
 
     logging.disable_progress_bar()
     torch.set_num_threads(1)
+    _load_one_at_a_time()
+
+
+def _load_one_at_a_time() -> None:
+    """Let tests that load a plain model of transformers wait for a job of Headlight that loads one.
+
+    While transformers loads a model, `tie_weights` of all models does nothing. Of two that load at the same time, the
+    later one to end would put back what the first one put there, and tie no weights for the rest of the process.
+    """
+    from transformers import PreTrainedModel
+
+    from models.checkpoints.load import one_at_a_time
+
+    load = PreTrainedModel.from_pretrained.__func__
+
+    def load_alone(cls: type, *arguments: object, **options: object) -> object:
+        with one_at_a_time:
+            return load(cls, *arguments, **options)
+
+    PreTrainedModel.from_pretrained = classmethod(load_alone)
+
+
+_MARK_OF_ALL = re.compile(r"^pytestmark = pytest\.mark\.(\w+)$", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files all of whose tests `-m` leaves out: every process would import them, and what they import."""
+    expression = config.getoption("markexpr")
+    if not expression or collection_path.suffix != ".py":
+        return None
+    source = collection_path.read_text(encoding="utf-8")
+    mark = _MARK_OF_ALL.search(source)
+    if mark and f"not {mark[1]}" in expression:
+        return True
+    return True if expression == "e2e" and "mark.e2e" not in source else None
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +83,17 @@ def _log_again():
     level = log.level
     yield
     log.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _weights_are_tied():
+    """Name the test that leaves transformers unable to tie weights: otherwise later tests of other files fail."""
+    from transformers import PreTrainedModel
+
+    tied = PreTrainedModel.tie_weights
+    yield
+    found, PreTrainedModel.tie_weights = PreTrainedModel.tie_weights, tied
+    assert found is tied, f"{found} was left in place of PreTrainedModel.tie_weights"
 
 
 @pytest.fixture(scope="session")

@@ -8,16 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from models import load_model
+from headlight.command import main as headlight
+from models import Attention, AttentionTrace, load_model
 from models.checkpoints.bundled import scratch_folder, scratch_names
 from models.checkpoints.verify import TOLERANCE
-from models.train import main as train
 from tests.helpers.paths import ROOT
 from tests.zoo import table
-from viz.cli.main import main as export_command
 
 README = (ROOT / "README.md").read_text()
 PROSE = " ".join(README.split())
@@ -32,43 +32,64 @@ def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
 @pytest.mark.slow
 def test_the_notebook_snippets(tmp_path):
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(snippets) == 10
+    assert len(snippets) == 16
     done = run([sys.executable, "-c", "\n".join(snippets)], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('it', 1)" in done.stdout
     assert "252 tokens: about" in done.stdout
+    assert "\n[(0, 2)]\n" in done.stdout
+    assert re.search(r"\n5 +11 +0\.144458\n", done.stdout)
+    assert "'value-weighted': 0.8" in done.stdout
+    assert "Head 5.11 is switched off" in done.stdout
+    assert "\n['lower case', 'resting place']\n" in done.stdout
     assert "layer 6 of 6" in done.stdout
     assert done.stdout.count("(12, 32, 32)") == 6
-    assert done.stdout.endswith("(64, 130)\n1 8 (10, 10)\n['[CLS]', 'cat', '[SEP]']\nmodel in memory ('encoder',)\n")
+    assert "(64, 130)\n1 8 (10, 10)\n" in done.stdout
+    assert done.stdout.endswith("['[CLS]', 'cat', '[SEP]']\nmodel in memory ('encoder',)\n[1. 1. 1. 1.]\n")
     words, sink, notebook = done.stdout.split("\n", 2)
     assert words == "(14, 14)"
     assert re.fullmatch(r"0\.85\d+ (1\.0|0\.9)\d+", sink)
     assert notebook.startswith("6 12 ['[CLS]', 'the', 'cat', 'sat',")
     assert "0.49" in done.stdout
     assert re.search(r"\n1 +3 +1 +0\.49\d* +0\.13\d* +3\.69\d*\n", done.stdout)
-    assert all((tmp_path / f"{name}.svg").read_text().startswith("<?xml") for name in ("head", "mean", "weak"))
+    assert all(
+        (tmp_path / f"{name}.svg").read_text().startswith("<?xml")
+        for name in ("head", "mean", "weak", "rollout", "norms", "gradient")
+    )
     assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_the_first_screen_shows_the_four_ways_in_and_the_installation():
+    screen = README[: README.index("\n`headlight` opens the page")]
+    ways = re.findall(r"# (\d)\. (a sentence|your own model|torch's layers|existing numbers)", screen)
+    assert [number for number, _ in ways] == ["1", "2", "3", "4"]
+    assert len(screen.splitlines()) < 60
+    for command in ("pip install .", "pipx run --spec . headlight", "uvx --from . headlight", "make run"):
+        assert f"\n{command} " in screen + " " or f"\n{command}\n" in screen, command
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [line for line in SHELL if line.startswith("python -m viz")])
+@pytest.mark.parametrize("command", [line for line in SHELL if line.startswith("headlight export")])
 def test_the_command_line(command, tmp_path, monkeypatch):
     """In this process: tests/viz/cli/test_main.py has one of its own, and torch takes seconds to load."""
     arguments = shlex.split(command)
     monkeypatch.chdir(tmp_path)
-    assert export_command(arguments[3:]) == 0
+    if "given.npz" in arguments:  # the snippet before the command writes it
+        weights = np.random.default_rng(0).dirichlet(np.ones(4), size=(2, 3, 4))
+        AttentionTrace.of(Attention.from_weights(weights, list("abcd"))).save("given.npz")
+    assert headlight(arguments[1:]) == 0
     assert (tmp_path / arguments[-1]).stat().st_size > 1000
     if arguments[-1].endswith(".csv"):
         assert (tmp_path / (arguments[-1] + ".json")).exists()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [line for line in SHELL if line.startswith("python -m models.train")])
+@pytest.mark.parametrize("command", [line for line in SHELL if line.startswith("headlight train")])
 def test_the_trainer(command, tmp_path, monkeypatch):
     arguments = shlex.split(command)
     monkeypatch.chdir(tmp_path)
-    assert train(arguments[3:]) == 0
-    assert load_model(str(tmp_path / arguments[-1])).card.task == arguments[3]
+    assert headlight(arguments[1:]) == 0
+    assert load_model(str(tmp_path / arguments[-1])).card.task == arguments[2]
     # Only one machine makes the same weights to the bit.
     right = json.loads((tmp_path / arguments[-1] / "training.json").read_text())["unseen_samples_right"]
     (told,) = re.findall(r"gets about (\d+)% of unseen samples right", PROSE)
@@ -79,7 +100,7 @@ def test_what_is_told_of_the_whole_training():
     record = json.loads((scratch_folder("scratch:previous") / "training.json").read_text())
     (told,) = re.findall(r"half a minute, ([\d,]+) steps", PROSE)
     assert record["steps_taken"] == int(told.replace(",", ""))
-    short = re.search(r"models.train previous --steps (\d+)", README)
+    short = re.search(r"headlight train previous --steps (\d+)", README)
     assert short
     assert record["steps_taken"] == 4 * int(short[1])
 

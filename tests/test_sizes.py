@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.paths import ROOT
 
 MAX_FILE, MAX_FUNCTION = 300, 50
-PACKAGES = ("models", "analysis", "viz", "ui")
+PACKAGES = ("models", "analysis", "viz", "ui", "headlight")
 # File -> the decision that explains why it is longer.
 LONGER = {"models/scratch/layers.py": "0010-from-scratch-models.md"}
 

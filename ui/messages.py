@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import ParamSpec
@@ -27,7 +27,10 @@ _REMEDIES = {
     "looking": "Try another text or head.",
     "starting": "Try other settings.",
     "resuming": "Start a new training.",
+    "reading": "Save the trace again, and open the new file.",
     "showing": "Reload the page.",
+    "measuring": "Try again, or try another text.",
+    "checking": "Reload the page.",
 }
 
 
@@ -54,6 +57,13 @@ def failures_shown(doing: str) -> Iterator[None]:
         yield
     except BaseException as error:
         st.error(escape_markdown(describe_error(error, doing)), icon=":material/error:")
+
+
+def show_notices(notices: Sequence[str]) -> None:
+    """Show notices in one box, since each box would move the pictures down by three lines."""
+    if notices:
+        written = [escape_markdown(notice) for notice in notices]
+        st.warning("\n".join(f"- {each}" for each in written) if written[1:] else written[0], icon=":material/info:")
 
 
 def guarded(function: Callable[Given, None]) -> Callable[Given, None]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_hex
 
@@ -31,6 +31,14 @@ SCALES = tuple(style.SCALES)
 # The colour of masked pairs, by name and value: in each palette it differs from the colours of all weights.
 _MASKED = {"night": ("grey", "#474d57"), "greys": ("sand", "#dcc08e")}
 NOT_A_NUMBER = "#e7298a"
+# The ends and the middle of the colours of numbers that may be negative. The middle differs from the ground a little,
+# so that a cell is seen.
+_SIGNED = {
+    "light": ("#9c4100", "#ef8a3c", "#f3f5f7", "#5b9fd3", "#0a3f77"),
+    "dark": ("#ffb36b", "#a85413", "#1b222d", "#2a7fb8", "#a6dcf5"),
+}
+# So much above 1 a weight is 1, rounded.
+ROUNDING = 1e-3
 # The outline of true pairs: distinct from blue for every kind of colour blindness.
 TRUTH = "#f28e2b"
 # The lines of several heads. The colours of a ground differ by at least 15 (CIEDE2000) for normal sight and for all
@@ -65,6 +73,21 @@ def place_on_scale(weight: np.ndarray | float, scale: str) -> Float[np.ndarray, 
     return clipped if scale == "linear" else np.sqrt(clipped)
 
 
+def top_of(weights: Float[np.ndarray, ...], mask: Bool[np.ndarray, ...] | None = None) -> float:
+    """Return the weight at which a picture's scale ends: 1, or its largest weight if that is above 1.
+
+    Weights that are infinite or not a number do not count, nor do those where `mask` is False.
+    """
+    shown = np.isfinite(weights) if mask is None else np.isfinite(weights) & mask
+    largest = float(np.max(weights, initial=0.0, where=shown))
+    return largest if largest > 1 + ROUNDING else 1.0
+
+
+def top_note(top: float) -> list[str]:
+    """Return what a picture says of a scale that does not end at 1."""
+    return [] if top == 1 else [style.TOP.format(top=f"{top:.3g}")]
+
+
 def colour_numbers(weights: Float[np.ndarray, ...]) -> UInt8[np.ndarray, ...]:
     """Return the bytes that stand for weights from 0 to 1: exact to 1/254, and finer near 0; NaN becomes 0."""
     return np.round(np.sqrt(np.clip(np.nan_to_num(weights), 0, 1)) * STRONGEST).astype(np.uint8)
@@ -80,14 +103,17 @@ def table_numbers(weights: Float[np.ndarray, ...], scale: str) -> Int[np.ndarray
     return np.round(np.nan_to_num(place_on_scale(weights, scale)) * 255).astype(int)
 
 
-def scale_ticks(scale: str) -> list[tuple[float, str]]:
-    """Return (place from 0 to 1, weight in words) of the numbers beside a bar of colours, as the browser has them."""
+def scale_ticks(scale: str, top: float = 1.0) -> list[tuple[float, str]]:
+    """Return (place from 0 to 1, weight in words) of the numbers beside a bar of colours, as the browser has them.
+
+    `top` is the weight at the end of the scale.
+    """
     if scale == "log":
         powers = range(round(np.log10(LOG_FLOOR)), 1)
-        texts = [np.format_float_positional(10.0**power, trim="-") for power in powers]
+        texts = [np.format_float_positional(float(f"{top * 10.0**power:.3g}"), trim="-") for power in powers]
         return [(1 - power / powers[0], text) for power, text in zip(powers, [f"≤{texts[0]}", *texts[1:]], strict=True)]
     weights = (0, 0.2, 0.4, 0.6, 0.8, 1) if scale == "linear" else (0, 0.05, 0.1, 0.25, 0.5, 1)
-    return [(float(place_on_scale(weight, scale)), f"{weight:g}") for weight in weights]
+    return [(float(place_on_scale(weight, scale)), f"{float(f'{top * weight:.3g}'):g}") for weight in weights]
 
 
 def plotly_scale(palette: str) -> list[tuple[float, str]]:
@@ -100,6 +126,19 @@ def plotly_scale(palette: str) -> list[tuple[float, str]]:
 def matplotlib_map(palette: str) -> Colormap:
     """Return the table as a matplotlib colour map of places on a scale, with `NOT_A_NUMBER` as the colour of NaN."""
     return ListedColormap(table(palette) / 255, name=palette).with_extremes(bad=NOT_A_NUMBER)
+
+
+def signed_map(palette: str) -> Colormap:
+    """Return a colour map of numbers around 0: orange below, blue above, the ground of a light or dark page between."""
+    return LinearSegmentedColormap.from_list(
+        f"signed {palette}", _SIGNED["dark" if palette == "night" else "light"]
+    ).with_extremes(bad=NOT_A_NUMBER)
+
+
+def plotly_signed_scale(palette: str) -> list[tuple[float, str]]:
+    """Return the colours of numbers around 0 as a Plotly colour scale."""
+    shades, steps = signed_map(palette), 32
+    return [(step / steps, to_hex(shades(step / steps))) for step in range(steps + 1)]
 
 
 def line(palette: str) -> str:

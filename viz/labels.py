@@ -8,11 +8,16 @@ from collections.abc import Sequence
 
 from analysis.selection import Region, Selection
 from models import Attention, Token
-from models.display import JOINER
+from models.display import JOINER, visible
+from models.method_names import name_with_method
 
 LABEL_LENGTH = 24
+MOST_NOTICES, MOST_OF_NOTICE = 8, 250
+_LONG_WORD = re.compile(r"(\S{40})(?=\S)")
 # An invisible character of the direction in which Hebrew and Arabic run.
 RIGHT_TO_LEFT = "\u200f"
+# Hebrew, Arabic and their relatives, also as presentation forms.
+_RUNS_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
 # Smaller labels could not be read: at most this many tokens get one, evenly spaced.
 MAX_LABELS = 32
 # What XML forbids, and the noncharacters at the end of every plane.
@@ -44,6 +49,15 @@ def role_runs(tokens: Sequence[Token]) -> list[tuple[int, int, str]]:
     return [run for run in runs if run[2]]
 
 
+def notices_of(att: Attention) -> tuple[str, ...]:
+    """Return what a reader must know of given weights, in sentences that every file can hold.
+
+    Those of a trace that was loaded may be any texts. A long word would take seconds to break into lines on paper.
+    """
+    shown = (_UNWRITABLE.sub("\ufffd", visible(notice[:MOST_OF_NOTICE])) for notice in att.notices[:MOST_NOTICES])
+    return tuple(_LONG_WORD.sub(r"\1 ", notice) for notice in shown)
+
+
 def head_title(att: Attention, layer: int, head: int) -> str:
     """Return what a picture of one head is called."""
     return f"{att.head_name(layer, head)}, {att.kind} attention"
@@ -56,7 +70,7 @@ def heads_title(att: Attention, selection: Selection) -> str:
         BadSelection: no such layer or head.
     """
     name = selection.chosen.describe(att)
-    return f"{name[:1].upper()}{name[1:]}, {att.kind} attention"
+    return f"{name_with_method(att.method, name[:1].upper() + name[1:])}, {att.kind} attention"
 
 
 def label(token: Token) -> str:
@@ -72,6 +86,15 @@ def label(token: Token) -> str:
     # Renderers whose lines run to the right (SVG, HTML, canvas) would put a joiner at an end by that.
     before, after = (RIGHT_TO_LEFT if end == JOINER else "" for end in (shown[0], shown[-1]))
     return before + shown + after
+
+
+def isolate(text: str) -> str:
+    """Return a token's label for a sentence, as `isolate` of viz/browser/core/text.js.
+
+    One that runs from right to left would otherwise turn around what stands beside it: positions, weights, other
+    tokens.
+    """
+    return f"\u2068{text}\u2069" if _RUNS_LEFT.search(text) else text
 
 
 def position_suffix(position: int, block: int) -> str:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, UInt8
 from analysis.attention_shares import Shares, shares
 from analysis.selection import Region, Selection
 from models import Attention, Token
+from viz.labels import notices_of
 from viz.options import DrawOptions
 from viz.views import view_of
 
@@ -75,14 +76,15 @@ def shade_of(att: Attention, options: DrawOptions) -> Shade:
 
 
 def view_notes(att: Attention, selection: Selection, options: DrawOptions) -> tuple[str, ...]:
-    """Return what a picture says of its view: the unit, and the shares of the attention that treated tokens get.
+    """Return what a picture says of its view: what a reader must know of given weights, the unit, and the shares of
+    the attention that treated tokens get.
 
     `att` and `selection` are those that `view_of` takes.
 
     Raises:
         BadSelection: no such layer, head or region.
     """
-    notes = ["unit: words"] if selection.unit == "words" else []
+    notes = [*notices_of(att), *(["unit: words"] if selection.unit == "words" else [])]
     if options.special == options.sink == "show":
         return tuple(notes)
     plain = replace(options, special="show", sink="show")

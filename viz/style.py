@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.views import HEAD as HEAD  # the name of a head, in every picture that has more than one
+from models.method_names import name_method, name_with_method
+from viz.method_words import ATTENTION, words_of
 
 # One map of several heads.
 COMBINED = {"mean": "Mean of {heads}", "maximum": "Maximum of {heads}"}
@@ -37,7 +38,6 @@ NAMED_ENDS, WEIGHT_DIGITS = 6, 3
 # A share below the first is not called 0%, one above the second not 100% unless the third is reached.
 SHARE_BOUNDS = (0.005, 0.995, 1 - 1e-6)
 
-VERBS = {"query": "attends to", "key": "is attended to by"}
 NOTHING = "nothing shown"
 BAD_WEIGHT = "not a number"
 # What a picture says of one token's lines. `lines` is the browser's `LINES_SHOWN`, beside whose picture the threshold
@@ -53,10 +53,10 @@ OF_HEAD = "{weight} in head {head}"
 REPEATED = "{token} ({position})"
 MORE = " and {count} more"
 UNKNOWN_SHARE = ", whose share is not known"
-SHARES = {"query": " hold {share} of its attention", "key": " hold {share} of the attention to it"}
+SHARES = {"query": " hold {share} of its {noun}", "key": " hold {share} of the {noun} to it"}
 # What a picture says of all of its lines.
 LINES_FROM = "lines from {threshold} up"
-LINES_HOLD = "{lines} hold {share} of {whose} attention"
+LINES_HOLD = "{lines} hold {share} of {whose} {noun}"
 OF_ALL, OF_PART = "the", "these queries'"
 LINES_HOLD_NOTHING = "{lines} hold nothing"
 SOME_BAD = "{lines}; some weights are not a number"
@@ -67,6 +67,8 @@ SCALES = {
     "root": "weight, square root",
     "log": "weight, logarithmic",
 }
+# What a picture of weights above 1 says of its colours, or of its lines.
+TOP = "the scale ends at {top}, the largest weight"
 # The weight at which a logarithmic scale begins: smaller weights look like 0.
 LOG_FLOOR = 1e-4
 # A part of a head, as `Region.describe` in analysis/selection.py.
@@ -82,8 +84,9 @@ def chart_style() -> dict[str, float]:
     return {"under_labels": UNDER_LABELS, "slanted_height": SLANTED_HEIGHT}
 
 
-def token_graph_style() -> dict[str, Any]:
-    """Return what viz/browser/instrument/token_graph.js draws and says with."""
+def token_graph_style(method: str = ATTENTION) -> dict[str, Any]:
+    """Return what viz/browser/instrument/token_graph.js draws and says with of a map of a method."""
+    words = words_of(method)
     return {
         "strengths": STRENGTHS,
         "opacity": LINE_OPACITY,
@@ -97,7 +100,7 @@ def token_graph_style() -> dict[str, Any]:
         "bounds": SHARE_BOUNDS,
         "words": {
             "sentence": TOKEN_SENTENCE,
-            "verbs": VERBS,
+            "verbs": words.verbs,
             "nothing": NOTHING,
             "bad": BAD_WEIGHT,
             "locked": LOCKED,
@@ -107,10 +110,10 @@ def token_graph_style() -> dict[str, Any]:
             "repeated": REPEATED,
             "more": MORE,
             "lines": LINES_SHOWN,
-            "shares": SHARES,
+            "shares": {side: shares.replace("{noun}", words.noun) for side, shares in SHARES.items()},
             "unknown": UNKNOWN_SHARE,
             "from": LINES_FROM,
-            "hold": LINES_HOLD,
+            "hold": LINES_HOLD.replace("{noun}", words.noun),
             "whose": [OF_ALL, OF_PART],
             "hold_nothing": LINES_HOLD_NOTHING,
             "some_bad": SOME_BAD,
@@ -122,19 +125,34 @@ def token_graph_style() -> dict[str, Any]:
     }
 
 
-def grid_style() -> dict[str, Any]:
-    """Return what viz/browser/instrument/heads.js draws and says with."""
-    return {"strongest": STRONGEST, "floor": LOG_FLOOR, "scales": SCALES, **head_style()}
+def grid_style(method: str = ATTENTION) -> dict[str, Any]:
+    """Return what viz/browser/instrument/heads.js draws and says with of the maps of a method."""
+    return {"strongest": STRONGEST, "floor": LOG_FLOOR, "scales": SCALES, **head_style(method)}
 
 
-def instrument_style() -> dict[str, Any]:
-    """Return what the modules of viz/browser/instrument draw and say with."""
-    return {**token_graph_style(), **grid_style(), "masked": MASKED, "selected": SELECTED}
+def instrument_style(method: str = ATTENTION) -> dict[str, Any]:
+    """Return what the modules of viz/browser/instrument draw and say with of the maps of a method."""
+    return {**token_graph_style(method), **grid_style(method), "masked": MASKED, "selected": SELECTED}
 
 
-def head_style() -> dict[str, Any]:
+def head_style(method: str = ATTENTION) -> dict[str, Any]:
     """Return the words that the browser uses of a head."""
-    return {"head": HEAD, "combined": COMBINED, "verb": VERBS["query"]}
+    words = words_of(method)
+    return {
+        "head": name_method(method).head,
+        "place": name_method(method).place,
+        "places": words.places,
+        "pair": words.pair,
+        "here": words.here,
+        "combined": {how: name_with_method(method, named) for how, named in COMBINED.items()},
+        "verb": words.verbs["query"],
+        "most": words.most,
+        "axes": words.axes,
+        # The browser has its own name for the heads of an attention.
+        "everything": "" if method == ATTENTION else words.everything,
+        "figures": words.figures,
+        "whole": words.whole,
+    }
 
 
 def describe_share(share: float) -> str:

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from benchmarks.fuzzing import archives, folders, links, pages, pictures, texts
+from benchmarks.fuzzing import archives, folders, links, pages, pictures, texts, traces
 from benchmarks.fuzzing.checks import Kind
 
 KINDS = {
@@ -16,6 +16,7 @@ KINDS = {
         Kind("page", pages.make_page, pages.open_page, 300, pages=True),
         Kind("widgets", pages.make_widgets, pages.open_page, 400, pages=True),
         Kind("archive", archives.make_archive, archives.read_archive, 1000),
+        Kind("traces", traces.make_trace, traces.read_trace, 1000),
         Kind("picture", pictures.make_picture, pictures.check_picture, 1000),
         Kind("config", partial(folders.make_folder, "config.json"), folders.open_folder, 700),
         Kind("tokenizer", partial(folders.make_folder, "tokenizer.json"), folders.open_folder, 600),

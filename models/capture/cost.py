@@ -15,7 +15,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from models import memory
-from models.capture.interface import BAND_ROWS
+from models.capture.call_output import BAND_ROWS
 from models.capture.replay import Layer, MaterialisedLayer, Replay
 from models.errors import NotEnoughMemory, TooLong
 from models.memory import readable
@@ -38,6 +38,10 @@ class Estimate:
     n_tokens: int
     n_bytes: int
     seconds: float
+
+    def times(self, n_rows: int) -> Estimate:
+        """Return the cost of several rows of this length in one pass."""
+        return Estimate(n_rows * self.n_tokens, n_rows * self.n_bytes, n_rows * self.seconds)
 
     def __str__(self) -> str:
         return f"{self.n_tokens:,} tokens: about {readable_seconds(self.seconds)} and {readable(self.n_bytes)}"

@@ -11,7 +11,8 @@ import inspect
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import torch
@@ -21,12 +22,14 @@ from transformers import PreTrainedModel
 from models.capture.devices import Copies
 from models.capture.head import replace_parts
 from models.capture.interface import NotReplayed, OnLayerOutput, recording
-from models.capture.replay import Layer, MaterialisedLayer
+from models.capture.interventions import Intervention
+from models.capture.replay import Layer, LayerLike, MaterialisedLayer
 from models.errors import BrokenModel, NoAttention
 from models.images import PatchSequence
 from models.tasks import find_task
 
 Layers = dict[str, list[Layer]]
+AnyLayer = TypeVar("AnyLayer", bound=LayerLike)
 OnOutput = Callable[[Any], None]
 ROLES = ("self", "encoder", "decoder", "cross")
 _CROSS = re.compile(r"cross|encoder_attn|encdec", re.IGNORECASE)
@@ -157,11 +160,13 @@ def replayed_batch(
     on_call: Callable[[int], None] | None = None,
     on_layer_output: OnLayerOutput | None = None,
     on_output: OnOutput | None = None,
+    intervention: Intervention | None = None,
 ) -> list[Layers]:
     """Run one forward pass and return each row's layers, replayed from queries and keys.
 
     `on_call(number)` is called after each attention call with the number of calls so far; the pass ends if it raises.
-    `on_layer_output` receives each call's values and output, `on_output` what the module gives.
+    `on_layer_output` receives each call's values and output, `on_output` what the module gives. `intervention` changes
+    the attention of this pass.
 
     Raises:
         NotReplayed: a layer sees windows of the input, or chooses keys in addition to its mask.
@@ -169,7 +174,12 @@ def replayed_batch(
     part = text_part(module)
     own = None if part is module else frozenset(map(id, part.modules()))
     with recording(
-        through_weights=through_weights, on_call=on_call, on_layer_output=on_layer_output, modules=own
+        through_weights=through_weights,
+        on_call=on_call,
+        on_layer_output=on_layer_output,
+        modules=own,
+        intervention=intervention,
+        role_of=partial(role_of, module),
     ) as calls:
         output = module(**inputs, **forward_options(module))
     if on_output is not None:
@@ -259,7 +269,7 @@ def _is_causal(weights: Tensor) -> bool:
     return n_query == n_key and n_query > 1 and not bool(weights.triu(1).any())
 
 
-def in_order(layers: Layers) -> list[list[Layer]]:
+def in_order(layers: Mapping[str, list[AnyLayer]]) -> list[list[AnyLayer]]:
     """Return the layers of each role, in the order of `ROLES`."""
     return [layers[role] for role in ROLES if layers.get(role)]
 

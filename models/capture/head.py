@@ -73,6 +73,12 @@ def last_hidden(output: ModelOutput) -> Tensor | None:
     return found if found is not None else output.get("logits")
 
 
+def read_states(output: ModelOutput) -> Tensor | None:
+    """Return the last hidden states `[row, token, d_model]` of the text that a model reads; of the encoder, if two."""
+    found = output.get("encoder_last_hidden_state", output.get("last_hidden_state"))
+    return found if isinstance(found, Tensor) and found.dim() == 3 else None
+
+
 def reads_its_text_twice(module: PreTrainedModel) -> bool:
     """Return whether an encoder-decoder labels a text, which its decoder reads too, so that it gets no other text."""
     return module.config.is_encoder_decoder and find_task(module) in (CLASSIFY, FIND_SPAN)

@@ -36,6 +36,8 @@ from models.tasks import CLASSIFY_IMAGE, HEADS, WRITE, classes_of, is_language_p
 
 # Their heads are built only if the configuration says whether there is a decoder.
 _UNDECIDED = {"t5gemma", "t5gemma2"}
+# They have a class that writes texts: one predicts in any order, the other is a BERT unless it is told otherwise.
+_BOTH_WAYS = {"xlnet", "bert-generation"}
 _ENCODER_ALONE = re.compile(r"\w+Encoder(Model)?")
 _BASE = re.compile(r"\w*(?<!LMHead)(?<!DoubleHeads)Model|\w*Encoder")
 
@@ -103,9 +105,10 @@ def is_encoder_alone(kind: Any) -> bool:
     """Return whether a class is the encoder of an encoder-decoder family, without the decoder."""
     if not issubclass(kind, PreTrainedModel):
         return False
-    # T5's label tokens with the encoder alone.
-    labels_tokens = any(kind in classes_of(found) for found in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.values())
-    return _ENCODER_ALONE.fullmatch(kind.__name__) is not None or labels_tokens
+    # T5's label tokens with the encoder alone. Only this family is looked up: all of them take seconds to import.
+    family = kind.config_class
+    labels_tokens = family and kind in classes_of(MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.get(family, None))
+    return _ENCODER_ALONE.fullmatch(kind.__name__) is not None or bool(labels_tokens)
 
 
 def _find_head(config: PreTrainedConfig, name: str) -> type[PreTrainedModel] | None:
@@ -152,6 +155,11 @@ def _base_of(config: PreTrainedConfig) -> type[PreTrainedModel] | None:
 
 def _name_of(kind: Any) -> str:
     return getattr(kind, "__name__", "")
+
+
+def reads_both_ways(config: PreTrainedConfig) -> bool:
+    """Return whether a family that can write texts attends to later tokens by its nature, without a missing mask."""
+    return _is_bidirectional(config) or config.model_type in _BOTH_WAYS
 
 
 def _is_bidirectional(config: PreTrainedConfig) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 
 from transformers import PreTrainedModel
@@ -50,7 +51,7 @@ def build_model(
         images=processors.images,
         pictures=processors.pictures,
         sounds=processors.sounds,
-        answers=answers,
+        answers=replace(answers, pooling=processors.pooling),
         borrowed=borrowed,
     )
 
@@ -82,6 +83,7 @@ def _describe(
         writes=kinds == ("decoder",) and (module.can_generate() or getattr(module, "continues", False)),
         chats=has_template(tokenizer) and processors.pictures is None,
         task=getattr(module, "task", ""),
+        why=verified.why,
         sizes=MappingProxyType(sizes),
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 import transformers
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -133,3 +134,30 @@ def gguf_notice(header: GgufHeader) -> tuple[str, ...]:
         f"The weights are dequantised from {' and '.join(kinds[:3])} (a GGUF file): they are those of the quantised "
         "model, not the ones that were trained.",
     )
+
+
+def save_dequantised(source: Path, folder: Path) -> None:
+    """Save the model of a GGUF file as `save_pretrained` does, with its tokenizer, in float32.
+
+    The values of a quantised type are products and sums of float16 numbers, which only float32 holds exactly.
+
+    Raises:
+        HeadlightError: the file is damaged, takes too much memory, or transformers does not read it.
+    """
+    # These modules read weights and tokenizers of every kind of folder, and import this one for GGUF files.
+    from models.checkpoints.config import read_config
+    from models.checkpoints.processors import load_processors
+    from models.checkpoints.weights import admit_checkpoint, load_module
+
+    with alone(ModelFolder(source.parent, source.name, "", gguf=source.name)) as found:
+        config = read_config(found)
+        admit_checkpoint(found, config, torch.float32)
+        module, _ = load_module(found, config, torch.float32)
+        tokenizer = load_processors(found, config).tokenizer
+    # A model that was read from a quantised file is marked and refuses to be saved.
+    settings = {name: value for name, value in config.to_dict().items() if not name.startswith("quantization")}
+    plain = type(module)(type(config).from_dict(settings))
+    plain.load_state_dict(module.state_dict())
+    plain.save_pretrained(folder)
+    assert tokenizer is not None  # GGUF files contain one
+    tokenizer.save_pretrained(folder)

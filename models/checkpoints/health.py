@@ -25,7 +25,8 @@ def weight_notices(module: nn.Module) -> Iterator[str]:
             kind = "NaN" if bool(torch.isnan(tensor).any()) else "infinite"
             bad.append(f"{name} ({n_bad:,} of {tensor.numel():,} values {kind})")
         elif name in matrices and _is_constant(tensor):
-            constant.append(f"{name} (all {float(tensor.flatten()[0]):g})")
+            # Adding 0 makes -0 a 0.
+            constant.append(f"{name} (all {float(tensor.flatten()[0]) + 0.0:g})")
     if bad:
         yield (
             f"{_count(len(bad), 'weight tensor is', 'weight tensors are')} damaged: {_list(bad)}. Pictures show what "
@@ -34,8 +35,8 @@ def weight_notices(module: nn.Module) -> Iterator[str]:
     if constant:
         yield (
             f"{_count(len(constant), 'weight matrix contains', 'weight matrices contain')} one value only: "
-            f"{_list(constant)}. They cannot distinguish tokens, so attention that depends on them is uniform or "
-            "the same everywhere."
+            f"{_list(constant)}. Such a matrix gives all its dimensions the same number: it was not trained, or it is "
+            "damaged. Fetch or save the model again."
         )
 
 

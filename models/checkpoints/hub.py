@@ -19,7 +19,8 @@ from models.memory import admit
 log = logging.getLogger("headlight.models")
 
 _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
-_UNWANTED_FILES = ["onnx/*", "openvino/*", "coreml/*", "*/*"]
+# Of the folders inside, only the settings of sentence-transformers' pooling are read.
+_UNWANTED_FILES = ["[!1]*/*", "1[!_]*/*", "1_[!P]*/*", "1_P*/*[!g].*", "1_P*/*/*"]
 # Give up waiting for an answer of the hub after this many seconds.
 HUB_TIMEOUT_SECONDS = 10
 

@@ -22,6 +22,7 @@ from models.checkpoints.health import weight_notices
 from models.checkpoints.in_memory import load_in_memory
 from models.checkpoints.locate import ModelFolder, locate
 from models.checkpoints.processors import load_processors
+from models.checkpoints.sentence_pooling import read_pooling
 from models.checkpoints.tokenizer import tokenizer_notices
 from models.checkpoints.verify import TOLERANCE, verify_capture
 from models.checkpoints.weights import admit_checkpoint, load_module
@@ -30,8 +31,9 @@ from models.model import Model
 
 log = logging.getLogger("headlight.models")
 # Two models that are loaded at once take the memory of both at their peak, although each was admitted alone. With a
-# plain lock, a thread that loads a model while it loads another would wait for itself.
-_one_at_a_time = threading.RLock()
+# plain lock, a thread that loads a model while it loads another would wait for itself. And while transformers loads a
+# model, `tie_weights` of all models does nothing: whoever builds a model holds this lock as well.
+one_at_a_time = threading.RLock()
 
 
 @checked
@@ -68,7 +70,7 @@ def load_model(
                 "A model in memory is read on its device and in its dtype: leave out revision, device and dtype, and "
                 "call its to(...) before."
             )
-        with _one_at_a_time:
+        with one_at_a_time:
             return load_in_memory(name, tokenizer, images)
     if tokenizer is not None or images is not None:
         raise NoTokenizer(
@@ -76,7 +78,7 @@ def load_model(
             "into the folder (save_pretrained), or give the module."
         )
     folder = locate(name, revision, access)
-    with _one_at_a_time:
+    with one_at_a_time:
         wanted = _find_dtype(dtype), _find_device(device)
         with alone(folder) as folder:
             return _load(folder, *wanted)
@@ -95,7 +97,9 @@ def _load(folder: ModelFolder, dtype: torch.dtype, device: torch.device) -> Mode
     verified = verify_capture(module, processors, folder.name)
     if processors.pictures is not None and verified.unread_picture:
         processors = replace(processors, pictures=None, notices=(verified.unread_picture,))
-    notices = (*notices, *processors.notices)
+    pooling, of_pooling = read_pooling(folder)
+    processors = replace(processors, pooling=pooling)
+    notices = (*notices, *processors.notices, *of_pooling)
     return build_model(module, processors, (folder.name, revision_of(folder)), verified, notices)
 
 

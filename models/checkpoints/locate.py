@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from models.checkpoints import bundled
+from models.checkpoints import bundled, fetched
 from models.checkpoints.access import ANYTHING, Access
 from models.checkpoints.adapters import CONFIG as ADAPTER_CONFIG
 from models.checkpoints.adapters import Adapter, read_adapter
@@ -81,11 +81,16 @@ def _find(name: str, revision: str | None, access: Access) -> ModelFolder:
     if name in bundled.NAMES:
         _refuse_revision(name, revision)
         return ModelFolder(bundled.minilm_folder(), bundled.PUBLISHED_AS[name], "")
+    if name in fetched.FETCHED:
+        _refuse_revision(name, revision)
+        model = fetched.FETCHED[name]
+        return ModelFolder(fetched.fetched_folder(name), model.published_as, "", notices=model.notices)
     if name.startswith(bundled.SCRATCH_PREFIX):
         _refuse_revision(name, revision)
         return ModelFolder(bundled.scratch_folder(name), name, "")
+    known = ", ".join((*bundled.NAMES, *fetched.FETCHED))
     unknown = (
-        f"No model is called {name[:80]!r}: give a bundled name ({', '.join(bundled.NAMES)}, scratch:brackets and its "
+        f"No model is called {name[:80]!r}: give a bundled name ({known}, scratch:brackets and its "
         "siblings), a folder made by save_pretrained, or a hub id such as google-bert/bert-base-uncased."
     )
     if not name or "\0" in name or len(name) > 1000:
@@ -137,7 +142,11 @@ def _with_base(found: ModelFolder, access: Access) -> ModelFolder:
     adapter = read_adapter(found.path, found.name)
     base, revision = clean_name(adapter.base, adapter.revision)
     beside = None if found.revision else _beside(found.path, base)
-    if found.revision and (is_path(base) or not HUB_ID.fullmatch(base)) and base not in bundled.NAMES:
+    if (
+        found.revision
+        and (is_path(base) or not HUB_ID.fullmatch(base))
+        and base not in (*bundled.NAMES, *fetched.FETCHED)
+    ):
         raise UnknownModel(
             f"The adapter {found.name} names its base by a path of another machine ({base[:80]!r}): copy the "
             f"adapter and write the base's hub id or folder into {ADAPTER_CONFIG} as base_model_name_or_path."
@@ -169,7 +178,7 @@ def _beside(folder: Path, base: str) -> Path | None:
 
 def _suggest(name: str, access: Access) -> str:
     """Return what a name that neither this machine nor the hub has may have been meant for, "" if nothing is close."""
-    known = (*bundled.NAMES, *bundled.scratch_names())
+    known = (*bundled.NAMES, *fetched.FETCHED, *bundled.scratch_names())
     close = get_close_matches(name.lower(), known, n=3, cutoff=0.7)
     if close:
         return f"No model is called {name[:80]!r}, neither here nor on the hub: the closest bundled name is {close[0]}."

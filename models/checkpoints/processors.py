@@ -20,6 +20,7 @@ from models.checkpoints.tokenizer import load_tokenizer
 from models.errors import NoTokenizer
 from models.images import ImageReader
 from models.model_input import check_ids
+from models.pooling import MEAN, Pooling
 from models.sound_reader import SoundReader
 from models.text_picture import TextPictureReader
 from models.tokens import TokenReader
@@ -35,7 +36,8 @@ MAX_PROBE_TOKENS = 512
 class InputProcessors:
     """What a model reads with: a tokenizer for texts, or a reader of pictures, or one of sounds beside a tokenizer.
 
-    `pictures` reads pictures with a text; `notices` say why it is missing in a model that reads both.
+    `pictures` reads pictures with a text; `notices` say why it is missing in a model that reads both. `pooling` makes
+    sentence embeddings.
     """
 
     tokenizer: PreTrainedTokenizerBase | None = None
@@ -43,6 +45,7 @@ class InputProcessors:
     sounds: SoundReader | None = None
     pictures: TextPictureReader | None = None
     notices: tuple[str, ...] = ()
+    pooling: Pooling = MEAN
 
 
 def load_processors(folder: ModelFolder, config: PreTrainedConfig) -> InputProcessors:

@@ -54,7 +54,7 @@ class VerifiedCapture:
     `layers` are those of the short input, captured in this way; `eager` the model's own. `has_bad_weights` says that
     weights which are NaN or infinite were replaced by zeros for the comparison. `names` are those of the modules of
     replayed layers, by role. `unread_picture` is the sentence on why a model of text and picture cannot read its
-    picture, "" if it can.
+    picture, "" if it can. `why` is the reason for materialised weights, the end of a sentence.
     """
 
     capture: str
@@ -64,6 +64,7 @@ class VerifiedCapture:
     has_bad_weights: bool
     names: Mapping[str, list[str]] = field(default_factory=dict)
     unread_picture: str = ""
+    why: str = ""
 
 
 def verify_capture(
@@ -88,7 +89,8 @@ def verify_capture(
         verified = VerifiedCapture("replayed", difference, replayed, eager, has_bad_weights, names)
         return verified if processors.pictures is None else _verify_picture(module, processors.pictures, name, verified)
     log.info("%s falls back to eager weights (difference %s)", name, difference)
-    return VerifiedCapture("materialised", 0.0, eager, eager, has_bad_weights)
+    why = _explain_fallback(difference)
+    return VerifiedCapture("materialised", 0.0, eager, eager, has_bad_weights, why=why)
 
 
 def _verify_picture(
@@ -113,7 +115,14 @@ def _verify_picture(
         module.set_attn_implementation(IMPLEMENTATION)
         return replace(verified, difference=max(verified.difference, difference))
     log.info("%s falls back to eager weights with a picture (difference %s)", name, difference)
-    return replace(verified, capture="materialised", difference=0.0, layers=verified.eager)
+    why = _explain_fallback(difference)
+    return replace(verified, capture="materialised", difference=0.0, layers=verified.eager, why=why)
+
+
+def _explain_fallback(difference: float | None) -> str:
+    if difference is None:
+        return "it does not compute them from queries and keys alone, or not where Headlight can see these"
+    return f"weights computed from its queries and keys differ from its own by {difference:.1g} on a short text"
 
 
 def tolerance(dtype: torch.dtype, device: torch.device, replayed: Layers) -> float:
@@ -209,13 +218,14 @@ def check_weights(module: PreTrainedModel, eager: Layers) -> None:
     """Let a model through that gives one weight for each head and pair of positions.
 
     Raises:
-        NoAttention: its weights are windows around each position, on a coarser grid, or an average of all heads
-            (WavLM).
+        NoAttention: its weights are windows around each position, on a coarser grid, or in every layer an average of
+            all heads (WavLM).
     """
     if any(layer.shape[1] != layer.shape[2] for role, found in eager.items() if role != "cross" for layer in found):
         raise NoAttention(explain_windows(module))
-    heads = [layer.rows(slice(None), slice(None)) for found in eager.values() for layer in found]
-    if any(len(weights) > 1 and _is_selective(weights) and bool((weights == weights[:1]).all()) for weights in heads):
+    layers = [layer.rows(slice(None), slice(None)) for found in eager.values() for layer in found]
+    telling = [weights for weights in layers if len(weights) > 1 and _is_selective(weights)]
+    if telling and all(bool((weights == weights[:1]).all()) for weights in telling):
         raise NoAttention(
             f"{type(module).__name__} gives one average for all its heads, so there is no head to show: "
             "choose a transformer that gives each head's attention."

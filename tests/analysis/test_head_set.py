@@ -51,6 +51,7 @@ def test_an_endless_list_is_refused():
     assert len(str(caught.value)) < 200
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text):
     try:

@@ -125,6 +125,7 @@ def test_every_pair_is_that_of_the_loops(name: str) -> None:
             check(heads_for_pair(att, query, key, received=received), wanted, "weight", ascending=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_every_token_is_that_of_the_loops(name: str) -> None:
     att = CASES[name]

@@ -91,6 +91,7 @@ def test_visible_are_exactly_the_pairs_that_are_not_below_the_threshold(weights:
     assert np.isnan(weight[len(numbers) :]).all()
 
 
+@pytest.mark.slow
 @given(some_weights.filter(lambda weights: not np.isnan(weights).any()), st.floats(0, 1, width=32))
 def test_kept_mass_is_the_share_of_those_pairs(weights: np.ndarray, threshold: float) -> None:
     total = sum(float(value) for value in weights.flat)

@@ -24,6 +24,7 @@ selections = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(selections)
 def test_a_fitted_selection_is_one_that_the_text_has(selection: Selection) -> None:
     fitted, notices = selection.fit(ATT)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from analysis import head_measures, strongest_pairs
+from analysis import head_row, strongest_pairs
 from analysis.strips import head_strips, layer_strips
 from tests.helpers.hand_made import N_HEADS, N_KEY, N_LAYERS, attention, random_weights, tokens
 
@@ -30,14 +30,14 @@ def test_strips_together_are_the_head_and_the_layer(rows: int) -> None:
 def test_the_figures_are_those_of_the_whole(rows: int, n_query: int, n_key: int) -> None:
     special = tokens(*(f"k{number}" for number in range(n_key)), special=[0, n_key - 1])
     att = attention(random_weights(n_query, n_key), key_tokens=special, kind="encoder")
-    whole = head_measures(att, 0, 0, rows=n_query)
+    whole = head_row(att, 0, 0, rows=n_query)
     # Sums of float64 in another order: measured 1.4e-15.
-    assert head_measures(att, 0, 0, rows=rows) == pytest.approx(whole, abs=1e-14, nan_ok=True)
+    pd.testing.assert_series_equal(head_row(att, 0, 0, rows=rows), whole, rtol=0, atol=1e-14)
 
 
 def test_previous_and_next_across_the_cut() -> None:
     for offset, name in ((-1, "previous"), (1, "next")):
-        assert head_measures(attention(np.eye(N, k=offset)), 0, 0, rows=5)[name] == 1
+        assert head_row(attention(np.eye(N, k=offset)), 0, 0, rows=5)[name] == 1
 
 
 @given(

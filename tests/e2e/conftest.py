@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.helpers.app_server import FLAGS, find_browser, start_app
 from tests.helpers.e2e_models import save_bart, save_gpt, save_long_bert, save_markup_bert, save_vit
 from tests.helpers.picture_models import build_text_picture
+from tests.helpers.settled import follow_runs
 from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import DESKTOP, wait_until_drawn
 from tests.helpers.whole_minilm import save_whole_minilm
@@ -52,6 +53,37 @@ def warm_context(app, browser) -> Iterator[BrowserContext]:
     context.new_page().goto(f"{app}/_stcore/health")
     yield context
     context.close()
+
+
+@pytest.fixture(scope="session")
+def file_context(browser, tmp_path_factory) -> Iterator[BrowserContext]:
+    """A context for pages that are files. As in `warm_context`, its first page keeps the renderer and its scripts."""
+    first = tmp_path_factory.mktemp("first") / "page.html"
+    first.write_text("<!doctype html><title>First</title>", encoding="utf-8")
+    context = browser.new_context(viewport=DESKTOP)
+    context.new_page().goto(first.as_uri())
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def new_file_page(file_context) -> Iterator[Callable[..., Page]]:
+    """Return a function that returns an empty page for a file. After the test, no script of any has failed."""
+    pages: list[Page] = []
+    troubles: list[str] = []
+
+    def make(viewport: dict = DESKTOP) -> Page:
+        page = file_context.new_page()
+        pages.append(page)
+        page.set_viewport_size(viewport)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        return page
+
+    yield make
+    for page in pages:
+        page.close()
+    file_context.pages[0].evaluate("() => localStorage.clear()")
+    assert troubles == []
 
 
 @pytest.fixture(scope="session")
@@ -153,6 +185,7 @@ def open_page(app, browser, warm_context) -> Iterator:
         page.set_viewport_size(viewport)
         page.emulate_media(color_scheme="dark" if dark else "light")
         prepare(page)
+        follow_runs(page)
         page.goto(app + path)
         ready(page)
         return page
@@ -179,7 +212,6 @@ def visit(open_page):
     def open_it(path: str = "/?layer=3&head=1", **options: object) -> tuple[Page, Traffic]:
         traffic = Traffic()
         page = open_page(path, prepare=traffic.install, **options)
-        page.wait_for_timeout(300)
         traffic.clear()
         return page, traffic
 

@@ -1,11 +1,11 @@
 """axe-core finds nothing on any page, light and dark, on a desktop and on a phone."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Page, expect
 
+from models import Attention, AttentionTrace
 from tests.helpers.accessibility import violations
+from tests.helpers.hand_made import random_weights
 from tests.helpers.visitor import DESKTOP, PHONE, wait_until_idle
 from viz import browser as browser_code
 from viz.wire.instrument import Opening, trace_message
@@ -32,8 +32,6 @@ def expect_nothing_found(page: Page, viewports: tuple[dict, ...] = (DESKTOP,)) -
         expect(page.get_by_test_id("stApp")).to_have_css("background-color", background)
         for viewport in viewports:
             page.set_viewport_size(viewport)
-            # Colours fade over, and pictures follow in the next frames.
-            page.wait_for_timeout(400)
             assert violations(page) == [], (scheme, viewport)
 
 
@@ -51,6 +49,20 @@ def expect_nothing_found(page: Page, viewports: tuple[dict, ...] = (DESKTOP,)) -
 )
 def test_the_inspect_page(open_page, path):
     expect_nothing_found(open_page(path))
+
+
+def test_traces_from_files(open_page, tmp_path):
+    with pytest.warns(UserWarning, match="do not sum to 1"):
+        att = Attention.from_weights(0.5 * random_weights(2, 3, 5, 5), list("abcde"))
+    AttentionTrace.of(att).save(tmp_path / "head.npz")
+    page = open_page()
+    page.get_by_role("button", name="Open a trace").click()
+    expect(page.get_by_text("Save this trace")).to_be_visible()
+    expect_nothing_found(page)
+    page.locator('input[type="file"]').set_input_files(tmp_path / "head.npz")
+    expect(page.get_by_test_id("stAlert").get_by_text("do not sum to 1")).to_be_visible()
+    wait_until_idle(page)
+    expect_nothing_found(page, (DESKTOP, PHONE))
 
 
 @pytest.mark.parametrize(
@@ -77,38 +89,28 @@ def test_the_first_example_and_all_that_folds(open_page):
     expect_nothing_found(page)
 
 
-def open_help(page: Page) -> None:
+def test_what_opens_over_the_inspect_page(open_page):
+    page = open_page()
+    opened = page.locator('[data-testid="stPopoverBody"], [role="menu"]')
+    for name in ("Model:", "More", "Examples", "Export"):
+        page.locator("button", has_text=name).first.click()
+        expect(opened).to_be_visible()
+        expect_nothing_found(page)
+        page.keyboard.press("Escape")
+        expect(opened).to_have_count(0)
     page.get_by_role("button", name="What attention does not tell you").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-
-
-def show_plotly(page: Page) -> None:
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    expect_nothing_found(page)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
     page.get_by_role("button", name="Plotly").click()
     expect(page.locator(".heatmap-plotly .main-svg").first).to_be_visible()
-
-
-def open_popover(name: str) -> Callable[[Page], None]:
-    def open_it(page: Page) -> None:
-        page.locator("button", has_text=name).first.click()
-        expect(page.locator('[data-testid="stPopoverBody"], [role="menu"]')).to_be_visible()
-        wait_until_idle(page)
-
-    return open_it
-
-
-@pytest.mark.parametrize(
-    "act",
-    [open_help, show_plotly, *map(open_popover, ("Model:", "More", "Examples", "Export"))],
-    ids=["help", "Plotly", "Model", "More", "Examples", "Export"],
-)
-def test_what_opens_over_the_inspect_page(open_page, act):
-    page = open_page()
-    act(page)
     expect_nothing_found(page)
 
 
-def test_an_exported_file(browser, tmp_path, minilm):
-    page = browser.new_page()
+def test_an_exported_file(new_file_page, tmp_path, minilm):
+    page = new_file_page()
     message = trace_message(minilm.trace(SENTENCE)["encoder"], Opening("test", "layer=3&head=1"))
     body = browser_code.standalone("instrument", "Attention in a file", message)
     file = tmp_path / "instrument.html"
@@ -116,4 +118,3 @@ def test_an_exported_file(browser, tmp_path, minilm):
     page.goto(file.as_uri())
     page.wait_for_selector('.instrument[data-drawn$=" exact"]')
     assert violations(page) == []
-    page.close()

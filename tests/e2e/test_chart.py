@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.helpers.settled import follow_runs, still
 from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import (
     PHONE,
@@ -85,7 +86,7 @@ def test_a_head_switch_keeps_the_chart_and_what_was_zoomed_to(open_page):
     assert ranges(page)[0][0] == -0.5
 
 
-def test_its_buttons_send_nothing_away_and_turn_nothing_upside_down(open_page):
+def test_its_buttons_the_whole_screen_other_labels_and_another_window(open_page):
     page = open_page()
     show_plotly(page)
     page.locator(CHART).hover()
@@ -95,6 +96,35 @@ def test_its_buttons_send_nothing_away_and_turn_nothing_upside_down(open_page):
     wait_until_idle(page)
     (_, (top, bottom)) = [[axis[0], axis[-1]] for axis in ranges(page)]
     assert top > bottom, "queries run down"
+
+    small = page.locator(CHART).bounding_box()
+    button(page, "Fullscreen").click()
+    expect(page.locator(".heatmap-plotly .chart")).to_have_css("width", f"{page.viewport_size['width']}px")
+    page.wait_for_function(f"() => document.querySelector('{CHART}').getBoundingClientRect().height === innerHeight")
+    button(page, "Fullscreen").click()
+    page.wait_for_function(
+        f"(w) => Math.abs(document.querySelector('{CHART}').clientWidth - w) < 1", arg=small["width"]
+    )
+
+    # The names of the axes stand beyond the longest label.
+    inspect_text(page, "one two three four five six seven disease 我 喜 欢 constantinople")
+    expect(page.locator(f"{CHART} .ytick").filter(has_text="disease")).to_be_attached()
+    still(page)
+    gaps = page.locator(CHART).evaluate(
+        """(plot) => { const ends = (labels, side) => [...plot.querySelectorAll(labels)]
+            .map((label) => label.getBoundingClientRect()[side]);
+        const box = (title) => plot.querySelector(title).getBoundingClientRect();
+        return [box(".xtitle").top - Math.max(...ends(".xtick text", "bottom")),
+            Math.min(...ends(".ytick text", "left")) - box(".ytitle").right]; }"""
+    )
+    assert min(gaps) > 0
+
+    page.set_viewport_size({"width": 811, "height": 907})
+    fits = f"""() => {{ const plot = document.querySelector('{CHART}'), room = plot.closest('.chart');
+        return Math.abs(plot._fullLayout.width - room.clientWidth) < 1 && room.clientWidth < 811; }}"""
+    page.wait_for_function(fits)
+    for part in (".strip", ".heads-canvas", ".part-graph canvas"):
+        expect(page.locator(part)).to_be_visible()
 
 
 def test_labels_that_would_meet_stand_upright_or_scroll(open_page):
@@ -108,6 +138,7 @@ def test_labels_that_would_meet_stand_upright_or_scroll(open_page):
     inspect_text(page, " ".join(["one two three four five"] * 7))
     expect(page.locator(".part-strip")).to_have_attribute("data-tokens", "37")
     page.wait_for_function(f"() => document.querySelector('{CHART}')._fullData[0].z.length === 37")
+    still(page)
     turned, width, room = page.locator(CHART).evaluate(angle)
     assert width > room
     overlap = page.locator(CHART).evaluate(
@@ -118,24 +149,10 @@ def test_labels_that_would_meet_stand_upright_or_scroll(open_page):
     assert overlap < 3
 
 
-def test_the_names_of_the_axes_stand_beyond_the_longest_label(open_page):
-    page = open_page()
-    show_plotly(page)
-    inspect_text(page, "one two three four five six seven disease 我 喜 欢 constantinople")
-    expect(page.locator(f"{CHART} .ytick").filter(has_text="disease")).to_be_attached()
-    gaps = page.locator(CHART).evaluate(
-        """(plot) => { const ends = (labels, side) => [...plot.querySelectorAll(labels)]
-            .map((label) => label.getBoundingClientRect()[side]);
-        const box = (title) => plot.querySelector(title).getBoundingClientRect();
-        return [box(".xtitle").top - Math.max(...ends(".xtick text", "bottom")),
-            Math.min(...ends(".ytick text", "left")) - box(".ytitle").right]; }"""
-    )
-    assert min(gaps) > 0
-
-
 def test_a_finger_scrolls_the_page_past_the_chart(browser, app):
     with browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True) as context:
         page = context.new_page()
+        follow_runs(page)
         page.goto(app)
         wait_until_drawn(page)
         show_plotly(page)
@@ -154,34 +171,11 @@ def test_a_finger_scrolls_the_page_past_the_chart(browser, app):
         expect(page).not_to_have_url(url_with("region="))
 
 
-def test_the_whole_screen_and_back(open_page):
-    page = open_page()
-    show_plotly(page)
-    small = page.locator(CHART).bounding_box()
-    button(page, "Fullscreen").click()
-    expect(page.locator(".heatmap-plotly .chart")).to_have_css("width", f"{page.viewport_size['width']}px")
-    page.wait_for_function(f"() => document.querySelector('{CHART}').getBoundingClientRect().height === innerHeight")
-    button(page, "Fullscreen").click()
-    page.wait_for_function(
-        f"(w) => Math.abs(document.querySelector('{CHART}').clientWidth - w) < 1", arg=small["width"]
-    )
-
-
-def test_it_follows_the_window(open_page):
-    page = open_page()
-    show_plotly(page)
-    page.set_viewport_size({"width": 811, "height": 907})
-    fits = f"""() => {{ const plot = document.querySelector('{CHART}'), room = plot.closest('.chart');
-        return Math.abs(plot._fullLayout.width - room.clientWidth) < 1 && room.clientWidth < 811; }}"""
-    page.wait_for_function(fits)
-    for part in (".strip", ".heads-canvas", ".part-graph canvas"):
-        expect(page.locator(part)).to_be_visible()
-
-
 def test_without_plotly_one_sentence_and_the_rest_works(browser, app):
     traffic = Traffic()
     with browser.new_context() as context:
         page = context.new_page()
+        follow_runs(page)
         traffic.install(page)
         page.route("**/plotly-*.min.js", lambda route: route.abort())
         page.goto(app)

@@ -1,5 +1,6 @@
 """Exported HTML files, opened from disk in the real browser: they draw, they answer, and they ask nobody."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,15 +37,14 @@ class Opened:
 
 
 @pytest.fixture
-def open_file(browser: Browser, tmp_path: Path) -> Iterator[Callable[[viz.Export], Opened]]:
+def open_file(new_file_page: Callable[..., Page], tmp_path: Path) -> Iterator[Callable[[viz.Export], Opened]]:
     """Write an export, open it, and check at the end that it neither asked nor complained."""
-    context = browser.new_context(viewport={"width": 1100, "height": 800})
     opened: list[Opened] = []
 
     def open_it(made: viz.Export) -> Opened:
         path = tmp_path / "figure.html"
         path.write_bytes(made.data)
-        seen = Opened(context.new_page())
+        seen = Opened(new_file_page({"width": 1100, "height": 800}))
         opened.append(seen)
         seen.page.goto(path.as_uri())
         return seen
@@ -54,7 +54,6 @@ def open_file(browser: Browser, tmp_path: Path) -> Iterator[Callable[[viz.Export
         outside = [url for url in seen.requests if not url.startswith(("file:", "data:", "blob:"))]
         assert outside == []
         assert seen.troubles == []
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +68,13 @@ def ink(page: Page, selector: str) -> int:
     return page.eval_on_selector(selector, script)
 
 
-# The weights of all heads, as the pictures read them.
+# The weights of all heads, as the pictures read them, with the bytes as text.
 WEIGHTS = """() => {
     const { trace } = document.getElementById("picture").headlightPicture;
-    return [[trace.nLayers, trace.nHeads, trace.queries.length, trace.keys.length], [...trace.weights]];
+    const bytes = new Uint8Array(Float32Array.from(trace.weights).buffer);
+    let text = "";
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    return [[trace.nLayers, trace.nHeads, trace.queries.length, trace.keys.length], btoa(text)];
 }"""
 
 
@@ -97,6 +99,12 @@ def test_a_file_is_the_whole_instrument_and_opens_on_what_is_chosen(
     assert "…" not in page.locator(".figures").inner_text()
 
 
+def shown_weights(page: Page) -> np.ndarray:
+    """Return the weights of all heads, as the pictures read them: [layers, heads, queries, keys]."""
+    shape, text = page.evaluate(WEIGHTS)
+    return np.frombuffer(base64.b64decode(text), np.float32).reshape(shape)
+
+
 @pytest.mark.parametrize("n_tokens", [13, 128])
 def test_every_weight_in_the_browser_is_right(
     n_tokens: int, minilm: models.Model, open_file: Callable[[viz.Export], Opened]
@@ -104,9 +112,8 @@ def test_every_weight_in_the_browser_is_right(
     att = minilm.trace(text_of(n_tokens))["encoder"]
     page = open_file(viz.export(att, "view", "html", layer=3, head=1)).page
     page.wait_for_selector('.instrument[data-drawn="3 1 exact"]')
-    shape, found = page.evaluate(WEIGHTS)
-    found = np.array(found, float).reshape(shape)
-    assert shape == [6, 12, n_tokens, n_tokens]
+    found = shown_weights(page)
+    assert found.shape == (6, 12, n_tokens, n_tokens)
     for layer in range(6):
         np.testing.assert_allclose(found[layer], att.layer(layer), rtol=0, atol=1e-4)
 
@@ -117,8 +124,8 @@ def test_masked_weights_and_those_that_are_not_numbers_arrive(open_file: Callabl
     att = attention(weights, causal=True)
     page = open_file(viz.export(att, "view", "html", layer=1, head=2)).page
     page.wait_for_selector('.instrument[data-drawn="1 2 exact"]')
-    found = page.evaluate(WEIGHTS.replace("...trace.weights", "...[...trace.weights].map(String)"))[1]
-    found = np.array(found, float).reshape(2, 3, 7, 7)
+    found = shown_weights(page)
+    assert found.shape == (2, 3, 7, 7)
     np.testing.assert_array_equal(found == -1, np.broadcast_to(np.triu(np.ones((7, 7)), 1) == 1, found.shape))
     assert np.argwhere(np.isnan(found)).tolist() == [[1, 2, 5, 3]]
 
@@ -165,27 +172,25 @@ def test_a_flow_isolates_the_token_under_the_pointer(
     assert page.locator(".graph-status").inner_text() == before
 
 
-def test_a_grid_draws_every_head_and_names_it(cat: models.Attention, open_file: Callable[[viz.Export], Opened]) -> None:
+def test_a_grid_draws_every_head_and_names_it_and_its_axes(
+    cat: models.Attention, open_file: Callable[[viz.Export], Opened]
+) -> None:
     page = open_file(viz.export(cat, "grid", "html", layer=5, head=11)).page
     page.wait_for_selector('.heads[data-drawn="5,11"]')
-    assert ink(page, ".heads-canvas") > 50
     assert page.locator(".heads-name").inner_text() == "Layer 5, head 11 is selected"
-    page.locator(".heads-canvas").focus()
-    page.keyboard.press("ArrowUp")
-    expect(page.locator(".heads-name")).to_have_text("Layer 4, head 11 is selected")
-
-
-def test_a_grid_names_its_axes(cat: models.Attention, open_file: Callable[[viz.Export], Opened]) -> None:
-    page = open_file(viz.export(cat, "grid", "html", layer=5, head=11)).page
-    page.wait_for_selector('.heads[data-drawn="5,11"]')
-    # "head" stands left of the heads' numbers, "layer" left of the layers'.
+    # Colours; "head" stands left of the heads' numbers, "layer" left of the layers'.
     script = """canvas => {
         const { data, width } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         const shades = (right, bottom) => new Set([...data.keys()].filter((byte) => byte % 4 === 3
             && (byte >> 2) % width < right && (byte >> 2) / width < bottom).map((byte) => data[byte])).size;
-        return [shades(40, 20), shades(18, 1e9)];
+        return [new Set(new Uint32Array(data.buffer)).size, shades(40, 20), shades(18, 1e9)];
     }"""
-    assert min(page.eval_on_selector(".heads-canvas", script)) > 5
+    colours, *words = page.eval_on_selector(".heads-canvas", script)
+    assert colours > 50
+    assert min(words) > 5
+    page.locator(".heads-canvas").focus()
+    page.keyboard.press("ArrowUp")
+    expect(page.locator(".heads-name")).to_have_text("Layer 4, head 11 is selected")
 
 
 def test_a_grid_shows_its_scale_and_what_is_masked(open_file: Callable[[viz.Export], Opened]) -> None:

@@ -1,10 +1,11 @@
 """All heads, the ranking and the toolbar in a real browser: linked, by pointer and by keyboard, without a server."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import models
 from tests.helpers.hand_made import attention, random_weights
@@ -16,13 +17,9 @@ Opens = Callable[..., Page]
 
 
 @pytest.fixture
-def open_instrument(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    troubles: list[str] = []
-    context.on("weberror", lambda error: troubles.append(str(error.error)))
-
+def open_instrument(new_file_page: Callable[..., Page], tmp_path: Path) -> Opens:
     def open_it(att: models.Attention, selection: str, width: int = 420, **given: object) -> Page:
-        page = context.new_page()
+        page = new_file_page()
         page.goto(write_instrument(tmp_path / "file.html", att, selection, **given))
         page.add_style_tag(content=f".part-heads {{ width: {width}px }}")
         page.wait_for_selector(".heads[data-drawn]")
@@ -31,9 +28,7 @@ def open_instrument(browser: Browser, tmp_path: Path) -> Iterator[Opens]:
         page.wait_for_function("(width) => document.querySelector('.heads-canvas').clientWidth <= width", arg=width)
         return page
 
-    yield open_it
-    assert troubles == []
-    context.close()
+    return open_it
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +95,7 @@ def test_every_head_is_in_the_table_and_a_button_opens_it(cat: models.Attention,
     assert page.locator(".heads-table tbody tr").count() == 0
     page.locator(".heads-summary").click()
     page.wait_for_selector(".heads-table tbody tr")
-    assert page.locator(".heads-table tbody tr").count() == 72
+    expect(page.locator(".heads-table tbody tr")).to_have_count(72)
     page.locator(".heads-table").get_by_role("button", name="Layer 5, head 11").click()
     shows(page, drawn="5,11")
     assert page.locator(".heads-table tr[aria-current]").inner_text().strip().startswith("Layer 5, head 11")
@@ -130,13 +125,13 @@ def test_any_number_of_heads_fits_and_the_selected_one_is_outlined(
 def test_dialog_and_copy(cat: models.Attention, open_instrument: Opens) -> None:
     page = open_instrument(cat, "layer=3&head=1&token=query:8")
     page.get_by_role("button", name="What attention does not tell you").click()
-    assert page.get_by_role("dialog").locator("li").count() == 5
+    expect(page.get_by_role("dialog").locator("li")).to_have_count(5)
     page.keyboard.press("Escape")
-    assert page.get_by_role("dialog").count() == 0
+    expect(page.get_by_role("dialog")).to_have_count(0)
     # Must not happen: the key that closes the dialog releases the token.
     assert page.get_by_role("button", name="Release").is_enabled()
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error()); }")
     page.get_by_role("button", name="Copy as Python").click()
-    assert 'token="query:8"' in page.locator(".toolbar-field:visible").input_value()
+    expect(page.locator(".toolbar-field:visible")).to_have_value(re.compile('token="query:8"'))
     assert "viz.flow" in page.evaluate("getSelection().toString()")
     assert not page.get_by_role("button", name="Copy link").is_visible()

@@ -1,12 +1,12 @@
 """The instrument's heatmap in a plain file: what a pointer, the keyboard and late tiles do, without a server."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from plotly.offline import get_plotlyjs
 
 import viz
@@ -34,21 +34,18 @@ COUNT = """() => {
 
 
 @pytest.fixture
-def open_heatmap(browser: Browser, tmp_path: Path) -> Iterator[Any]:
+def open_heatmap(new_file_page: Callable[..., Page], tmp_path: Path) -> Iterator[Any]:
     """Open the heatmap of an attention; at the end no page has complained."""
-    context = browser.new_context(viewport={"width": 500, "height": 800})
     troubles: list[str] = []
 
     def open_it(att: Attention, selection: str = "layer=0&head=0", **options: object) -> Heatmap:
-        page = context.new_page()
-        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page = new_file_page({"width": 500, "height": 800})
         page.on("dialog", lambda dialog: (troubles.append(dialog.message), dialog.dismiss()))
         page.goto(write_instrument(tmp_path / "i.html", att, selection, parts=["heatmap", "figures"], **options))
         page.wait_for_selector(".heatmap[data-box]")
         return Heatmap(page)
 
     yield open_it
-    context.close()
     assert troubles == []
 
 
@@ -101,7 +98,7 @@ def test_a_box_opens_a_region_and_its_release_locks_nothing(open_heatmap: Any, s
     heatmap.page.keyboard.press("Tab")
     assert heatmap.fact("region") == "1 5 2 5"
     heatmap.page.keyboard.press("Escape")
-    assert not heatmap.page.get_by_label("Last query").is_visible()
+    expect(heatmap.page.get_by_label("Last query")).to_be_hidden()
     assert heatmap.fact("locked") == " 3", "Escape closed the fields only"
     heatmap.page.get_by_role("button", name="Whole head").click()
     assert heatmap.fact("region") == "0 6 0 6"
@@ -227,14 +224,14 @@ def test_plotly_follows_the_selection_and_the_old_figure_stays_until_the_new_one
     page.wait_for_selector(".heatmap-plotly .heatmaplayer image")
     assert server.asked == ["plotly/0/0?palette=blues&scale=linear&truth=True"]
     title = page.locator(".heatmap-plotly .gtitle")
-    assert (title.text_content() or "").startswith("Layer 0, head 0")
-    assert page.locator(".modebar-btn[data-title^='Download plot']").count() == 1
+    expect(title).to_have_text(re.compile("^Layer 0, head 0"))
+    expect(page.locator(".modebar-btn[data-title^='Download plot']")).to_have_count(1)
     server.choose(head=1)
     server.wait_until_asked()
     assert (title.text_content() or "").startswith("Layer 0, head 0")
     server.answer()
     expect(title).to_have_text(re.compile("^Layer 0, head 1"))
     page.get_by_role("button", name="Plotly").click()
-    assert not title.is_visible()
+    expect(title).to_be_hidden()
     heatmap.hover(1, 1)
     assert heatmap.status() == f"the (1) attends to the (1): {small.weights(0, 1)[1, 1]:.4f}"

@@ -4,6 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.helpers.e2e_models import WORDS
+from tests.helpers.settled import answered
 from tests.helpers.traffic import MOST_FOR_A_REPORT, Traffic
 from tests.helpers.visitor import (
     MessageGate,
@@ -53,11 +54,11 @@ def test_a_head_switch_asks_for_one_tile(open_page, whole_minilm, long_bert, n_t
     traffic.clear()
     inspect_long_text(page, n_tokens)
     assert 10_000 < sum(traffic.received) < MOST_WITH_ALL_HEADS
-    page.wait_for_timeout(3000)  # the tiles of the heads around it have come
+    answered(page)  # the tiles of the heads around it have come
     traffic.clear()
     heads_keys(page).press("ArrowRight")
     expect_head(page, 1, 1)
-    page.wait_for_timeout(2000)
+    answered(page)
     whole = f"0-{n_tokens - 1}:0-{n_tokens - 1}"
     tiles = [path for path in traffic.requests if path.startswith("tile/")]
     # Must not happen: a tile that the browser has is asked for again, or the server sends the trace once more.
@@ -86,7 +87,7 @@ def test_a_head_that_is_chosen_while_maps_arrive_is_kept(open_page, long_bert):
     expect(page.locator(".heads")).to_have_attribute("data-drawn", "1,1")
     expect(page.locator(".heads")).to_have_attribute("data-done", "4", timeout=120_000)
     expect_head(page, 1, 1)
-    page.wait_for_timeout(1000)
+    gate.wait_for_answers()
     gate.open()
     # Must not happen: the maps or the server's answer take the head back.
     expect_head(page, 1, 1)

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from models import load_model
 from tests.helpers.accessibility import violations
-from tests.helpers.visitor import DESKTOP, PHONE, strip_token
+from tests.helpers.visitor import DESKTOP, PHONE, strip_token, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 TEXT = "the cat <b>bold</b> sat"
@@ -20,6 +20,7 @@ def test_answers_follow_the_locked_token(open_page, tiny_gpt):
     before = page.locator(".instrument").bounding_box()
     strip_token(page, 3).click()
     expect(panel).to_contain_text("After “<b>bold</b>” (position 3) the model expects:")
+    wait_until_idle(page)
     shown = panel.get_by_role("listitem").all_inner_texts()
     assert [text.split()[-1] for text in shown] == [f"{word.probability:.1%}" for word in outputs.top_words(3)]
     # The answers changed in their place: the instrument stands where it stood.
@@ -29,6 +30,5 @@ def test_answers_follow_the_locked_token(open_page, tiny_gpt):
         page.emulate_media(color_scheme=scheme)
         for viewport in (DESKTOP, PHONE):
             page.set_viewport_size(viewport)
-            page.wait_for_timeout(400)
             assert violations(page) == []
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

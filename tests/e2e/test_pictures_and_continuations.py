@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.helpers.settled import eventually
 from tests.helpers.traffic import Traffic
 from tests.helpers.visitor import (
     expect_locked,
@@ -22,6 +23,9 @@ pytestmark = pytest.mark.e2e
 
 
 def patches(page: Page) -> dict:
+    page.wait_for_function(
+        "() => document.querySelector('.st-key-patches .js-plotly-plot')?._fullData?.length"  # drawn
+    )
     return page.locator(".st-key-patches .js-plotly-plot").evaluate(
         """(plot) => ({ title: plot._fullLayout.title.text, rows: plot._fullData[0].z.length,
         columns: plot._fullData[0].z[0].length, source: plot.layout.images[0].source }) """
@@ -53,9 +57,8 @@ def test_a_picture_of_ones_own_and_a_file_that_is_none(open_page, tiny_vit):
     upload = page.locator("input[type=file]")
     upload.set_input_files({"name": "own.png", "mimeType": "image/png", "buffer": file.getvalue()})
     expect(page.get_by_text("own.png")).to_be_visible()
-    wait_until_idle(page)
     wait_until_drawn(page)
-    assert patches(page)["source"] != before
+    eventually(page, lambda: patches(page)["source"] != before)
     upload.set_input_files({"name": "bad.png", "mimeType": "image/png", "buffer": b"<script>window.pwned=1</script>"})
     expect(page.get_by_test_id("stAlert")).to_contain_text("This file is no picture that can be read")
     expect(page.get_by_test_id("stException")).to_have_count(0)
@@ -72,7 +75,7 @@ def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
     expect(page.get_by_test_id("stAlert")).to_contain_text("The last 6 of 11 tokens are the model's own continuation")
     expect(page.locator(".part-strip")).to_have_attribute("data-tokens", "11")
     # A line stands before the first token of its own.
-    assert page.locator(".strip-cut + button").get_attribute("data-position") == "5"
+    expect(page.locator(".strip-cut + button")).to_have_attribute("data-position", "5")
     expect(page).to_have_url(url_with("generate=6"))
     # Must not happen: the locked token is released though it is the same, or a request for what the message has.
     expect_locked(page, 2, None)

@@ -1,11 +1,11 @@
 """What makes a head readable in a file: hidden tokens, shares, the map without its sink, pairs, the map, the scales."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import models
 from tests.helpers.accessibility import violations
@@ -19,21 +19,16 @@ Open = Callable[..., Page]
 
 
 @pytest.fixture
-def opened(browser: Browser, minilm: models.Model, tmp_path: Path) -> Iterator[Open]:
-    contexts = []
-
+def opened(new_file_page: Callable[..., Page], minilm: models.Model, tmp_path: Path) -> Open:
     def opens(selection: str = "layer=3&head=1", texts: tuple[str, ...] = (TEXT,), width: int = 1400) -> Page:
         att = minilm.trace(texts[0], text_pair=texts[1] if len(texts) > 1 else None)["encoder"]
         url = write_instrument(tmp_path / "i.html", att, selection)
-        contexts.append(browser.new_context(viewport={"width": width, "height": 1000}))
-        page = contexts[-1].new_page()
+        page = new_file_page({"width": width, "height": 1000})
         page.goto(url)
         page.wait_for_selector(".heatmap[data-looks]", state="attached")
         return page
 
-    yield opens
-    for context in contexts:
-        context.close()
+    return opens
 
 
 def fact(page: Page, name: str) -> str:
@@ -148,20 +143,17 @@ def test_the_region_moves_on_the_map(opened: Open) -> None:
     expect(mapped).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    ("scale", "ticks", "places"),
-    [
-        ("linear", "0 0.25 0.5 0.75 1", "0.000 0.250 0.500 0.750 1.000"),
+def test_the_bar_of_colours_has_numbers_that_fit_its_scale(opened: Open) -> None:
+    page = opened()
+    bar = page.locator(".heatmap-scale")
+    for scale, ticks, places in (
         ("root", "0 0.1 0.25 0.5 1", "0.000 0.316 0.500 0.707 1.000"),
         ("log", "≤0.0001 0.001 0.01 0.1 1", "0.000 0.250 0.500 0.750 1.000"),
-    ],
-)
-def test_the_bar_of_colours_has_numbers_that_fit_its_scale(opened: Open, scale: str, ticks: str, places: str) -> None:
-    page = opened()
-    choose(page, "Look", "Scale", scale)
-    bar = page.locator(".heatmap-scale")
-    expect(bar).to_have_attribute("data-ticks", ticks)
-    expect(bar).to_have_attribute("data-places", places)
+        ("linear", "0 0.25 0.5 0.75 1", "0.000 0.250 0.500 0.750 1.000"),
+    ):
+        choose(page, "Look", "Scale", scale)
+        expect(bar).to_have_attribute("data-ticks", ticks)
+        expect(bar).to_have_attribute("data-places", places)
 
 
 @pytest.mark.parametrize("width", [1400, 390])

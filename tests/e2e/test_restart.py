@@ -1,13 +1,14 @@
 """A server that is killed and started again while a page is open: the first action of the visitor is not lost."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.helpers.app_server import free_port, start_app
+from tests.helpers.settled import follow_runs
 from tests.helpers.visitor import (
     DESKTOP,
     choose_example,
@@ -24,6 +25,7 @@ from tests.helpers.visitor import (
 )
 
 pytestmark = pytest.mark.e2e
+LONG = "fish swim at night and birds sing at dawn " * 60
 CONNECTED = '[data-testid="stApp"][data-test-connection-state="CONNECTED"]'
 
 
@@ -41,37 +43,31 @@ class Server:
         self._process.kill()
         self._process.wait(20)
 
-    def start_if_killed(self) -> None:
-        if self._process.poll() is not None:
-            self.start()
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[Server]:
-    running = Server(tmp_path_factory.mktemp("restart") / "log.txt")
+@pytest.fixture
+def server(tmp_path) -> Iterator[Server]:
+    running = Server(tmp_path / "log.txt")
     yield running
     running.kill()
 
 
 @pytest.fixture
-def page(server: Server, browser: Browser) -> Iterator[Page]:
-    """A page that the running server has drawn."""
-    server.start_if_killed()  # by a test that failed
+def open_there(server: Server, browser: Browser) -> Iterator[Callable[[], Page]]:
+    """A function that opens a page of the server for another visitor."""
     with browser.new_context(viewport=DESKTOP) as context:
-        page = context.new_page()
-        page.goto(f"{server.url}/?text=Birds+sing+at+dawn&layer=2&head=3")
-        wait_until_drawn(page)
-        yield page
+
+        def open_it() -> Page:
+            page = context.new_page()
+            follow_runs(page)
+            page.goto(f"{server.url}/?text=Birds+sing+at+dawn&layer=2&head=3")
+            wait_until_drawn(page)
+            return page
+
+        yield open_it
 
 
-def kill(server: Server, page: Page) -> None:
-    server.kill()
-    expect(page.locator(CONNECTED)).to_have_count(0)
-
-
-def start(server: Server, page: Page) -> None:
-    server.start()
-    expect(page.locator(CONNECTED)).to_be_attached(timeout=60_000)
+def text_box(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Text to inspect")
 
 
 def wait_until_usable(page: Page) -> None:
@@ -80,50 +76,26 @@ def wait_until_usable(page: Page) -> None:
     wait_until_idle(page)
 
 
-def choose_layer_4(page: Page) -> None:
-    wait_until_usable(page)
-    select_box(page, "Layer").select_option("4")
-    expect_head(page, 4, 3)
-
-
-def test_a_text_typed_after_a_restart_is_inspected(server, page):
-    kill(server, page)
-    start(server, page)
-    inspect_text(page, "Fish swim at night")
+def expect_the_typed_text(page: Page) -> None:
     expect(page.locator(".strip-token", has_text="night")).to_be_visible(timeout=60_000)
     wait_until_idle(page)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Fish swim at night")
+    expect(text_box(page)).to_have_value("Fish swim at night")
     expect(page).to_have_url(url_with("Fish+swim+at+night"))
     # Must not happen: another head than that of the link.
     expect_head(page, 2, 3)
     expect(page).to_have_url(url_with("layer=2&head=3"))
 
 
-def test_an_example_pressed_after_a_restart_is_shown(server, page):
-    kill(server, page)
-    start(server, page)
-    choose_example(page, "Repetition")
+def expect_the_example(page: Page) -> None:
     expect(page).to_have_url(url_with("To+be"), timeout=60_000)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(re.compile("To be, or not"))
+    expect(text_box(page)).to_have_value(re.compile("To be, or not"))
     # Must not happen: the head of the earlier text.
     expect_head(page, 1, 1)
     expect_locked(page, 7, 2)
 
 
-def test_a_head_chosen_after_a_restart_is_shown(server, page):
-    kill(server, page)
-    start(server, page)
-    choose_layer_4(page)
-    expect(page).to_have_url(url_with("layer=4&head=3"))
-
-
-def test_a_head_chosen_while_the_server_is_down_is_kept(server, page):
-    strip_token(page, 2).click()
-    page.wait_for_timeout(600)
-    kill(server, page)
-    heads_keys(page).press("ArrowRight")
-    expect_head(page, 2, 4)
-    start(server, page)
+def expect_the_head_of_before(page: Page) -> None:
+    expect(text_box(page)).to_be_enabled()
     wait_until_usable(page)
     wait_until_drawn(page)
     # Must not happen: the new server takes the head or the token back.
@@ -132,22 +104,38 @@ def test_a_head_chosen_while_the_server_is_down_is_kept(server, page):
     expect(page).to_have_url(url_with("layer=2&head=4&token=query%3A2"))
 
 
-def test_while_the_server_is_down_the_text_box_is_disabled(server, page):
-    kill(server, page)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_be_disabled()
-    assert "dawn" in tokens(page)
-    start(server, page)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_be_enabled()
-
-
-def test_a_text_too_long_for_a_link_survives_a_restart(server, page):
-    text = "fish swim at night and birds sing at dawn " * 60
-    inspect_text(page, text)
-    expect(page.locator(".part-strip")).to_have_attribute("data-tokens", "128", timeout=60_000)
-    kill(server, page)
-    start(server, page)
-    choose_layer_4(page)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(text)
+def choose_layer_of_the_long_text(page: Page) -> None:
+    wait_until_usable(page)
+    select_box(page, "Layer").select_option("4")
+    expect_head(page, 4, 3)
+    expect(text_box(page)).to_have_value(LONG)
     # Must not happen: a picture of a text other than the one in the box.
-    assert tokens(page)[1] == "fish"
+    expect(strip_token(page, 1)).to_have_text("fish")
     expect(page.locator(".heatmap")).to_have_attribute("data-region", "0 255 0 255")
+    expect(page).to_have_url(url_with("layer=4&head=3"))
+
+
+def test_the_first_action_of_every_visitor_after_a_restart_is_kept(server, open_there):
+    pages = typed, example, kept, long = [open_there() for _ in range(4)]
+    inspect_text(long, LONG)  # too long for a link
+    expect(long.locator(".part-strip")).to_have_attribute("data-tokens", "128", timeout=60_000)
+    strip_token(kept, 2).click()
+    for page in pages:
+        wait_until_idle(page)
+    server.kill()
+    for page in pages:
+        expect(page.locator(CONNECTED)).to_have_count(0)
+        expect(text_box(page)).to_be_disabled()
+    assert "dawn" in tokens(kept)
+    heads_keys(kept).press("ArrowRight")
+    expect_head(kept, 2, 4)
+    server.start()
+    expect(typed.locator(CONNECTED)).to_be_attached(timeout=60_000)
+    text_box(typed).fill("Fish swim at night")
+    text_box(typed).press("Control+Enter")
+    expect(example.locator(CONNECTED)).to_be_attached(timeout=60_000)
+    choose_example(example, "Repetition")
+    expect_the_typed_text(typed)
+    expect_the_example(example)
+    expect_the_head_of_before(kept)
+    choose_layer_of_the_long_text(long)

@@ -1,9 +1,10 @@
 """A conversation in a file: the strip names each role in a readable colour, and axe-core finds nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 from models import load_model
 from tests.helpers.accessibility import violations
@@ -22,8 +23,8 @@ def url(tmp_path_factory) -> str:
     return write_instrument(folder / "roles.html", trace["decoder"], "layer=1&head=1")
 
 
-def test_the_strip_names_each_role_once_per_message(browser: Browser, url: str) -> None:
-    page = browser.new_page()
+def test_the_strip_names_each_role_once_per_message(new_file_page: Callable[..., Page], url: str) -> None:
+    page = new_file_page()
     page.goto(url)
     page.wait_for_selector(".instrument[data-drawn]")
     assert page.locator(".strip-role").all_inner_texts() == ["system", "user", "assistant"]
@@ -33,12 +34,11 @@ def test_the_strip_names_each_role_once_per_message(browser: Browser, url: str) 
     assert len(set(colours)) == 3
     edges = page.locator(".strip-token").evaluate_all("all => all.map(one => getComputedStyle(one).borderTopColor)")
     assert set(edges) == set(colours)
-    page.close()
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_roles_can_be_read_on_light_and_dark_pages(browser: Browser, url: str, dark: bool) -> None:
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+def test_roles_can_be_read_on_light_and_dark_pages(new_file_page: Callable[..., Page], url: str, dark: bool) -> None:
+    page = new_file_page()
     page.goto(url)
     if dark:
         page.add_style_tag(content=DARK)
@@ -49,4 +49,3 @@ def test_roles_can_be_read_on_light_and_dark_pages(browser: Browser, url: str, d
     )
     # A file of the instrument alone has no heading of the first level.
     assert [each for each in violations(page) if not each.startswith("page-has-heading-one")] == []
-    page.close()

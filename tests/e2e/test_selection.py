@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.helpers.settled import next_frame
 from tests.helpers.visitor import (
     cell_position,
     expect_focus,
@@ -19,17 +20,18 @@ from tests.helpers.visitor import (
     strip_token,
     token_position,
     url_with,
+    wait_until_idle,
 )
 
 pytestmark = pytest.mark.e2e
 
 
-def test_a_click_selects_a_head_in_all_pictures(visit):
+def test_clicks_keys_and_select_boxes_choose_a_head_in_all_pictures(visit):
     page, traffic = visit()
     # Layer 0, head 2 is the head of MiniLM that looks at the previous token.
     heads_keys(page).hover(position=head_position(page, 0, 2))
     expect(page.locator(".heads-name")).to_contain_text("Layer 0, head 2")
-    page.wait_for_timeout(600)
+    wait_until_idle(page)
     # Must not happen: a hover that talks to the server.
     assert traffic.silent, traffic
     heads_keys(page).click(position=head_position(page, 0, 2))
@@ -38,9 +40,7 @@ def test_a_click_selects_a_head_in_all_pictures(visit):
     expect(page).to_have_url(url_with("layer=0&head=2"))
     traffic.expect_one_report()
 
-
-def test_arrow_keys_select_heads_and_are_reported_once(visit):
-    page, traffic = visit("/?layer=0&head=2")
+    traffic.clear()
     heads_keys(page).focus()
     for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowDown"):  # within the 300 ms that the browser waits
         page.keyboard.press(key)
@@ -49,14 +49,12 @@ def test_arrow_keys_select_heads_and_are_reported_once(visit):
     # Must not happen: a message for each head that was passed.
     traffic.expect_one_report()
 
-
-def test_select_boxes_select_the_same_head(visit):
-    page, traffic = visit("/?layer=0&head=2")
+    traffic.clear()
     select_box(page, "Layer").select_option("3")
-    expect_head(page, 3, 2)
+    expect_head(page, 3, 4)
     select_box(page, "Head").select_option("1")
     expect_head(page, 3, 1)
-    page.wait_for_timeout(1200)
+    wait_until_idle(page)
     # Must not happen: a request, or more messages than changes.
     assert traffic.requests == []
     assert 1 <= len(traffic.sent) <= 2
@@ -81,13 +79,13 @@ def test_a_hover_in_one_picture_shows_in_all(visit):
     expect(page.locator(".part-strip")).not_to_have_attribute("data-focus", "4:")
     page.mouse.move(5, 5)
     expect_focus(page, None, None)
-    page.wait_for_timeout(600)
+    wait_until_idle(page)
     # Must not happen: a hover that locks something, or talks to the server.
     expect_locked(page, None, None)
     assert traffic.silent, traffic
 
 
-def test_a_lock_stays_until_it_is_released(visit):
+def test_a_lock_stays_until_it_is_released_and_keys_pass_over_tokens(visit):
     page, traffic = visit()
     page.mouse.click(*token_position(page, "query", 8))
     page.mouse.move(5, 5)
@@ -111,9 +109,8 @@ def test_a_lock_stays_until_it_is_released(visit):
     # Must not happen: a link that names what was released.
     expect(page).not_to_have_url(url_with("token="))
 
-
-def test_the_keyboard_chooses_tokens_in_the_graph(visit):
-    page, traffic = visit()
+    wait_until_idle(page)
+    traffic.clear()
     keys = graph_keys(page)
     keys.press("ArrowDown")
     expect_focus(page, 0, None)
@@ -126,13 +123,13 @@ def test_the_keyboard_chooses_tokens_in_the_graph(visit):
     keys.press("Tab")
     expect_focus(page, 1, None)
     expect_locked(page, 1, None)
-    page.wait_for_timeout(1000)
+    wait_until_idle(page)
     # Must not happen: a message for a token that the keys pass.
     assert len(traffic.sent) == 1
     assert traffic.requests == []
 
 
-def test_two_locked_tokens_rank_heads_and_a_ranked_head_opens(visit):
+def test_two_locked_tokens_rank_heads_and_a_row_of_pairs_locks_both(visit):
     page, traffic = visit()
     strip_token(page, 8).click()
     expect(page.get_by_role("heading", name="Heads in which 'it' attends to few")).to_be_visible()
@@ -149,22 +146,20 @@ def test_two_locked_tokens_rank_heads_and_a_ranked_head_opens(visit):
     expect_head(page, 5, 4)
     expect_locked(page, 8, 2)
     expect(page).to_have_url(url_with("layer=5&head=4&token=query%3A8&partner=key%3A2"))
+    # A row of pairs locks its pair, and releases it.
+    page.get_by_role("button", name="Release", exact=True).click()
+    expect_locked(page, None, None)
+    next_frame(page)
+    page.locator(".pairs-button").nth(3).click()
+    expect(page.locator(".heatmap")).to_have_attribute("data-locked", re.compile(r"^\d+ \d+$"))
+    page.locator(".pairs-locked .pairs-button").click()
+    # Must not happen: the second click leaves one of the tokens locked.
+    expect_locked(page, None, None)
     # Must not happen: a request, since the browser has all weights.
     assert traffic.requests == []
 
 
-def test_a_row_of_pairs_locks_its_pair(visit):
-    page, traffic = visit()
-    page.locator(".pairs-button").nth(3).click()
-    locked = heatmap(page).fact("locked")
-    assert len(locked.split()) == 2
-    page.locator(".pairs-locked .pairs-button").click()
-    # Must not happen: the second click leaves one of the tokens locked.
-    expect_locked(page, None, None)
-    assert traffic.requests == []
-
-
-def test_the_threshold_says_what_it_hides(visit):
+def test_threshold_palette_and_scale_change_without_the_server(visit):
     page, traffic = visit("/?layer=5&head=11")
     before = int(graph(page).get_attribute("data-lines"))
     page.get_by_text("Look", exact=True).click()
@@ -175,25 +170,30 @@ def test_the_threshold_says_what_it_hides(visit):
     expect(graph(page)).to_have_attribute("data-lines", str(13 * 13))
     expect(page.locator(".graph-status")).to_contain_text("hold 100% of the attention")
     expect(page).to_have_url(url_with("threshold=0"))
+    wait_until_idle(page)
     # Must not happen: a request for another picture.
     assert traffic.requests == []
-
-
-def test_palette_and_scale_change_without_the_server(visit):
-    page, traffic = visit()
+    traffic.clear()
+    # The panel would cover the tokens.
+    page.keyboard.press("Escape")
+    expect(select_box(page, "Colours")).to_be_hidden()
     strip_token(page, 8).click()
+    expect_locked(page, 8, None)
     cat = strip_token(page, 2)
     colour = "(token) => token.style.backgroundColor"
+    next_frame(page)
     blue = cat.evaluate(colour)
     page.get_by_text("Look", exact=True).click()
     select_box(page, "Colours").select_option("viridis")
     expect(page).to_have_url(url_with("palette=viridis"))
+    next_frame(page)
     green = cat.evaluate(colour)
     select_box(page, "Scale").select_option("root")
     expect(page).to_have_url(url_with("scale=root"))
     expect(page.locator(".heatmap-scale")).to_have_accessible_name(re.compile("^Colours of the weight, square root: "))
+    next_frame(page)
     assert len({blue, green, cat.evaluate(colour)}) == 3
-    page.wait_for_timeout(1200)
+    wait_until_idle(page)
     # Must not happen: a request, or more messages than changes.
     assert traffic.requests == []
     assert len(traffic.sent) <= 3
@@ -236,7 +236,7 @@ def test_plotly_comes_only_when_it_is_wanted(visit):
     traffic.clear()
     heads_keys(page).press("ArrowRight")
     expect_head(page, 3, 3)
-    page.wait_for_timeout(600)
+    wait_until_idle(page)
     # Must not happen: a figure that nobody sees is asked for.
     assert traffic.requests == []
 

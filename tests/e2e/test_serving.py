@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.helpers.e2e_models import WORDS
+from tests.helpers.settled import eventually, follow_runs
 from tests.helpers.visitor import wait_until_drawn, wait_until_idle
 
 pytestmark = pytest.mark.e2e
@@ -23,8 +24,7 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_keeps_to_its_policy_and_every_response_has_it(open_page, path):
+def test_every_page_keeps_to_its_policy_and_every_response_has_it(app, open_page):
     responses = []
 
     def prepare(page: Page) -> None:
@@ -35,20 +35,26 @@ def test_every_page_keeps_to_its_policy_and_every_response_has_it(open_page, pat
                 window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));"""
         )
 
-    page = open_page(path, ready=PAGES[path], prepare=prepare, cold=True)
-    page.wait_for_timeout(500)
-    # Streamlit's protobuf library tries WebAssembly for 64-bit numbers, and does without.
-    assert set(page.evaluate("window.violations")) <= {"script-src wasm-eval"}
-    ours = [response for response in responses if response.url.startswith("http")]
-    assert len(ours) > 10
-    for response in ours:
-        headers = response.all_headers()
-        assert "frame-ancestors 'self'" in headers["content-security-policy"], response.url
-        assert headers["x-content-type-options"] == "nosniff", response.url
+    page = open_page(prepare=prepare, cold=True)
+    for path, ready in PAGES.items():
+        if path != "/":
+            page.goto(app + path)
+            ready(page)
+        page.wait_for_load_state("networkidle")
+        # Streamlit's protobuf library tries WebAssembly for 64-bit numbers, and does without.
+        assert set(page.evaluate("window.violations")) <= {"script-src wasm-eval"}, path
+        ours = [response for response in responses if response.url.startswith("http")]
+        assert len(ours) > 10, path
+        for response in ours:
+            headers = response.all_headers()
+            assert "frame-ancestors 'self'" in headers["content-security-policy"], response.url
+            assert headers["x-content-type-options"] == "nosniff", response.url
+        responses.clear()
 
 
 def test_a_script_that_a_stranger_wrote_into_the_page_does_not_run(app, browser):
     page = browser.new_page()
+    follow_runs(page)
     page.goto(app)
     wait_until_drawn(page)
     page.evaluate(
@@ -71,8 +77,25 @@ def show_plotly(page: Page) -> None:
     page.wait_for_selector(".heatmap-plotly .heatmaplayer image", timeout=60_000)
 
 
-def test_a_second_visit_fetches_no_script_again(open_page):
+def expect_the_instrument_early(page: Page) -> None:
+    """The page tells the browser early to fetch the instrument."""
+    link = page.locator('link[rel="modulepreload"][href*="instrument_on_page"]')
+    expect(link).to_have_count(1)
+    address = page.evaluate("new URL(document.querySelector('link[href*=instrument_on_page]').href).href")
+    loaded = page.evaluate(
+        """() => performance.getEntriesByType("resource").filter((one) => one.name.includes("instrument_on_page"))
+        .map((one) => one.name)"""
+    )
+    # Must not happen: the component imports the script from another address, and the browser fetches it twice.
+    assert loaded == [address]
+    answer = page.request.get(address)
+    assert answer.headers["cache-control"] == "public, immutable, max-age=31536000"
+    assert answer.headers["content-type"].startswith("text/javascript")
+
+
+def test_the_first_visit_fetches_scripts_early_and_the_second_none(open_page):
     page = open_page(cold=True)
+    expect_the_instrument_early(page)
     # Must not happen: the first visit waits for Plotly.
     assert not any(name.startswith("plotly") for name, *_ in page.evaluate(SENT))
     show_plotly(page)
@@ -88,22 +111,6 @@ def test_a_second_visit_fetches_no_script_again(open_page):
         assert 0 < sizes[0][0] < sizes[0][1] / 2
         assert any(name.startswith(script) for name, *_ in second)
     assert [name for name, transferred, _ in second if transferred] == []
-
-
-def test_the_page_tells_the_browser_early_to_fetch_the_instrument(open_page):
-    page = open_page(cold=True)
-    link = page.locator('link[rel="modulepreload"][href*="instrument_on_page"]')
-    expect(link).to_have_count(1)
-    address = page.evaluate("new URL(document.querySelector('link[href*=instrument_on_page]').href).href")
-    loaded = page.evaluate(
-        """() => performance.getEntriesByType("resource").filter((one) => one.name.includes("instrument_on_page"))
-        .map((one) => one.name)"""
-    )
-    # Must not happen: the component imports the script from another address, and the browser fetches it twice.
-    assert loaded == [address]
-    answer = page.request.get(address)
-    assert answer.headers["cache-control"] == "public, immutable, max-age=31536000"
-    assert answer.headers["content-type"].startswith("text/javascript")
 
 
 def test_what_is_requested_of_a_trace_is_only_for_who_knows_its_name(open_page, long_bert):
@@ -157,9 +164,8 @@ def test_another_site_cannot_frame_the_app(app, browser, foreign_site):
     refused = []
     page.on("console", lambda message: refused.append(message.text))
     page.goto(foreign_site(f'<iframe src="{app}"></iframe>'))
-    page.wait_for_timeout(3000)
+    eventually(page, lambda: any("frame-ancestors" in text or "X-Frame-Options" in text for text in refused))
     assert page.frames[1].locator('[data-testid="stApp"]').count() == 0
-    assert any("frame-ancestors" in text or "X-Frame-Options" in text for text in refused), refused
     page.close()
 
 

@@ -1,11 +1,11 @@
 """Several heads of the instrument in a file: clicks, keys and buttons choose them, and every part shows them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import models
 from tests.helpers.accessibility import violations
@@ -31,17 +31,14 @@ def file(minilm: models.Model, tmp_path_factory: pytest.TempPathFactory, request
 
 
 @pytest.fixture
-def page(browser: Browser, file: str) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
+def page(new_file_page: Callable[..., Page], file: str) -> Iterator[Page]:
+    page = new_file_page()
     trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("request", lambda sent: sent.url.startswith("file:") or trouble.append(sent.url))
     page.goto(file)
     page.wait_for_selector(".instrument[data-drawn*=exact]")
     yield page
     assert trouble == []
-    context.close()
 
 
 def expect_chosen(page: Page, heads: str) -> None:
@@ -99,10 +96,13 @@ def test_a_mean_changes_title_and_weights(page: Page) -> None:
     expect(page.locator(".part-heatmap h2")).to_have_text("Maximum of layer 4")
     assert page.locator(".part-pairs").inner_text() != mean
     expect(page.locator(".figures-title")).to_have_text("Figures: maximum of layer 4")
+    # The rows of a maximum sum to more than 1.
+    expect(page.locator(".figures-note")).to_contain_text("these weights are no distribution")
+    expect(page.locator(".figures-value")).to_have_text(["–"] * 7)
+    show.select_option("mean")
+    expect(page.locator(".figures-value").first).to_contain_text(" bits")
     expect(page.locator(".figures-note")).to_be_hidden()
-    figures = page.locator(".figures-value").all_inner_texts()
-    assert figures[0].endswith(" bits")
-    assert "–" not in figures
+    show.select_option("maximum")
     page.get_by_role("button", name="Only this head").click()
     expect(page.locator(".part-heatmap h2")).to_have_text("Layer 4, head 1")
 

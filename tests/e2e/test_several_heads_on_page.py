@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 import models
 from tests.helpers.read_back import read_csv
-from tests.helpers.shown_view import LONG, SHORT, choose, choose_export, download, expect_numbers, expect_view
+from tests.helpers.shown_view import LONG, SHORT, choose, choose_export, download, expect_numbers, expect_view, tick
 from tests.helpers.visitor import head_position, heads_keys, url_with
 
 pytestmark = pytest.mark.e2e
@@ -34,11 +34,11 @@ def expect_titles(page: Page, shown: str) -> None:
 
 
 @pytest.mark.parametrize("text", [SHORT, LONG], ids=["short", "long"])
-def test_chosen_heads_and_their_mean(visit, minilm: models.Model, text: str):
+def test_chosen_heads_their_mean_and_its_files(visit, minilm: models.Model, text: str):
     words = minilm.trace(text)["encoder"].words()
     page, traffic = visit(address(text))
     add_head(page, 2, 5)
-    assert page.locator(".graph-legend:not([hidden]) .graph-head").all_inner_texts() == ["2.5", "3.1"]
+    expect(page.locator(".graph-legend:not([hidden]) .graph-head")).to_have_text(["2.5", "3.1"])
     expect(page.locator(".part-graph h2")).to_have_text(f"Token to token: {NAMED}")
     expect(page).to_have_url(url_with("heads=2.5%2C3.1"))
     page.locator(".graph-head").last.click()
@@ -61,16 +61,13 @@ def test_chosen_heads_and_their_mean(visit, minilm: models.Model, text: str):
     expect_view(page, "unit=words", "maximum 2.5,3.1")
     expect_numbers(page, words.combine(HEADS, "maximum"), 0, 0)
 
+    expect_files_of_the_same_view(page, minilm.trace(text)["encoder"])
 
-@pytest.mark.parametrize("text", [SHORT, LONG], ids=["short", "long"])
-def test_files_are_of_the_same_view(open_page, minilm: models.Model, text: str):
-    att = minilm.trace(text)["encoder"]
-    page = open_page(address(text))
-    add_head(page, 2, 5)
+
+def expect_files_of_the_same_view(page: Page, att: models.Attention) -> None:
     choose(page, "Heads", "What is shown of the chosen heads", "mean")
-    choose(page, "Tokens", "Unit", "words")
     choose(page, "Tokens", "First token (sink)", "hide")
-    page.get_by_label("Renormalise rows").check()
+    tick(page, "Tokens", "Renormalise rows")
     page.keyboard.press("Escape")
     expect_view(page, "unit=words&sink=hide&renormalise=True", "mean 2.5,3.1")
     view = att.words().hide(first=True, renormalise=True).combine(HEADS, "mean")

@@ -79,11 +79,11 @@ def test_a_choice_made_while_the_page_arrives_stays(open_page):
     expect(heads).not_to_have_attribute("data-scores", "")
     gate.close()
     page.get_by_role("button", name="Inspect", exact=True).click()
-    page.wait_for_timeout(1500)  # by now the gate holds all messages of the page
+    gate.wait_for_answers()  # now the gate holds all messages of the page
     n_waiting = len(gate.waiting)
     truth_switch(page).uncheck()
     expect(heads).to_have_attribute("data-scores", "")
-    page.wait_for_timeout(1500)  # and its answer to the click
+    gate.wait_for_answers()  # and its answer to the click
     assert len(gate.waiting) > n_waiting > 0
     gate.release(n_waiting)
     page.wait_for_timeout(300)

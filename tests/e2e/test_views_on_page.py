@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 import models
+from tests.helpers.settled import answered, eventually
 from tests.helpers.shown_view import LONG, SHORT, HeldAnswers, choose, expect_numbers, expect_view, shown_pairs, tick
 from tests.helpers.visitor import (
     expect_head,
@@ -15,11 +16,10 @@ from tests.helpers.visitor import (
     tokens,
     url_with,
     wait_until_drawn,
+    wait_until_idle,
 )
 
 pytestmark = pytest.mark.e2e
-
-SETTLED_MS = 3000  # the tiles of the heads around it have come
 
 
 def address(text: str, more: str = "layer=3&head=1") -> str:
@@ -60,7 +60,7 @@ def test_back_returns_to_the_words(visit, short):
     page, _ = visit(address(SHORT))
     choose(page, "Tokens", "Unit", "words")
     expect(page).to_have_url(url_with("unit=words"))
-    page.wait_for_timeout(1000)
+    wait_until_idle(page)
     inspect_text(page, "The overtired cat slept.")
     wait_until_drawn(page)
     # Another text is shown as words, too.
@@ -77,7 +77,7 @@ def test_back_returns_to_the_words(visit, short):
 
 def test_views_of_a_long_text_come_from_the_server(visit, long):
     page, traffic = visit(address(LONG))
-    page.wait_for_timeout(SETTLED_MS)
+    answered(page)
     traffic.clear()
     for control, value, query, view in (
         ("Unit", "words", "unit=words", long.words()),
@@ -92,7 +92,7 @@ def test_views_of_a_long_text_come_from_the_server(visit, long):
         choose(page, "Tokens", control, value)
         expect_view(page, query, "3 1")
         expect_numbers(page, view, 3, 1)
-        page.wait_for_timeout(SETTLED_MS)
+        answered(page)
         # Must not happen: a tile of the pieces or of the view before, or the same one twice.
         assert set(traffic.views) == {query}
         assert traffic.requests[0] == "view"
@@ -106,35 +106,36 @@ def test_views_of_a_long_text_come_from_the_server(visit, long):
     renormalised = long.words().hide(special=True, first=True, renormalise=True)
     expect_numbers(page, renormalised, 3, 1)
     page.keyboard.press("Escape")
-    page.wait_for_timeout(SETTLED_MS)
+    answered(page)
     traffic.clear()
     # The neighbours' tiles have come: another head requests only its neighbours.
     heads_keys(page).press("ArrowRight")
     expect_head(page, 3, 2)
     expect_numbers(page, renormalised, 3, 2)
-    page.wait_for_timeout(500)
+    answered(page)
     assert set(traffic.views) <= {"unit=words&special=hide&sink=hide&renormalise=True"}
     assert f"tile/3/2/0-{renormalised.n_query - 1}:0-{renormalised.n_query - 1}" not in traffic.requests
 
 
 def test_late_answers_of_an_older_view_change_nothing(visit, long):
     page, _ = visit(address(LONG))
-    page.wait_for_timeout(SETTLED_MS)
+    answered(page)
     words, hidden = HeldAnswers("unit=words"), HeldAnswers("sink=hide")
     words.install(page)
     choose(page, "Tokens", "Unit", "words")
     expect(page.locator(".toolbar-view")).to_contain_text("The server computes this view.")
     # The last picture stays until the view is there.
     expect(page.locator(".instrument")).to_have_attribute("data-view", "")
-    page.wait_for_timeout(300)
+    eventually(page, lambda: words.n_held)
     assert words.n_held == 1
     choose(page, "Tokens", "Unit", "pieces")
     choose(page, "Tokens", "Special tokens", "hide")
     expect_view(page, "special=hide", "3 1")
     expected = long.hide(special=True)
     before = shown_pairs(page)
-    words.release()
-    page.wait_for_timeout(1500)
+    with page.expect_response("**unit=words**"):
+        words.release()
+    answered(page)
     # Must not happen: the words that were asked for first.
     expect_view(page, "special=hide", "3 1")
     assert shown_pairs(page) == before
@@ -145,8 +146,10 @@ def test_late_answers_of_an_older_view_change_nothing(visit, long):
     page.unroute_all()
     hidden.install(page)
     choose(page, "Tokens", "First token (sink)", "hide")
+    eventually(page, lambda: hidden.n_held)
     choose(page, "Tokens", "First token (sink)", "show")
-    hidden.release()
-    page.wait_for_timeout(1500)
+    with page.expect_response("**sink=hide**"):
+        hidden.release()
+    answered(page)
     expect_view(page, "special=hide", "3 1")
     assert shown_pairs(page) == before

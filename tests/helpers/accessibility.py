@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from tests.helpers.settled import still
+
 _AXE = Path(sys.prefix) / "node" / "node_modules" / "axe-core" / "axe.min.js"
 # Every rule that is on by default, and the size of targets, which is off.
 _OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
@@ -16,6 +18,8 @@ _OPTIONS = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": 
 _FOREIGN = {
     # The menu of `st.menu_button` is outside of all landmarks. It has the focus while it is open.
     "region": '[data-testid="stMenuButtonBody"] *',
+    # The place on which a file is dropped is hidden from those who hear the page, and has a name nevertheless.
+    "presentation-role-conflict": '[data-testid="stFileUploaderDropzone"]',
     # A group of pages ("Learn") is a div between the list and its items, in the navigation of a phone.
     "list": '[data-testid="stSidebarNavItems"]',
     "listitem": '[data-testid="stSidebarNavItems"] li',
@@ -38,16 +42,17 @@ _FOCUSED = """() => {
         const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(each);
         return (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2) || / [2-9](\\.\\d+)?px$/.test(boxShadow);
     };
-    const frame = element.closest('[data-testid$="RootElement"]') ?? element;
+    const frame = element.closest('[data-testid$="RootElement"], .react-aria-ComboBox') ?? element;
     const { top } = element.getBoundingClientRect();
     return { name: written.trim(), tag: element.tagName, ring: isRing(element) || isRing(frame), top };
 }"""
 
 
 def violations(page: Page) -> list[str]:
-    """Return what axe-core finds, one line for each element: the rule, a selector, and the first reason."""
+    """Return what axe-core finds on a page that has come to rest: the rule, a selector, and the first reason."""
     if not _AXE.exists():
         pytest.fail("No axe-core: run `make javascript`, which brings it.")
+    still(page)
     # The page's policy forbids foreign scripts. The browser's debugger may run one.
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(_AXE.read_text(encoding="utf-8"))

@@ -42,7 +42,7 @@ def instrument(app: AppTest) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def tokens(app: AppTest) -> list[str]:
     """Return the queries that the instrument shows."""
-    return [text for text, _ in instrument(app)[0]["queries"]]
+    return [text for text, *_ in instrument(app)[0]["queries"]]
 
 
 def opened(app: AppTest) -> dict[str, str]:

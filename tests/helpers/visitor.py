@@ -3,8 +3,11 @@
 import re
 
 from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.helpers.heatmap_page import Heatmap
+from tests.helpers.settled import eventually, settled
 
 DESKTOP = {"width": 1400, "height": 1000}
 PHONE = {"width": 390, "height": 844}
@@ -13,15 +16,14 @@ expect.set_options(timeout=20_000)
 
 def wait_until_drawn(page: Page) -> None:
     """Wait until the instrument of the Inspect page shows exact weights and the server is idle."""
+    settled(page, timeout=60_000)
     page.wait_for_selector('.instrument[data-drawn$=" exact"]', timeout=60_000)
-    wait_until_idle(page)
+    settled(page)
 
 
 def wait_until_idle(page: Page) -> None:
-    """Wait until the server runs no script for this page."""
-    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
-    page.wait_for_timeout(150)
-    expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=30_000)
+    """Wait until the page has reported its selection, and the server runs no script for it."""
+    settled(page)
 
 
 def url_with(part: str) -> re.Pattern[str]:
@@ -137,9 +139,22 @@ class MessageGate:
         self.closed = False
         self.waiting: list[bytes] = []
         self.sent = 0
+        # Of the runs that the page asked for: how many, and whether the server has begun and finished the last one.
+        self._n_asked, self._begun, self._finished = 0, False, True
 
     def install(self, page: Page) -> None:
+        self._page = page
         page.route_web_socket("**/_stcore/stream", self._connect)
+
+    def wait_for_answers(self) -> None:
+        """Wait until the page has reported everything to the server, and the server has answered, though held back."""
+        reported = "() => !document.querySelector('.instrument')?.parentElement.headlightReport?.waiting"
+        self._page.wait_for_function(reported)
+        self._page.wait_for_timeout(100)  # a link, a theme: the page tells of them a moment later
+        eventually(
+            self._page,
+            lambda: self._finished and self._n_asked == self._page.evaluate("() => window.headlightRuns.nAsked"),
+        )
 
     def _connect(self, page_side: WebSocketRoute) -> None:
         self._page_side = page_side
@@ -148,12 +163,22 @@ class MessageGate:
         page_side.on_message(lambda message: self._send(server_side, message))
 
     def _receive(self, message: bytes) -> None:
+        read = ForwardMsg()
+        read.ParseFromString(message)
+        kind = read.WhichOneof("type")
+        self._begun |= kind == "new_session"
+        if kind == "script_finished" and read.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+            self._finished |= self._begun
         self.waiting.append(message)
         if not self.closed:
             self.open()
 
     def _send(self, server_side: WebSocketRoute, message: str | bytes) -> None:
         self.sent += 1
+        asked = BackMsg()
+        asked.ParseFromString(message if isinstance(message, bytes) else message.encode())
+        if asked.WhichOneof("type") == "rerun_script":
+            self._n_asked, self._begun, self._finished = self._n_asked + 1, False, False
         server_side.send(message)
 
     def close(self) -> None:

@@ -116,6 +116,9 @@ def calls(folder: Path) -> Iterator[tuple[str, Call]]:
     yield from _of_models(encoder, both, writer, seeing, folder)
     yield from _of_attention(att, trace)
     yield from _of_analysis(att)
+    yield from _of_gradients(encoder, both, trace)
+    yield from _of_maps(encoder, att)
+    yield from _of_trust(encoder, trace)
     yield from _of_viz(att, trace, picture, folder)
     yield from _of_sounds_and_conversations(folder)
 
@@ -139,9 +142,14 @@ def _of_models(
     owned = transformers.AutoModel.from_pretrained(folder / "bert")
     loading = {"images": None, "revision": None, "device": "cpu", "dtype": "float32"}
     yield "load_model", (models.load_model, (folder / "bert",), loading)
+    yield "head_table_of_texts", (analysis.head_table_of_texts, (encoder, ["a b"]), {"kind": "encoder", "batch": 1})
+    yield "induction_table", (analysis.induction_table, (encoder,), {"ids": [5, 6, 5], "length": 3, "kind": ""})
     yield "load_model in memory", (models.load_model, (owned, encoder.tokenizer), {"images": None})
     common = {"text_pair": None, "add_special_tokens": True, "budget": Budget(), "progress": None}
-    yield "trace", (encoder.trace, ("The cat.",), {**common, "on_layer_output": None})
+    changes = {"ablate": {(0, 1): "zero"}, "mask_tokens": [1]}
+    yield "trace", (encoder.trace, ("The cat.",), {**common, **changes, "on_layer_output": None})
+    yield "effects", (analysis.effects, (encoder, "cat", "zero", [(0, 1)]), {**changes, "kind": None})
+    yield "token_effects", (analysis.token_effects, (encoder, "cat"), changes)
     asked = {"messages": None, "src_lang": None, "tgt_lang": None, "image": None, "audio": None, "target": None}
     yield "trace, all inputs", (encoder.trace, ("The cat.",), asked)
     yield "trace of a pair", (encoder.trace, ("The cat.",), {"text_pair": "A dog."})
@@ -150,7 +158,16 @@ def _of_models(
     yield "trace of a picture", (seeing.trace, (), {"image": Image.new("RGB", (9, 9))})
     yield "estimate", (encoder.estimate, ("The cat.",), {"text_pair": None, "generate": 0, "target": None})
     yield "estimate of a picture", (seeing.estimate, (), {"image": Image.new("RGB", (9, 9))})
-    yield "trace_batch", (both.trace_batch, (["a cat", "a dog"],), {"targets": None, "budget": None})
+    yield (
+        "trace_batch",
+        (
+            both.trace_batch,
+            (["a cat", "a dog"],),
+            {"targets": None, "ablate": None, "mask_tokens": None, "budget": None},
+        ),
+    )
+    yield "attend_batch", (both.attend_batch, (["a cat", "a dog"],), {"kind": "encoder"})
+    yield "Card.kind", (encoder.card.kind, ("encoder",), {})
     options = {"tokens": None, "target_tokens": None, "item": 0}
     x = torch.randn(5, 2, 8)
     yield "trace_module", (models.trace_module, (nn.MultiheadAttention(8, 2), x, x, x), options)
@@ -163,7 +180,7 @@ def _of_attention(att: models.Attention, trace: models.AttentionTrace) -> Iterat
     yield "Attention.layer", (att.layer, (0,), block)
     yield "Attention.mask", (att.mask, (0, 1), block)
     yield "Attention.pooled", (att.pooled, (0, 1, 8), {"queries": slice(0, 3), "keys": slice(None)})
-    for name in ("heads_in", "replay", "key_heads"):
+    for name in ("heads_in", "replay", "key_heads", "layer_mask"):
         yield f"Attention.{name}", (getattr(att, name), (0,), {})
     for name in ("pooled_layer", "pooled_mask"):
         yield f"Attention.{name}", (getattr(att, name), (0, 8), {})
@@ -171,18 +188,32 @@ def _of_attention(att: models.Attention, trace: models.AttentionTrace) -> Iterat
     yield "Attention.hide", (att.hide, (), {"special": True, "first": False, "renormalise": True})
     yield "Attention.combine", (att.combine, ([(0, 0), (1, 1)], "mean"), {"name": ""})
     yield "Attention.words", (att.words, (), {})
-    yield "Attention.head_name", (att.head_name, (0, 1), {})
+    for name in ("head_name", "head_number"):
+        yield f"Attention.{name}", (getattr(att, name), (0, 1), {})
+    trace.save("trace.npz")
+    yield "AttentionTrace.save", (trace.save, ("trace.json",), {})
+    yield "AttentionTrace.load", (models.AttentionTrace.load, ("trace.npz",), {"max_bytes": None})
     yield "AttentionTrace[]", (trace.__getitem__, ("encoder",), {})
     tokens = att.query_tokens
     made = (att.kind, [att.layer(0)], tokens, tokens, att.source)
     yield "Attention", (models.Attention, made, {"key_patches": (), "annotations": None})
+    given = ([att.layer(0).tolist()], [token.text for token in tokens])
+    yield "Attention.from_weights", (models.Attention.from_weights, given, {"key_tokens": None, "kind": "encoder"})
+    batch = ([att.layer(0)[None]], tokens, tokens, "cross")
+    yield "Attention.from_weights of a batch", (models.Attention.from_weights, batch, {"row": 0})
+    yield "AttentionTrace.of", (models.AttentionTrace.of, (att,), {})
     yield "AttentionTrace", (models.AttentionTrace, ({"encoder": att}, (), att.source), {"image": None})
 
 
 def _of_analysis(att: models.Attention) -> Iterator[tuple[str, Call]]:
     weights = att.weights(0, 1)
-    yield "measures", (analysis.measures, (att,), {})
-    yield "head_measures", (analysis.head_measures, (att, 0, 1), {"rows": 3})
+    yield "head_table", (analysis.head_table, (att,), {})
+    yield "head_row", (analysis.head_row, (att, 0, 1), {"rows": 3})
+    yield "label_patterns", (analysis.label_patterns, (analysis.head_table(att),), {})
+    yield "find_heads", (analysis.find_heads, (analysis.head_table(att), "previous > 0"), {})
+    yield "head_distance", (analysis.head_distance, (att,), {})
+    yield "nearest_heads", (analysis.nearest_heads, (att, 0, 1), {"n": 1, "distance": None})
+    yield "head_map", (analysis.head_map, (att,), {"distance": None})
     yield "shares", (analysis.shares, (att, 0, 1), {"without": [0], "rows": 3})
     yield "heads_for_pair", (analysis.heads_for_pair, (att, 0, 1), {"received": None})
     yield "heads_for_pairs", (analysis.heads_for_pairs, ([(att, 0, 1)],), {"received": None})
@@ -195,6 +226,48 @@ def _of_analysis(att: models.Attention) -> Iterator[tuple[str, Call]]:
     yield "HeadSet.parse", (analysis.HeadSet.parse, ("1.2",), {})
     for name in ("expand", "clamp", "describe"):
         yield f"HeadSet.{name}", (getattr(analysis.HeadSet.parse("1"), name), (att,), {})
+
+
+def _of_gradients(
+    encoder: models.Model, both: models.Model, trace: models.AttentionTrace
+) -> Iterator[tuple[str, Call]]:
+    options = {"rollout": True, "normalise": True, "kind": "encoder", "progress": None, "budget": Budget()}
+    yield "gradient_attention", (analysis.gradient_attention, (encoder, "The cat.", "embedding"), options)
+    yield (
+        "gradient_attention of a decoder",
+        (
+            analysis.gradient_attention,
+            (both, "The cat."),
+            {"decoder_text": "A dog.", "target": "token:7@1"},
+        ),
+    )
+    common = {"progress": None, "budget": Budget(), "text_pair": None, "mask_tokens": None}
+    yield "blank_out", (analysis.blank_out, (encoder, "The cat."), common)
+    yield "targets_of", (analysis.targets_of, (trace,), {})
+
+
+def _of_maps(encoder: models.Model, att: models.Attention) -> Iterator[tuple[str, Call]]:
+    yield "value_weighted", (analysis.value_weighted, (encoder, "The cat."), {"kind": None, "normalise": True})
+    for function in (analysis.rollout, analysis.attention_flow):
+        yield function.__name__, (function, (att,), {"residual": 0.5, "heads": "mean"})
+    wanted = {"target": "", "progress": None, "budget": None, "normalise": True}
+    inputs = {"text": "The cat sat."}
+    yield "derive", (analysis.derive, ("value-weighted", att, encoder), {"inputs": inputs, **wanted})
+    yield "derive of an attention", (analysis.derive, ("rollout", att), {"progress": None})
+    method = analysis.METHODS["value-weighted"]
+    for name in ("refusal", "fits", "estimate"):
+        yield f"Method.{name}", (getattr(method, name), (att, encoder), {})
+    yield "Method.refuse_model", (method.refuse_model, (encoder,), {})
+    yield "difference", (analysis.difference, (att, att), {})
+    yield "Attention.derived", (att.derived, (att.layers, "rollout", ("A notice.",)), {})
+    yield "Attention.annotated", (att.annotated, (), {"goal": "class:1"})
+    yield "Model.role_of", (encoder.role_of, ("encoder",), {})
+
+
+def _of_trust(encoder: models.Model, trace: models.AttentionTrace) -> Iterator[tuple[str, Call]]:
+    yield "check_trace", (analysis.check_trace, (trace, encoder), {"every_row": True, "progress": None})
+    for name in ("check_with_eager", "check_against_random", "check_norms"):
+        yield name, (getattr(analysis, name), (encoder, trace), {"progress": None})
 
 
 def _of_viz(
@@ -211,6 +284,13 @@ def _of_viz(
     chosen = {**one, "token": None, "region": None, "maps": None, "image": None, "width": None}
     yield "export", (viz.export, (att, "table", "csv"), chosen)
     yield "save", (viz.save, (att, "table", folder / "table.csv"), {"layer": 0, "head": 1})
+    table, drawn = analysis.head_table(att), {"colour": "layer", "find": "previous > 0.1", "options": None}
+    yield "heads_grid", (viz.heads_grid, (table,), {"measure": "first", "find": "", "options": None})
+    yield "heads_scatter", (viz.heads_scatter, (table, "first", "previous"), drawn)
+    places = analysis.head_map(att)
+    yield "heads_map", (viz.heads_map, (places, table), drawn)
+    saved = {**drawn, "att": att, "places": places, "measure": "first", "x": "first", "y": "self", "width": None}
+    yield "save_heads", (viz.save_heads, (table, "map", folder / "map.svg"), saved)
     drawn = {"threshold": 0.1, "palette": "blues", "scale": "linear", "truth": True, "special": "show"}
     yield "DrawOptions", (viz.DrawOptions, (), {**drawn, "sink": "show", "renormalise": False})
 

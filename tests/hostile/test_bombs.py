@@ -82,6 +82,7 @@ def test_settings_of_many_values_or_levels_are_never_parsed(folder):
     refused(errors.UnknownModel, "spoilt has no readable config.json (it nests deeper than 32 levels): save", folder)
 
 
+@pytest.mark.slow
 def test_a_config_of_far_more_layers_than_the_weights(folder):
     configure(folder, num_hidden_layers=4_096)
     refused(
@@ -303,5 +304,5 @@ def test_one_model_is_loaded_at_a_time(folder, monkeypatch):
 
 
 def test_a_model_may_be_loaded_while_one_is_loaded_in_the_same_thread(folder):
-    with loading._one_at_a_time:
+    with loading.one_at_a_time:
         assert load_model(str(folder)).card.kinds == ("encoder",)

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.kills import kill_repeatedly
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 MOMENTS = 4
 
 

@@ -19,7 +19,7 @@ from tests.helpers.paths import ROOT
 
 pytestmark = pytest.mark.slow
 # Records of values that were computed, and the class of models that `load_model` makes.
-RECORDS = {"Card", "Export", "Model", "Source", "Token", "Shares"}
+RECORDS = {"Card", "Export", "Finding", "Method", "Model", "Source", "Token", "Shares"}
 # A signal needs a network that reads numbers; its arguments are checked as those of `patches` are.
 LEFT_OUT = {"signal"}
 

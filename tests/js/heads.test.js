@@ -166,3 +166,30 @@ test("cells of dimmed tokens keep their colour and lose opacity", () => {
   fadeCells(pixels, Uint8Array.from([0, 0]), Uint8Array.from([0, 1]), 0.6);
   assert.deepEqual([...pixels], [0x33112233, 0x99445566, 0xff778899, 0x99aabbcc]);
 });
+
+test("layers of one head each stand in reading order, larger than in a column, and are found at their place", () => {
+  for (const [layers, width, columns] of [
+    [6, 380, 3],
+    [30, 380, 6],
+    [30, 340, 6],
+  ]) {
+    for (const scored of [false, true]) {
+      const layout = layoutHeads({ layers, heads: 1, aspect: 1, scored }, width);
+      const heads = Array(layers).fill(1);
+      if (!scored) assert.equal(layout.columns, columns);
+      assert.ok(layout.pitch > 40);
+      assert.ok(layout.high < 460);
+      let [before, row] = [-1, -1];
+      for (let layer = 0; layer < layers; layer++) {
+        const [x, y, wide, high] = boxOfHead(layout, [layer, 0]);
+        assert.ok(y > row || (y === row && x > before), "reading order");
+        [before, row] = [x, y];
+        assert.ok(x >= 0 && x + wide <= layout.wide && y + high <= layout.bottom);
+        assert.deepEqual(headAt(layout, heads, x + wide / 2, y + high / 2), [layer, 0]);
+      }
+      assert.equal(headAt(layout, heads, layout.pitch * Number(layout.columns) + 1, 30), null);
+    }
+  }
+  assert.deepEqual(headAfter("ArrowRight", [4, 0], [1, 1, 1, 1, 1, 1]), [5, 0]);
+  assert.deepEqual(headAfter("ArrowUp", [4, 0], [1, 1, 1, 1, 1, 1]), [3, 0]);
+});

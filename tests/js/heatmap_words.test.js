@@ -1,9 +1,9 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { measureWords } from "../../viz/browser/instrument/figures.js";
 import { placeHeatmap } from "../../viz/browser/instrument/heatmap_layout.js";
 import { describeFocus, notesOf } from "../../viz/browser/instrument/heatmap_words.js";
+import { measureWords } from "../../viz/browser/instrument/measures.js";
 
 /** @import { Label, Tile } from "../../viz/browser/instrument/trace.js" */
 
@@ -26,7 +26,11 @@ const TILE = {
 /** @type {Label[]} */
 const LABELS = ["a", "b", "the", "cat", "خط"].map((text) => [text, false]);
 const SHADE = { query: new Uint8Array(5), key: new Uint8Array(5) };
-const STYLE = { verb: "looks at", words: { bad: "broken" } };
+const STYLE = {
+  verb: "looks at",
+  most: { query: "gives most to", key: "gets most from" },
+  words: { bad: "broken" },
+};
 
 /**
  * @param {number | null} query
@@ -63,10 +67,10 @@ test("notes name the region and the blocks", () => {
 });
 
 test("measures have their units, and a dash where they are not defined", () => {
-  assert.equal(measureWords("entropy", 1.799), "1.80 bits");
-  assert.equal(measureWords("distance", 4.66), "4.7 tokens");
-  assert.equal(measureWords("first", 0.4684), "46.8%");
-  assert.equal(measureWords("self", NaN), "–");
-  assert.equal(measureWords("self", null), "–");
-  assert.equal(measureWords("self", undefined), "…");
+  assert.equal(measureWords("bits", 1.799), "1.80 bits");
+  assert.equal(measureWords("tokens", 4.66), "4.7 tokens");
+  assert.equal(measureWords("", 0.4684), "46.8%");
+  assert.equal(measureWords("", NaN), "–");
+  assert.equal(measureWords("", null), "–");
+  assert.equal(measureWords("", undefined), "…");
 });

@@ -1,6 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { fill } from "../../viz/browser/core/text.js";
 import {
   computePair,
   computeToken,
@@ -14,10 +15,20 @@ import {
   describeTokenFigures,
   formatRatio,
   formatWeight,
+  namePair,
   quoteToken,
 } from "../../viz/browser/instrument/ranking_words.js";
 
 const WORDS = { repeated: "{token} ({position})", bad: "not a number" };
+const PAIR = {
+  sentence: "In this head, {query} gives {key} {weight}; {rest}.",
+  others: "the other tokens give it {weight} on average",
+  to: "most to",
+  from: "most from",
+  alone: "no other token may attend to it",
+  masked: "In this head, {query} may not attend to {key}.",
+  bad: "In this head, what {query} gives {key} is not a number.",
+};
 
 /**
  * Return a small trace with these heads, each `[query][key]`.
@@ -44,7 +55,7 @@ function traceOf(layers, queries, keys = queries) {
     keys: keys.map((text) => [text, false]),
     headWeights: (/** @type {number} */ layer, /** @type {number} */ head) =>
       weights.subarray((layer * nHeads + head) * size, (layer * nHeads + head + 1) * size),
-    header: { style: { words: WORDS } },
+    header: { style: { words: WORDS, pair: PAIR } },
   };
 }
 
@@ -154,6 +165,12 @@ test("numbers say what they are, also at their ends", () => {
   assert.equal(formatRatio(0.5, 1e-7), "over 1,000 times the others");
   assert.equal(formatRatio(0.5, 0), "the others give 0");
   assert.equal(formatRatio(0.5, NaN), "no others to compare with");
+});
+
+test("the arrow between two tokens that run from right to left keeps its direction", () => {
+  const arabic = traceOf([[[[1]]]], ["خط"]);
+  assert.equal(namePair(arabic, 0, 0), "\u2068'خط'\u2069 → \u2068'خط'\u2069");
+  assert.equal(fill("{token} gets {weight}", { token: "خط", weight: 0.5 }), "\u2068خط\u2069 gets 0.5");
 });
 
 test("a token that occurs twice is named with its position", () => {

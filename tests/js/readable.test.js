@@ -75,12 +75,15 @@ test("shares are means over the rows that are shown", () => {
 
 test("a sentence states the shares, and what happens to the rows", () => {
   assert.equal(
-    shareSentence([0.6171, 0.4684], false),
+    shareSentence([0.6171, 0.4684], "this head's attention"),
     "Special tokens get 61.7% of this head's attention, the first token gets 46.8%.",
   );
-  assert.equal(shareSentence([null, 0.5], true), "The first token gets 50.0% of the attention in this map.");
-  assert.equal(shareSentence(null, false), "");
-  assert.equal(shareSentence([Number.NaN, Number.NaN], false), "");
+  assert.equal(
+    shareSentence([null, 0.5], "the attention in this map"),
+    "The first token gets 50.0% of the attention in this map.",
+  );
+  assert.equal(shareSentence(null, ""), "");
+  assert.equal(shareSentence([Number.NaN, Number.NaN], ""), "");
   assert.equal(rowSentence({ special: "dim", sink: "show", renormalise: true }), "");
   assert.match(rowSentence({ special: "hide", sink: "show", renormalise: false }), /sum to less than 1/);
   assert.match(rowSentence({ special: "show", sink: "hide", renormalise: true }), /divided by what is left/);

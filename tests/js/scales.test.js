@@ -1,7 +1,13 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { colourNumber, placeOnScale, weightAtPlace, weightOfNumber } from "../../viz/browser/instrument/scales.js";
+import {
+  colourNumber,
+  placeOnScale,
+  ticksOf,
+  weightAtPlace,
+  weightOfNumber,
+} from "../../viz/browser/instrument/scales.js";
 
 const STYLE = { strongest: 254, floor: 1e-4 };
 const SCALES = ["linear", "root", "log"];
@@ -34,4 +40,16 @@ test("a colour number is exact to 1/254, and finer for small weights", () => {
   }
   assert.ok(colourNumber(1e-4, STYLE) > 0);
   assert.deepEqual([colourNumber(-0.1, STYLE), colourNumber(1.1, STYLE)], [0, 254]);
+});
+
+test("a scale ends at the largest weight of a trace that has one above 1", () => {
+  const style = { ...STYLE, top: 8 };
+  assert.equal(colourNumber(8, style), 254);
+  assert.equal(colourNumber(2, style), 127);
+  assert.equal(weightOfNumber(127, style), 2);
+  for (const scale of SCALES) {
+    assert.ok(Math.abs(placeOnScale(8, scale, style) - 1) < 1e-12, scale);
+    assert.ok(Math.abs(weightAtPlace(placeOnScale(3, scale, style), scale, style) - 3) < 1e-9, scale);
+    assert.equal(ticksOf(scale, style).at(-1)?.text, "8");
+  }
 });

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from analysis.recording import FRAMES, Frame, Recording, read_frames, write_fram
 from models.errors import HeadlightError
 from models.scratch.tasks import TASKS, Settings
 from models.scratch.training import CHECKPOINT, Training
-from tests.helpers.paths import ROOT
+from tests.helpers.forked_training import run_code
 
 pytestmark = pytest.mark.slow
 SMALL = Settings(n_layers=1, n_heads=2, d_model=14, d_feedforward=11, steps=20, batch_size=7, seed=3)
@@ -212,7 +210,7 @@ def test_a_recording_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 DIES_WHILE_IT_WRITES = """
-import os, signal, sys
+import os, signal
 from pathlib import Path
 import analysis.recording, models.train, models.scratch.training, numpy
 
@@ -228,7 +226,7 @@ elif "{dies}" == "frame":
     numpy.savez = lambda file, **arrays: die(file.name)
 else:
     models.scratch.tasks.task.Task.save_reader = lambda task, folder: die(folder / "tokenizer.json")
-{command}.main(sys.argv[1:])
+{command}.main({options})
 """
 
 
@@ -245,15 +243,11 @@ else:
 def test_parts_that_a_kill_leaves_are_gone_at_the_end(command, dies, tmp_path):
     folder = tmp_path / "it"
     options = ["previous", *AS_OPTIONS.split(), "--out", str(folder)]
-    code = DIES_WHILE_IT_WRITES.format(command=command, dies=dies)
-    killed = subprocess.run([sys.executable, "-c", code, *options], cwd=ROOT, capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    code = DIES_WHILE_IT_WRITES.format(command=command, dies=dies, options=options)
+    assert run_code(code) == -signal.SIGKILL
     assert not (folder / "config.json").exists()
     assert all(Recording.of("previous", "", 20, [one]) for one in read_frames(folder))
-    done = subprocess.run(
-        [sys.executable, "-m", command, *options], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    assert run_code(f"import sys, {command}; sys.exit({command}.main({options}))") == 0
     expected = MODEL if command == "models.train" else sorted([*MODEL, FRAMES, "recording.npz"])
     assert sorted(path.name for path in folder.iterdir()) == expected
     frames = [path.name for path in sorted((folder / FRAMES).glob("*"))]

@@ -95,6 +95,7 @@ def seeing(folders) -> dict[str, Model]:
     return {name: load_model(str(folder)) for name, folder in folders.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_weights_are_those_of_an_eager_forward(name, seeing, folders):
     trace = seeing[name].trace(image=photograph())

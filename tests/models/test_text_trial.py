@@ -31,6 +31,13 @@ def spoilt(folder_of, tmp_path):
     return load
 
 
+@pytest.fixture
+def _on_a_busy_machine(monkeypatch):
+    """The library gives up after a number of steps, which may take longer than a visitor would wait."""
+    monkeypatch.setattr("models.text_trial.TIMEOUT_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("_on_a_busy_machine")
 def test_an_expression_that_gives_up_on_a_text_is_one_sentence(spoilt):
     """The library panics, which is no Exception: it ended a page's thread without a word."""
     model = spoilt(pre_tokenizer=BACKTRACKS)
@@ -50,6 +57,7 @@ def test_a_text_that_would_be_read_for_minutes_is_refused(spoilt):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("_on_a_busy_machine")
 def test_a_target_and_a_second_text_are_tried_as_well(spoilt):
     model = spoilt("bart", pre_tokenizer=BACKTRACKS)
     with pytest.raises(errors.NoText, match=FAILS):

@@ -148,6 +148,7 @@ def test_all_heads_of_a_layer_are_the_single_heads(cross):
         np.testing.assert_allclose(cross.layer(layer), single, atol=2e-7)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     n_query=st.integers(1, 47), n_key=st.integers(1, 47), size=st.integers(1, 53), causal=st.booleans(), data=st.data()

@@ -92,6 +92,7 @@ def test_a_block_of_masked_pairs_is_masked_and_a_bad_pair_makes_its_cell_bad() -
     np.testing.assert_array_equal((bad.x, bad.y), (cells.x, cells.y))
 
 
+@pytest.mark.slow
 def test_a_long_heatmap_says_its_blocks_and_names_the_tokens_of_a_cell() -> None:
     figure = viz.heatmap(ATT, 0, 0)
     cells, layout = figure.data[0], figure.layout

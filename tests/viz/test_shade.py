@@ -18,6 +18,7 @@ ATT = attention(WEIGHTS, tokens("[CLS]", "a", "b", "c", "[SEP]", special=[0, 4])
 HIDE = DrawOptions(special="hide", sink="hide", renormalise=True)
 
 
+@pytest.mark.slow
 def test_the_mean_of_a_layer_is_one_map_with_its_own_title() -> None:
     drawn = viz.heatmap(ATT, heads="1", combine="mean")
     np.testing.assert_allclose(drawn.data[0].z, WEIGHTS[1].mean(0), atol=1e-6)

@@ -19,7 +19,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 from models.errors import NoAttention
 from tests.zoo import sounds
 from tests.zoo.build import check_small, config_of
-from tests.zoo.compare import Finding, examine
+from tests.zoo.compare import Finding, examine, pair_of
 from tests.zoo.reasons import refused_reason, untried_reason
 from tests.zoo.table import PAGE, page, row, with_sounds, write_pictures
 
@@ -31,7 +31,7 @@ def main(names: list[str]) -> None:
     for family in names or list(MODEL_MAPPING_NAMES):
         try:
             check_small(config_of(family))
-            findings.append(examine(family))
+            findings.append(examine(pair_of(family)))
             print(*row(findings[-1]), sep=" | ", flush=True)
         except NoAttention:
             refused[family] = refused_reason(family)

@@ -139,14 +139,13 @@ def first_tensor(output: Any) -> Tensor:
     return next(part for part in output.to_tuple() if isinstance(part, Tensor))
 
 
-def examine(family: str) -> Finding:
+def examine(pair: Pair) -> Finding:
     """Trace a family as loading and tracing do, and compare.
 
     Raises:
         NoAttention: Headlight refuses it.
     """
-    pair = pair_of(family)
-    ours, inputs = pair.ours, pair.inputs
+    family, ours, inputs = pair.family, pair.ours, pair.inputs
     found = Finding(family, type(pair.plain).__name__, pair.modality)
     with torch.no_grad():
         eager = plain_weights(pair.plain, inputs)

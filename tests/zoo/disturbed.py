@@ -9,18 +9,17 @@ from models.capture.forward import materialised_layers, replayed_layers
 from models.capture.interface import IMPLEMENTATION
 from models.capture.replay import Layer
 from models.capture.turns import announce_layers, calling_between_layers
-from tests.zoo.compare import ALL, Pair, pair_of
+from tests.zoo.compare import ALL, Pair
 from tests.zoo.inputs import N_TOKENS
 
 SHORTER = N_TOKENS - 4
 
 
-def disturbance(family: str, capture: str) -> tuple[int, float]:
+def disturbance(pair: Pair, capture: str) -> tuple[int, float]:
     """Return how many passes ran between the layers, and the largest difference of a weight from an undisturbed pass.
 
-    `capture` is how the family is captured: "replayed" or "materialised".
+    `capture` is how the family of the pair is captured: "replayed" or "materialised".
     """
-    pair = pair_of(family)
     if capture == "materialised":
         if pair.ours.config._attn_implementation == IMPLEMENTATION:
             pair.ours.set_attn_implementation("eager")

@@ -57,6 +57,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "ernie4_5_vl_moe": {"text_config": {"moe_intermediate_size": [28, 20]}},
     "esm": {"vocab_size": 101, "pad_token_id": 1, "mask_token_id": 4},
     "esmc": UNGROUPED,
+    "falcon_h1": {"mamba_d_ssm": 144, **MAMBA},
     "funnel": {
         "architectures": ["FunnelModel"],
         "block_sizes": [1, 2],

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from tests.helpers.paths import ROOT
-from tests.zoo import pictures
+from tests.zoo import pictures, projections
 from tests.zoo.compare import TOLERANCE, Finding
 from tests.zoo.features import FEATURES
 
@@ -131,6 +131,7 @@ def page(findings: list[Finding], refused: dict[str, str], untried: dict[str, st
         ),
         "## What changes the weights\n\nThe tests of these families see the feature at work and the weights equal.\n",
         _table(("what", "families"), [(name, ", ".join(families)) for name, families in FEATURES.items()]),
+        projections.section(captures["replayed"]),
         "## Traced\n",
         _table(COLUMNS, [row(found) for found in findings]),
         pictures_section(),

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 
 import models
+from models.capture import call_output
 from models.capture import interface as capture
 from models.capture.replay import Replay
 from tests.helpers.small_models import FAMILIES, SENTENCE, TARGET
@@ -23,6 +24,10 @@ SINKS = (
 # Softcap, sinks, not on the attention interface: for these the plain forward is the eager one.
 NOT_IN_SDPA = {"gemma2", "gpt_oss", "deberta-v2", "bloom", "falcon"}
 WINDOWS = {"modernbert": (3, "encoder"), "gemma2": (4, "decoder"), "gpt_oss": (4, "decoder")}
+
+# The quick tests take one encoder and one decoder: to build and load the others takes 6 s.
+QUICK = {"bert", "llama"}
+EACH = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in FAMILIES]
 
 
 def trace_of(model: models.Model) -> models.AttentionTrace:
@@ -58,7 +63,7 @@ def eager_weights(folder, trace: models.AttentionTrace) -> dict[str, list[np.nda
     return {kind: [layer[0].numpy() for layer in layers] for kind, layers in found.items()}
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_weights_equal_an_independent_eager_forward(family, folder_of, loaded, record_property):
     trace = trace_of(loaded(family))
     eager = eager_weights(folder_of(family), trace)
@@ -79,7 +84,7 @@ def test_weights_equal_an_independent_eager_forward(family, folder_of, loaded, r
     assert worst <= 2e-6
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_the_card_says_how_the_weights_are_had(family, loaded):
     expected, card = FAMILIES[family](), loaded(family).card
     assert (card.kinds, card.capture) == (expected.kinds, expected.capture)
@@ -91,7 +96,7 @@ def test_the_card_says_how_the_weights_are_had(family, loaded):
     assert (card.device, card.dtype) == ("cpu", "float32")
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_shapes_tokens_and_row_sums(family, loaded):
     trace = trace_of(loaded(family))
     lengths = {kind: (len(trace[kind].query_tokens), len(trace[kind].key_tokens)) for kind in trace.kinds}
@@ -114,7 +119,7 @@ def test_shapes_tokens_and_row_sums(family, loaded):
                 assert np.abs(sums - 1).max() <= 1e-5
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_no_weight_where_the_mask_forbids(family, loaded):
     trace = trace_of(loaded(family))
     for kind in trace.kinds:
@@ -157,7 +162,7 @@ def test_grouped_heads_share_keys_but_not_weights(family, loaded):
     assert min(np.abs(weights[one] - weights[other]).max() for one in range(6) for other in range(one)) > 1e-3
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_recording_leaves_the_output_of_the_forward_as_it_is(family, folder_of, loaded):
     model, folder = loaded(family), folder_of(family)
     inputs = plain_inputs(folder, trace_of(model))
@@ -172,6 +177,7 @@ def test_recording_leaves_the_output_of_the_forward_as_it_is(family, folder_of, 
     assert (ours[0] - theirs[0]).abs().max() <= 2e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bert", "deberta-v2", "llama", "bart"])
 def test_changing_a_matrix_of_the_model_changes_the_trace(family, folder_of, loaded, tmp_path):
     folder = tmp_path / family
@@ -196,6 +202,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_family_whose_replay_differs_falls_back_by_itself(wrong, folder_of, monkeypatch):
     monkeypatch.setattr(Replay, "rows", WRONG[wrong](Replay.rows))
@@ -216,6 +223,7 @@ def test_a_missed_layer_falls_back_by_itself(folder_of, monkeypatch):
     assert models.load_model(str(folder_of("gpt2"))).card.capture == "materialised"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
 @pytest.mark.parametrize("family", ["bert", "llama"])
 def test_other_dtypes_are_replayed_too(family, dtype, folder_of):
@@ -228,6 +236,7 @@ def test_other_dtypes_are_replayed_too(family, dtype, folder_of):
     assert attention.layer(1).dtype == np.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["bart", "t5"])
 def test_without_a_target_the_decoder_reads_what_it_generates(family, loaded):
     trace = loaded(family).trace(SENTENCE)
@@ -248,18 +257,19 @@ def test_target_tokens_point_into_the_target(loaded):
     assert "".join(pieces) == TARGET.replace(" ", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gemma2", "gpt_oss"])
 def test_outputs_in_strips_are_the_outputs_at_once(family, folder_of, loaded, monkeypatch):
     inputs = plain_inputs(folder_of(family), trace_of(loaded(family)))
     with torch.no_grad():
         at_once = loaded(family).module(**inputs)[0]
-        monkeypatch.setattr(capture, "OUTPUT_WEIGHTS", 5 * 6 * inputs["input_ids"].shape[1])  # 5 rows of 6 heads
+        monkeypatch.setattr(call_output, "OUTPUT_WEIGHTS", 5 * 6 * inputs["input_ids"].shape[1])  # 5 rows of 6 heads
         in_strips = loaded(family).module(**inputs)[0]
     # Measured: 2.1e-6, since the matrix product of a strip rounds unlike the whole one.
     assert (at_once - in_strips).abs().max() <= 2e-5
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", EACH)
 def test_the_card_has_the_sizes_of_each_kind(family, loaded):
     """An encoder and its decoder may differ: the first kind's sizes are not the model's."""
     model = loaded(family)

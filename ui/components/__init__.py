@@ -44,10 +44,12 @@ def chart(
     *,
     buttons: bool = False,
     on_box: Callable[[list[float], list[float]], None] | None = None,
+    on_point: Callable[[int, int], None] | None = None,
 ) -> None:
     """Show a Plotly figure in a chart that stays when the figure changes; `st.plotly_chart` makes a chart anew.
 
-    `on_box(x, y)` is called with the ends of a box that a visitor draws, in the units of the axes.
+    `on_box(x, y)` is called with the ends of a box that a visitor draws, in the units of the axes; `on_point(layer,
+    head)` with the head that a clicked point stands for, its `customdata`.
     """
 
     def boxed() -> None:
@@ -59,7 +61,16 @@ def chart(
         if on_box is not None and len(x) == len(y) == 2 and all(map(math.isfinite, (*x, *y))):
             on_box(x, y)
 
-    _chart(key=key, data=pack_chart(figure, alt, buttons=buttons), on_box_change=boxed)
+    def pointed() -> None:
+        try:
+            layer, head = map(int, st.session_state[key].point)
+        except _FORGED:
+            return
+        if on_point is not None:
+            on_point(layer, head)
+
+    packed = pack_chart(figure, alt, buttons=buttons, clicks=on_point is not None)
+    _chart(key=key, data=packed, on_box_change=boxed, on_point_change=pointed)
 
 
 def address_bar(

@@ -1,4 +1,4 @@
-"""The conversation of the Inspect page: an editor of messages with roles, for models with a chat template."""
+"""The conversation that a model reads: an editor of messages with roles, for models with a chat template."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import streamlit as st
 
 from models import HeadlightError, Model
 from models.conversation import ASSISTANT, parse_messages, write_messages
-from ui.state.inspect import INSPECT
+from ui.state.inspect import FIRST_TEXTS, INSPECT, first_text
 
 ROLES = ("system", "user", ASSISTANT, "tool")
 TEXT, CONVERSATION = "Text", "Conversation"
 # A longer conversation is edited as JSON: each message is a row of widgets.
 MOST_ROWS = 24
 _MOST_STARTS = 1_000_000
+_TOKENS_OF_AN_ANSWER = 8
 _SURROGATES = re.compile("[\ud800-\udfff]")
 EXAMPLES: dict[str, list[tuple[str, str]]] = {
     "A question": [("user", "What is the capital of France?")],
@@ -82,14 +83,25 @@ def conversation_switch(model: Model) -> bool:
 def _change_reading() -> None:
     chosen, messages = st.session_state.get(_SWITCH), INSPECT.now().messages
     if chosen == CONVERSATION and not messages:
-        first = write_messages([("user", INSPECT.now().shown_text)])
-        INSPECT.update(messages=st.session_state.get(_LEFT) or first)
+        INSPECT.update(messages=st.session_state.get(_LEFT) or _first_conversation())
     elif chosen == TEXT and messages:
         st.session_state[_LEFT] = messages
         INSPECT.update(messages="")
 
 
-def conversation_editor(more_inputs: Callable[[Model], None], model: Model) -> None:
+def _first_conversation() -> str:
+    """Return what the visitor's text says as a message; a question, if the text is the one that the model opens with.
+
+    That text breaks off in a word, for the model to continue it. The answer to the question has eight tokens.
+    """
+    choice = INSPECT.now()
+    if choice.model not in FIRST_TEXTS or choice.text != first_text(choice.model):
+        return write_messages([("user", choice.shown_text)])
+    INSPECT.update(generate=_TOKENS_OF_AN_ANSWER)
+    return write_messages(next(iter(EXAMPLES.values())))
+
+
+def conversation_editor(more_inputs: Callable[[Model], None], model: Model, verb: str) -> None:
     """Show a row for each message, and below them what adds and replaces messages; `more_inputs` shows the rest."""
     written = INSPECT.current().messages
     messages = _read(written)
@@ -105,7 +117,7 @@ def conversation_editor(more_inputs: Callable[[Model], None], model: Model) -> N
         if messages and not rows:
             st.caption(f"The conversation has {len(messages):,} messages: edit it as JSON, under More.")
     with st.container(key="conversation-row", horizontal=True, vertical_alignment="bottom", gap="small"):
-        st.button("Inspect", type="primary", key="inspect", help="Ctrl+Enter in a message does the same.")
+        st.button(verb, type="primary", key="inspect", help="Ctrl+Enter in a message does the same.")
         if rows or not messages:
             st.button("Add message", key="add message", icon=":material/add:", on_click=_add)
         st.menu_button("Examples", list(EXAMPLES), key="conversation examples", on_click=_use_example)

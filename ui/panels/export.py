@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -11,18 +10,23 @@ import streamlit as st
 
 from analysis.head_set import NO_HEADS
 from analysis.selection import Selection
+from models import Source
 from models.memory import readable
+from models.method_names import name_method
+from models.package import COMMAND
 from ui.messages import escape_markdown
+from ui.panels.downloads import offer_file, say_origin
 from ui.services.attention_cache import maps_of
 from ui.services.settings import file_bytes
 from viz import DrawOptions
-from viz.figures.base import Figure, Offer, Subject
+from viz.figures.base import Figure, Offer, Subject, name_heads
 from viz.figures.registry import FIGURES
 from viz.figures.table import TableView
 from viz.files.export import describe_file, export_figure, glyph_notice
 from viz.files.provenance import provenance
 from viz.files.tables import table_bytes, too_many_rows
-from viz.formats import MIME, PAPER, TABLES, CannotExport
+from viz.formats import PAPER, TABLES, CannotExport
+from viz.method_words import ATTENTION
 from viz.paper.width import parse_width
 from viz.views import is_combined
 from viz.wire.instrument import is_small
@@ -60,7 +64,7 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
         if refusal:
             st.warning(escape_markdown(refusal))
             return
-        width, refusal = _choose_width() if file_format in PAPER else (None, None)
+        width, refusal = choose_width() if file_format in PAPER else (None, None)
         if refusal:
             st.warning(escape_markdown(refusal))
             return
@@ -78,7 +82,7 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
         _download(figure, offer, file_format, subject, selection, options, width)
 
 
-def _choose_width() -> tuple[str | None, str | None]:
+def choose_width() -> tuple[str | None, str | None]:
     """Ask for the width of a picture on paper, and return it (None: automatic) and what is wrong with it."""
     choice = st.segmented_control("Width", (*WIDTHS, OWN), default=AUTOMATIC, key="export width", required=True)
     if choice != OWN:
@@ -118,7 +122,7 @@ def _too_large(view: TableView, file_format: str) -> str | None:
         remedies.insert(0, "NPZ")
     return (
         f"This table takes about {readable(n_bytes)}, and this page makes files up to {readable(most)}: "
-        f"choose {', '.join(remedies)}, or write it with python -m viz table."
+        f"choose {', '.join(remedies)}, or write it with {COMMAND} export table."
     )
 
 
@@ -132,33 +136,22 @@ def _download(
     width: str | None,
 ) -> None:
     name = _file_name(figure, subject, selection, options)
-    st.download_button(
-        f"Download {_name_offer(offer, subject, selection)} as {file_format.upper()}",
-        data=lambda: export_figure(figure, file_format, subject, selection, options, width=width).data,
-        file_name=f"{name}.{file_format}",
-        mime=MIME[file_format],
-        # Another figure is another button: one that is pressed while the next page arrives gives what it says.
-        key=f"download {name}.{file_format}",
-        on_click="ignore",
-        type="primary",
+    title = f"Download {_name_offer(offer, subject, selection)} as {file_format.upper()}"
+    offer_file(
+        title,
+        name,
+        file_format,
+        lambda: export_figure(figure, file_format, subject, selection, options, width=width).data,
     )
-    if file_format != "csv":
-        st.caption("The file says in its metadata which model, revision, text and settings made it.")
-        return
-    origin = provenance(subject.att, figure, selection, options, figure.view(subject, selection, options))
-    st.download_button(
-        "Download its origin (JSON)",
-        data=json.dumps(origin, indent=1),
-        file_name=f"{name}.csv.json",
-        mime=MIME["json"],
-        key=f"download {name}.csv.json",
-        on_click="ignore",
+    say_origin(
+        name,
+        file_format,
+        lambda: provenance(subject.att, figure, selection, options, figure.view(subject, selection, options)),
     )
-    st.caption("A CSV has no place for its origin (model, revision, text, versions): this file has it.")
 
 
 def _name_offer(offer: Offer, subject: Subject, selection: Selection) -> str:
-    heads = f"layer {selection.layer}, head {selection.head}"
+    heads = "" if selection.layer is None else name_heads(subject.att, selection)
     if selection.chosen:
         described = selection.chosen.describe(subject.att)
         heads = f"the {selection.combine} of {described}" if is_combined(selection) else described
@@ -169,7 +162,7 @@ def _name_offer(offer: Offer, subject: Subject, selection: Selection) -> str:
 def _file_name(figure: Figure[Any], subject: Subject, selection: Selection, options: DrawOptions) -> str:
     """Return what the file shows, in its name; the grid has all heads, whichever is chosen."""
     att = subject.att
-    model = re.sub(r"[^A-Za-z0-9.-]+", "-", att.source.model.rsplit("/", 1)[-1]).strip("-.")[:40] or "model"
+    model = short_model(att.source)
     if selection.layer is None or figure.shows_all_maps:
         heads = "all-heads"
     elif is_combined(selection):
@@ -177,12 +170,20 @@ def _file_name(figure: Figure[Any], subject: Subject, selection: Selection, opti
     elif selection.chosen and figure.overlays:
         heads = _shorten(selection.chosen.describe(att))
     else:
-        heads = f"layer{selection.layer}-head{selection.head}"
+        heads = f"layer{selection.layer}" + ("" if name_method(att.method).down else f"-head{selection.head}")
+    method = [] if att.method == ATTENTION else [_shorten(att.method)]
     hidden = [name for name in ("special", "sink") if getattr(options, name) == "hide"]
     view = [*(["words"] if selection.unit == "words" else []), *([f"without-{'-and-'.join(hidden)}"] if hidden else [])]
+    if att.source.ablate or att.source.mask_tokens:
+        view.append("changed")
     region = selection.region if figure.takes_region else None
     part = [str(region).replace(":", "-by-")] if region else []
-    return "-".join([model, att.kind, heads, *view, *part, figure.name])
+    return "-".join([model, att.kind, *method, heads, *view, *part, figure.name])
+
+
+def short_model(source: Source) -> str:
+    """Return the last part of a model's name as a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", source.model.rsplit("/", 1)[-1]).strip("-.")[:40] or "model"
 
 
 def _shorten(described: str) -> str:

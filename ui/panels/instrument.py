@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
+from analysis.maps import METHODS
 from analysis.selection import Region, Selection
 from models import Attention
 from ui.components.instrument import instrument
@@ -20,20 +22,32 @@ from viz.wire.tiles import make_tile
 MAPS_TIMEOUT_SECONDS = 0.3
 
 
-def show_instrument(att: Attention, sentences: Sequence[Sentence] = ()) -> None:
+def show_instrument(
+    att: Attention, sentences: Sequence[Sentence] = (), *, file: str = "", is_derived: bool = False
+) -> None:
     """Show the linked pictures of an attention, which is one of several `sentences` or stands alone.
+
+    `file` is the name of the file that it was loaded from, if no model of this page made it. `is_derived` says that
+    the page made the map by the chosen method.
 
     The message is the same in every run until another trace or another opening comes, so that Streamlit does not send
     it again.
     """
     opening, name = INSPECT.opening(), name_of(att, visitor())
-    instrument(_message(att, opening, name, sentences), INSPECT.receive)
+    instrument(_message(att, opening, name, sentences, file, is_derived), INSPECT.receive)
 
 
-def _message(att: Attention, opening: Opening, name: str, sentences: Sequence[Sentence]) -> bytes:
-    model = INSPECT.current().model  # a folder has a longer name than its source
+def _message(
+    att: Attention, opening: Opening, name: str, sentences: Sequence[Sentence], file: str, is_derived: bool
+) -> bytes:
+    choice = INSPECT.current()
+    # A folder has a longer name than its source.
+    model = "" if file else choice.model
+    goal = choice.goal if is_derived and METHODS[choice.show].has_target else ""
+    given: dict[str, Any] = {"trace": name, "sentences": sentences, "model": model, "file": file, "goal": goal}
+    given |= {"show": choice.show if is_derived else "attention"}
     if is_small(att):
-        return trace_message(att, opening, trace=name, sentences=sentences, model=model)
+        return trace_message(att, opening, **given)
     n_layers, selection = _sent_with(att, opening, name)
     layer, head = selection.of_one_head()
     region = selection.region or Region.whole(att)
@@ -41,7 +55,7 @@ def _message(att: Attention, opening: Opening, name: str, sentences: Sequence[Se
     regions = dict.fromkeys((region, region.readable_part(att, selection.token)))
     tiles = [make_tile(att, layer, head, each) for each in regions]
     maps = maps_of(att).first_layers(n_layers)
-    return trace_message(att, opening, trace=name, maps=maps, tiles=tiles, sentences=sentences, model=model)
+    return trace_message(att, opening, maps=maps, tiles=tiles, **given)
 
 
 def _sent_with(att: Attention, opening: Opening, name: str) -> tuple[int, Selection]:

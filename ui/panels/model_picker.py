@@ -1,21 +1,22 @@
-"""The model of the Inspect page: which one is open, and the controls that open another."""
+"""The model of a page: which one is open, and the controls that open another."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from models import HeadlightError, Model
-from models.checkpoints import bundled
+from models.checkpoints import bundled, fetched
 from models.checkpoints.names import HUB_ID, clean_name
 from models.scratch.tasks import TASKS, Task
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
-from ui.panels.text_input import use_text
+from ui.panels.text_input import use_first_text
 from ui.services.settings import allowed_models, default_model
 from ui.state.inspect import INSPECT, first_text, forget_head
 
@@ -24,18 +25,17 @@ MOST_RECENT = 6
 
 
 def choose_model(row: DeltaGenerator) -> Model | None:
-    """Show the page's title and the model picker in a row of the page; return the chosen model.
+    """Show the model picker in a row of the page; return the chosen model.
 
     If it does not open, the last one that opened is returned, or else the server's own, and one sentence says why.
     None is returned while a model loads, or if none of them opens.
     """
-    row.markdown("# Headlight", width="content")
     choice, session = INSPECT.current(), st.session_state
     wanted, problem = (choice.model, choice.revision), session.pop("opening problem", "")
     # A folder may have vanished since its model opened: then the last one does not open either.
     for name, revision in dict.fromkeys((wanted, session.get("opened", wanted), (default_model(), ""))):
         if (name, revision) != wanted:
-            INSPECT.update(model=name, revision=revision)
+            _change_model(name, revision)
         try:
             model = open_model(name, revision)
         except BaseException as error:
@@ -101,21 +101,11 @@ def _model_picker(model: Model, problem: str) -> bool:
     _write_name(choice.model, choice.revision)
     with popover:
         allowed = allowed_models()
-        if allowed is None:
-            st.text_input(
-                "Model: bundled name, hub id, or folder",
-                key=_typed("model"),
-                on_change=_open_typed,
-                help=f"Bundled: {', '.join(bundled.NAMES)}. A hub id such as google-bert/bert-base-uncased, or the "
-                "address of its page, is fetched once. A folder is one that save_pretrained, sentence-transformers, a "
-                "training or peft made; a .gguf file is given by its path.",
-            )
-            st.text_input("Revision (branch, tag or commit of a hub id)", key=_typed("revision"), on_change=_open_typed)
-        else:
-            st.selectbox("Model", allowed, key=_typed("model"), on_change=_open_typed)
+        _type_name(allowed)
         if problem and popover.open:
             st.error(escape_markdown(problem), icon=":material/error:")
         _offer_recent_models(choice.model, choice.revision)
+        _offer_fetched_models([name for name in fetched.FETCHED if allowed is None or name in allowed], choice.model)
         _offer_trained_models([name for name in bundled.scratch_names() if allowed is None or name in allowed])
         proof = (
             f"replayed from queries and keys; worst difference from the model's own eager weights {card.proof:.1g}"
@@ -128,18 +118,43 @@ def _model_picker(model: Model, problem: str) -> bool:
     return bool(popover.open)
 
 
+def _type_name(allowed: Sequence[str] | None) -> None:
+    """Show the box for a model's name and its revision, or the models that this server allows."""
+    name, revision = st.session_state["typed first"]
+    changed: dict[str, Any] = {"on_change": _open_typed}
+    if allowed is not None:
+        st.selectbox("Model", allowed, allowed.index(name) if name in allowed else 0, key=_typed("model"), **changed)
+        return
+    known = ", ".join((*bundled.NAMES, *fetched.present_names()))
+    st.text_input(
+        "Model: bundled name, hub id, or folder",
+        value=name,
+        key=_typed("model"),
+        help=f"On this machine: {known}. A hub id such as google-bert/bert-base-uncased, or the address of its page, "
+        "is fetched once. A folder is one that save_pretrained, sentence-transformers, a training or peft made; a "
+        ".gguf file is given by its path.",
+        **changed,
+    )
+    st.text_input("Revision (branch, tag or commit of a hub id)", value=revision, key=_typed("revision"), **changed)
+
+
 def _write_name(model: str, revision: str) -> None:
     """Write the open model into the boxes, if it is another than the last time.
 
-    The browser sends back what a box showed before, as if the visitor had typed it, when the box was not on the screen
-    while the server changed it. So another name has other boxes.
+    Another name has other boxes, with the name as their first value. A value that the server sets later is lost in a
+    popover that is closed, and the browser sends back what the box showed before, as if the visitor had typed it.
     """
     session = st.session_state
-    if session.get("typed for") == (model, revision) and _typed("model") in session:
+    if session.get("typed for") == (model, revision):
         return
-    if session.get(_typed("model"), model) != model or session.get(_typed("revision"), revision) != revision:
-        session["typed generation"] = session.get("typed generation", 0) + 1
-    session[_typed("model")], session[_typed("revision")] = session["typed for"] = (model, revision)
+    if "typed first" not in session or (session.get(_typed("model")), session.get(_typed("revision"), "")) != (
+        model,
+        revision,
+    ):
+        if _typed("model") in session:
+            session["typed generation"] = session.get("typed generation", 0) + 1
+        session["typed first"] = (model, revision)
+    session["typed for"] = (model, revision)
 
 
 def _typed(name: str) -> str:
@@ -162,12 +177,20 @@ def _open_typed() -> None:
 
 def _open(name: str, revision: str) -> None:
     """Open a model; replace the first text of another model by one that this one can read."""
-    before = INSPECT.now()
     # Another model may have other kinds of attention.
-    INSPECT.update(model=name, revision=revision, kind="")
+    INSPECT.update(kind="")
+    _change_model(name, revision)
     forget_head()
-    if name.startswith(bundled.SCRATCH_PREFIX) or before.text == first_text(before.model):
-        use_text(first_text(name))
+    if name.startswith(bundled.SCRATCH_PREFIX):
+        use_first_text(name)
+
+
+def _change_model(name: str, revision: str) -> None:
+    """Choose another model; the first text of the model before is replaced by that of this one."""
+    before = INSPECT.now()
+    INSPECT.update(model=name, revision=revision)
+    if before.text == first_text(before.model):
+        use_first_text(name)
 
 
 def _remember(name: str, revision: str) -> None:
@@ -204,6 +227,30 @@ def _shorten(name: str, revision: str) -> str:
     return escape_markdown(f"{shown[:40]}{f' at {revision[:12]}' if revision else ''}")
 
 
+def _offer_fetched_models(names: list[str], opened: str) -> None:
+    """Show a button for each real model that was fetched, and how to fetch the others."""
+    present = [name for name in names if fetched.is_present(name) and name != opened]
+    if present:
+        st.caption("Real models on this machine, which open without a network:")
+        with st.container(horizontal=True, gap="small"):
+            for name in present:
+                model = fetched.FETCHED[name]
+                st.button(
+                    escape_markdown(model.published_as.split("/")[-1]),
+                    key=f"open {name}",
+                    on_click=_open,
+                    args=(name, ""),
+                    help=escape_markdown(f"{name}: {model.about}"),
+                )
+    for name in names:
+        if not fetched.is_present(name):
+            model = fetched.FETCHED[name]
+            st.caption(
+                f"{escape_markdown(f'{name} ({model.about})')} is not on this machine yet: "
+                f"`{fetched.command(name)}` fetches it once."
+            )
+
+
 def _offer_trained_models(names: list[str]) -> None:
     """Show a button for each model that was trained here; it opens with a text of its task."""
     if not names:
@@ -219,4 +266,4 @@ def _open_trained(name: str, task: Task) -> None:
     """Open a model that was trained here, with a text of its task, at the head that solves the task."""
     INSPECT.update(model=name, revision="", kind=task.kind)
     forget_head()
-    use_text(first_text(name))
+    use_first_text(name)

@@ -30,7 +30,7 @@ def show_outputs(trace: AttentionTrace, att: Attention, selection: Selection) ->
     if not outputs:
         return
     try:
-        position = _position(outputs, att, selection)
+        position = selected_position(outputs, att, selection)
         if outputs.task in (CLASSIFY, CLASSIFY_IMAGE):
             lines = [_line("The model answers", map(_of_label, outputs.labels(MOST_LABELS)))]
         elif outputs.task == LABEL_TOKENS:
@@ -45,7 +45,7 @@ def show_outputs(trace: AttentionTrace, att: Attention, selection: Selection) ->
     st.html(f'<div class="outputs" role="group" aria-label="What the model answers">{"".join(lines)}</div>')
 
 
-def _position(outputs: Outputs, att: Attention, selection: Selection) -> int | None:
+def selected_position(outputs: Outputs, att: Attention, selection: Selection) -> int | None:
     """Return the selected token's position among those that have answers, None if none of them is selected."""
     token = selection.token
     if token is None:
@@ -60,33 +60,48 @@ def _position(outputs: Outputs, att: Attention, selection: Selection) -> int | N
 
 def _words(trace: AttentionTrace, outputs: Outputs, position: int | None) -> list[str]:
     """Return a line for the selected position, else for each masked one or for the last."""
-    masked = outputs.masked[:MOST_MASKS]
-    asked = (position,) if position is not None else masked or (len(outputs.tokens) - 1,)
     lines = []
-    for each in asked:
-        name = label(outputs.tokens[each])
-        said = f"After “{name}”" if outputs.predicts_next else f"At “{name}”"
-        where = f"{said} (position {each}) the model expects"
+    for each in asked_positions(outputs, position):
         words = cached(trace[trace.kinds[0]], ("top words", each), partial(outputs.top_words, each, MOST_WORDS))
-        lines.append(_line(where, _of_words(words)))
+        lines.append(_line(f"{name_place(outputs, each)} the model expects", map(_of_word, words, name_words(words))))
     return lines
 
 
-def _of_words(words: Sequence[Word]) -> list[tuple[str, str, float]]:
+def asked_positions(outputs: Outputs, position: int | None) -> tuple[int, ...]:
+    """Return the positions whose words are shown: the selected one, else the masked ones, else the last."""
+    if position is not None:
+        return (position,)
+    return outputs.masked[:MOST_MASKS] or (len(outputs.tokens) - 1,)
+
+
+def name_place(outputs: Outputs, position: int) -> str:
+    """Return where the words of a position stand, such as "After “cat” (position 3)"."""
+    said = "After" if outputs.predicts_next else "At"
+    return f"{said} “{label(outputs.tokens[position])}” (position {position})"
+
+
+def name_words(words: Sequence[Word]) -> list[str]:
+    """Return words as a reader sees them: a piece that continues the word before it begins with a joiner."""
     # Where new words begin with a space, a piece without one continues the word before it.
     have_spaces = any(word.token.display.startswith(" ") for word in words)
-    found = []
-    for word in words:
-        shown = label(word.token)
-        continues = have_spaces and word.token.display[:1].isalnum()
-        piece = f"{word.token.text[:80]!r}, id {word.token.id}"
-        found.append((f"{JOINER}{shown}" if continues else shown, piece, word.probability))
-    return found
+    return [
+        f"{JOINER}{label(word.token)}" if have_spaces and word.token.display[:1].isalnum() else label(word.token)
+        for word in words
+    ]
+
+
+def _of_word(word: Word, name: str) -> tuple[str, str, float]:
+    return name, describe_word(word), word.probability
+
+
+def describe_word(word: Word) -> str:
+    """Return the piece and the id of a word."""
+    return f"{word.token.text[:80]!r}, id {word.token.id}"
 
 
 def _of_label(found: Label) -> tuple[str, str, float | str]:
     value = f"{found.score:.3g}" if found.probability is None else found.probability
-    return _shorten(found.name), f"{found.name}, id {found.id}, score {found.score:.3g}", value
+    return shorten(found.name), f"{found.name}, id {found.id}, score {found.score:.3g}", value
 
 
 def _token_labels(outputs: Outputs, position: int | None) -> str:
@@ -108,7 +123,7 @@ def _spans(trace: AttentionTrace) -> list[tuple[str, str, float]]:
     for span in trace.outputs.spans():
         text = source.text_pair if trace.outputs.tokens[span.first].segment else source.text
         part = (text or "")[span.start : span.end]
-        found.append((_shorten(part, 80), f"tokens {span.first} to {span.last}", span.probability))
+        found.append((shorten(part, 80), f"tokens {span.first} to {span.last}", span.probability))
     return found
 
 
@@ -126,5 +141,6 @@ def _line(asked: str, answers: Iterable[tuple[str, str, float | str]]) -> str:
     return f'<div class="line"><span class="asked">{html.escape(asked)}{":" if items else "."}</span>{listed}</div>'
 
 
-def _shorten(text: str, most: int = LABEL_LENGTH) -> str:
+def shorten(text: str, most: int = LABEL_LENGTH) -> str:
+    """Return a text, cut where it would take more than its place."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -9,24 +9,26 @@ from PIL import Image
 
 from models import Model
 from models.scratch.tasks.digits import DIGITS, n_unseen, unseen_answer, unseen_picture
+from ui.panels.upload import upload_control, uploaded_bytes
 from ui.services.default_picture import default_picture
 from ui.services.pictures import FORMATS, MOST_BYTES, read_picture
 
 
 def picture_controls(model: Model) -> None:
-    """Let the visitor upload a picture, or choose one of the digits; store the bytes of the upload in the session."""
+    """Let the visitor upload a picture, or choose one of the digits."""
     with_text = " together with the text" if model.card.modality == "text and image" else ""
-    uploaded = st.file_uploader(
-        f"Picture to inspect ({', '.join(FORMATS)}, up to {MOST_BYTES // 10**6} MB)",
-        type=["png", "jpg", "jpeg", "webp"],
-        key="picture",
-        help=f"{model.card.name} reads it{with_text}. Your picture stays in this server's memory and is in no link.",
-    )
+    about = f"{model.card.name} reads it{with_text}. Your picture stays in this server's memory and is in no link."
+    upload_control("picture", "Picture to inspect", FORMATS, ("png", "jpg", "jpeg", "webp"), about, MOST_BYTES)
     if model.card.task == DIGITS.name:
         st.number_input(
-            "Or an unseen picture of the data, by number", 0, n_unseen() - 1, key="digit", width=320, help=DIGITS.rule
+            "Or an unseen picture of the data, by number",
+            0,
+            n_unseen() - 1,
+            key="digit",
+            width=320,
+            help=DIGITS.rule,
+            persist_state="session",
         )
-    st.session_state.picture_bytes = uploaded.getvalue() if uploaded is not None else None
 
 
 def chosen_picture(model: Model) -> tuple[Image.Image, str]:
@@ -35,7 +37,7 @@ def chosen_picture(model: Model) -> tuple[Image.Image, str]:
     Raises:
         BadPicture: the upload is no picture, or too large, in one sentence.
     """
-    data = st.session_state.get("picture_bytes")
+    data = uploaded_bytes("picture")
     if data is not None:
         return read_picture(data), sha256(data).hexdigest()
     if model.card.task == DIGITS.name:
@@ -46,5 +48,5 @@ def chosen_picture(model: Model) -> tuple[Image.Image, str]:
 
 def known_answer() -> str | None:
     """Return which digit the chosen picture of the data shows, None for a visitor's own picture."""
-    own = st.session_state.get("picture_bytes") is not None
+    own = uploaded_bytes("picture") is not None
     return None if own else unseen_answer(st.session_state.get("digit", 0))

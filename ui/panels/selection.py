@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from analysis.selection import Region, Selection, nearest_head
 from analysis.truth import truth_of
 from models import Attention, AttentionTrace, Model
+from models.method_names import name_method
 from ui.panels.examples import example_of
 from ui.panels.truth import best_head
 from ui.state.inspect import INSPECT, head_is_chosen, mark_head_chosen, opened_selection
@@ -36,14 +39,17 @@ def _first_kind(trace: AttentionTrace) -> str:
     return next(iter([*known, *listening, *trace.kinds]))
 
 
-def open_head(model: Model, att: Attention) -> None:
-    """Choose the head to show first, where neither the link nor the visitor has chosen one."""
+def open_head(model: Model | None, att: Attention) -> None:
+    """Choose the head to show first, where neither the link nor the visitor has chosen one.
+
+    A trace from a file has no model, whose best heads are known.
+    """
     if head_is_chosen():
         return
     mark_head_chosen()
     choice = INSPECT.current()
-    example = example_of(choice.model, choice.text)
-    best = best_head(model)
+    example = None if model is None or choice.messages else example_of(choice.model, choice.text)
+    best = None if model is None else best_head(model)
     if best is not None:
         INSPECT.select(layer=best[0], head=best[1])
     elif example is not None and not (choice.token or choice.region):
@@ -71,7 +77,10 @@ def open_sound(att: Attention) -> None:
 def fitted_selection(att: Attention) -> Selection:
     """Return what the browser shows, as far as it has reported it; say what of a link this text does not have."""
     if _is_opened_with(att):
-        _, notices = opened_selection(INSPECT.opening()).fit(att)
+        opened = opened_selection(INSPECT.opening())
+        # A map that goes down from a layer has no heads to choose, so that there is nothing to say of them.
+        down = name_method(att.method).down
+        _, notices = (replace(opened, heads=(0,)) if down else opened).fit(att)
         for notice in notices:
             st.info(notice)
     fitted, _ = INSPECT.current().selection().fit(att)
@@ -80,7 +89,7 @@ def fitted_selection(att: Attention) -> Selection:
 
 def _is_opened_with(att: Attention) -> bool:
     """Return whether the opening was chosen for this text: the browser adapts it to later ones."""
-    opening, here = INSPECT.opening(), (att.source, att.kind)
+    opening, here = INSPECT.opening(), (att.source, att.kind, att.method)
     if st.session_state.get("opening seen", ("",))[0] != opening.id:
         st.session_state["opening seen"] = (opening.id, here)
     return st.session_state["opening seen"][1] == here

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import streamlit as st
 
+from analysis.causes.changes import read_heads
 from models import Attention, HeadlightError, Model
+from ui.panels.causes_changes import why_unchangeable
 from ui.panels.trace_request import build_request
 from ui.services.instrument_traces import name_of
 from ui.services.settings import ask_seconds
-from ui.services.traces import traces
+from ui.services.traces import TraceRequest, traces
 from ui.services.visitor import visitor
 from ui.state.inspect import INSPECT, Choice
 from viz.wire.instrument import Sentence
@@ -21,13 +23,18 @@ MOST_LINES = 32
 LONGEST_LABEL = 70
 
 
-def sentence_controls() -> None:
-    """Say whether the model reads one sequence or several, and let the visitor choose between several."""
+def sentence_controls(*, all_lines: bool = False) -> None:
+    """Say whether the model reads one sequence or several, and let the visitor choose between several.
+
+    A page that shows `all_lines` at once has no choice between them.
+    """
     choice = INSPECT.current()
     lines = choice.texts
     if not choice.lines:
         if "\n" in choice.text.strip():
             st.caption(f"The model reads these {len(choice.text.strip().splitlines())} lines as one sequence.")
+        return
+    if all_lines:
         return
     if len(lines) > MOST_LINES:
         st.warning(f"Only the first {MOST_LINES} of {len(lines)} lines are read.", icon=":material/info:")
@@ -68,9 +75,16 @@ def sentences_of(model: Model, att: Attention) -> list[Sentence]:
     ]
 
 
+def request_of(model: Model, line: str) -> TraceRequest:
+    """Return the request for one of the lines, with the changes of heads; struck words are of one text."""
+    choice = INSPECT.current()
+    heads = () if choice.before or why_unchangeable(model) else read_heads(choice.ablate)
+    return replace(build_request(model), text=line, ablate=heads)
+
+
 def _trace(model: Model, choice: Choice, number: int, kind: str) -> Attention | None:
     """Return the attention of a line, None if it cannot be traced quickly."""
-    request = replace(build_request(model), text=choice.texts[number])
+    request = request_of(model, choice.texts[number])
     try:
         job = traces().find(request)
         if job is None:

@@ -11,7 +11,7 @@ import viz.html.head_internals as pictures
 from models import Model
 from models.capture.cost import Budget
 from models.capture.head_internals import HeadInternals, head_internals
-from models.checkpoints import bundled
+from models.checkpoints import bundled, fetched
 from ui.messages import describe_error, escape_markdown
 from ui.panels.model_loading import open_model
 from ui.services.models import model_id
@@ -54,7 +54,7 @@ def _choose_model() -> Model | None:
     with left:
         allowed = allowed_models()
         if allowed is None:
-            names = ", ".join((*bundled.NAMES, *bundled.scratch_names()))
+            names = ", ".join((*bundled.NAMES, *fetched.present_names(), *bundled.scratch_names()))
             known = f"Bundled: {names}. A hub id, or a folder that save_pretrained made."
             st.text_input("Model: bundled name, hub id, or folder", **STEPS.widget_args("model"), help=known)
         else:

@@ -1,4 +1,4 @@
-"""The text of the Inspect page: typed, or one of the examples; with a second sentence, a target, or several texts."""
+"""The text that a model reads: typed, or one of the examples; with a second sentence, a target, or several texts."""
 
 from __future__ import annotations
 
@@ -13,52 +13,67 @@ from ui.panels.conversation import (
     conversation_switch,
     reads_conversation,
 )
-from ui.panels.examples import EXAMPLES, Example, example_of
-from ui.state.inspect import INSPECT, MOST_GENERATED
+from ui.panels.examples import Example, example_of, examples_for
+from ui.state.inspect import INSPECT, MOST_GENERATED, first_generate, first_text
 
 # An entry of the menu is cut here.
 LONGEST_NAME = 60
+ALL_EXAMPLES = "All of these, one per line"
 
 
-def text_input(model: Model) -> None:
-    """Show the text box, the examples and the further inputs that the model has, in one row; or a conversation."""
+def text_input(model: Model, verb: str = "Inspect", *, all_lines: bool = False) -> None:
+    """Show the text box, the examples and the further inputs that the model has, in one row; or a conversation.
+
+    `verb` is on the button. A page that shows `all_lines` at once offers them beside the text.
+    """
     if conversation_switch(model):
-        conversation_editor(_more_inputs, model)
+        conversation_editor(_more_inputs, model, verb)
         return
     with st.container(key="text-row", horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_area(
-            "Text to inspect",
+            f"Text to {verb.lower()}",
             **INSPECT.widget_args("text"),
             height="content",
             placeholder="Type or paste a sentence, then press Ctrl+Enter",
             label_visibility="collapsed",
         )
-        st.button("Inspect", type="primary", key="inspect", help="Ctrl+Enter in the text does the same.")
-        _examples(model)
-        _more_inputs(model)
+        st.button(verb, type="primary", key="inspect", help="Ctrl+Enter in the text does the same.")
+        _examples(model, all_lines)
+        _more_inputs(model, lines=not all_lines)
+        if all_lines:
+            _lines_toggle("Each line is a text of its own: the page shows the mean over all texts, and the spread.")
 
 
-def _examples(model: Model) -> None:
+def _examples(model: Model, all_lines: bool) -> None:
     task = task_of(model)
-    names = [each.name for each in EXAMPLES] if task is None else [_shorten(text) for text in task.examples]
+    examples = examples_for(INSPECT.current().model)
+    names = [each.name for each in examples] if task is None else [_shorten(text) for text in task.examples]
     if not names:
         return
+    together = [ALL_EXAMPLES] if all_lines and len(names) > 1 else []
 
     def chosen() -> None:
         name = st.session_state["examples"]
+        if name in together:
+            use_text("\n".join(task.examples if task is not None else (each.text for each in examples)))
+            INSPECT.update(lines=True, generate=0)
         if name not in names:
             return
         number = names.index(name)
         if task is None:
-            use_example(EXAMPLES[number])
+            use_example(examples[number])
         else:
             use_text(task.examples[number])
 
-    st.menu_button("Examples", names, key="examples", on_click=chosen)
+    st.menu_button("Examples", [*names, *together], key="examples", on_click=chosen)
 
 
-def _more_inputs(model: Model) -> None:
-    """Show what else the model reads: a target, tokens to continue with, a sentence pair; and several texts."""
+def _lines_toggle(help_text: str) -> None:
+    st.toggle("One text per line", **INSPECT.widget_args("lines"), help=help_text)
+
+
+def _more_inputs(model: Model, *, lines: bool = True) -> None:
+    """Show what else the model reads: a target, tokens to continue with, a sentence pair; and several `lines`."""
     cross, writes = "cross" in model.card.kinds, model.card.writes
     if not writes and INSPECT.current().generate:
         INSPECT.update(generate=0)
@@ -95,11 +110,8 @@ def _more_inputs(model: Model) -> None:
             **INSPECT.widget_args("add_special_tokens"),
             help="Off, the model reads only what the text says: for a text that contains its start token itself.",
         )
-        st.toggle(
-            "One text per line",
-            **INSPECT.widget_args("lines"),
-            help="Each line is a text of its own: choose between them, and rank heads over all of them.",
-        )
+        if lines:
+            _lines_toggle("Each line is a text of its own: choose between them, and rank heads over all of them.")
 
 
 def _label(model: Model) -> str:
@@ -141,9 +153,15 @@ def use_text(text: str) -> None:
     INSPECT.update(text=text, pair="", target="", add_special_tokens=True, sentence=0)
 
 
+def use_first_text(model: str) -> None:
+    """Make the text with which a model opens the chosen one, with its continuation."""
+    use_text(first_text(model))
+    INSPECT.update(generate=first_generate(model))
+
+
 def use_example(example: Example) -> None:
     """Show an example: its text, and the head and pair that show its point if this model's heads are known."""
     use_text(example.text)
-    INSPECT.update(lines=False)
+    INSPECT.update(lines=False, generate=example.generate)
     if example_of(INSPECT.current().model, example.text):
         INSPECT.select(**example.selection)

@@ -61,30 +61,33 @@ def build_request(model: Model) -> TraceRequest:
     )
 
 
-def trace(model: Model) -> AttentionTrace | None:
-    """Return the trace of the chosen text. While there is none, say why and return the previous one, if any.
+def trace(model: Model, request: TraceRequest | None = None, *, keeps_previous: bool = True) -> AttentionTrace | None:
+    """Return the trace of a request, by default of the chosen text of the Inspect page.
+
+    While there is none, say why and return the previous one, if any, unless it is not wanted.
 
     Raises:
         HeadlightError: why the text cannot be traced, in one sentence.
     """
-    request, session = build_request(model), st.session_state
+    request, session = request or build_request(model), st.session_state
+    previous = _show_previous_trace if keeps_previous else lambda: None
     _leave_previous_job(request)
     job = traces().find(request)
     if job is None or (session.get("stopped") == request and not job.finished):
         estimate = _estimate(model, request)
         if estimate is None:
-            return _show_previous_trace()
+            return previous()
         long = estimate.seconds > ask_seconds() or session.get("stopped") == request
         if long and session.get("started") != request:
-            _offer_start(request, f"This is a long run: {estimate}.")
-            return _show_previous_trace()
+            _offer_start(request, f"This is a long run ({estimate}).")
+            return previous()
         job = traces().find_or_start(request, lambda: request.start(model, estimate), visitor())
         with st.spinner("Tracing …"):
             job.wait(0 if long else max(ask_seconds(), 1.0))
     if not job.finished:
         session.started = request
         _show_job(request, job, "Tracing")
-        return _show_previous_trace()
+        return previous()
     session.pop("started", None)
     try:
         result = job.result()

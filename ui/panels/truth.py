@@ -45,7 +45,7 @@ def task_panel(model: Model, trace: AttentionTrace) -> None:
     text = task.join([token.text for token in att.key_tokens if not token.special])
     given = cached(att, "answers", lambda: task.answer(model.module, text))
     if given is not None:
-        st.html(_answers(att, truth, given) if task.labels else _values(truth, given))
+        st.html(describe_answers(att, truth, given))
 
 
 def _digit_answer(task: Digits, model: Model, picture: np.ndarray) -> str:
@@ -64,7 +64,7 @@ def _digit_answer(task: Digits, model: Model, picture: np.ndarray) -> str:
 
 def best_head(model: Model) -> tuple[int, int] | None:
     """Return the head with the highest truth score, which shows a task solved; None if no truth is known."""
-    scores = _scores_of(model)
+    scores = scores_of(model)
     if scores is None:
         return None
     layer, head = np.unravel_index(np.nanargmax(scores.scores), scores.scores.shape)
@@ -78,7 +78,12 @@ def _why_unknown(task: Task) -> str:
     return f"The right answer is not known for this text: {why}. Try {task.examples[0]!r}."
 
 
-def _answers(att: Attention, truth: Truth, given: tuple[str, ...]) -> str:
+def describe_answers(att: Attention, truth: Truth, given: tuple[str, ...], said: str = "The model") -> str:
+    """Return what a model answers to the text, and whether it is right, as HTML."""
+    return _answers(att, truth, given, said) if truth.task.labels else _values(truth, given, said)
+
+
+def _answers(att: Attention, truth: Truth, given: tuple[str, ...], said: str) -> str:
     """Return each answer after the token that asks for it, marked right or wrong by colour and in words."""
     chips, (asked, wrong) = [], _asked(truth, given)
     for position in asked:
@@ -89,17 +94,17 @@ def _answers(att: Attention, truth: Truth, given: tuple[str, ...]) -> str:
         answer = f"{question}{html.escape(given[position])}{more}"
         chips.append(f'<span class="{name}" title="position {position}">{answer}</span>')
     count = f"{len(asked) - len(wrong)} of {len(asked)} right"
-    return f'<div class="answers"><span class="count">The model answers ({count}):</span> {" ".join(chips)}</div>'
+    return f'<div class="answers"><span class="count">{said} answers ({count}):</span> {" ".join(chips)}</div>'
 
 
-def _values(truth: Truth, given: tuple[str, ...]) -> str:
+def _values(truth: Truth, given: tuple[str, ...], said: str) -> str:
     """Return how many values are right: dozens of numbers would tell a reader less than the signal's picture."""
     asked, wrong = _asked(truth, given)
     result = f"{len(asked) - len(wrong)} of {len(asked)} values are right ({1 - len(wrong) / len(asked):.0%})"
     listed = ", ".join(map(str, wrong[:MOST_LISTED])) + (" …" if len(wrong) > MOST_LISTED else "")
     positions = f"; wrong from position{'' if len(wrong) == 1 else 's'} {listed}" if wrong else ""
     rule = f"A value is right within {2 * NOISE:g} of the signal without its noise."
-    return f'<div class="answers"><span class="count">The model continues: {result}{positions}.</span> {rule}</div>'
+    return f'<div class="answers"><span class="count">{said} continues: {result}{positions}.</span> {rule}</div>'
 
 
 def _asked(truth: Truth, given: tuple[str, ...]) -> tuple[list[int], list[int]]:
@@ -111,7 +116,7 @@ def _asked(truth: Truth, given: tuple[str, ...]) -> tuple[list[int], list[int]]:
 
 def heads_panel(model: Model, layer: int, head: int) -> None:
     """Show each head's truth score over unseen texts, and how often the whole model is right."""
-    scores = _scores_of(model)
+    scores = scores_of(model)
     if scores is None:
         return
     st.markdown("## Heads and the truth")
@@ -119,7 +124,7 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
     best_first = sorted(np.ndenumerate(scores.scores), key=lambda entry: -entry[1])
     rows = "".join(
         f'<tr class="{"chosen" if each == (layer, head) else ""}">'
-        f"<td>{_name_head(*each)}</td>"
+        f"<td>{name_head(*each)}</td>"
         f'<td><meter aria-hidden="true" min="0" max="1" value="{value:.4f}"></meter> {value:.1%}</td>'
         f"<td>{_verdict(value, scores)}</td></tr>"
         for each, value in best_first
@@ -129,7 +134,9 @@ def heads_panel(model: Model, layer: int, head: int) -> None:
     st.html(f'<div class="pairs truth" tabindex="0" role="region" aria-label="Heads and the truth">{table}</div>')
 
 
-def _scores_of(model: Model) -> TruthScores | None:
+def scores_of(model: Model) -> TruthScores | None:
+    """Return the truth scores of a model's heads, computed once; None if no truth is known."""
+
     def compute() -> TruthScores | None:
         with st.spinner("Asking the model unseen texts …"):
             return truth_scores(model)
@@ -138,12 +145,12 @@ def _scores_of(model: Model) -> TruthScores | None:
 
 
 def _describe_scores(scores: TruthScores) -> str:
-    solving = [_name_head(layer, head) for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
+    solving = [name_head(layer, head) for layer, head in np.argwhere(scores.scores >= SOLVES).tolist()]
     if solving:
         found = f"{solving[0]} solves it alone" if len(solving) == 1 else f"{len(solving)} heads each solve it alone"
     else:
         best = np.unravel_index(np.argmax(scores.scores), scores.scores.shape)
-        found = f"No head solves it alone; {_name_head(*map(int, best))} comes closest"
+        found = f"No head solves it alone; {name_head(*map(int, best))} comes closest"
     return (
         f"Over {SAMPLES} unseen texts the model is right {scores.accuracy:.1%} of the time. "
         f"{found[0].upper()}{found[1:]}. A head solves it whose strongest key is a true one at least {SOLVES:.0%} of "
@@ -151,7 +158,8 @@ def _describe_scores(scores: TruthScores) -> str:
     )
 
 
-def _name_head(layer: int, head: int) -> str:
+def name_head(layer: int, head: int) -> str:
+    """Return what a sentence calls a head."""
     return f"layer {layer}, head {head}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from streamlit import config
 from transformers.utils import logging as transformers_logging
 
 from ui.server.sockets import send_without_delay
-from ui.services.settings import allowed_models, any_model
+from ui.services.settings import allowed_models, any_model, upload_bytes
 from ui.services.trainings import trainings
 
 # The names that a browser on this machine uses for it. A request with any other name comes from a website whose owner
@@ -48,6 +49,11 @@ def is_local(address: str | None) -> bool:
         return False
 
 
+def limit_uploads() -> None:
+    """Let Streamlit refuse a larger upload than a trace may be, before it is in memory."""
+    config.set_option("server.maxUploadSize", math.ceil(upload_bytes() / 2**20))
+
+
 def silence_progress_bars() -> None:
     """Keep the progress bars of downloads and loading out of the server's log: the page shows its own."""
     transformers_logging.disable_progress_bar()
@@ -64,6 +70,7 @@ async def prepare(app: Any) -> AsyncIterator[None]:
     del app
     send_without_delay()
     silence_progress_bars()
+    limit_uploads()
     trainings()  # its constructor deletes the folders of killed servers
     gc.collect()
     gc.freeze()

@@ -8,7 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-# The picture on the page and its successor: a browser deletes the old file only after it has sent the new one.
+# The picture on the page and its successor: a browser deletes the old file only after it has sent the new one. A trace
+# takes the place of the successor until the page has its bytes (ui/panels/trace_file.py).
 MOST_FILES = 2
 _ADDRESS = re.compile(r".*/_stcore/upload_file/([^/]+)/([^/]+)")
 

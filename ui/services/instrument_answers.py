@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from analysis import head_measures, strongest_pairs
-from analysis.attention_measures import MEASURES
+from analysis import head_row, strongest_pairs
 from analysis.attention_shares import Shares, shares
 from analysis.head_set import HeadSet
 from analysis.heads import average_pairs, check_pair, check_position, heads_of, pair_in_heads, token_in_heads
+from analysis.measures import FIGURES
 from analysis.selection import SIDES, Region, Selection, TokenRef
 from models import Attention
 from models.errors import BadSelection
@@ -27,7 +27,9 @@ from ui.services.instrument_traces import find, visitor_of
 from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.heatmap import Heatmap
+from viz.method_words import ATTENTION
 from viz.style import COMBINED, MASKED_WEIGHT
+from viz.tops import scale_top
 from viz.views import view_of
 from viz.wire.instrument import Opening, is_small, pack_maps, trace_message
 from viz.wire.packing import pack, pack_chart
@@ -147,7 +149,7 @@ def _tile(request: Request) -> Answer:
 def _detail(request: Request) -> Answer:
     att, selection = request.shown()
     (layer, head), region = selection.of_one_head(), selection.region_in(att)
-    values = cached(att, ("measures", layer, head), lambda: head_measures(att, layer, head))
+    values = cached(att, ("measures", layer, head), lambda: head_row(att, layer, head))
     pairs = cached(
         att,
         ("pairs", layer, head, region),
@@ -156,7 +158,7 @@ def _detail(request: Request) -> Answer:
     found = cached(att, ("shares", layer, head), lambda: _shares(request, att.hidden_queries))
     columns = (pairs[name].tolist() for name in ("query", "key", "weight"))
     facts = {
-        "measures": [_as_json(values[name]) for name in MEASURES],
+        "measures": [_as_json(values[name]) for name in FIGURES],
         "shares": [_as_json(share) for share in found],
         "pairs": [[query, key, _as_json(weight)] for query, key, weight in zip(*columns, strict=True)],
     }
@@ -194,7 +196,7 @@ def _pack_grown(att: Attention, first: int, *, stopped: bool, seconds: float | N
     # A browser that knows more layers than this server, which was started anew, keeps none of those that are missing.
     first = min(first, done)
     header = {"first": first, "done": done, "stopped": stopped, "seconds": seconds}
-    return pack(header, pack_maps(maps, first, done))
+    return pack(header, pack_maps(maps, first, done, top=scale_top(att)))
 
 
 def _pair(request: Request) -> Answer:
@@ -259,10 +261,9 @@ def _plotly(request: Request) -> Answer:
     drawn = figure.to_plotly(figure.view(Subject(att), selection, options), options)
     # What a visitor has zoomed to stays from head to head, as long as it is the same region of the same tokens.
     drawn.layout.uirevision = f"{request.name} {selection.region or ''}"
-    shown = att.head_name(layer, head)
-    alt = f"Heatmap: {shown}."
+    alt = f"Heatmap: {att.head_name(layer, head)}."
     place = f"{how}-{heads}" if how in COMBINED else f"layer{layer}-head{head}"
-    name = f"{att.kind}-{place}-heatmap"
+    name = "-".join([att.kind, *([] if att.method == ATTENTION else [att.method]), place, "heatmap"])
     return Answer(pack_chart(drawn, alt, download=name), JSON)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from models.capture.cost import Budget
 from models.checkpoints.names import HUB_ID, REVISION, clean_name, find_path
@@ -27,6 +28,8 @@ ASK_SECONDS = 5.0
 CACHE_BYTES = 3e9
 # The bytes of one table that the page makes: Streamlit keeps it in memory until the tab closes.
 FILE_BYTES = 1e8
+# The bytes of an uploaded trace. A larger file is opened by `HEADLIGHT_TRACE`, or by Python.
+UPLOAD_BYTES = 1e8
 # Each takes one core for a minute or two.
 TRAININGS_AT_ONCE = 2
 
@@ -53,6 +56,18 @@ def file_bytes() -> float:
     """Return the most bytes of one table that the page makes (`HEADLIGHT_FILE_BYTES`)."""
     n_bytes = _number("HEADLIGHT_FILE_BYTES")
     return FILE_BYTES if n_bytes is None else n_bytes
+
+
+def upload_bytes() -> float:
+    """Return the most bytes of an uploaded trace (`HEADLIGHT_UPLOAD_BYTES`)."""
+    n_bytes = _number("HEADLIGHT_UPLOAD_BYTES")
+    return UPLOAD_BYTES if n_bytes is None else n_bytes
+
+
+def server_trace() -> Path | None:
+    """Return the file whose trace the page opens first (`HEADLIGHT_TRACE`), None if it opens a model."""
+    value = os.environ.get("HEADLIGHT_TRACE", "").strip()
+    return Path(value).expanduser() if value else None
 
 
 def trainings_at_once() -> int:

@@ -5,11 +5,12 @@ They are not in Streamlit's caches, which any visitor may clear for everybody (u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from PIL import Image
 
+from analysis.causes.changes import HeadChanges
 from models import AttentionTrace, Model
 from models.capture.cost import Estimate
 from models.conversation import parse_messages
@@ -30,7 +31,8 @@ class TraceRequest:
 
     `model` is the `model_id`. `messages` is a conversation in JSON, which is read instead of the text. `picture` names
     the `image` for a model that reads pictures: equal names are equal pictures; `reads_both` says that the model reads
-    the text with it. `sound` names the `audio` likewise.
+    the text with it. `sound` names the `audio` likewise. `ablate` and `mask` are the changes of heads and
+    the positions of struck tokens.
     """
 
     model: str
@@ -47,6 +49,13 @@ class TraceRequest:
     image: Image.Image | None = field(default=None, compare=False, repr=False)
     sound: str = ""
     audio: Sound | None = field(default=None, compare=False, repr=False)
+    ablate: HeadChanges = ()
+    mask: tuple[int, ...] = ()
+
+    @property
+    def untouched(self) -> TraceRequest:
+        """The same request without changes."""
+        return replace(self, ablate=(), mask=())
 
     def estimate(self, model: Model) -> Estimate:
         """Return the bytes and seconds of the trace, after checking them against this server's budget.
@@ -56,7 +65,7 @@ class TraceRequest:
         """
         if self.image is not None and not self.reads_both:
             return _PICTURE_ESTIMATE
-        estimate = model.estimate(**self._given())
+        estimate = model.estimate(**self.given())
         budget().admit(estimate)
         return estimate
 
@@ -65,11 +74,20 @@ class TraceRequest:
         allowed = budget()
 
         def work(progress: Progress) -> AttentionTrace:
-            return model.trace(**self._given(), progress=progress, budget=allowed)
+            return model.trace(**self.given(), progress=progress, budget=allowed)
 
         return Job(work, n_bytes=estimate.n_bytes, seconds=estimate.seconds)
 
-    def _given(self) -> dict[str, Any]:
+    def _changes(self) -> dict[str, Any]:
+        """Return the changes, as arguments of `Model.trace`."""
+        heads = {place if place[0] else place[1:]: how for place, how in self.ablate}
+        return {**({"ablate": heads} if heads else {}), **({"mask_tokens": list(self.mask)} if self.mask else {})}
+
+    def given(self) -> dict[str, Any]:
+        """Return what the model reads and what is changed, as arguments of `Model.trace`."""
+        return {**self._read(), **self._changes()}
+
+    def _read(self) -> dict[str, Any]:
         """Return what the model reads, as arguments of `Model.trace`."""
         if self.image is not None:
             return {"image": self.image, **({"text": self.text, "generate": self.generate} if self.reads_both else {})}

@@ -16,13 +16,13 @@ import threading
 import zipfile
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from time import monotonic
 from typing import IO
 from uuid import uuid4
 
 from analysis.recording import RECORDING, Frame, read_frames
 from models.errors import HeadlightError
+from models.package import path_variables
 from models.scratch.training import CHECKPOINT
 from ui.services.training_folders import ServerFolder
 from ui.services.training_requests import TrainingRequest
@@ -37,7 +37,6 @@ LOWER_PRIORITY = 5
 # Lines of standard error that are kept: the last one is shown to the visitor, the others go into the log.
 MOST_LINES = 50
 DELETED = "The folder of this training was deleted on the server, and its checkpoint with it: start it again."
-_ROOT = Path(__file__).parents[2]
 
 
 class NoTraining(HeadlightError):
@@ -80,12 +79,11 @@ class TrainingProcess:
             self._lines.clear()
             self._process = subprocess.Popen(
                 self.request.command(self.folder),
-                cwd=_ROOT,
                 stdin=subprocess.PIPE,  # only this server has the other end, so the child notices when the server ends
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=self._server.inherited,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, **path_variables(), "OMP_NUM_THREADS": "1"},
             )
             self._reader = threading.Thread(target=self._read_lines, args=(self._process.stderr,), daemon=True)
             self._reader.start()

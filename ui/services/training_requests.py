@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.recording import EVERY
 from models.errors import NoText
+from models.package import module_name, run_module
 from models.scratch.tasks import Settings, task_named
 from models.scratch.training import change_settings
 
@@ -33,7 +33,8 @@ class TrainingRequest:
         """Return the command that trains in a folder, or resumes from the checkpoint there."""
         settings = self.settings
         return [
-            *(sys.executable, "-m", "analysis.recording", self.task, "--out", str(folder), "--while-input-is-open"),
+            *run_module(module_name("analysis.recording")),
+            *(self.task, "--out", str(folder), "--while-input-is-open"),
             *(f"--text={self.text}", f"--every={self.every}", f"--seed={settings.seed}", f"--steps={settings.steps}"),
             *(f"--batch-size={settings.batch_size}", f"--learning-rate={settings.learning_rate!r}"),
             *(f"--layers={settings.n_layers}", f"--heads={settings.n_heads}", f"--width={settings.d_model}"),

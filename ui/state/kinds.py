@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.causes.changes import read_heads, read_positions, write_heads, write_positions
 from analysis.head_set import HeadSet
 from analysis.selection import Region, TokenRef
 from analysis.steps import check_matrix
@@ -150,6 +151,36 @@ def region() -> Kind:
         except BadSelection:
             raise ValueError(f"{_quote(written)} is no region such as 0-63:128-191") from None
         return written
+
+    return Kind(read)
+
+
+def head_changes() -> Kind:
+    """Return the kind of the heads that are changed, such as "2.5:zero,3.1:uniform"; "" changes none."""
+
+    def read(written: str, _: Any) -> str:
+        _check_length(written)
+        return write_heads(read_heads(written))
+
+    return Kind(read)
+
+
+def positions() -> Kind:
+    """Return the kind of the tokens that are struck out, such as "4,7"; "" strikes none."""
+
+    def read(written: str, _: Any) -> str:
+        _check_length(written)
+        return write_positions(read_positions(written))
+
+    return Kind(read)
+
+
+def opened_file(own: str) -> Kind:
+    """Return the kind of a trace from a file: its number in this visit, or `own` for the server's; "" is none."""
+    number_of_file = whole_number(1, 9999, "number of an opened trace")
+
+    def read(written: str, earlier: Any) -> str:
+        return written if written in ("", own) else str(number_of_file.read(written, earlier))
 
     return Kind(read)
 

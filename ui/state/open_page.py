@@ -6,6 +6,8 @@ Streamlit hands over what a browser sent only when the page is drawn, so that th
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -21,6 +23,14 @@ def sent_widgets() -> dict[str, str | None]:
         key = identity.split("-", 2)[-1]  # Streamlit: a prefix, a hash and the key
         found[key] = state.value.string_value if state.value.WhichOneof("value") == "string_value" else None
     return found
+
+
+def sent_fields(prefix: str, names: Iterable[str]) -> list[tuple[str, int, str | None]]:
+    """Return field, generation and text of the widgets of a page's choices, the latest of a field last."""
+    pattern = re.compile(rf"{re.escape(prefix)}({'|'.join(names)})(?:#(\d{{1,6}}))?", re.ASCII)
+    found = [(pattern.fullmatch(key), text) for key, text in sent_widgets().items()]
+    sent = [(match[1], int(match[2] or 0), text) for match, text in found if match]
+    return sorted(sent, key=lambda each: each[1])
 
 
 def sent_query() -> dict[str, str]:

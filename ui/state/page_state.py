@@ -13,7 +13,6 @@ A choice is a frozen dataclass (ui/state/link.py). The session has one for each 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -60,13 +59,15 @@ class PageState(Generic[Choice]):
 
     `of` is the dataclass of the choices; `prefix` stands before a field's name in the keys of widgets, and `page` names
     the page in the session. `parse(query)` returns the choice that a link describes on this server, and one sentence
-    for each parameter that is ignored.
+    for each parameter that is ignored. A page that `reads` what another page has chosen shows the widgets of that page;
+    its links have the fields of both that the server owns, whose names differ.
     """
 
     page: str
     prefix: str
     of: type[Choice]
     parse: Callable[[Mapping[str, str]], tuple[Choice, list[str]]]
+    reads: PageState[Any] | None = None
 
     def restore(self) -> list[str]:
         """Put the link's choice into the session, once; return the notices about the link. First in a run.
@@ -74,15 +75,18 @@ class PageState(Generic[Choice]):
         They are returned as long as the text or model that the link opened is the present one.
         """
         session = st.session_state
-        if self._key not in session:
-            self._restore_open_page()
-        elif session.get(_DRAWN) != self.page:
-            # The visitor comes back from another page: the browser starts anew, with the selection that it left.
-            self._memory.received = 0
-            self._open_selection()
+        notices: list[str] = []
+        for part in self._parts:
+            if part._key not in session:
+                part._restore_open_page(self._share_of(part, open_page.sent_query()))
+            elif session.get(_DRAWN) != self.page:
+                # The visitor comes back from another page: the browser starts anew, with the selection that it left.
+                part._memory.received = 0
+                part._open_selection()
+            memory, choice = part._memory, part.now()
+            notices += memory.notices if memory.linked == part._history_entry(choice) else ()
         session[_DRAWN] = self.page
-        memory, choice = self._memory, self.now()
-        return list(memory.notices) if memory.linked == self._history_entry(choice) else []
+        return notices
 
     def now(self) -> Choice:
         """Return the choice as it is at this moment, with what the visitor has typed and chosen since the last call.
@@ -107,6 +111,14 @@ class PageState(Generic[Choice]):
         self._set(changed)
         if set(changed) & set(link.names_of(self.of, link.BROWSER)):
             self._open_selection()
+
+    def arrive(self, **values: Any) -> None:
+        """Choose what another page asks for, before the visitor comes from there to this page."""
+        if self._key not in st.session_state:
+            st.session_state[self._key] = _Memory(self.parse({})[0])
+        owned = {name: value for name, value in values.items() if name in link.names_of(self.of, link.SERVER)}
+        self.update(**owned)
+        self.select(**{name: value for name, value in values.items() if name not in owned})
 
     def widget_args(
         self,
@@ -170,44 +182,51 @@ class PageState(Generic[Choice]):
 
     def publish(self) -> None:
         """Make the browser's URL describe the present choice, as far as the server owns it."""
-        choice, memory = self.now(), self._memory
+        choices, memory = [(part, part.now()) for part in self._parts], self._memory
         # The texts may be a megabyte: the browser needs to know only whether they are others.
-        entry = str(hash(self._history_entry(choice)))
+        entry = str(hash(tuple(part._history_entry(choice) for part, choice in choices)))
         selection = memory.opening.selection if link.names_of(self.of, link.BROWSER) else None
-        address_bar(urlencode(link.format(choice, link.SERVER)), entry, memory.went, self._go, selection=selection)
+        query = {name: value for _, choice in choices for name, value in link.format(choice, link.SERVER).items()}
+        address_bar(urlencode(query), entry, memory.went, self._go, selection=selection)
 
     def _go(self, query: str, number: int, selected: int) -> None:
-        """Choose what an earlier URL describes, for the whole page: the browser went back or forward.
-
-        `selected` is the number of the selection that the browser left behind.
-        """
+        """Choose what an earlier URL describes: the browser went back or forward, from selection number `selected`."""
         memory = self._memory
         memory.went = number
         if 0 <= selected <= _LARGEST_NUMBER:
             memory.received = max(memory.received, selected)
-        choice, notices = self.parse(dict(parse_qsl(query, keep_blank_values=True)))
-        memory.notices, memory.linked = tuple(notices), self._history_entry(choice)
-        self.update(**{name: getattr(choice, name) for name in link.names_of(self.of, link.SERVER)})
-        self.select(**{name: getattr(choice, name) for name in link.names_of(self.of, link.BROWSER)})
+        for part in self._parts:
+            part._follow(self._share_of(part, dict(parse_qsl(query, keep_blank_values=True))))
         st.rerun()
 
-    def _restore_open_page(self) -> None:
+    def _follow(self, query: Mapping[str, str]) -> None:
+        choice, notices = self.parse(query)
+        self._memory.notices, self._memory.linked = tuple(notices), self._history_entry(choice)
+        self.update(**{name: getattr(choice, name) for name in link.names_of(self.of, link.SERVER)})
+        self.select(**{name: getattr(choice, name) for name in link.names_of(self.of, link.BROWSER)})
+
+    @property
+    def _parts(self) -> tuple[PageState[Any], ...]:
+        return (self,) if self.reads is None else (self.reads, self)
+
+    def _share_of(self, part: PageState[Any], query: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters of this page's link that belong to one of its parts."""
+        names = () if self.reads is None else link.names_of(self.reads.of, link.SERVER)
+        share = {name: written for name, written in query.items() if (name in names) == (part is self.reads)}
+        # The link says nothing of the selection on the page that this one reads: it stays.
+        stays = part is self.reads and part._key in st.session_state
+        return share | (link.format(part.current(), link.BROWSER) if stays else {})
+
+    def _restore_open_page(self, query: Mapping[str, str]) -> None:
         """Begin with the link's choice, and with the widgets of a page that was open before this session."""
-        choice, notices = self.parse(open_page.sent_query())
+        choice, notices = self.parse(query)
         memory = st.session_state[self._key] = _Memory(choice, tuple(notices), self._history_entry(choice))
-        for name, generation, text in self._sent_widgets():
+        for name, generation, text in open_page.sent_fields(self.prefix, link.names(self.of)):
             # The widget stays in the browser, with what is typed there.
             memory.generations[name] = generation
             if name in link.names(self.of, "free") and text is not None:  # a long text is in no link
                 self._set({name: text})
         self._open_selection()
-
-    def _sent_widgets(self) -> list[tuple[str, int, str | None]]:
-        """Return field, generation and text of the page's widgets in the browser, the latest of a field last."""
-        pattern = re.compile(rf"{re.escape(self.prefix)}({'|'.join(link.names(self.of))})(?:#(\d{{1,6}}))?", re.ASCII)
-        found = [(pattern.fullmatch(key), text) for key, text in open_page.sent_widgets().items()]
-        sent = [(match[1], int(match[2] or 0), text) for match, text in found if match]
-        return sorted(sent, key=lambda each: each[1])
 
     def _read_widgets(self, name: str) -> None:
         """Take over what the visitor has chosen in the widget of a field, or in one that the server has replaced."""

@@ -7,12 +7,14 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from analysis.maps import derive
 from analysis.selection import Region
-from models import Attention, load_model
+from models import Attention, AttentionTrace, Model, load_model
 from models.errors import BadSelection, HeadlightError
 from viz.cli import outputs
 from viz.cli.arguments import given_options, parse, selection_of, unused_options
@@ -21,6 +23,7 @@ from viz.cli.reading import read_inputs
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 from viz.files.export import format_of, save_figure
+from viz.method_words import ATTENTION
 from viz.options import DrawOptions
 
 
@@ -28,14 +31,16 @@ class CannotWrite(HeadlightError):
     """The file cannot be written where it was asked for."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str | None = None) -> int:
     """Write one file and return the exit code: 0, or 2 with one sentence on standard error for what cannot be done.
+
+    `program` is what a user types before the figure.
 
     Raises:
         SystemExit: the arguments are wrong, likewise with code 2 after one sentence.
     """
     try:
-        given = parse(arguments)
+        given = parse(arguments, program)
         _write_outputs(given) if given.figure == outputs.NAME else _write(given)
     except HeadlightError as error:
         print(f"headlight: {error}", file=sys.stderr)
@@ -54,10 +59,10 @@ def _write(arguments: argparse.Namespace) -> None:
     spans = None if texts else (_span(arguments.queries, "queries"), _span(arguments.keys, "keys"))
     options = DrawOptions(**given_options(arguments))
     selection = selection_of(arguments)
-    given = read_inputs(arguments)
-    model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
-    trace = model.trace(**given)
-    att = trace[arguments.kind or trace.kinds[0]]
+    read = _read(arguments)
+    trace = read.trace
+    att = read.derive(arguments.show or ATTENTION, trace[arguments.kind or trace.kinds[0]], arguments.goal or "")
+    selection.chosen.expand(att)  # Heads that a figure does not show must exist too.
     # Positions are those of the unit.
     shown = att.words() if selection.unit == "words" else att
     region = Region.of_texts(shown, *texts) if texts else _region(shown, *spans) if spans else None
@@ -66,22 +71,52 @@ def _write(arguments: argparse.Namespace) -> None:
         made = save_figure(figure, Path(arguments.output), subject, selection, options, width=arguments.width)
     except OSError as error:
         raise _cannot_write(arguments.output, error) from error
-    for notice in (*model.card.notices, *trace.notices, *unused_options(arguments), made.notice):
+    for notice in (*read.notices, *trace.notices, *unused_options(arguments), made.notice):
         if notice:
             print(f"headlight: note: {notice}", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A trace of a file, or of a model that reads what is given, and what there is to know of the model."""
+
+    trace: AttentionTrace
+    model: Model | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+    def derive(self, method: str, att: Attention, goal: str) -> Attention:
+        """Return the map of a method, or the attention itself.
+
+        Raises:
+            HeadlightError: the method does not fit, or the map would take too much.
+        """
+        return att if method == ATTENTION else derive(method, att, self.model, self.inputs, goal)
+
+
+def _read(arguments: argparse.Namespace) -> _Read:
+    if arguments.trace is not None:
+        return _Read(AttentionTrace.load(arguments.trace))
+    given = read_inputs(arguments)
+    model = load_model(
+        arguments.model or "minilm",
+        revision=arguments.revision,
+        device=arguments.device or "auto",
+        dtype=arguments.dtype or "float32",
+    )
+    return _Read(model.trace(**given), model, given, model.card.notices)
 
 
 def _write_outputs(arguments: argparse.Namespace) -> None:
     _silence()
     if arguments.output is not None:
         _check_output(arguments.output)
-    given = read_inputs(arguments)
-    model = load_model(arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype)
+    read = _read(arguments)
     try:
-        notices = outputs.write_outputs(arguments, model, given)
+        outputs.write_outputs(arguments, read.trace)
     except OSError as error:
         raise _cannot_write(arguments.output or "Standard output", error) from error
-    for notice in notices:
+    for notice in (*read.notices, *read.trace.notices):
         print(f"headlight: note: {notice}", file=sys.stderr)
 
 

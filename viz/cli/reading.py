@@ -15,6 +15,9 @@ from viz.cli.values import from_0, listed, one_of, read_as, whole_numbers
 from viz.figures.base import Figure
 
 KINDS = ("encoder", "decoder", "cross")
+TRACE = "--trace"
+# What chooses a model and how it runs, which a trace has behind it.
+_OF_MODEL = ("--model", "--revision", "--device", "--dtype")
 READS = ("text", "image", "audio")
 
 
@@ -91,6 +94,7 @@ DETAILS = (
 
 def add_inputs(command: argparse.ArgumentParser, reads: Sequence[str] = READS) -> None:
     """Add the inputs. One that is not among `reads` is hidden but known, so that its refusal can say why."""
+    command.add_argument(TRACE, metavar="FILE", help="a saved trace or weights, in place of a model and what it reads")
     for one in INPUTS:
         described = one.help if one.kind in reads else argparse.SUPPRESS
         command.add_argument(one.option, help=described, metavar=one.metavar, type=one.type)
@@ -107,6 +111,9 @@ def check_inputs(arguments: argparse.Namespace, figure: Figure[Any] | None = Non
         SystemExit: nothing is to be read.
         NoText: something does not fit.
     """
+    if arguments.trace is not None:
+        _check_alone(arguments)
+        return
     given = [one for one in INPUTS if _value(arguments, one.option) is not None]
     kinds = [one.kind for one in given]
     reads, needs = (figure.reads, figure.needs) if figure else (READS, "")
@@ -126,6 +133,18 @@ def check_inputs(arguments: argparse.Namespace, figure: Figure[Any] | None = Non
             raise NoText(f"{what[:1].upper()}{what[1:]} is read alone: leave out {detail.option}.")
     if arguments.target is not None and arguments.generate:
         raise NoText("A decoder reads a target or continues by itself: leave out --target or --generate.")
+
+
+def _check_alone(arguments: argparse.Namespace) -> None:
+    """Let a trace through that is given alone.
+
+    Raises:
+        NoText: a model, or something that it reads, is given beside it.
+    """
+    options = (*_OF_MODEL, *(one.option for one in INPUTS), *(detail.option for detail in DETAILS))
+    beside = next((option for option in options if _value(arguments, option) not in (None, 0)), None)
+    if beside is not None:
+        raise NoText(f"A trace holds what a model read already: leave out {beside} or {TRACE}.")
 
 
 def read_inputs(arguments: argparse.Namespace) -> dict[str, Any]:

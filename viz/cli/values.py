@@ -35,6 +35,17 @@ def whole_numbers(text: str) -> list[int]:
     return [int(number) for number in text.replace(",", " ").split()]
 
 
+def not_empty(option: str) -> Callable[[str], str]:
+    """Return the `type` of an option whose value must not be empty, as that of a variable that is not set."""
+
+    def read(text: str) -> str:
+        if not text.strip():
+            raise argparse.ArgumentTypeError(f"{option} is empty: give a value or leave the option out")
+        return text
+
+    return read
+
+
 def one_of(name: str, known: Sequence[str]) -> Callable[[str], str]:
     """Return the `type` of an option that has one of some values."""
 

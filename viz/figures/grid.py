@@ -19,7 +19,7 @@ from models.arguments import checked
 from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, pooling
 from viz.figures.grid_view import GridView, check_both, grid_view
-from viz.figures.plotly_text import colour_bar, ground, hatch, placed
+from viz.figures.plotly_text import colour_bar, ground, hatch, placed, plotly_text
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, Box, add_colour_bar, draw_maps, draw_shade, shade_boxes
 from viz.paper.frame import LINE, MARGIN, TICK, Frame, bar_room, widest
@@ -86,17 +86,18 @@ class Grid(Figure[GridView]):
         for layer, first, last in view.key_groups:
             ends = {"x0": first - 0.42, "x1": last + 0.42, "y0": layer + 0.5, "y1": layer + 0.5}
             figure.add_shape(type="line", line={"color": DIMMED, "width": 2}, **ends)
-        for layer, head in view.outlined:
-            corners = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
+        for row, column in (view.place(*one) for one in view.outlined):
+            corners = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
             figure.add_shape(type="rect", line={"color": style.SELECTED, "width": 2}, **corners)
-        n_layers, n_heads = view.maps.shape[:2]
+        n_layers, n_heads = view.shape
         axis = {"showgrid": False, "zeroline": False, "tickmode": "array", "constrain": "domain"}
+        axis |= {"visible": not view.is_list}
         heads_axis = {**axis, "tickvals": list(range(n_heads)), "title": {"text": "head"}, "side": "top"}
         layers_axis = {**axis, "tickvals": list(range(n_layers)), "title": {"text": "layer"}, "scaleanchor": "x"}
         scale = colours.plotly_scale(options.palette)
         figure.update_layout(
-            title={"text": "<br>".join([describe(view, options), *view.notes]), "font": {"size": 15}},
-            coloraxis={"cmin": 0, "cmax": 1, "colorscale": scale, "colorbar": colour_bar(options)},
+            title={"text": "<br>".join([describe(view, options), *map(plotly_text, view.notes)]), "font": {"size": 15}},
+            coloraxis={"cmin": 0, "cmax": 1, "colorscale": scale, "colorbar": colour_bar(options, view.top)},
             xaxis={**heads_axis, "range": [-0.55, n_heads - 0.45]},
             yaxis={**layers_axis, "range": [n_layers - 0.45, -0.55]},
             height=max(320, 90 * n_layers + 110),
@@ -108,8 +109,8 @@ class Grid(Figure[GridView]):
 
     def to_paper(self, view: GridView, options: DrawOptions, width: float | None = None) -> PaperFigure:
         """Return the maps as one drawing with a common colour bar."""
-        n_layers, n_heads = view.maps.shape[:2]
-        right = bar_room(options.scale)
+        n_layers, n_heads = view.shape
+        right = bar_room(options.scale, view.top)
         left = 3 * MARGIN + LINE * 8 / 72 + widest([str(n_layers - 1)], NUMBERS) + TICK
         refuse_width("grid", width or PAPER_WIDTH + left + right, left + right + max(LEAST_SIDE, LEAST_CELL * n_heads))
         wide = width - left - right if width else min(1.2, PAPER_WIDTH / n_heads, PAPER_HEIGHT / n_layers) * n_heads
@@ -118,22 +119,22 @@ class Grid(Figure[GridView]):
         high = max(cell * n_layers, SHORTEST_SIDE)
         figure = PaperFigure()
         axes = figure.add_subplot()
-        has_scores = view.scores is not None and cell >= SCORE_CELL
+        has_scores = view.room_below > 0 and cell >= SCORE_CELL
         _draw_heads(axes, view, options, has_scores)
         axes.set(xlim=(-0.55, n_heads - 0.45), ylim=(n_layers - 0.45, -0.55))
         # A number needs this much room, in inches, beside and below the next one.
-        axes.set_xticks(range(0, n_heads, math.ceil(0.18 * n_heads / wide)))
-        axes.set_yticks(range(0, n_layers, math.ceil(0.12 * n_layers / high)))
-        axes.set_xlabel("head", fontsize=8, labelpad=2)
-        axes.set_ylabel("layer", fontsize=8, labelpad=2)
+        axes.set_xticks([] if view.is_list else range(0, n_heads, math.ceil(0.18 * n_heads / wide)))
+        axes.set_yticks([] if view.is_list else range(0, n_layers, math.ceil(0.12 * n_layers / high)))
+        axes.set_xlabel("" if view.is_list else "head", fontsize=8, labelpad=2)
+        axes.set_ylabel("" if view.is_list else "layer", fontsize=8, labelpad=2)
         axes.tick_params(length=0, labelsize=NUMBERS, labeltop=True, labelbottom=False)
         axes.xaxis.set_label_position("top")
         axes.spines[:].set_visible(False)
         lines = [describe(view, options, has_scores), *view.notes]
-        above = (NUMBERS + 8) * LINE / 72 + TICK
+        above = TICK if view.is_list else (NUMBERS + 8) * LINE / 72 + TICK
         right = right if width is None else width - left - wide
         Frame(left, right, 2 * MARGIN, above).place(figure, axes, wide, high, lines, size=9)
-        add_colour_bar(figure, axes, options, margin=(0.05 + GAP / 2) / (n_layers + 0.1))
+        add_colour_bar(figure, axes, options, margin=(0.05 + GAP / 2) / (n_layers + 0.1), top=view.top)
         return figure
 
 
@@ -187,19 +188,20 @@ def legend(view: GridView, options: DrawOptions, has_scores: bool = True) -> str
 def _add_map(figure: go.Figure, view: GridView, options: DrawOptions, layer: int, head: int) -> None:
     """Add the map of one head, what is masked in it, what is not a number, and its truth score."""
     n_rows, n_columns = view.maps.shape[2:]
-    below, masked = view.score_room, ~view.mask[layer, head]
+    below, masked = view.room_below, ~view.mask[layer, head]
     step_x, step_y = (1 - GAP) / n_columns, (1 - GAP - below) / n_rows
     weights = np.where(masked, np.float32(np.nan), view.maps[layer, head])
-    z, written = placed(weights, options.scale)
-    x0, y0 = head - 0.5 + (GAP + step_x) / 2, layer - 0.5 + (GAP + step_y) / 2
+    z, written = placed(weights, options.scale, view.top)
+    row, column = view.place(layer, head)
+    x0, y0 = column - 0.5 + (GAP + step_x) / 2, row - 0.5 + (GAP + step_y) / 2
     cells = {"x0": x0, "dx": step_x, "y0": y0, "dy": step_y}
-    name = f"{style.HEAD.format(layer=layer, head=head)}<br>"
+    name = f"{view.att.head_name(layer, head)}<br>"
     hover = f"{name}weight %{{{written}:.4f}}<extra></extra>"
     values = {"z": z, "customdata": None if written == "z" else weights}
     figure.add_heatmap(coloraxis="coloraxis", hovertemplate=hover, **values, **cells)
     if masked.any():
         # Cells without a weight show what is below them.
-        left, top, right, bottom = _map_corners(layer, head, below)
+        left, top, right, bottom = _map_corners(row, column, below)
         corners, colour = {"x0": left, "x1": right, "y0": top, "y1": bottom}, colours.masked(options.palette)[1]
         figure.add_shape(type="rect", fillcolor=colour, line={"width": 0}, layer="below", **corners)
     if (np.isnan(weights) & ~masked).any():
@@ -207,11 +209,11 @@ def _add_map(figure: go.Figure, view: GridView, options: DrawOptions, layer: int
         bad = np.where(np.isnan(weights) & ~masked, 1.0, np.nan)
         hover = f"{name}not a number<extra></extra>"
         figure.add_heatmap(z=bad, colorscale=pink, showscale=False, hovertemplate=hover, **cells)
-    if view.scores is not None:
+    if below:
         figure.add_annotation(
-            x=head + (1 - GAP) / 2,
-            y=layer + (1 - GAP - below) / 2,
-            text=f"{view.scores[layer, head]:.0%}",
+            x=column + (1 - GAP) / 2,
+            y=row + (1 - GAP - below) / 2,
+            text=view.below(layer, head),
             showarrow=False,
             xanchor="right",
             yanchor="middle",
@@ -219,34 +221,34 @@ def _add_map(figure: go.Figure, view: GridView, options: DrawOptions, layer: int
         )
 
 
-def _map_corners(layer: int, head: int, below: float) -> tuple[float, float, float, float]:
-    """Return the left, top, right and bottom of a head's map; the score takes `below` of the head's square."""
+def _map_corners(row: int, column: int, below: float) -> tuple[float, float, float, float]:
+    """Return the left, top, right and bottom of a head's map; what stands below takes `below` of the head's square."""
     inner = (1 - GAP) / 2
-    return head - inner, layer - inner, head + inner, layer + inner - below
+    return column - inner, row - inner, column + inner, row + inner - below
 
 
 def _shade(view: GridView, layer: int, head: int) -> tuple[list[Box], list[Box]]:
     """Return the boxes of dimmed and of hidden cells in a head's map."""
-    return shade_boxes(view.shade, _map_corners(layer, head, view.score_room))
+    return shade_boxes(view.shade, _map_corners(*view.place(layer, head), view.room_below))
 
 
 def _draw_heads(axes: Axes, view: GridView, options: DrawOptions, has_scores: bool) -> None:
     """Draw every head's map with its frame and its truth score, and outline the chosen heads."""
-    below, drawn = view.score_room, []
+    below, drawn = view.room_below, []
     shaded: tuple[list[Box], list[Box]] = ([], [])
     for layer, head in view.each_head():
-        corners = left, top, right, bottom = _map_corners(layer, head, below)
+        corners = left, top, right, bottom = _map_corners(*view.place(layer, head), below)
         drawn.append((view.maps[layer, head], view.mask[layer, head], corners))
         frame = Rectangle((left, top), right - left, bottom - top, fill=False, ec=DIMMED, lw=0.3, zorder=2)
         axes.add_patch(frame)
         for boxes, more in zip(shaded, _shade(view, layer, head), strict=True):
             boxes.extend(more)
-        if view.scores is not None and has_scores:
-            score = f"{view.scores[layer, head]:.0%}"
-            axes.text(right, bottom + below, score, fontsize=6, ha="right", va="bottom")
-    draw_maps(axes, options, drawn)
+        if has_scores or view.is_list:
+            words = view.below(layer, head) if has_scores else str(layer)
+            axes.text(right, bottom + below, words, fontsize=6, ha="right", va="bottom")
+    draw_maps(axes, options, drawn, view.top)
     draw_shade(axes, shaded)
     for layer, first, last in view.key_groups:
         axes.plot((first - 0.42, last + 0.42), (layer + 0.5, layer + 0.5), color=DIMMED, lw=1, solid_capstyle="butt")
-    for layer, head in view.outlined:
-        axes.add_patch(Rectangle((head - 0.5, layer - 0.5), 1, 1, fill=False, ec=style.SELECTED, lw=1.5, zorder=3))
+    for row, column in (view.place(*one) for one in view.outlined):
+        axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, ec=style.SELECTED, lw=1.5, zorder=3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,13 +13,18 @@ from analysis.selection import Selection
 from analysis.truth import truth_scores_of_text
 from models import Attention
 from models.errors import BadSelection
+from viz import colours
 from viz.figures.base import Subject
 from viz.head_maps import HeadMaps
+from viz.method_words import words_of
 from viz.options import DrawOptions
 from viz.shade import HIDDEN, Shade, shade_of
 
-# What a truth score takes below its map, as a share of the head's square: on the map it would hide weights.
-SCORE_ROOM = 0.17
+# What a truth score, and the name of a layer, take below their map, as a share of the head's square: on the map they
+# would hide weights.
+SCORE_ROOM, NAME_ROOM = 0.17, 0.24
+# Maps of one head a layer stand in reading order, so many in a row.
+LAYERS_IN_A_ROW = 6
 
 
 @dataclass(frozen=True)
@@ -63,9 +69,38 @@ class GridView:
         return tuple(found)
 
     @property
-    def score_room(self) -> float:
-        """What the scores take below their maps, as a share of the head's square."""
+    def is_list(self) -> bool:
+        """Whether there is one map a layer: then these stand in reading order, each with its name below."""
+        return len(self.n_heads) > 1 and set(self.n_heads) == {1}
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many maps stand below and beside one another."""
+        if not self.is_list:
+            return self.maps.shape[0], self.maps.shape[1]
+        across = min(LAYERS_IN_A_ROW, len(self.n_heads))
+        return -(-len(self.n_heads) // across), across
+
+    def place(self, layer: int, head: int) -> tuple[int, int]:
+        """Return the row and the column in which a head's map stands."""
+        return divmod(layer, self.shape[1]) if self.is_list else (layer, head)
+
+    def below(self, layer: int, head: int) -> str:
+        """Return what stands below a head's map: its truth score, the name of a layer that has one map, or both."""
+        parts = [f"layer {layer}"] if self.is_list else []
+        return ", ".join([*parts, *([] if self.scores is None else [f"{self.scores[layer, head]:.0%}"])])
+
+    @property
+    def room_below(self) -> float:
+        """What stands below the maps takes this share of the head's square."""
+        if self.is_list:
+            return NAME_ROOM
         return 0 if self.scores is None else SCORE_ROOM
+
+    @cached_property
+    def top(self) -> float:
+        """The weight at which the colours end: 1, unless a weight is above 1."""
+        return colours.top_of(self.maps, self.mask)
 
     @property
     def bad(self) -> Bool[np.ndarray, "layer head"]:
@@ -95,7 +130,7 @@ def grid_view(subject: Subject, selection: Selection, options: DrawOptions) -> G
     outlined = selection.chosen.expand(att) or (() if selected is None else (selected,))
     if maps is None:
         maps = HeadMaps.empty(att).fill(att)
-    title = f"All heads, {att.kind} attention"
+    title = f"{words_of(att.method).everything}, {att.kind} attention"
     scores = truth_scores_of_text(att) if options.truth else None
     return GridView(
         maps.values,
@@ -110,7 +145,7 @@ def grid_view(subject: Subject, selection: Selection, options: DrawOptions) -> G
         att,
         shade_of(att, options).blocks(maps.block),
         outlined,
-        subject.notes,
+        (*subject.notes, *colours.top_note(colours.top_of(maps.values, maps.mask))),
         scores,
     )
 

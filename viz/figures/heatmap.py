@@ -27,15 +27,17 @@ from viz.figures.plotly_text import (
     ground,
     hatch,
     placed,
+    plotly_text,
     token_axes,
 )
 from viz.labels import boundaries, head_title, tokens_in
+from viz.method_words import ATTENTION, MethodWords, words_of
 from viz.options import DrawOptions
 from viz.paper.drawing import shade_boxes
 from viz.shade import DECODER_NOTE, HIDDEN, Shade, shade_of
 
 # WEIGHT is where Plotly has the weight: z, or customdata.
-HOVER = "%{y} (%{y:d}) attends to %{x} (%{x:d})<br>weight %{WEIGHT:.5f}<extra></extra>"
+HOVER = "%{y} (%{y:d}) VERB %{x} (%{x:d})<br>weight %{WEIGHT:.5f}<extra></extra>"
 BLOCK_HOVER = "queries %{y}<br>keys %{x}<br>largest weight %{WEIGHT:.5f}<extra></extra>"
 MAX_SLANTED = 20
 
@@ -58,6 +60,17 @@ class HeadView:
     notes: tuple[str, ...]
     shade: Shade
     truth: Bool[np.ndarray, "row column"] | None = None
+    method: str = ATTENTION
+
+    @property
+    def words(self) -> MethodWords:
+        """What is said of the cells."""
+        return words_of(self.method)
+
+    @property
+    def top(self) -> float:
+        """The weight at which the colours end: 1, unless a weight is above 1."""
+        return colours.top_of(self.weights, self.mask)
 
     @property
     def bad(self) -> Bool[np.ndarray, "row column"]:
@@ -86,7 +99,11 @@ def head_view(subject: Subject, selection: Selection, options: DrawOptions) -> H
     (layer, head), region = selection.of_one_head(), selection.region_in(att)
     weights, mask = block_maxima(att, layer, head, region)
     is_whole = region == Region.whole(att)
-    notes = [*([] if is_whole else [region.describe()]), *subject.notes]
+    notes = [
+        *([] if is_whole else [region.describe()]),
+        *subject.notes,
+        *colours.top_note(colours.top_of(weights, mask)),
+    ]
     if not region.exact:
         notes.append(f"each cell is the largest weight of {region.block[0]} x {region.block[1]} pairs")
     truth = _truth_in(att, region) if options.truth else None
@@ -96,7 +113,7 @@ def head_view(subject: Subject, selection: Selection, options: DrawOptions) -> H
         notes.append(DECODER_NOTE)
     title, tokens = head_title(att, layer, head), tokens_in(att, region)
     shade = shade_of(att, options).within(region)
-    return HeadView(weights, mask, region, is_whole, *tokens, title, tuple(notes), shade, truth)
+    return HeadView(weights, mask, region, is_whole, *tokens, title, tuple(notes), shade, truth, att.method)
 
 
 def _truth_in(att: Attention, region: Region) -> Bool[np.ndarray, "row column"] | None:
@@ -137,16 +154,16 @@ class Heatmap(Figure[HeadView]):
         region, (high, wide) = view.region, view.region.block
         angle = -45 if len(view.key_tokens) <= MAX_SLANTED else -90
         keys, key_room = token_axes(
-            "x", view.key_tokens, region.keys, wide, "key (attended to)", angle, view.shade.keys
+            "x", view.key_tokens, region.keys, wide, view.words.axes["key"], angle, view.shade.keys
         )
         queries, query_room = token_axes(
-            "y", view.query_tokens, region.queries, high, "query (attends)", 0, view.shade.queries
+            "y", view.query_tokens, region.queries, high, view.words.axes["query"], 0, view.shade.queries
         )
         second = {f"{axis}axis": f"{axis}2" for axis in "xy" if f"{axis}axis2" in {**keys, **queries}}
         if second:
             # Plotly draws an axis only where a trace uses it.
             traces.append(go.Scatter(x=[None], y=[None], **second, showlegend=False, hoverinfo="skip"))
-        notes = [f'<span style="font-size:12px">{note}</span>' for note in view.notes]
+        notes = [f'<span style="font-size:12px">{plotly_text(note)}</span>' for note in view.notes]
         top = 44 + 17 * len(view.notes)
         layout = {
             "template": PLAIN,
@@ -210,7 +227,7 @@ def _plotly_cells(view: HeadView, options: DrawOptions) -> list[Any]:
     gap = 0.5 if shown.size < 2500 else 0
     (high, wide), region = view.region.block, view.region
     positions = {"x": cell_centres(region.keys, wide), "y": cell_centres(region.queries, high)}
-    z, written = placed(shown, options.scale)
+    z, written = placed(shown, options.scale, view.top)
     cells = go.Heatmap(
         z=z,
         customdata=None if written == "z" else shown,
@@ -218,8 +235,10 @@ def _plotly_cells(view: HeadView, options: DrawOptions) -> list[Any]:
         zmin=0,
         zmax=1,
         colorscale=colours.plotly_scale(options.palette),
-        colorbar={**colour_bar(options), "ypad": 0},
-        hovertemplate=(HOVER if region.exact else BLOCK_HOVER).replace("WEIGHT", written),
+        colorbar={**colour_bar(options, view.top), "ypad": 0},
+        hovertemplate=(HOVER if region.exact else BLOCK_HOVER)
+        .replace("WEIGHT", written)
+        .replace("VERB", view.words.verbs["query"]),
         hoverongaps=False,
         xgap=gap,
         ygap=gap,

@@ -38,12 +38,13 @@ def draw_on_paper(view: HeadView, options: DrawOptions, width: float | None, lin
         CannotExport: the width has no room for the picture.
     """
     sides = _Sides(view)
-    right = bar_room(options.scale)
+    right = bar_room(options.scale, view.top)
     left, wide, high = _measure(view, sides, right, width)
     n_rows, n_columns = view.weights.shape
     figure = PaperFigure()
     axes = figure.add_subplot(aspect="auto")
-    draw_maps(axes, options, [(view.weights, view.mask, box := (-0.5, -0.5, n_columns - 0.5, n_rows - 0.5))])
+    box = (-0.5, -0.5, n_columns - 0.5, n_rows - 0.5)
+    draw_maps(axes, options, [(view.weights, view.mask, box)], view.top)
     draw_shade(axes, shade_boxes(view.shade.blocks(view.region.block), box))
     if view.truth is not None:
         for row, column in np.argwhere(view.truth).tolist():
@@ -53,13 +54,13 @@ def draw_on_paper(view: HeadView, options: DrawOptions, width: float | None, lin
     roles = RoleLegend((*view.query_tokens, *view.key_tokens), left + wide + right)
     below = sides.keys.write(axes, wide) + TICK + AXIS_SIZE * LINE / 72 + 2 * MARGIN + roles.height
     sides.queries.write(axes, high)
-    axes.set_xlabel("key (attended to)", fontsize=AXIS_SIZE, labelpad=2)
-    axes.set_ylabel("query (attends)", fontsize=AXIS_SIZE, labelpad=2)
+    axes.set_xlabel(view.words.axes["key"], fontsize=AXIS_SIZE, labelpad=2)
+    axes.set_ylabel(view.words.axes["query"], fontsize=AXIS_SIZE, labelpad=2)
     axes.tick_params(length=2)
     counts = [each for each in (sides.queries.describe(high), sides.keys.describe(wide)) if each]
     notes = [f"labelled: {', '.join(counts)}"] if counts else []
     Frame(left, right, below).place(figure, axes, wide, high, [*lines, *notes], size=TITLE_SIZE)
-    add_colour_bar(figure, axes, options)
+    add_colour_bar(figure, axes, options, top=view.top)
     roles.draw(figure)
     return figure
 

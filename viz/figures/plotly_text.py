@@ -52,16 +52,20 @@ def hatch(boxes: Sequence[tuple[float, float, float, float]], palette: str) -> g
     return go.Scatter(x=x[:-1], y=y[:-1], fill="toself", fillpattern=pattern, **look)
 
 
-def colour_bar(options: DrawOptions) -> dict[str, Any]:
-    """Return the colour bar of places on a scale, with the weights beside it and the name of the scale."""
-    places, texts = zip(*scale_ticks(options.scale), strict=True)
+def colour_bar(options: DrawOptions, top: float = 1.0) -> dict[str, Any]:
+    """Return the colour bar of places on a scale that ends at `top`, with the weights and the name of the scale."""
+    places, texts = zip(*scale_ticks(options.scale, top), strict=True)
     title = {"text": SCALES[options.scale], "side": "right"}
     return {"title": title, "thickness": 12, "tickmode": "array", "tickvals": places, "ticktext": texts}
 
 
-def placed(weights: np.ndarray, scale: str) -> tuple[np.ndarray, str]:
-    """Return the places of weights on a scale, and what the hover writes: the weight, from `customdata` if needed."""
-    return (weights, "z") if scale == "linear" else (place_on_scale(weights, scale).astype(np.float32), "customdata")
+def placed(weights: np.ndarray, scale: str, top: float = 1.0) -> tuple[np.ndarray, str]:
+    """Return the places of weights on a scale that ends at `top`, and what the hover writes: the weight, from
+    `customdata` if needed.
+    """
+    if scale == "linear" and top == 1:
+        return weights, "z"
+    return place_on_scale(weights / top, scale).astype(np.float32), "customdata"
 
 
 def cell_centres(span: range, block: int) -> np.ndarray:

@@ -46,7 +46,7 @@ class TableView:
     @property
     def named_heads(self) -> list[tuple[int, int]]:
         """(layer, head) as files write them: -1, -1 for one map of several heads, which provenance names."""
-        return [(-1, -1)] if self.is_combined else list(self.heads)
+        return [(-1, -1)] if self.is_combined else [self.att.head_number(*head) for head in self.heads]
 
     @property
     def n_rows(self) -> int:

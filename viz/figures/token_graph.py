@@ -34,7 +34,7 @@ class TokenGraph(Figure[TokenGraphView]):
 
     name = "flow"
     help = "one head: lines from token to token"
-    offers = (Offer("Flow of the chosen head"),)
+    offers = (Offer("Token graph of the chosen head"),)
     options = ("threshold", "palette", "scale")
     token_help = "the one whose lines are drawn alone: query:8 or key:2"
     takes_region = True
@@ -140,7 +140,7 @@ def _add_lines(figure: go.Figure, view: TokenGraphView, options: DrawOptions) ->
     Weights that are not a number come last, as level `style.STRENGTHS`.
     """
     query, key = view.rows
-    strength = np.minimum((np.nan_to_num(view.weight) * style.STRENGTHS).astype(int), style.STRENGTHS - 1)
+    strength = np.minimum((np.nan_to_num(view.weight / view.top) * style.STRENGTHS).astype(int), style.STRENGTHS - 1)
     strength[np.isnan(view.weight)] = style.STRENGTHS
     faded = is_faded(view)
     for level, number, fades in sorted(set(zip(strength.tolist(), view.number.tolist(), faded.tolist(), strict=True))):
@@ -182,7 +182,7 @@ def _add_tokens(figure: go.Figure, view: TokenGraphView, side: str) -> None:
         lines = np.flatnonzero(own == position)[::-1][:8]
         ends = [(other[n], other_tokens[other[n] - other_span.start], view.weight[n]) for n in lines]
         pairs = [f"{plotly_text(label(end))} ({end_position}): {weight:.4f}" for end_position, end, weight in ends]
-        named = f"{plotly_text(label(token))} ({position}) {style.VERBS[side]}"
+        named = f"{plotly_text(label(token))} ({position}) {view.words.verbs[side]}"
         hover.append("<br>".join([named, *(pairs or [style.NOTHING])]))
     levels = view.shade.side(side).tolist()
     figure.add_scatter(

@@ -119,9 +119,9 @@ def _draw_lines(axes: Axes, view: TokenGraphView, options: DrawOptions) -> None:
     paths = [Path([(0, q), (0.45, q), (0.55, k), (1, k)], codes) for q, k in zip(*view.rows, strict=True)]
     looks = [line_look(view, number, options) for number in view.number.tolist()]
     faces = np.array([to_rgba(colour) for colour, _ in looks]).reshape(len(paths), 4)
-    faces[:, 3] = colours.opacity(view.weight, options.scale) * np.where(faded, style.DIMMED_LINES, 1)
+    faces[:, 3] = colours.opacity(view.weight / view.top, options.scale) * np.where(faded, style.DIMMED_LINES, 1)
     faces[bad] = to_rgba(colours.NOT_A_NUMBER)
-    widths = [line_width(weight) * 0.7 for weight in np.nan_to_num(view.weight, nan=1.0)]
+    widths = [line_width(weight) * 0.7 for weight in np.nan_to_num(view.weight / view.top, nan=1.0, posinf=1.0)]
     # Dashes are written in widths of the line.
     dashes: list[Any] = [
         (0, [each * 0.7 / wide for each in dash]) if dash else "solid"
@@ -169,7 +169,7 @@ def emphasis(view: TokenGraphView, side: str) -> list[tuple[float, float]]:
         isolated = view.isolated.position
         return [(1.0, style.ISOLATED_GROUND) if position == isolated else (style.FADED, 0.0) for position in span]
     ends = view.query if side == "query" else view.key
-    reached = dict(zip(ends.tolist(), np.nan_to_num(view.weight, nan=1.0).tolist(), strict=True))
+    reached = dict(zip(ends.tolist(), np.nan_to_num(view.weight / view.top, nan=1.0, posinf=1.0).tolist(), strict=True))
     least, more = style.REACHED_GROUND
     return [(1.0, least + more * reached[position]) if position in reached else (style.FADED, 0.0) for position in span]
 

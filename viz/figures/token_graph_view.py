@@ -11,9 +11,10 @@ from analysis.pairs import kept_mass, visible_pairs
 from analysis.selection import Region, Selection, TokenRef
 from models import Attention, Token
 from viz import style
-from viz.colours import MOST_HEADS
+from viz.colours import MOST_HEADS, top_note, top_of
 from viz.figures.base import Subject
-from viz.labels import head_title, heads_title, label, tokens_in
+from viz.labels import head_title, heads_title, isolate, label, tokens_in
+from viz.method_words import MethodWords, words_of
 from viz.options import DrawOptions
 from viz.shade import DECODER_NOTE, Shade, shade_of
 
@@ -27,7 +28,8 @@ class TokenGraphView:
     and `kept_alone` the share that they have of the attention that it gives to all keys, or gets from the region's
     queries. These wholes are `given`, one for each query of the region, and `received`, one for each key. All are of
     one `head` of a `layer` of `att`, or sums over several heads, whose names are `heads` then; `number` has the place
-    in it of each line's head. `shade` says which tokens of the region are dimmed or hidden, `says` what the view is.
+    in it of each line's head. `shade` says which tokens of the region are dimmed or hidden, `says` what the view is,
+    and `top` is the weight of the strongest look of a line: 1, unless a weight is above 1.
     """
 
     query: np.ndarray
@@ -51,6 +53,12 @@ class TokenGraphView:
     number: Int[np.ndarray, " line"]
     heads: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
+    top: float = 1.0
+
+    @property
+    def words(self) -> MethodWords:
+        """What is said of the lines."""
+        return words_of(self.att.method)
 
     @property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +124,8 @@ def token_graph_view(subject: Subject, selection: Selection, options: DrawOption
         shade_of(att, options).within(region),
         number,
         names,
-        (*subject.notes, *([DECODER_NOTE] if att.kind == "decoder" else [])),
+        (*subject.notes, *top_note(top_of(weight)), *([DECODER_NOTE] if att.kind == "decoder" else [])),
+        top_of(weight),
     )
 
 
@@ -163,7 +172,10 @@ def describe(view: TokenGraphView, options: DrawOptions) -> str:
         said = style.SOME_BAD if np.isnan(view.given).any() else style.LINES_HOLD_NOTHING
         return said.format(lines=lines)
     whose = style.OF_PART if view.notes else style.OF_ALL
-    return style.LINES_HOLD.format(lines=lines, share=style.describe_share(view.kept), whose=whose) + scale
+    return (
+        style.LINES_HOLD.format(lines=lines, share=style.describe_share(view.kept), whose=whose, noun=view.words.noun)
+        + scale
+    )
 
 
 def _all_digits(threshold: float) -> str:
@@ -177,7 +189,7 @@ def describe_token(view: TokenGraphView, lines_drawn: str = style.LINES_SHOWN) -
     side, position = view.isolated.side, view.isolated.position
     tokens, span = view.side(side)
     others, other_span = view.side("key" if side == "query" else "query")
-    names = [label(token) for token in others]
+    names = [isolate(label(token)) for token in others]
     lines = np.flatnonzero((view.query if side == "query" else view.key) == position)[::-1]
     ends = []
     for line in lines[: style.NAMED_ENDS]:
@@ -190,14 +202,16 @@ def describe_token(view: TokenGraphView, lines_drawn: str = style.LINES_SHOWN) -
         ends.append(style.END.format(token=name, weight=_number(view.weight[line])))
     hidden, kept = len(lines) - style.NAMED_ENDS, view.kept_alone
     return style.TOKEN_SENTENCE.format(
-        token=label(tokens[position - span.start]),
+        token=isolate(label(tokens[position - span.start])),
         position=position,
         locked="",
-        verb=style.VERBS[side],
+        verb=view.words.verbs[side],
         ends=", ".join(ends) or style.NOTHING,
         more=style.MORE.format(count=hidden) if hidden > 0 else "",
         lines=lines_drawn,
-        share=style.UNKNOWN_SHARE if np.isnan(kept) else style.SHARES[side].format(share=style.describe_share(kept)),
+        share=style.UNKNOWN_SHARE
+        if np.isnan(kept)
+        else style.SHARES[side].format(share=style.describe_share(kept), noun=view.words.noun),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.selection import Region, Selection, TokenRef
+from models.method_names import name_with_method
 from viz.figures.base import Figure, Offer, Subject, region_facts
 from viz.figures.grid_view import check_both
 from viz.options import DrawOptions
@@ -48,7 +49,8 @@ class InstrumentView(Figure[Opened]):
         layer, head = selection.of_one_head() if selection.heads else (0, 0)
         att.weights(layer, head, queries=slice(0, 1))  # There may be no such head.
         region, token = selection.region_in(att), selection.token_in(att)
-        return Opened(f"{att.kind} attention", layer, head, token, region, region == Region.whole(att))
+        title = name_with_method(att.method, f"{att.kind} attention")
+        return Opened(title, layer, head, token, region, region == Region.whole(att))
 
     def heading(self, view: Opened) -> str:
         """Return which attention it is."""

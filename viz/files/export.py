@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from analysis.selection import Region, Selection, TokenRef
 from models import Attention
 from models.arguments import checked
 from models.errors import CannotWrite, short_message
+from models.method_names import name_method
 from viz import browser
 from viz.figures.base import Figure, Subject, View
 from viz.figures.registry import find_figure
@@ -43,7 +44,7 @@ DPI = 300
 class Export:
     """A file's bytes, what it says of its origin, and the characters and emoji that no installed font can draw."""
 
-    data: bytes
+    data: bytes = field(repr=False)  # a notebook prints what ends a cell
     origin: dict[str, Any]
     missing_glyphs: tuple[str, ...] = ()
 
@@ -190,10 +191,19 @@ def save(att: Attention, figure: str, path: str | Path, **given: Any) -> Export:
     Takes the keywords of `export` and raises what it raises, and `CannotWrite` if the file cannot be written there.
     """
     made = export(att, figure, format_of(figure, path), **given)
+    return write_export(Path(path), made)
+
+
+def write_export(path: Path, made: Export) -> Export:
+    """Write an export to a file, and return it; a CSV gets a sidecar `NAME.csv.json` with its origin.
+
+    Raises:
+        CannotWrite: the file cannot be written there.
+    """
     try:
-        return _write(Path(path), made)
+        return _write(path, made)
     except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
-        name = ascii(Path(path).name)[:80]
+        name = ascii(path.name)[:80]
         raise CannotWrite(f"{name} cannot be written ({short_message(error)}): give a folder that is there.") from error
 
 
@@ -236,18 +246,24 @@ def _on_paper(
         drawn = figure.to_paper(view, options, width)
         if width is not None and file_format == "png":
             drawn.set_figwidth(round(width * DPI) / DPI + 1e-6)  # a picture has whole pixels
-        drawn.savefig(file, format=file_format, dpi=DPI, metadata=_metadata(file_format, origin))
+        drawn.savefig(file, format=file_format, dpi=DPI, metadata=file_metadata(file_format, origin))
     return Export(file.getvalue(), origin, tuple(missing))
 
 
-def _metadata(file_format: str, origin: dict[str, Any]) -> dict[str, Any]:
+def file_metadata(file_format: str, origin: dict[str, Any]) -> dict[str, Any]:
     """Return the origin by the names of a format's metadata; undated, so that equal pictures are equal files."""
-    title, maker, described = f"Attention {origin['figure']}", f"Headlight {VERSION}", as_json(origin)
+    title = _title(origin.get("method", "attention"), origin["figure"])  # measures of heads are of no method
+    maker, described = f"Headlight {VERSION}", as_json(origin)
     if file_format == "png":
         return {"Title": title, "Software": maker, "headlight": described}
     if file_format == "svg":
         return {"Title": title, "Creator": maker, "Description": described, "Date": None}
     return {"Title": title, "Creator": maker, "Subject": described, "CreationDate": None}
+
+
+def _title(method: str, figure: str) -> str:
+    """Return what a file is called: "Attention heatmap", or the method and the figure."""
+    return f"{name_method(method).title or 'Attention'} {figure}"
 
 
 def _html(
@@ -263,4 +279,4 @@ def _html(
         return browser.build_page(page_title(subject.att), body, as_json(origin))
     # A Plotly chart has its title in itself, and needs the library.
     body = browser.standalone("chart", "", figure.to_wire(view, options), library=get_plotlyjs())
-    return browser.build_page(f"Attention {figure.name}", body, as_json(origin))
+    return browser.build_page(_title(subject.att.method, figure.name), body, as_json(origin))

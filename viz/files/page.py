@@ -9,11 +9,14 @@ from urllib.parse import urlencode
 
 from analysis.selection import READABLE, Region, Selection
 from models import Attention
-from viz import browser
+from models.method_names import name_with_method
+from viz import browser, colours
 from viz.colours import MOST_HEADS
 from viz.figures.base import Subject
 from viz.head_maps import HeadMaps
+from viz.labels import notices_of
 from viz.options import DrawOptions
+from viz.tops import scale_top
 from viz.views import is_combined, view_of
 from viz.wire.instrument import Opening, trace_message
 from viz.wire.tiles import Tile, make_tile
@@ -39,7 +42,7 @@ def instrument_html(
     palette: str | None = None,
     with_title: bool = True,
 ) -> str:
-    """Return the body of a page: title, what the file lacks, the pictures.
+    """Return the body of a page: title, what a reader must know of the weights, what the file lacks, the pictures.
 
     `palette` replaces that of the options; "automatic" follows the light or dark theme.
 
@@ -49,12 +52,13 @@ def instrument_html(
     att = subject.att
     message = instrument_message(subject, selection, options, palette=palette)
     title = page_title(att) if with_title else ""
-    return browser.standalone("instrument", title, message, note=describe_lack(subject, selection))
+    note = " ".join(filter(None, (*notices_of(att), describe_top(att), describe_lack(subject, selection))))
+    return browser.standalone("instrument", title, message, note=note)
 
 
 def page_title(att: Attention) -> str:
     """Return what the page of an attention is called."""
-    return f"{att.kind.capitalize()} attention of {att.source.model}"
+    return name_with_method(att.method, f"{att.kind.capitalize()} attention of {att.source.model}")
 
 
 def instrument_message(
@@ -110,6 +114,12 @@ def write_selection(selection: Selection, options: DrawOptions, palette: str | N
             written[_NAMES.get(field.name, field.name)] = value
     written |= {field.name: getattr(options, field.name) for field in fields(options)}
     return urlencode(written | ({"palette": palette} if palette else {}), safe=":,")
+
+
+def describe_top(att: Attention) -> str:
+    """Return one sentence that says where the scale ends, if a weight is above 1; empty if none is."""
+    said = "".join(colours.top_note(scale_top(att)))
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
 
 
 def describe_lack(subject: Subject, selection: Selection) -> str:

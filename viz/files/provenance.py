@@ -12,6 +12,7 @@ from analysis.selection import Selection
 from analysis.truth import truth_of
 from models import Attention
 from viz.figures.base import Figure, View
+from viz.labels import notices_of
 from viz.options import DrawOptions
 from viz.shade import view_facts
 
@@ -31,8 +32,12 @@ def provenance(
     return {
         "made_by": f"Headlight {VERSION}",
         "figure": figure.name,
-        "source": asdict(att.source),
+        # Its tuples as lists, as they are read back from a file.
+        "source": json.loads(json.dumps(asdict(att.source))),
+        **({"notices": list(notices_of(att))} if att.notices else {}),
         "kind": att.kind,
+        "method": att.method,
+        **({"goal": att.annotations["goal"]} if "goal" in att.annotations else {}),
         "layer": selection.layer,
         "head": selection.head,
         "n_query": att.n_query,

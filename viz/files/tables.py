@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.pairs import COLUMNS
 from models import Token
+from models.trace_files.csv_tables import escape
 from viz.figures.table import TableView
 from viz.files.provenance import as_json
 from viz.formats import CannotExport
@@ -25,7 +26,6 @@ MAX_ROWS = {"csv": 20_000_000, "npz": 400_000_000}
 STRIP = 256
 # So many queries tell how long the lines of a CSV are.
 MEASURED = 5
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def too_many_rows(file_format: str, n_rows: int) -> str | None:
@@ -60,8 +60,11 @@ def _admit_rows(file_format: str, n_rows: int) -> None:
 
 
 def spreadsheet_text(text: str) -> str:
-    """Return text that no spreadsheet runs as a formula: an apostrophe stands before one (OWASP, CSV injection)."""
-    return "'" + text if text.startswith(_FORMULA) else text
+    """Return text that no spreadsheet runs as a formula: an apostrophe stands before one (OWASP, CSV injection).
+
+    Another one stands before text that begins with apostrophes and a formula, so that a reader can undo it.
+    """
+    return escape(text)
 
 
 def csv_table(view: TableView) -> bytes:

@@ -77,8 +77,11 @@ def token_colour(token: Token, level: int = 0) -> str:
     return DIMMED if token.special else "black"
 
 
-def add_colour_bar(figure: Figure, axes: Axes, options: DrawOptions, *, margin: float = 0.0) -> None:
-    """Add the colour bar of weights on their scale, as high as the axes but for a `margin`, a share of their height."""
+def add_colour_bar(figure: Figure, axes: Axes, options: DrawOptions, *, margin: float = 0.0, top: float = 1.0) -> None:
+    """Add the colour bar of weights on their scale, which ends at `top`.
+
+    It is as high as the axes but for a `margin`, a share of their height.
+    """
 
     def beside(_bar: object, _renderer: object) -> Bbox:
         # Asked whenever it is drawn: axes with square cells find their size last.
@@ -90,7 +93,7 @@ def add_colour_bar(figure: Figure, axes: Axes, options: DrawOptions, *, margin: 
     bar_axes = axes.inset_axes((1, 0, 0.1, 1))
     bar_axes.set_axes_locator(beside)
     mappable = ScalarMappable(Normalize(0, 1), colours.matplotlib_map(options.palette))
-    places, texts = zip(*colours.scale_ticks(options.scale), strict=True)
+    places, texts = zip(*colours.scale_ticks(options.scale, top), strict=True)
     bar = figure.colorbar(mappable, cax=bar_axes, ticks=places)
     bar.ax.set_yticks(places, texts)
     bar.set_label(style.SCALES[options.scale], fontsize=BAR_TITLE)
@@ -146,11 +149,12 @@ def draw_maps(
     axes: Axes,
     options: DrawOptions,
     maps: Sequence[tuple[Float[np.ndarray, "row column"], Bool[np.ndarray, "row column"], Box]],
+    top: float = 1.0,
 ) -> None:
     """Draw maps (weights, mask, box) as vectors; as images, where they have more than `MAX_BOXES` boxes.
 
     Cells that are masked or not a number have their own colours. All boxes of one colour are one path, which makes a
-    file half as large as a path each.
+    file half as large as a path each. The scale ends at `top`.
     """
     table = np.vstack(
         [
@@ -159,7 +163,7 @@ def draw_maps(
             to_rgb(colours.NOT_A_NUMBER),
         ]
     )
-    numbered = [_colour_numbers(weights, mask, options.scale) for weights, mask, _ in maps]
+    numbered = [_colour_numbers(weights / top, mask, options.scale) for weights, mask, _ in maps]
     found = [_boxes(numbers, box) for numbers, (_, _, box) in zip(numbered, maps, strict=True)]
     if sum(len(numbers) for numbers, _ in found) > MAX_BOXES:
         for numbers, (_, _, (left, top, right, bottom)) in zip(numbered, maps, strict=True):

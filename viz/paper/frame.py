@@ -33,9 +33,9 @@ def widest(texts: Iterable[str], size: float) -> float:
     return max((text_width(text, size) for text in texts), default=0.0)
 
 
-def bar_room(scale: str) -> float:
+def bar_room(scale: str, top: float = 1.0) -> float:
     """Return the width in inches that a colour bar with its numbers and its title takes beside the axes."""
-    numbers = widest((text for _, text in scale_ticks(scale)), BAR_NUMBERS)
+    numbers = widest((text for _, text in scale_ticks(scale, top)), BAR_NUMBERS)
     return BAR_GAP + BAR_WIDTH + 0.08 + numbers + 0.06 + BAR_TITLE * LINE / 72 + MARGIN
 
 

@@ -14,21 +14,28 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import to_rgb
 
-from analysis.attention_measures import MEASURES, measures
+from analysis.causes.moved_weights import METHOD as DIFFERENCE
+from analysis.maps.notices import NORMALISED
+from analysis.measures import FIGURES, MEASURES, head_table
 from analysis.selection import READABLE
 from analysis.truth import truth_of, truth_scores_of_text
 from models import Attention, Token
-from models.checkpoints.bundled import PUBLISHED_AS
+from models.checkpoints.fetched import short_name
 from models.patches import text_start
 from viz import colours, style
 from viz.head_maps import HeadMaps
 from viz.labels import boundaries, label
+from viz.method_words import ATTENTION, words_of
 from viz.options import DrawOptions
+from viz.tops import scale_top
+from viz.wire.changes import describe_changes
 from viz.wire.packing import pack
 from viz.wire.tiles import Tile, mark_masked
 
 # A trace of at most this many tokens on each side and this many heads is sent whole.
 SMALL_TOKENS, SMALL_HEADS = 64, 150
+# How a `Source` says that its weights existed already.
+GIVEN = "given"
 _ARRAYS: WeakKeyDictionary[Attention, dict[str, np.ndarray]] = WeakKeyDictionary()
 PARTS = ("strip", "heads", "heatmap", "graph", "ranking", "figures", "pairs")
 
@@ -69,6 +76,9 @@ def trace_message(
     options: DrawOptions | None = None,
     sentences: Sequence[Sentence] = (),
     model: str = "",
+    file: str = "",
+    show: str = "",
+    goal: str = "",
     whole: bool = False,
     view: str = "",
 ) -> bytes:
@@ -78,60 +88,67 @@ def trace_message(
         att: the attention; all weights are sent if it is small (`is_small`).
         opening: what the browser shows first.
         trace: the name under which the browser requests more; empty if nothing answers.
-        maps: the maps of all heads as far as they are computed, for a trace that is not small; by default none are.
+        maps: the maps of all heads as far as they are computed, for a trace that is not small.
         tiles: tiles that the browser has from the start.
         parts: the pictures to show.
         options: the draw options that a link leaves out.
         sentences: the texts over which heads are ranked, this one among them; empty for one text.
         model: the name that `load_model` takes, by default that of the source.
-        whole: all weights are sent, in 16 bits each, whatever the size; for a file.
-        view: what was changed of the trace to get `att`, as a request writes it; for a file.
+        file: the name of the file that the trace was loaded from, if it was.
+        show: the method by which the page made the map of the trace (analysis/maps), by default that of `att`.
+        goal: what a gradient is of.
+        whole: for a file, all weights are sent, in 16 bits each, whatever the size.
+        view: for a file, what was changed of the trace to get `att`, as a request writes it.
     """
     header: dict[str, Any] = {
-        "trace": trace,
-        "view": view,
-        "opening": asdict(opening),
-        "parts": list(parts),
-        "source": _describe_source(att, model),
-        **_describe_heads(att),
-        **_describe_tokens(att),
-        **_describe_truth(att),
-        **_describe_look(options or DrawOptions()),
+        **{"trace": trace, "view": view, "opening": asdict(opening), "parts": list(parts)},
+        "source": {**_describe_source(att, model, file), **_describe_derivation(att, show, goal)},
+        **_describe_heads(att) | _describe_tokens(att) | _describe_truth(att) | describe_changes(att),
+        **_describe_look(att, options or DrawOptions()),
         "tiles": [tile.facts for tile in tiles],
-        "sentences": [asdict(each) for each in sentences],
+        "sentences": list(map(asdict, sentences)),
     }
-    arrays = {"colours": colour_tables(), **_arrays_of_tiles(tiles)}
+    facts: dict[str, Any] = {}
     if whole or is_small(att):
-        arrays |= _arrays_of(att)
+        weights = _arrays_of(att)
     else:
-        facts, maps_so_far = _arrays_of_maps(maps or HeadMaps.empty(att))
-        header, arrays = header | facts, arrays | maps_so_far
+        facts, weights = _arrays_of_maps(maps or HeadMaps.empty(att), scale_top(att))
+    header, arrays = header | facts, {"colours": colour_tables(), **_arrays_of_tiles(tiles), **weights}
     return pack(header, arrays, coded=["weights"] if whole else ())
 
 
-def _arrays_of_maps(maps: HeadMaps) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def _arrays_of_maps(maps: HeadMaps, top: float) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return the facts and the arrays of the maps that are computed."""
     done = maps.n_done  # read once: a job may be filling the maps
     facts = {"maps": list(maps.values.shape), "block": list(maps.block), "done": done}
-    return facts, pack_maps(maps, stop=done)
+    return facts, pack_maps(maps, stop=done, top=top)
 
 
 def _describe_heads(att: Attention) -> dict[str, Any]:
     heads = [att.heads_in(layer) for layer in range(att.n_layers)]
     groups = [list(att.key_heads(layer)) for layer in range(att.n_layers)]
     has_groups = any(len(set(group)) < len(group) for group in groups)
-    title = f"All heads, {att.kind} attention"
-    return {"title": title, "kind": att.kind, "heads": heads, "groups": groups if has_groups else []}
+    title = f"{words_of(att.method).everything}, {att.kind} attention"
+    numbers = att.annotations.get("head_numbers")
+    named = {"numbers": numbers} if numbers else {}
+    return {
+        "title": title,
+        "kind": att.kind,
+        "method": att.method,
+        "heads": heads,
+        "groups": groups if has_groups else [],
+        **named,
+    }
 
 
-def _describe_look(options: DrawOptions) -> dict[str, Any]:
-    """Return what the browser draws and says with, the same for every trace."""
+def _describe_look(att: Attention, options: DrawOptions) -> dict[str, Any]:
+    """Return what the browser draws and says with, the same for every trace of a method and a scale."""
     return {
         "palettes": _describe_palettes(),
         "defaults": describe_defaults(options),
-        "style": {**style.instrument_style(), **colours.head_looks()},
+        "style": {**style.instrument_style(att.method), **colours.head_looks(), "top": scale_top(att)},
         "readable": READABLE,
-        "measures": [[name, title, meaning] for name, (title, meaning) in MEASURES.items()],
+        "measures": [[name, MEASURES[name].title, MEASURES[name].meaning, MEASURES[name].unit] for name in FIGURES],
     }
 
 
@@ -160,24 +177,24 @@ def all_weights(att: Attention) -> Float[np.ndarray, "layer head query key"]:
 
 
 def all_measures(att: Attention) -> Float[np.ndarray, "layer head measure"]:
-    """Return the measures of all heads; NaN where one is not defined, and for heads that a layer lacks."""
-    table = measures(att)
-    found = np.full((att.n_layers, att.n_heads, len(MEASURES)), np.nan, np.float32)
+    """Return the figures of all heads; NaN where one is not defined, and for heads that a layer lacks."""
+    table = head_table(att)
+    found = np.full((att.n_layers, att.n_heads, len(FIGURES)), np.nan, np.float32)
     layer, head = (table.index.get_level_values(name) for name in ("layer", "head"))
-    found[layer, head] = table[list(MEASURES)].to_numpy()
+    found[layer, head] = table[list(FIGURES)].to_numpy()
     return found
 
 
-def pack_maps(maps: HeadMaps, first: int = 0, stop: int | None = None) -> dict[str, np.ndarray]:
+def pack_maps(maps: HeadMaps, first: int = 0, stop: int | None = None, *, top: float = 1.0) -> dict[str, np.ndarray]:
     """Return the arrays of the maps that are computed, from the layer `first` on, or up to the layer before `stop`.
 
-    A byte of `maps` is a colour number (`colours.colour_numbers`), or `MASKED`. `broken` is 1 for the heads that have a
-    weight that is not a number. Heads that a layer lacks are masked and not broken.
+    A byte of `maps` is a colour number (`colours.colour_numbers`) on a scale that ends at `top`, or `MASKED`. `broken`
+    is 1 for the heads that have a weight that is not a number. Heads that a layer lacks are masked and not broken.
     """
     known = slice(first, maps.n_done if stop is None else stop)
     exists = np.arange(maps.values.shape[1]) < np.array(maps.n_heads[known], dtype=np.int64).reshape(-1, 1)
     values, mask = maps.values[known], maps.mask[known] & exists[:, :, None, None]
-    numbers = colours.colour_numbers(values)
+    numbers = colours.colour_numbers(values / top)
     return {
         "maps": np.where(mask, numbers, np.uint8(style.MASKED)),
         "broken": (np.isnan(values) & mask).any(axis=(2, 3)).astype(np.uint8),
@@ -193,10 +210,21 @@ def colour_tables() -> np.ndarray:
     return np.stack(tables)
 
 
-def _describe_source(att: Attention, model: str) -> dict[str, Any]:
-    """Return where the trace comes from; `load` is the name that `load_model` takes."""
-    bundled = {published: name for name, published in PUBLISHED_AS.items()}
-    return {**asdict(att.source), "load": model or bundled.get(att.source.model, att.source.model)}
+def _describe_source(att: Attention, model: str, file: str) -> dict[str, Any]:
+    """Return where the trace comes from; `load` is the name that `load_model` takes, `file` that of a loaded file."""
+    source = att.source
+    loads = {"load": model or short_name(source.model, source.revision) or source.model}
+    return {**asdict(source), **loads, **({"file": file} if file else {})}
+
+
+def _describe_derivation(att: Attention, show: str, goal: str) -> dict[str, Any]:
+    """Return how the map was made of a trace, {} for the attention itself and for a map that a file holds."""
+    made = show or ("" if att.source.capture == GIVEN else att.method)
+    goal = goal or att.annotations.get("goal", "")
+    if made in ("", ATTENTION, DIFFERENCE):  # a difference is of two traces, whose source has the changes
+        return {}
+    divided = any(notice.startswith(NORMALISED[:-1]) for notice in att.notices)
+    return {"show": made, **({"goal": goal} if goal else {}), **({} if divided else {"normalise": False})}
 
 
 def _describe_tokens(att: Attention) -> dict[str, Any]:

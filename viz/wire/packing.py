@@ -27,16 +27,17 @@ _BUTTONS = {
 }
 
 
-def pack_chart(figure: go.Figure, alt: str, *, buttons: bool = True, download: str = "") -> bytes:
+def pack_chart(figure: go.Figure, alt: str, *, buttons: bool = True, download: str = "", clicks: bool = False) -> bytes:
     """Return a Plotly figure and its description in words (`alt`) as JSON in UTF-8, for the chart of viz/browser.
 
-    With `download`, the name of a file without its ending, the chart has Plotly's button that saves it as SVG.
+    With `download`, the name of a file without its ending, the chart has Plotly's button that saves it as SVG. With
+    `clicks`, a point can be clicked: the chart tells what the `customdata` of the point is.
     """
     config: dict[str, Any] = {**_BUTTONS, "displayModeBar": "hover" if buttons else False}
     if download:
         config["modeBarButtonsToRemove"] = [each for each in _REMOVED if each != "toImage"]
         config["toImageButtonOptions"] = {"format": "svg", "filename": download}
-    parts = {"alt": alt, "plotly": get_plotlyjs_version(), "style": chart_style(), "config": config}
+    parts = {"alt": alt, "plotly": get_plotlyjs_version(), "style": chart_style(), "config": config, "clicks": clicks}
     return (json.dumps(parts)[:-1] + ", " + figure.to_json()[1:]).encode()
 
 

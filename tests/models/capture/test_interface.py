@@ -8,6 +8,7 @@ from transformers import ModernBertConfig, ModernBertModel, PreTrainedTokenizerF
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from models import load_model
+from models.capture import call_output
 from models.capture import interface as capture
 from models.capture.forward import replayed_layers
 from models.capture.masks import Spans
@@ -37,13 +38,13 @@ def test_a_window_costs_its_band_and_the_output_is_the_plain_one(windowed, monke
     n_tokens = 1201
     inputs = {"input_ids": torch.randint(1, 97, (1, n_tokens), generator=torch.Generator().manual_seed(2))}
     widths: list[int] = []
-    original = capture.scaled_dot_product_attention
+    original = call_output.scaled_dot_product_attention
 
     def watched(query, key, value, **options):
         widths.append(key.shape[2])
         return original(query, key, value, **options)
 
-    monkeypatch.setattr(capture, "scaled_dot_product_attention", watched)
+    monkeypatch.setattr(call_output, "scaled_dot_product_attention", watched)
     in_full: list[int] = []
     monkeypatch.setattr(
         capture,
@@ -68,8 +69,8 @@ def test_an_accelerator_computes_a_window_in_full():
     order = torch.arange(1201)
     spans = Spans((order - 11).clamp(min=0), (order + 12).clamp(max=1201))
     query, key = torch.randn(2, 3, 1201, 5, generator=torch.Generator().manual_seed(4))
-    assert capture._is_narrow(Replay(query, key, 0.5, mask=spans))
-    assert not capture._is_narrow(Replay(query.to("meta"), key.to("meta"), 0.5, mask=spans))
+    assert call_output.is_narrow(Replay(query, key, 0.5, mask=spans))
+    assert not call_output.is_narrow(Replay(query.to("meta"), key.to("meta"), 0.5, mask=spans))
 
 
 def test_a_windowed_layer_is_held_without_its_mask(windowed):
@@ -96,7 +97,7 @@ def test_the_proof_reads_more_than_a_window_so_that_a_lost_window_shows(windowed
 
 
 def test_a_softcap_in_a_window_computes_the_band_alone(monkeypatch):
-    monkeypatch.setattr(capture, "OUTPUT_WEIGHTS", 2 * 1201 * 100)  # strips of 100 rows
+    monkeypatch.setattr(call_output, "OUTPUT_WEIGHTS", 2 * 1201 * 100)  # strips of 100 rows
     generator = torch.Generator().manual_seed(8)
     query, key, value = (torch.randn(1, 2, 1201, 5, generator=generator) for _ in range(3))
     mask = ((torch.arange(1201) - torch.arange(1201)[:, None]).abs() <= 9)[None, None]

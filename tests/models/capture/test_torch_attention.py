@@ -183,7 +183,7 @@ def test_pictures_and_figures_of_a_module():
     assert shown.shape == (N_KEY, N_KEY + 1)
     np.testing.assert_allclose(shown, att.weights(0, 2), rtol=0, atol=1e-6)
     assert viz.grid(att).data
-    assert 0 < analysis.head_measures(att, 0, 2)["entropy"] < np.log2(N_KEY + 1)
+    assert 0 < analysis.head_row(att, 0, 2)["entropy_bits"] < np.log2(N_KEY + 1)
 
 
 SQUARE = random(5, 2, 20)

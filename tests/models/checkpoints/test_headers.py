@@ -125,8 +125,8 @@ def test_a_header_above_ten_megabytes_is_never_read(tmp_path):
 
 
 def test_a_header_of_too_many_tensors_is_refused_before_any_is_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr("models.checkpoints.headers.MAX_TENSORS", 500)
-    monkeypatch.setattr("models.checkpoints.headers._parse_header", lambda raw: pytest.fail("parsed"))
+    monkeypatch.setattr("models.tensor_headers.MAX_TENSORS", 500)
+    monkeypatch.setattr("models.tensor_headers._parse_header", lambda raw: pytest.fail("parsed"))
     described = empty_tensors(0, 502)
     sentence = "x.safetensors of spoilt is not a whole safetensors file (its header describes 503 tensors, expected 500"
     with pytest.raises(errors.BrokenModel, match=f"^{re.escape(sentence)}"):

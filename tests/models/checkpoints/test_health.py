@@ -84,8 +84,8 @@ def test_dead_queries_are_told_and_uniform(folder):
     change(folder, spoil)
     model = load_model(str(folder))
     assert model.card.notices == (
-        f"1 weight matrix contains one value only: {QUERY}.weight (all 0). They cannot distinguish tokens, so "
-        "attention that depends on them is uniform or the same everywhere.",
+        f"1 weight matrix contains one value only: {QUERY}.weight (all 0). Such a matrix gives all its "
+        "dimensions the same number: it was not trained, or it is damaged. Fetch or save the model again.",
         "3 heads attend to every token equally on a short text (layer 0 head 0, layer 0 head 1, layer 0 head 2): "
         "the queries and keys there do not distinguish tokens.",
     )

@@ -50,12 +50,12 @@ def answer(kind: type[Exception]) -> Exception:
         (
             RepositoryNotFoundError,
             errors.UnknownModel,
-            "No model is called 'org/name': give a bundled name (minilm, scratch:brackets and its siblings), ",
+            "No model is called 'org/name': give a bundled name (minilm, ",
         ),
         (
             HFValidationError,
             errors.UnknownModel,
-            "No model is called 'org/name': give a bundled name (minilm, scratch:brackets and its siblings), ",
+            "No model is called 'org/name': give a bundled name (minilm, ",
         ),
         (GatedRepoError, errors.ModelUnreachable, "org/name asks for an agreement first: accept it on its hub page, "),
         (

@@ -10,13 +10,15 @@ import pytest
 from models import errors, load_model
 from models.checkpoints.access import Access
 from models.checkpoints.bundled import minilm_folder
+from models.checkpoints.fetched import FETCHED
 from models.checkpoints.locate import locate
 from models.checkpoints.names import clean_name
 from tests.helpers.corrupt import refused
 
 pytestmark = pytest.mark.slow
 
-REMEDY = "give a bundled name (minilm, scratch:brackets and its siblings), a folder made by save_pretrained, or a hub "
+BUNDLED = f"give a bundled name (minilm, {', '.join(FETCHED)}, scratch:brackets and its siblings), "
+REMEDY = f"{BUNDLED}a folder made by save_pretrained, or a hub "
 PATHS = "give a folder made by save_pretrained, a .gguf file, a bundled name, or a hub id."
 
 

@@ -82,6 +82,22 @@ def test_a_box_in_a_chart(sent, expected, said):
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
+        ([3, 11], [(3, 11)]),
+        ([3.0, "11"], [(3, 11)]),
+        *(
+            (odd, [])
+            for odd in (None, True, 5, [], [1], [1, 2, 3], ["a", 1], [None, 1], {}, [NAN, 1], {"x": 1, "y": 2})
+        ),
+    ],
+)
+def test_a_point_in_a_chart(sent, expected, said):
+    found = said("_chart", "heads", "point", sent, lambda hear: components.chart(None, "heads", "alt", on_point=hear))
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
         ([4, "layer=3", 7], [("layer=3", 4, 7)]),
         *((odd, []) for odd in (None, True, [], [1], [1, "", "a"], ["a", "b", 1], [None, "", 1], {}, [NAN, "", 1])),
     ],

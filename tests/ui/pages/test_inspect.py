@@ -30,17 +30,17 @@ def test_opens_on_a_sentence_already_inspected_at_a_head_that_shows_its_point():
 def test_the_message_has_the_figures_of_each_head_and_what_they_mean():
     header, arrays = instrument(run())
     figures = arrays["measures"].reshape(6, 12, -1)
-    assert [title for _, title, _ in header["measures"]] == [
+    assert [title for _, title, *_ in header["measures"]] == [
         "Entropy",
         "Mean distance",
         "First token",
         "Separators",
         "Previous token",
         "Next token",
-        "Same token",
+        "Itself",
     ]
-    assert all(len(meaning) >= 10 for _, _, meaning in header["measures"])
-    titles = [title for _, title, _ in header["measures"]]
+    assert all(len(meaning) >= 10 for _, _, meaning, _ in header["measures"])
+    titles = [title for _, title, *_ in header["measures"]]
     assert figures[0, 2, titles.index("Previous token")] == pytest.approx(1, abs=5e-4)
 
 

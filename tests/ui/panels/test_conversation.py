@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.helpers.chat_templates import save_chat_model
-from tests.helpers.inspect_page import buttons_for_menus, instrument, messages, run
+from tests.helpers.inspect_page import buttons_for_menus, instrument, messages, opened, run, tokens
 from tests.helpers.page_elements import address, chosen
 
 pytestmark = pytest.mark.slow
@@ -111,3 +111,17 @@ def test_a_model_without_a_template_reads_the_text(tmp_path):
     assert not [each for each in app.button_group if each.key == "conversation or text"]
     assert read(app) == "The cat"
     assert json.loads(chosen(app, "inspect").messages) == TALK
+
+
+def test_a_fetched_model_is_asked_a_question_that_it_answers():
+    """Where SmolLM2 is missing, this test fails: `python -m headlight fetch smollm2` fetches it."""
+    app = run(model="smollm2")
+    (switch,) = [each for each in app.button_group if each.key == "conversation or text"]
+    switch.set_value("Conversation").run()
+    assert rows(app) == [("user", "What is the capital of France?")]
+    assert tokens(app)[-8:] == ["The", "capital", "of", "France", "is", "Paris", ".", "<|im_end|>"]
+    link = address(app)
+    assert link["generate"] == "8"
+    again = run(model="smollm2", messages=link["messages"])
+    assert (opened(again)["layer"], opened(again).get("token", "")) == ("5", "")
+    assert chosen(again, "inspect").generate == 0

@@ -77,7 +77,7 @@ def buttons(app: AppTest) -> dict[str, str]:
 def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figure() -> None:
     app = opened(layer="3", head="7")
     seen = buttons(app)
-    for figure in ("Flow of the chosen head", "All heads", "Weights of the chosen head", "Weights of all heads"):
+    for figure in ("Token graph of the chosen head", "All heads", "Weights of the chosen head", "Weights of all heads"):
         app.radio(key="export figure").set_value(figure).run()
         seen |= buttons(app)
     # The browser's selection reaches the exports, and is not sent back to the browser.
@@ -86,7 +86,7 @@ def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figu
     seen |= buttons(app)
     assert list(seen) == [
         "Download heatmap of layer 3, head 7 as PNG",
-        "Download flow of layer 3, head 7 as PNG",
+        "Download token graph of layer 3, head 7 as PNG",
         "Download all heads as PNG",
         "Download weights of layer 3, head 7 as CSV",
         "Download its origin (JSON)",
@@ -108,7 +108,7 @@ def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: 
     # The last digits of a weight, and so the length of its line, depend on the processor.
     assert re.fullmatch(
         r"This table takes about 50\d kB, and this page makes files up to 50\.0 kB: "
-        r"choose NPZ, one head, a region, or write it with python -m viz table\.",
+        r"choose NPZ, one head, a region, or write it with python -m headlight export table\.",
         message,
     )
     assert not buttons(app)
@@ -118,7 +118,7 @@ def test_a_table_too_large_for_a_page_is_refused_before_it_is_made(monkeypatch: 
     app.run()
     assert messages(app) == [
         "This table takes about 48.7 kB, and this page makes files up to 40.0 kB: "
-        "choose one head, a region, or write it with python -m viz table."
+        "choose one head, a region, or write it with python -m headlight export table."
     ]
     app.radio(key="export figure").set_value("Weights of the chosen head").run()
     assert messages(app) == []

@@ -2,17 +2,21 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models import HeadlightError
 from models.checkpoints import bundled
-from tests.helpers.inspect_page import messages, run
-from tests.helpers.page_elements import address, widget
+from models.checkpoints.fetched import FETCHED
+from tests.helpers.inspect_page import messages, opened, run, tokens
+from tests.helpers.page_elements import address, chosen, widget
 from tests.helpers.small_models import build
+from ui.panels.examples import OF_SMOLLM2
 from ui.services.models import request_model
 from ui.services.settings import NotAllowed, admit_base, allowed_revision, shows_folders
+from ui.state.inspect import DEFAULT_TEXT, FIRST_TEXTS
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +119,51 @@ def test_a_gguf_file_that_was_written_again_is_another_model(tmp_path):
     path.write_bytes(b"GGUF!")
     assert before
     assert before != _list_files(str(path))
+
+
+def test_a_fetched_model_opens_with_a_text_that_it_continues_and_the_way_back():
+    """Where SmolLM2 is missing, this test fails: `python -m headlight fetch smollm2` fetches it."""
+    app = run()
+    app.button(key="open smollm2").click().run()
+    assert address(app)["model"] == "smollm2"
+    choice = chosen(app, "inspect")
+    assert (choice.text, choice.generate) == FIRST_TEXTS["smollm2"]
+    assert tokens(app)[-5:] == ["les", "to", "the", "beach", "."]
+    assert opened(app) == {"layer": "18", "head": "6", "token": "query:13", "partner": "key:6"}
+    assert sum("dequantised from Q4_1" in message for message in messages(app)) == 1
+    assert list(app.get("menu_button")[0].proto.options) == [example.name for example in OF_SMOLLM2]
+    app.button(key="recent model 0").click().run()
+    choice = chosen(app, "inspect")
+    assert (choice.model, choice.text, choice.generate) == ("minilm", DEFAULT_TEXT, 0)
+
+
+def test_a_link_to_a_fetched_model_and_a_text_of_ones_own():
+    app = run(model="smollm2", text="The capital of France is", layer="23", head="4")
+    assert tokens(app) == ["The", "capital", "of", "France", "is"]
+    assert chosen(app, "inspect").generate == 0
+    assert opened(app) == {"layer": "23", "head": "4"}
+
+
+def test_a_fetched_model_that_is_missing_is_mentioned_with_the_remedy(monkeypatch):
+    # A new name: the server keeps the models that other tests have opened.
+    monkeypatch.setitem(FETCHED, "absent", replace(FETCHED["smollm2"], name="absent", version="0"))
+    monkeypatch.setitem(FIRST_TEXTS, "absent", ("A text that breaks", 5))
+    app = run(model="absent")
+    (said,) = messages(app)
+    assert said.startswith("absent (HuggingFaceTB/SmolLM2-135M-Instruct) is not on this machine yet: fetch it once")
+    assert "`python -m headlight fetch absent`" in said
+    assert not [button for button in app.button if button.key == "open absent"]
+    assert any("`python -m headlight fetch absent` fetches it once" in caption.value for caption in app.caption)
+    choice = chosen(app, "inspect")
+    assert (choice.model, choice.text, choice.generate) == ("minilm", DEFAULT_TEXT, 0)
+
+
+def test_the_operators_list_holds_for_fetched_models(monkeypatch, tmp_path):
+    monkeypatch.setenv("HEADLIGHT_HOME", str(tmp_path))
+    monkeypatch.setenv("HEADLIGHT_MODELS", "minilm")
+    assert not any("smollm2" in caption.value for caption in run().caption)
+    monkeypatch.setenv("HEADLIGHT_MODELS", "minilm,smollm2")
+    assert any("smollm2" in caption.value for caption in run().caption)
+    assert allowed_revision("smollm2", "") == ""
+    with pytest.raises(NotAllowed):
+        allowed_revision("smollm2", "v1")

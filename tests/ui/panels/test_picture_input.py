@@ -21,9 +21,15 @@ def test_an_empty_file_is_refused_and_no_other_picture_is_shown_instead():
     ).run()
     assert messages(app) == []
     assert message(app)
+    # Another page reads the same picture, until the visitor removes it there.
+    app.switch_page("ui/pages/heads.py").run()
+    assert any("small\\.png, which you uploaded" in each.value for each in app.caption)
+    app.button(key="remove picture").click().run()
+    app.switch_page("ui/pages/inspect.py").run()
+    assert not any("which you uploaded" in each.value for each in app.caption)
 
 
 def test_the_answer_is_known_only_without_an_upload(monkeypatch):
     for data, known in ((None, True), (b"", False), (b"x", False)):
-        monkeypatch.setattr(picture_input.st, "session_state", {"picture_bytes": data})
+        monkeypatch.setattr(picture_input, "uploaded_bytes", lambda key, data=data: data)
         assert (picture_input.known_answer() is not None) is known

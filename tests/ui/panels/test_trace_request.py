@@ -71,7 +71,7 @@ def opened(monkeypatch, text: str) -> AppTest:
 
 def test_a_long_run_must_be_confirmed_and_the_old_pictures_stay(monkeypatch):
     app = opened(monkeypatch, "A text that takes long")
-    assert "This is a long run: 7 tokens: about" in said(app)
+    assert "This is a long run (7 tokens: about" in said(app)
     assert "The pictures below still show what was inspected before." in said(app)
     assert "dawn" in tokens(app)
     app.button(key="start").click().run()

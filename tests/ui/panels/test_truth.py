@@ -166,7 +166,7 @@ def test_digits_show_the_picture_and_what_the_model_takes_it_for(monkeypatch):
 
 def test_the_models_button_opens_a_task_at_the_head_that_solves_it():
     app = run(layer="5", head="11")
-    assert {button.key for button in app.button if str(button.key).startswith("open ")} == {
+    assert {button.key for button in app.button if str(button.key).startswith("open scratch:")} == {
         f"open {name}" for name in bundled.scratch_names()
     }
     app.button(key="open scratch:brackets").click().run()

@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from streamlit import config
 
-from analysis import head_measures, heads_for_pair, heads_for_pairs, heads_for_token, strongest_pairs
-from analysis.attention_measures import MEASURES
+from analysis import head_row, heads_for_pair, heads_for_pairs, heads_for_token, strongest_pairs
+from analysis.measures import FIGURES
 from analysis.received import Received
 from models import Attention
 from tests.analysis.test_heads import ragged, with_nan
@@ -70,9 +70,9 @@ def test_details_are_measures_and_pairs_in_json(att: Attention) -> None:
     for layer in range(att.n_layers):
         for head in range(att.heads_in(layer)):
             found = browser.ask(f"detail/{layer}/{head}").json()
-            wanted = head_measures(att, layer, head)
+            wanted = head_row(att, layer, head)
             numbers = [np.nan if value is None else value for value in found["measures"]]
-            finite = [wanted[name] if np.isfinite(wanted[name]) else np.nan for name in MEASURES]
+            finite = [wanted[name] if np.isfinite(wanted[name]) else np.nan for name in FIGURES]
             np.testing.assert_array_equal(numbers, finite)
             table = strongest_pairs(att, layer, head, 40)[["query", "key", "weight"]].to_numpy()
             pairs = [[*place, np.nan if weight is None else weight] for *place, weight in found["pairs"]]
@@ -240,6 +240,7 @@ def test_bad_numbers_are_refused_in_one_sentence(path: str) -> None:
     assert len(answer.text) < 200
 
 
+@pytest.mark.slow
 def test_unknown_and_forgotten_names_are_not_found() -> None:
     att = attention(np.eye(3))
     browser = Browser(att)

@@ -214,6 +214,7 @@ def test_the_operators_own_hosts_stay(server):
     assert "app.example" not in LOCAL_HOSTS
 
 
+@pytest.mark.slow
 def test_permanent_objects_are_hidden_from_the_garbage_collector():
     async def serve():
         async with prepare(None):
@@ -233,6 +234,7 @@ def test_no_run_of_the_page_ends_with_a_full_collection():
     assert settings["server"]["address"] == "localhost"
 
 
+@pytest.mark.slow
 def test_no_progress_bar_is_written_into_the_log(monkeypatch):
     import huggingface_hub.utils as hub
     from transformers.utils import logging as transformers_logging

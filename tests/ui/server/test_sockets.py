@@ -42,6 +42,7 @@ def test_a_system_that_lists_no_open_files_is_left_as_it_is(monkeypatch: pytest.
     send_without_delay()
 
 
+@pytest.mark.slow
 def test_the_server_prepares_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
     monkeypatch.setattr("ui.server.start.send_without_delay", lambda: called.append(True))

@@ -4,6 +4,7 @@ import gc
 from weakref import ref
 
 import numpy as np
+import pytest
 
 from tests.helpers.hand_made import attention
 from ui.services.instrument_traces import TraceNames, find, name_of, visitor_of
@@ -20,6 +21,7 @@ def test_a_name_is_stable_and_one_visitors_own() -> None:
     assert find("") is find(name[:-1]) is find("x" * 22) is visitor_of("") is None
 
 
+@pytest.mark.slow
 def test_a_name_does_not_keep_a_trace_in_memory() -> None:
     names = TraceNames(8)
     att = attention(np.eye(3))

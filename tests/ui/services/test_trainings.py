@@ -18,6 +18,7 @@ from models import load_model
 from models.errors import BadSettings, HeadlightError, NoText
 from models.scratch.tasks import TASKS
 from models.scratch.training import Training
+from tests.helpers.forked_training import fork_trainings
 from ui.services import trainings as module
 from ui.services.trainings import (
     FAILED,
@@ -36,9 +37,17 @@ SECONDS = 120
 SMALL = {"n_layers": 1, "n_heads": 3, "d_model": 12, "d_feedforward": 17, "batch_size": 7}
 
 
+# What is started as the server starts it; the other tests fork their trainings from a process that is ready.
+REAL = {"test_the_finished_folder_holds_a_model_that_opens", "test_a_training_ends_with_the_server"}
+
+
 @pytest.fixture
-def trainings(tmp_path, monkeypatch):
+def trainings(request, tmp_path, monkeypatch):
+    if request.function.__name__ not in REAL:
+        fork_trainings(monkeypatch)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    # Nobody watches here: on a busy machine the server stopped a training whose process was still importing.
+    monkeypatch.setattr(module, "WATCH_TIMEOUT_SECONDS", 10.0 * SECONDS)
     made = Trainings()
     yield made
     made.close()
@@ -259,7 +268,7 @@ def test_a_full_disk_is_reported_and_resume_works_when_there_is_space(trainings,
     real = module.TrainingRequest.command
 
     def command(order, folder):
-        python, _, _, *options = real(order, folder)
+        python, _, _, _, *options = real(order, folder)
         return [python, "-c", ON_A_FULL_DISK.format(full=str(full)), *options]
 
     with monkeypatch.context() as patched:

@@ -6,18 +6,24 @@ import pytest
 
 from models.scratch.tasks import TASKS
 from ui.state import link
-from ui.state.inspect import DEFAULT_TEXT, Choice
+from ui.state.inspect import DEFAULT_TEXT, SERVERS, Choice
 
 # Every value differs from its default.
 CHOICE = Choice(
     text="Birds sing & dance = 100% #1?",
     pair="second",
+    trace="17",
     target="ziel",
     lines=True,
     sentence=3,
     generate=17,
     messages='[["system","a & b"],["user",""]]',
     kind="cross",
+    show="rollout",
+    goal="class:1",
+    ablate="2.5:zero",
+    mask="4,7",
+    before="difference",
     layer=3,
     head=7,
     threshold=0.25,
@@ -48,6 +54,17 @@ def test_a_link_restores_every_choice():
 
 def test_the_default_link_is_short_but_says_what_it_shows():
     assert link.format(link.standard(Choice)) == {"layer": "5", "head": "11"}
+
+
+def test_a_servers_own_trace_opens_unless_a_link_names_something_else(monkeypatch):
+    monkeypatch.setenv("HEADLIGHT_TRACE", "/somewhere/head.npz")
+    assert link.parse(Choice, {"layer": "3"})[0].trace == SERVERS
+    assert link.parse(Choice, {"text": "Birds sing"})[0].trace == link.parse(Choice, {"model": "x"})[0].trace == ""
+    # Also for who closes the trace or opens another, and goes on to the first text of the model.
+    for text in (DEFAULT_TEXT, "Birds sing"):
+        for trace in ("", SERVERS, "1"):
+            choice = replace(link.standard(Choice), text=text, trace=trace)
+            assert link.parse(Choice, link.format(choice)) == (choice, [])
 
 
 def test_a_model_of_a_task_opens_with_a_text_of_the_task():
@@ -90,12 +107,24 @@ def test_a_model_of_a_task_opens_with_a_text_of_the_task():
         ("token", "query:x", "is no token such as query:8 or key:2"),
         ("partner", "query:x", "is no token such as query:8 or key:2"),
         ("partner", "key:2", "'key:2' makes no pair with the token ''"),
+        ("ablate", "2.5", "'2.5' is no change of a head such as 2.5:zero"),
+        ("ablate", "2.5:off", "is no change of a head such as 2.5:zero"),
+        ("ablate", "self.2.5:zero", "is no change of a head such as 2.5:zero"),
+        ("ablate", "2.٣:zero", "is no change of a head such as 2.5:zero"),
+        ("ablate", "2.5:zero,", "'' is no change of a head such as 2.5:zero"),
+        ("ablate", "2.5:zero,2.5:mean", "it changes the head 2.5 in two ways"),
+        ("ablate", "0.0:zero," * 500, "characters, too many for a link"),
+        ("mask", "4-7", "'4-7' is no position such as 4"),
+        ("mask", "-1", "is no position such as 4"),
+        ("mask", "9" * 30, "is no position such as 4"),
+        ("before", "<script>", "is none of on, difference"),
         ("sentence", "1000", "is no number from 0 to 999"),
         ("lines", "True", "is none of on, off"),
         ("region", "3-2:0-1", "is no region such as 0-63:128-191"),
         ("region", "all", "is no region such as 0-63:128-191"),
         ("revision", "../..", "is no branch, tag or commit"),
         ("model", "m" * 301, "it has 301 characters, too many for a link"),
+        ("trace", "../../etc/passwd", "is no number of an opened trace from 1"),
         ("text", "t" * 2001, "it has 2,001 characters, too many for a link"),
     ],
 )
@@ -105,6 +134,12 @@ def test_a_bad_parameter_is_named_and_ignored(name, value, why):
     assert len(notices) == 1
     assert notices[0].startswith(f"The link's {name} is ignored: ")
     assert why in notices[0]
+
+
+def test_changes_have_one_order():
+    changed = link.parse(Choice, {"ablate": "cross.0.1:first,3.10:mean,3.9:zero,3.9:zero", "mask": "07,4,12,4"})[0]
+    assert changed.ablate == "3.9:zero,3.10:mean,cross.0.1:first"
+    assert changed.mask == "4,7,12"
 
 
 def test_a_pair_has_a_token_on_each_side():

@@ -13,7 +13,7 @@ from models.scratch.networks import POSITIONS
 from models.scratch.tasks import TASKS
 from ui.services.trainings import LONGEST_TEXT
 from ui.state import link
-from ui.state.inspect import AUTOMATIC, MOST_GENERATED, MOST_SENTENCES, Choice
+from ui.state.inspect import AUTOMATIC, MOST_GENERATED, MOST_SENTENCES, SERVERS, Choice
 from ui.state.kinds import number, on_off, one_of, string, whole_number, write_matrix
 from ui.state.link import MOST_CHARACTERS_IN_LINK, param
 from ui.state.steps import HEADS, MATRICES, PARTS, TEMPERATURES, StepsChoice
@@ -61,6 +61,7 @@ def inspect_choices(draw) -> Choice:
         pair=draw(TEXT),
         target=draw(TEXT),
         messages=draw(st.just("") | CONVERSATIONS),
+        trace=draw(st.sampled_from(["", SERVERS, "1", "9999"])),
         lines=draw(st.booleans()),
         sentence=draw(st.integers(0, MOST_SENTENCES - 1)),
         generate=draw(st.integers(0, MOST_GENERATED)),
@@ -122,6 +123,7 @@ def watch_choices(draw) -> WatchChoice:
     return link.standard(WatchChoice, task=task, **given_values)
 
 
+@pytest.mark.slow
 @given(inspect_choices() | steps_choices() | watch_choices())
 def test_a_link_restores_every_choice(choice):
     assert link.fits_link(choice)
@@ -159,6 +161,7 @@ GARBAGE = st.text(max_size=60) | st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.sampled_from(PAGES), st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=20), GARBAGE))
 def test_any_query_is_a_valid_choice_and_one_sentence_for_each_parameter_that_is_ignored(page, query):
     choice, notices = link.parse(page, query)

@@ -3,6 +3,8 @@
 from itertools import product
 from urllib.parse import parse_qsl, urlencode
 
+import pytest
+
 from tests.helpers.node import call
 from ui.state import link
 from ui.state.inspect import Choice
@@ -27,6 +29,7 @@ _CODE = """
     const result = data.texts.map((text) => formatSelection(parseSelection(text, data.defaults), data.defaults));"""
 
 
+@pytest.mark.slow
 def test_the_browser_writes_what_it_reads_as_the_server_does():
     texts = [urlencode(link.format(choice, link.BROWSER)) for choice in _SELECTIONS]
     written = call(_CODE, {"texts": texts, "defaults": describe_defaults(DrawOptions())})

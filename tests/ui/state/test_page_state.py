@@ -29,7 +29,15 @@ class Small:
     cell: int = param(0, whole_number(0, 99), owner=BROWSER)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """The choices of a page that shows what another page has chosen."""
+
+    mark: str = param("", string(9), free=True)
+
+
 SMALL = PageState("small", "small_", Small, partial(link.parse, Small))
+BESIDE = PageState("beside", "beside_", Beside, partial(link.parse, Beside), SMALL)
 STATE = "small state"
 
 
@@ -224,6 +232,31 @@ def test_widgets_of_a_page_that_was_open_before_the_server_keep_their_keys_and_t
     assert [element(app, label).key for label in ("Text", "Layer")] == ["small_text#2", "small_layer#1"]
     app.button(key="example").click().run()
     assert element(app, "Text").key == "small_text#3"
+
+
+def page_that_reads_another() -> None:
+    import streamlit as st
+
+    from tests.ui.state.test_page_state import BESIDE, SMALL
+
+    for notice in BESIDE.restore():
+        st.warning(notice)
+    st.text_input("Text", **SMALL.widget_args("text"))
+    st.text_input("Mark", **BESIDE.widget_args("mark"))
+    st.button("Back", key="back", on_click=BESIDE._go, args=("text=c&mark=z", 1, 0))
+    BESIDE.publish()
+
+
+def test_a_page_that_reads_what_another_has_chosen_has_both_in_its_link():
+    app = run(page_that_reads_another, text="b", layer="3", mark="x", row="5")
+    # A selection is on the other page alone.
+    assert [box.value for box in app.warning] == ["The link's 'row' is ignored: there is no such parameter."]
+    assert (chosen(app, "small"), chosen(app, "beside")) == (Small(text="b", layer=3), Beside(mark="x"))
+    assert address(app) == {"text": "b", "layer": "3", "mark": "x"}
+    element(app, "Text").set_value("d").run()
+    app.session_state[STATE].choice = replace(chosen(app, "small"), row=9)
+    app.button(key="back").click().run()
+    assert (chosen(app, "small"), chosen(app, "beside")) == (Small(text="c", row=9), Beside(mark="z"))
 
 
 # --- the selection, which the browser owns ----------------------------------------------------------------------------

@@ -8,11 +8,12 @@ import pytest
 
 from tests.helpers.paths import ROOT
 from ui.state import link
+from ui.state.heads import HEADS
 from ui.state.inspect import INSPECT
 from ui.state.steps import STEPS
 from ui.state.watch import WATCH
 
-KEYS = {page.prefix + name for page in (INSPECT, STEPS, WATCH) for name in link.names(page.of)}
+KEYS = {page.prefix + name for page in (INSPECT, HEADS, STEPS, WATCH) for name in link.names(page.of)}
 
 
 def is_session(node: ast.AST, aliases: set[str]) -> bool:

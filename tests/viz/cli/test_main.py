@@ -20,6 +20,7 @@ from transformers.utils import logging
 
 import models
 import viz
+from analysis.maps import derive
 from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from tests.helpers.chat_templates import save_chat_model
 from tests.helpers.draw import TEXT_FIGURES
@@ -137,6 +138,19 @@ def test_a_view_of_a_pair_is_the_one_that_the_library_makes(minilm: models.Model
         np.testing.assert_allclose(file["weights"][0], maps.mean(0)[np.ix_(first, second)], atol=1e-6)
 
 
+def test_a_derived_map_is_the_one_of_the_library(minilm: models.Model, cat: models.Attention, tmp_path: Path) -> None:
+    path = tmp_path / "head.npz"
+    for method, goal in (("rollout", ""), ("value-weighted", ""), ("gradient", "embedding")):
+        more = ["--goal", goal] if goal else []
+        assert (
+            main(["table", "--text", CAT, "--layer", "2", "--head", "0", "--show", method, *more, "-o", str(path)]) == 0
+        )
+        with np.load(path) as written:
+            att = derive(method, cat, minilm, {"text": CAT}, goal)
+            np.testing.assert_array_equal(written["weights"][0], att.weights(2, 0))
+            assert json.loads(str(written["provenance"]))["method"] == method
+
+
 def test_a_grid_needs_no_head(tmp_path: Path) -> None:
     assert main(["grid", "--text", CAT, "-o", str(tmp_path / "heads.svg")]) == 0
 
@@ -164,6 +178,7 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         (["heatmap", "--text", CAT], "head.png", "A heatmap shows one head: give a layer and a head."),
         (["heatmap", "--text", CAT, "--combine", "mean"], "head.png", "A mean needs several heads: name them"),
         (["heatmap", "--text", CAT, "--heads", "9", "--combine", "mean"], "head.png", "There is no layer 9"),
+        ([*HEATMAP, "--heads", "3,0.12"], "head.png", "There is no head 12"),
         ([*HEATMAP, "--heads", "x"], "head.png", "Heads are given as 2 for a layer"),
         ([*HEATMAP, "--width", "0cm"], "head.png", "A width is from 1 cm to 100 cm, not '0cm'."),
         ([*HEATMAP, "--width", "abc"], "head.png", "A width is given as 8cm, 85mm or 3.3in, not 'abc'."),
@@ -228,6 +243,9 @@ HEATMAP = ["heatmap", "--text", CAT, *ONE_HEAD]
         ([*HEATMAP, "--queries", "3"], "head.png", "The queries of a window are given as 0:64, not '3'."),
         ([*HEATMAP, "--keys", "5:14"], "head.png", "There are no keys 5:14: this text has 13 of them, 0:13."),
         ([*HEATMAP, "--queries", "5:5"], "head.png", "There are no queries 5:5: this text has 13 of them, 0:13."),
+        ([*HEATMAP, "--goal", "class:1"], "head.png", "--goal is what a gradient is of: give --show gradient with it."),
+        ([*HEATMAP, "--show", "gradient", "--goal", "class:1"], "head.png", "class"),
+        ([*HEATMAP, "--show", "rollout", "--layer", "9"], "head.png", "There is no layer 9"),
         (HEATMAP, "no/such/folder/head.png", "cannot be written: No such file or directory."),
     ],
 )
@@ -258,7 +276,7 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "Name a figure: heatmap, flow, grid, view, patches, signal, sound or table; see python -m viz --help."),
+        ([], "Name a figure: heatmap, flow, grid, view, patches, signal, sound, table or outputs; see python"),
         (["pie", "--text", CAT, "-o", "a.png"], "There is no figure 'pie': choose heatmap, flow, grid, view, "),
         (
             ["heatmap", *ONE_HEAD, "-o", "a.png"],
@@ -269,6 +287,8 @@ def test_a_folder_or_a_file_in_the_way_is_one_sentence(tmp_path: Path, capfd: py
             "--ids is token ids as 101,4937,102, not '101,x'; see python -m viz heatmap --help.",
         ),
         (["grid", "--text", CAT, "--layer", "one", "-o", "a.png"], "--layer is a whole number, not 'one'; see python"),
+        ([*HEATMAP, "--model", "", "-o", "a.png"], "--model is empty: give a value or leave the option out; see"),
+        ([*HEATMAP, "--show", "gradient", "--goal", " ", "-o", "a.png"], "--goal is empty: give a value or leave"),
         ([*HEATMAP], "-o/--output must be given; see python -m viz heatmap --help."),
         ([*HEATMAP, "--palette", "jet", "-o", "a.png"], "There is no palette 'jet': choose one of blues, "),
         ([*HEATMAP, "--scale", "pow", "-o", "a.png"], "There is no scale 'pow': choose one of linear, root, log;"),
@@ -324,7 +344,22 @@ def test_help_lists_what_a_figure_uses(figure: str, capfd: pytest.CaptureFixture
     listed = set(re.findall(r"^  (?:-o OUTPUT, )?--([a-z-]+)", capfd.readouterr().out, re.MULTILINE))
     of_text = {"text-pair", "generate", "target", *NEW}
     asked = of_text if "text" in FIGURES[figure].reads else {"target", "src-lang"}
-    every = {"model", "revision", "kind", "layer", "head", "device", "dtype", "output", "unit", "heads", "combine"}
+    every = {
+        "model",
+        "trace",
+        "revision",
+        "kind",
+        "layer",
+        "head",
+        "device",
+        "dtype",
+        "output",
+        "unit",
+        "heads",
+        "combine",
+        "show",
+        "goal",
+    }
     every |= {"special", "sink", "renormalise"} | (set() if figure == "table" else {"width"})
     assert listed == USED[figure] | asked | every
 

@@ -66,7 +66,7 @@ def test_words_of_positions_on_standard_output(tmp_path):
     [
         (["--model", "minilm", "--text", TEXT], "its model has no head"),
         (["--model", "minilm"], "--text, --ids, --messages, --image or --audio must be given"),
-        (["--text", TEXT], "--model must be given"),
+        (["--text", TEXT], "--model or --trace must be given"),
         (["--model", "minilm", "--text", TEXT, "-o", "/no/such/folder/x.csv"], "cannot be written"),
         (["--model", "minilm", "--text", TEXT, "--layer", "1"], "has no '--layer'"),
     ],

@@ -11,7 +11,7 @@ from tests.helpers.draw import view_of
 from tests.helpers.hand_made import N_HEADS, N_KEY, N_LAYERS, N_QUERY, attention, random_weights, source, tokens
 from viz import DrawOptions
 from viz.colours import NOT_A_NUMBER, masked
-from viz.figures.grid import describe
+from viz.figures.grid import Grid, describe
 from viz.head_maps import THUMBNAIL, HeadMaps
 from viz.style import SELECTED
 
@@ -118,3 +118,26 @@ def test_axes_name_layers_down_and_heads_across() -> None:
     assert list(layout.xaxis.tickvals) == list(range(N_HEADS))
     assert list(layout.yaxis.tickvals) == list(range(N_LAYERS))
     assert (layout.xaxis.title.text, layout.yaxis.title.text) == ("head", "layer")
+
+
+def test_one_map_a_layer_stands_in_reading_order_with_its_name() -> None:
+    weights = random_weights(17, 1, 5, 5)
+    att = attention(weights, tokens(*"abcde"), tokens(*"abcde"))
+    figure = viz.grid(att, layer=13, head=0)
+    maps = {}
+    for trace in figure.data:
+        row, column = round(float(trace.y0)), round(float(trace.x0))
+        maps[row, column] = np.array(trace.z, float)
+    assert sorted(maps) == [divmod(layer, 6) for layer in range(17)]
+    for layer in range(17):
+        np.testing.assert_array_equal(maps[divmod(layer, 6)], weights[layer, 0])
+    assert [note.text for note in figure.layout.annotations] == [f"layer {layer}" for layer in range(17)]
+    (outline,) = [shape for shape in figure.layout.shapes if shape.line.color == SELECTED]
+    assert (outline.y0, outline.x0) == (1.5, 0.5)
+    assert (figure.layout.xaxis.visible, figure.layout.yaxis.visible) == (False, False)
+    # On paper, a narrow picture has the numbers alone.
+    view = view_of("grid", att)
+    for inches, name in ((None, "layer 16"), (3.2, "16")):
+        drawn = Grid().to_paper(view, DrawOptions(), inches)
+        assert drawn.axes[0].texts[-1].get_text() == name
+        assert not drawn.axes[0].get_ylabel()

@@ -79,6 +79,7 @@ def comparisons(source: str) -> Iterator[str]:
                 yield ast.unparse(node)
 
 
+@pytest.mark.slow
 def test_no_code_outside_the_figures_compares_the_name_of_one() -> None:
     files = [path for room in ("models", "analysis", "viz", "ui") for path in (ROOT / room).rglob("*.py")]
     found = [

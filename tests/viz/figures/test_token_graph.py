@@ -36,6 +36,7 @@ def lines(figure: go.Figure) -> set[tuple[int, int]]:
     return pairs
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.floats(0, 1))
 def test_lines_are_exactly_the_pairs_at_or_above_the_threshold(threshold: float) -> None:

@@ -117,6 +117,7 @@ def test_the_size_of_a_csv_is_known_before_it_is_made(layer: int | None, head: i
     )
 
 
+@pytest.mark.slow
 def test_weights_of_all_heads_are_held_once_for_an_npz(monkeypatch: pytest.MonkeyPatch) -> None:
     att = attention(np.full((2, 3, 1409, 1511), 1 / 1511, dtype=np.float32))
     weights, heads = type(att).weights, 2 * 3
@@ -143,6 +144,7 @@ def test_no_cell_starts_a_formula_and_no_other_text_changes(text: str) -> None:
 pieces = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=9)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.one_of(pieces, pieces.map("=".__add__), st.sampled_from(["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", "nan", ""])))
 def test_any_token_comes_back_as_one_cell_of_its_row(text: str) -> None:

@@ -253,6 +253,7 @@ def test_a_real_heads_tokens_are_text(minilm):
         assert "<img" not in markup
 
 
+@pytest.mark.slow
 def test_long_rows_list_the_strongest_keys_and_the_chosen_one(tmp_path):
     model = load_model(save_whole_minilm(tmp_path / "minilm-512"))
     head = head_internals(model, "the cat sat on the mat and " * 60, 5, 11)

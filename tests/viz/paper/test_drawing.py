@@ -111,4 +111,4 @@ def test_a_line_of_the_title_that_begins_with_hebrew_still_runs_to_the_right() -
         title = paper("flow", att, 0, 0, token="query:0").get_suptitle()
     first, second = title.split("\n")[:2]
     assert first.startswith("Layer 0")
-    assert second.startswith("\u200e\u05d7\u05ea\u05d5\u05dc (0) attends to")
+    assert second.startswith("\u200e\u2068\u05d7\u05ea\u05d5\u05dc\u2069 (0) attends to")

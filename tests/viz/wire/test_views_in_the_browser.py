@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import head_measures
+from analysis.measures import FIGURES, head_row
 from analysis.selection import Region, Selection
 from models import Attention, Token
 from models.capture.replay import MaterialisedLayer, Replay
@@ -130,7 +130,7 @@ def test_the_browser_computes_what_python_computes(name: str) -> None:
         layer, head = (0, 0) if "combine" in view else (0, 1)
         assert found["name"] == shown.head_name(layer, head)
         figures = [np.nan if value is None else value for value in found["measures"]]
-        wanted_figures = list(head_measures(shown, layer, head).values())
+        wanted_figures = head_row(shown, layer, head)[list(FIGURES)].astype(float)
         np.testing.assert_allclose(figures, wanted_figures, rtol=1e-5, atol=1e-6, err_msg=str(view))
 
 

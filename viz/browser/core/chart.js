@@ -10,7 +10,7 @@ import { sameBytes } from "./unpack.js";
 /** @import { Send } from "./component.js" */
 /** @typedef {any} Plotly the library has no types of its own */
 /** @typedef {{ under_labels: number, slanted_height: number }} Style described in viz/style.py */
-/** @typedef {{ data: object[], layout: any, config: object, alt: string, plotly: string, style: Style }} Figure */
+/** @typedef {{ data: object[], layout: any, config: object, alt: string, plotly: string, style: Style, clicks?: boolean }} Figure */
 /** @typedef {{ width: number, height: number, whole: boolean, alone: boolean, screen: number }} Surroundings */
 
 const EXPAND_ICON =
@@ -113,6 +113,7 @@ export class Chart {
     this.adapt(figure);
     this.figure = figure;
     this.root.setAttribute("aria-label", figure.alt);
+    this.root.classList.toggle("chart-clicks", Boolean(figure.clicks));
     this.root.style.minHeight = `${figure.layout.height}px`;
     this.draw(figure);
   }
@@ -150,6 +151,7 @@ export class Chart {
     if (this.listens || this.ended) return;
     this.listens = true;
     this.plot.on("plotly_selected", (/** @type {any} */ event) => this.selected(Plotly, event));
+    this.plot.on("plotly_click", (/** @type {any} */ event) => this.clicked(event));
   }
 
   /**
@@ -205,6 +207,15 @@ export class Chart {
     if (box?.type !== "rect") return;
     Plotly.relayout(this.plot, { selections: [] });
     this.send("box", { x: [box.x0, box.x1], y: [box.y0, box.y1] });
+  }
+
+  /**
+   * Inform the server of the point that was clicked, if points can be clicked.
+   * @param {any} event
+   */
+  clicked(event) {
+    const point = event?.points?.find((/** @type {any} */ each) => each.customdata);
+    if (this.figure?.clicks && point) this.send("point", point.customdata);
   }
 
   /** @param {unknown} error */

@@ -4,7 +4,7 @@
 import { element } from "../core/canvas.js";
 import { asSentence } from "../core/text.js";
 import { setText } from "./heatmap_facts.js";
-import { measuresOfTile } from "./measures.js";
+import { measuresOfTile, measureWords } from "./measures.js";
 import { detailPath } from "./requests.js";
 import { isCombined, shownHead } from "./shown.js";
 
@@ -13,24 +13,9 @@ import { isCombined, shownHead } from "./shown.js";
 
 /** @typedef {(number | null)[]} Measures null or NaN where one is not defined */
 
-const NOT_DEFINED = "–";
-const NOT_KNOWN = "…";
 const OF_ONE_HEAD = "Without a server, only the figures of single heads are known: choose one head.";
-const MEASURE_UNITS = /** @type {Record<string, (value: number) => string>} */ ({
-  entropy: (value) => `${value.toFixed(2)} bits`,
-  distance: (value) => `${value.toFixed(1)} tokens`,
-});
-
-/**
- * Return a measure with its unit: entropy in bits, distance in tokens, others per cent.
- * @param {string} name
- * @param {number | null | undefined} value undefined if it has not come yet
- */
-export function measureWords(name, value) {
-  if (value === undefined) return NOT_KNOWN;
-  if (value === null || Number.isNaN(value)) return NOT_DEFINED;
-  return MEASURE_UNITS[name]?.(value) ?? `${(100 * value).toFixed(1)}%`;
-}
+const NO_DISTRIBUTION =
+  "No figures: these weights are no distribution, because a row sums to more than 1 or to 0, or a weight is no number.";
 
 /**
  * Return the measures of what is shown: those of the message, those of all weights, or those that the server answers;
@@ -70,7 +55,6 @@ export class Figures {
     this.title = element("h2", "figures-title", this.root);
     this.list = element("dl", "figures-list", this.root);
     this.note = element("p", "figures-note", this.root);
-    this.note.textContent = OF_ONE_HEAD;
     this.details = element("details", "figures-details", this.root);
     element("summary", "figures-summary", this.details).textContent = "What these figures mean";
     this.meanings = element("dl", "figures-meanings", this.details);
@@ -82,20 +66,23 @@ export class Figures {
     this.root.hidden = !names.length;
     if (this.listed !== JSON.stringify(names)) this.build(names);
     const found = measuresOf(scene, names.length, this.instrument.requests);
-    names.forEach(([name], at) => {
-      setText(this.values[at], measureWords(name, found ? found[at] : undefined));
+    names.forEach(([, , , unit], at) => {
+      setText(this.values[at], measureWords(unit, found ? found[at] : undefined));
     });
     const several = isCombined(scene.state);
     setText(
       this.title,
-      several ? `Figures: ${scene.name[0].toLowerCase()}${scene.name.slice(1)}` : "Figures of this head",
+      several ? `Figures: ${scene.name[0].toLowerCase()}${scene.name.slice(1)}` : scene.trace.header.style.figures,
     );
-    this.note.hidden = !several || Boolean(scene.trace.weights || this.instrument.requests?.transport);
+    const undefinedAll = Boolean(found) && names.every((_, at) => !Number.isFinite(found?.[at]));
+    const ofOneHead = several && !scene.trace.weights && !this.instrument.requests?.transport;
+    setText(this.note, ofOneHead ? OF_ONE_HEAD : NO_DISTRIBUTION);
+    this.note.hidden = !ofOneHead && !undefinedAll;
     const head = shownHead(scene.state).join(" ");
     if (this.root.dataset.head !== head) this.root.dataset.head = head;
   }
 
-  /** @param {[name: string, title: string, meaning: string][]} names */
+  /** @param {[name: string, title: string, meaning: string, unit: string][]} names */
   build(names) {
     this.listed = JSON.stringify(names);
     this.list.replaceChildren();

@@ -54,3 +54,20 @@ function fitRegion(region, trace, before) {
   const kept = [region[0], Math.min(region[1], lastQuery), region[2], Math.min(region[3], lastKey)];
   return kept.every((end, at) => end === trace.whole[at]) ? null : kept;
 }
+
+/**
+ * Keep the head of an attention while a map with one head for each layer is shown, and return to it afterwards. Returns
+ * the selection, and the head that the trace has no place for.
+ * @template {Selection} Kept
+ * @param {Kept} state
+ * @param {Pick<Trace, "heads">} trace
+ * @param {Pick<Trace, "heads"> | undefined} before
+ * @param {number | null} left the head that the trace before had no place for
+ * @returns {{ state: Kept, left: number | null }}
+ */
+export function keepHead(state, trace, before, left) {
+  const hadOne = before !== undefined && Math.max(...before.heads) === 1;
+  const head = hadOne && left !== null ? left : state.head;
+  if (Math.max(...trace.heads) === 1) return { state, left: head };
+  return { state: { ...state, head }, left: null };
+}

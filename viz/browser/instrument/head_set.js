@@ -1,7 +1,7 @@
 // @ts-check
 // Several heads, written `2` (a layer), `2.0,3.5` (layer.head), `all`, or a mixture; as analysis/head_set.py reads them.
 
-import { fill } from "../core/text.js";
+import { placeName } from "./head_name.js";
 
 /** @import { Trace } from "./trace.js" */
 /** @typedef {[layer: number, head: number]} HeadPlace */
@@ -55,8 +55,8 @@ export function chosenName([layer, head]) {
  * @param {Pick<Trace, "header">} trace
  * @param {HeadPlace} place
  */
-export function headTitle({ header }, [layer, head]) {
-  return fill(header.style.head, { layer, head }).toLowerCase();
+export function headTitle(trace, [layer, head]) {
+  return placeName(trace, layer, head).toLowerCase();
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { contextOf, element, fit } from "../core/canvas.js";
 import { choiceOfKey, clickHead, toggleAllHeads, toggleLayer } from "./head_choice.js";
+import { placeNoun } from "./head_name.js";
 import { describeGroup } from "./heads_chosen.js";
 import { aspectOf, colourThumbnails, paintHeads } from "./heads_drawing.js";
 import { HEADS_LEFT, HEADS_TOP, layoutHeads, SMALL_PITCH, sameHead, targetAt } from "./heads_layout.js";
@@ -111,9 +112,11 @@ export class Heads {
     const { header, nLayers, nHeads } = trace;
     this.isChosen = /(^|&)layer=/.test(header.opening.selection) || header.parts.length > 1;
     this.title.hidden = header.parts.length === 1;
+    const [what, many] = placeNoun(trace);
+    const count = many === "layers" ? `${nLayers} layers` : `${nLayers} layers, ${nHeads} heads`;
     this.canvas.setAttribute(
       "aria-label",
-      `${header.title}: ${nLayers} layers, ${nHeads} heads. Arrow keys choose a head. Space adds it to the chosen heads or removes it. Enter chooses it alone.`,
+      `${header.title}: ${count}. Arrow keys choose a ${what}. Space adds it to the chosen ${many} or removes it. Enter chooses it alone.`,
     );
     this.coloured = [];
     this.painted = [];
@@ -201,7 +204,9 @@ export class Heads {
     const shared = selected ? describeGroup(trace, selected) : "";
     const place = selected
       ? `${describeHead(trace, selected, scores)} is selected${shared && ` and ${shared}`}`
-      : "Layers down, heads across";
+      : layout.columns
+        ? "Layers in reading order"
+        : "Layers down, heads across";
     const chosen = selected && pair ? describeHeadInFocus(trace, selected, pair, scores) : place;
     const all = [chosen, describeChosen(trace, state), this.legend].filter(Boolean).join("; ");
     const pointed = target ? describeTarget(trace, target) : all;

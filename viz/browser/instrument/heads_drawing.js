@@ -3,6 +3,7 @@
 
 import { contextOf } from "../core/canvas.js";
 import { percent } from "../core/text.js";
+import { changeOfHead, crossOut } from "./changes.js";
 import { boxOfHead, HEADS_LEFT, HEADS_TOP, SCALE_HEIGHT } from "./heads_layout.js";
 import { shadedBlocks } from "./heatmap_shade.js";
 import { listHeads } from "./ranking_numbers.js";
@@ -126,6 +127,7 @@ function paintHead(picture, place) {
   const number = place[0] * trace.nHeads + place[1];
   if (pair) paintPairCell(picture, box, pair[number]);
   else paintThumbnail(picture, place, box);
+  if (changeOfHead(trace, ...place)) crossOut(context, box, theme);
   const score = scores?.[number] ?? null;
   if (score !== null) paintScore(picture, box, score);
   const isBroken = picture.broken.has(String(place));
@@ -199,6 +201,7 @@ function paintScore({ context, scene: { theme, trace }, layout }, [x, y, width, 
  * @param {HeadsLayout} layout
  */
 function paintHeadAxes({ context, scene: { theme } }, layout) {
+  if (layout.columns) return; // Each layer has its name above its map.
   context.font = `12px ${theme.font}`;
   context.save();
   context.translate(8, (HEADS_TOP + layout.bottom) / 2);
@@ -227,7 +230,8 @@ function paintScale({ context, scene: { theme, trace, state, colours }, layout, 
     context.fillRect(left + Math.round(place * (long - 1)), middle + 5, 1, 3);
   context.font = `12px ${theme.font}`;
   writeBeside(context, theme.text, "0", left - 5, middle, "right");
-  writeBeside(context, theme.text, `1  ${scale}`, left + long + 5, middle, "left");
+  const end = Number((trace.header.style.top ?? 1).toPrecision(3));
+  writeBeside(context, theme.text, `${end}  ${scale}`, left + long + 5, middle, "left");
 }
 
 /**

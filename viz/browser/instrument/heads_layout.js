@@ -12,6 +12,7 @@ import { clamp } from "../core/text.js";
  * @property {number} pitch distance of two heads across
  * @property {number} pitchY distance of two layers
  * @property {number} gap between two thumbnails
+ * @property {number} [columns] layers side by side, where each has one head: a column of them would be small or high
  * @property {number[]} [offsets] how far right each head is moved, where heads that share keys stand together
  * @property {number} below height that a truth score takes below its thumbnail
  * @property {number} bottom lower end of the thumbnails
@@ -35,6 +36,8 @@ const MOST_HEIGHT = 416;
 const SMALLEST_HEIGHT = 14;
 const SCORE_HEIGHT = 15;
 const SMALL_SCORE_HEIGHT = 5;
+// Room for the number of a layer above its only head.
+const LABEL_HEIGHT = 16;
 // Width of the colour scale, which is drawn also where heads are few.
 const SCALE_WIDTH = 320;
 // Room between groups of heads that share keys, as a share of the distance of two heads, and at most these pixels.
@@ -50,6 +53,7 @@ const MOST_GROUP_GAP = 8;
  * @returns {HeadsLayout}
  */
 export function layoutHeads({ layers, heads, aspect, scored }, width, groups = []) {
+  if (heads === 1 && layers > 1) return layoutLayers(layers, aspect, scored ? SCORE_HEIGHT : 0, width);
   const before = groups.map(
     (_, head) => groups.slice(0, head + 1).filter((each, at) => at && each !== groups[at - 1]).length,
   );
@@ -77,12 +81,39 @@ export function layoutHeads({ layers, heads, aspect, scored }, width, groups = [
 }
 
 /**
+ * Return the layout of layers of one head each, in reading order: the largest thumbnails, in the fewest rows.
+ * @param {number} layers
+ * @param {number} aspect
+ * @param {number} below
+ * @param {number} width
+ * @returns {HeadsLayout}
+ */
+function layoutLayers(layers, aspect, below, width) {
+  const room = below + LABEL_HEIGHT;
+  let [columns, pitch] = [1, 0];
+  for (let count = 1; count <= layers; count++) {
+    const high = (MOST_HEIGHT / Math.ceil(layers / count) - room) / aspect;
+    const found = Math.max(1, Math.min(LARGEST_PITCH, width / count, high));
+    if (found >= pitch) [columns, pitch] = [count, found];
+  }
+  const pitchY = pitch * aspect + room;
+  const bottom = HEADS_TOP + pitchY * Math.ceil(layers / columns) - LABEL_HEIGHT;
+  const wide = Math.min(width, Math.max(pitch * columns, SCALE_WIDTH));
+  const gap = pitch > SMALL_PITCH ? 5 : 1;
+  return { columns, pitch, pitchY, gap, below, bottom, wide, high: bottom + SCALE_HEIGHT };
+}
+
+/**
  * Return the box of a head's thumbnail.
  * @param {HeadsLayout} layout
  * @param {HeadPlace} place
  * @returns {Box}
  */
-export function boxOfHead({ pitch, pitchY, gap, below, offsets }, [layer, head]) {
+export function boxOfHead({ pitch, pitchY, gap, below, columns, offsets }, [layer, head]) {
+  if (columns) {
+    const [x, y] = [(layer % columns) * pitch, HEADS_TOP + Math.floor(layer / columns) * pitchY];
+    return [x + gap / 2, y + gap / 2, Math.max(1, pitch - gap), Math.max(1, pitchY - LABEL_HEIGHT - gap - below)];
+  }
   const x = HEADS_LEFT + head * pitch + (offsets?.[head] ?? 0);
   const y = HEADS_TOP + layer * pitchY;
   return [x + gap / 2, y + gap / 2, Math.max(1, pitch - gap), Math.max(1, pitchY - gap - below)];
@@ -90,13 +121,18 @@ export function boxOfHead({ pitch, pitchY, gap, below, offsets }, [layer, head])
 
 /**
  * Return the head at a point, null beside the heads.
- * @param {Pick<HeadsLayout, "pitch" | "pitchY" | "offsets">} layout
+ * @param {Pick<HeadsLayout, "pitch" | "pitchY" | "columns" | "offsets">} layout
  * @param {number[]} heads heads of each layer
  * @param {number} x
  * @param {number} y
  * @returns {HeadPlace | null}
  */
-export function headAt({ pitch, pitchY, offsets }, heads, x, y) {
+export function headAt({ pitch, pitchY, columns, offsets }, heads, x, y) {
+  if (columns) {
+    const [column, row] = [Math.floor(x / pitch), Math.floor((y - HEADS_TOP) / pitchY)];
+    const layer = row * columns + column;
+    return column >= 0 && column < columns && row >= 0 && layer < heads.length ? [layer, 0] : null;
+  }
   const across = x - HEADS_LEFT;
   const head = offsets
     ? offsets.findLastIndex((offset, number) => across >= number * pitch + offset)
@@ -107,7 +143,7 @@ export function headAt({ pitch, pitchY, offsets }, heads, x, y) {
 
 /**
  * Return what a click at a point chooses: a head, the layer of a number, or all heads by the corner; null for nothing.
- * @param {Pick<HeadsLayout, "pitch" | "pitchY" | "offsets">} layout
+ * @param {Pick<HeadsLayout, "pitch" | "pitchY" | "columns" | "offsets">} layout
  * @param {number[]} heads heads of each layer
  * @param {number} x
  * @param {number} y
@@ -116,7 +152,7 @@ export function headAt({ pitch, pitchY, offsets }, heads, x, y) {
 export function targetAt(layout, heads, x, y) {
   const place = headAt(layout, heads, x, y);
   if (place) return { kind: "head", place };
-  if (x < 0 || x >= HEADS_LEFT || y < 0) return null;
+  if (layout.columns || x < 0 || x >= HEADS_LEFT || y < 0) return null;
   if (y < HEADS_TOP) return { kind: "all" };
   const layer = Math.floor((y - HEADS_TOP) / layout.pitchY);
   return layer < heads.length ? { kind: "layer", layer } : null;
@@ -126,7 +162,8 @@ export function targetAt(layout, heads, x, y) {
 const HEAD_STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /**
- * Return the head that an arrow key moves to, null for other keys.
+ * Return the head that an arrow key moves to, null for other keys. Of layers with one head each, right and down are the
+ * next layer.
  * @param {string} key
  * @param {HeadPlace} from
  * @param {number[]} heads heads of each layer
@@ -135,6 +172,7 @@ const HEAD_STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], Ar
 export function headAfter(key, [layer, head], heads) {
   if (!(key in HEAD_STEPS)) return null;
   const [down, right] = HEAD_STEPS[key];
+  if (heads.every((count) => count === 1)) return [clamp(layer + down + right, 0, heads.length - 1), 0];
   const next = clamp(layer + down, 0, heads.length - 1);
   return [next, clamp(head + right, 0, heads[next] - 1)];
 }

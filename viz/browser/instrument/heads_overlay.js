@@ -1,7 +1,7 @@
 // @ts-check
 // What follows the selection, the focus and the pointer, drawn over the painted heads.
 
-import { fill } from "../core/text.js";
+import { headName } from "./head_name.js";
 import { drawChosen, drawCorner, drawGroups } from "./heads_chosen.js";
 import { aspectOf, frameBox, paintThumbnail, writeBeside } from "./heads_drawing.js";
 import {
@@ -21,6 +21,8 @@ import { listHeads } from "./ranking_numbers.js";
 // Pixels between two numbers of heads and of layers.
 const HEAD_NUMBER_WIDTH = 22;
 const LAYER_NUMBER_HEIGHT = 13;
+// Width of "layer 30".
+const LAYER_NAME_WIDTH = 52;
 // The smallest row or column of a thumbnail that can be outlined.
 const SMALLEST_OUTLINED = 2;
 
@@ -36,7 +38,7 @@ export function drawOverHeads(picture, { selected, hovered, enlarged, target }) 
   context.textBaseline = "middle";
   context.imageSmoothingEnabled = false;
   drawHeadNumbers(picture, selected);
-  drawCorner(picture, target);
+  if (!layout.columns) drawCorner(picture, target);
   drawGroups(picture, selected);
   const isFocused = scene.focus.query !== null || scene.focus.key !== null;
   const known = isFocused && !picture.pair ? listHeads(trace).filter(([layer]) => layer < trace.done) : [];
@@ -54,6 +56,15 @@ export function drawOverHeads(picture, { selected, hovered, enlarged, target }) 
 function drawHeadNumbers({ context, scene: { trace, theme }, layout }, selected) {
   const { style } = trace.header;
   context.font = `12px ${theme.font}`;
+  if (layout.columns) {
+    for (let layer = 0; layer < trace.nLayers; layer++) {
+      const [x, y] = boxOfHead(layout, [layer, 0]);
+      const colour = selected?.[0] === layer ? style.selected : theme.text;
+      const name = layout.pitch < LAYER_NAME_WIDTH ? String(layer) : `layer ${layer}`;
+      writeBeside(context, colour, name, x, y - HEADS_TOP / 2, "left");
+    }
+    return;
+  }
   const everyLayer = Math.ceil(LAYER_NUMBER_HEIGHT / layout.pitchY);
   const everyHead = Math.ceil(HEAD_NUMBER_WIDTH / layout.pitch);
   const isWritten = (
@@ -112,7 +123,7 @@ function drawEnlarged(picture, place, isSelected) {
   frameBox(context, [x - 3, y - 3, width + 6, height + 6], isSelected ? trace.header.style.selected : theme.text, 1.5);
   context.font = `11px ${theme.font}`;
   const [layer, head] = place;
-  const name = thumbnail ? fill(trace.header.style.head, { layer, head }) : "Not computed yet";
+  const name = thumbnail ? headName(trace, layer, head) : "Not computed yet";
   context.fillStyle = theme.text;
   context.textAlign = "left";
   context.fillText(name, x, y + CAPTION_HEIGHT / 2 - 1, width);

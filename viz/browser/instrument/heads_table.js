@@ -2,11 +2,12 @@
 // The picture of all heads as a table, for everybody who cannot see it. It is built when a visitor opens it.
 
 import { element } from "../core/canvas.js";
-import { fill, percent } from "../core/text.js";
+import { percent } from "../core/text.js";
 import { chooseOnly, chosenHeads, toggleHead } from "./head_choice.js";
+import { placeName, placeNoun } from "./head_name.js";
 import { chosenName } from "./head_set.js";
 import { describeGroup } from "./heads_chosen.js";
-import { measuresOfTile } from "./measures.js";
+import { measuresOfTile, measureWords } from "./measures.js";
 import { findPair, listHeads } from "./ranking_numbers.js";
 import { formatRatio, formatWeight, namePair } from "./ranking_words.js";
 import { weightOfNumber } from "./scales.js";
@@ -36,11 +37,10 @@ export class HeadsTable {
   constructor(parent, instrument) {
     this.instrument = instrument;
     this.root = element("details", "heads-table", parent);
-    element("summary", "heads-summary", this.root).textContent = "All heads as a table";
+    this.summary = element("summary", "heads-summary", this.root);
     this.space = element("div", "heads-table-space", this.root);
     this.space.tabIndex = 0;
     this.space.setAttribute("role", "region");
-    this.space.setAttribute("aria-label", "All heads as a table");
     this.root.addEventListener("toggle", () => instrument.redraw());
   }
 
@@ -49,6 +49,11 @@ export class HeadsTable {
    * @param {(number | null)[] | null} scores
    */
   draw({ trace, state }, scores) {
+    const name = `All ${placeNoun(trace)[1]} as a table`;
+    if (this.summary.textContent !== name) {
+      this.summary.textContent = name;
+      this.space.setAttribute("aria-label", name);
+    }
     if (!this.root.open) return;
     const { query, key } = state;
     const isPair = query !== null && key !== null;
@@ -83,7 +88,8 @@ export class HeadsTable {
     const table = document.createElement("table");
     element("caption", "heads-caption", table).textContent = caption;
     const titles = element("tr", "", element("thead", "", table));
-    for (const [title, meaning] of [["Head", ""], ["Chosen", ""], ...columns]) {
+    const first = placeNoun(trace)[0] === "layer" ? "Layer" : "Head";
+    for (const [title, meaning] of [[first, ""], ["Chosen", ""], ...columns]) {
       const cell = element("th", "", titles);
       cell.scope = "col";
       cell.textContent = title;
@@ -109,7 +115,7 @@ export class HeadsTable {
     name.scope = "row";
     const button = element("button", "heads-button", name);
     button.type = "button";
-    button.textContent = fill(trace.header.style.head, { layer, head });
+    button.textContent = placeName(trace, layer, head);
     button.addEventListener("click", () => store.set(chooseOnly(place)));
     const box = element("input", "heads-check", element("td", "", row));
     box.type = "checkbox";
@@ -157,13 +163,13 @@ function headColumns(trace, state, scores) {
     columns.push(["Keys", "heads that share their keys", (place) => describeGroup(trace, place)]);
   const names = measures || trace.weights ? (header.measures ?? []) : [];
   const shade = shadeOf(trace, state).query;
-  names.forEach(([name, title, meaning], number) => {
+  names.forEach(([, title, meaning, unit], number) => {
     const of = (/** @type {HeadPlace} */ place) => {
       if (measures) return measures[(place[0] * nHeads + place[1]) * names.length + number];
       const tile = trace.tile(place, null);
       return tile ? measuresOfTile(trace, tile, shade)[number] : Number.NaN;
     };
-    columns.push([title, meaning, (place) => formatMeasure(name, of(place))]);
+    columns.push([title, meaning, (place) => (Number.isNaN(of(place)) ? "" : measureWords(unit, of(place)))]);
   });
   if (!names.length) columns.push(["Largest weight", "", (place) => largestWeight(trace, place)]);
   if (scores) {
@@ -171,17 +177,6 @@ function headColumns(trace, state, scores) {
     columns.push(["True key", "how often the strongest key is the true one", (place) => percent(of(place) ?? 0)]);
   }
   return columns;
-}
-
-/**
- * Return a measure as text: entropy in bits, distance in tokens, all others are shares.
- * @param {string} name
- * @param {number} value
- */
-function formatMeasure(name, value) {
-  if (Number.isNaN(value)) return "";
-  if (name === "entropy") return `${value.toFixed(2)} bits`;
-  return name === "distance" ? value.toFixed(1) : `${(100 * value).toFixed(1)}%`;
 }
 
 /**

@@ -1,8 +1,9 @@
 // @ts-check
 // What the picture of all heads says.
 
-import { fill, percent } from "../core/text.js";
+import { percent } from "../core/text.js";
 import { chosenHeads } from "./head_choice.js";
+import { headName } from "./head_name.js";
 import { describeHeadSet } from "./head_set.js";
 import { describeGroup } from "./heads_chosen.js";
 import { hasMasked } from "./heatmap_shade.js";
@@ -62,6 +63,8 @@ export function describeLegend(trace, facts, masked, scored) {
   if (facts.isDimmed) notes.push("faded: dimmed");
   if (facts.isHidden) notes.push("hatched: hidden");
   if (facts.broken.size) notes.push(`pink: ${trace.header.style.words.bad}`);
+  const { changed } = trace.header;
+  if (changed) notes.push(changed.heads.length ? "crossed: changed heads" : "of a changed model");
   if (scored) notes.push("per cent: how often a head's strongest key is the true one");
   return notes.join(", ");
 }
@@ -76,7 +79,7 @@ export function describeHead(trace, [layer, head], scores) {
   const { header, nHeads } = trace;
   const score = scores?.[layer * nHeads + head] ?? null;
   const scored = score === null ? "" : `, ${header.style.verb} the true key ${percent(score)} of the time`;
-  return `${fill(header.style.head, { layer, head })}${scored}`;
+  return `${headName(trace, layer, head)}${scored}`;
 }
 
 /**
@@ -120,5 +123,6 @@ export function describeTarget({ heads }, target) {
  * @param {FocusedPair | null} pair
  */
 export function describeHeads({ trace }, pair) {
-  return pair ? `All heads: weight of ${namePair(trace, pair.query, pair.key)}` : "All heads";
+  const everything = trace.header.style.everything || "All heads";
+  return pair ? `${everything}: weight of ${namePair(trace, pair.query, pair.key)}` : everything;
 }

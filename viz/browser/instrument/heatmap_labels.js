@@ -1,8 +1,8 @@
 // @ts-check
 // The labels of the heatmap: tokens beside their rows and below their columns, and the titles of both sides.
 
+import { isStruck } from "./changes.js";
 import { LABEL_GAP, middleOf, SIDE_TITLE } from "./heatmap_layout.js";
-import { KEY_TITLE, QUERY_TITLE } from "./heatmap_words.js";
 import { roleColour, roleRuns } from "./roles.js";
 import { DIMMED, HIDDEN } from "./shown.js";
 
@@ -63,14 +63,15 @@ export function drawLabels(context, scene, place) {
   context.textAlign = "center";
   context.textBaseline = "middle";
   const low = place.high - SIDE_TITLE / 2;
-  const half = context.measureText(KEY_TITLE).width / 2;
-  context.fillText(KEY_TITLE, Math.min(place.left + place.width / 2, place.wide - half), low);
+  const { axes } = scene.trace.header.style;
+  const half = context.measureText(axes.key).width / 2;
+  context.fillText(axes.key, Math.min(place.left + place.width / 2, place.wide - half), low);
   context.translate(
     SIDE_TITLE / 2 - 1,
-    Math.max(place.top + place.height / 2, context.measureText(QUERY_TITLE).width / 2),
+    Math.max(place.top + place.height / 2, context.measureText(axes.query).width / 2),
   );
   context.rotate(-Math.PI / 2);
-  context.fillText(QUERY_TITLE, 0, 0);
+  context.fillText(axes.query, 0, 0);
   context.globalAlpha = 1;
 }
 
@@ -110,13 +111,18 @@ export function drawLabel(context, { theme, trace, shade }, place, side, positio
   const { font, left, top, height, under, upright } = place;
   const middle = middleOf(place, side, position);
   context.save();
-  context.font = `${label[2] ? "italic " : ""}${ground ? "600 " : ""}${font}px ${theme.font}`;
+  const slant = label[2] ? "italic " : "";
+  context.font = `${slant}${font}px ${theme.font}`;
   context.textBaseline = "middle";
   const room = side ? under - LABEL_GAP : left - SIDE_TITLE - LABEL_GAP;
   const wanted = labelText(label, position, place.block[side]);
   const turned = side === 1 && !(upright || (WIDE_CHARACTER.test(wanted) && place.pitch[1] > font));
   const text = side && !turned ? wanted : cutToWidth(context, wanted, room);
-  const width = context.measureText(text).width;
+  const plain = context.measureText(text).width;
+  context.font = `${slant}${ground ? "600 " : ""}${font}px ${theme.font}`;
+  // The bold text takes at most the room, and covers all of the plain one.
+  const bold = Math.max(context.measureText(text).width, plain);
+  const width = side && !turned ? bold : Math.min(bold, Math.max(room, plain));
   if (side) {
     context.translate(middle, top + height + LABEL_GAP / 2);
     if (turned) context.rotate(-Math.PI / 2);
@@ -135,9 +141,9 @@ export function drawLabel(context, { theme, trace, shade }, place, side, positio
   const quiet = (label[1] || level === DIMMED) && !ground;
   context.globalAlpha = level === HIDDEN ? HIDDEN_TEXT : quiet ? QUIET_TEXT : 1;
   context.fillStyle = theme.text;
-  context.fillText(text, 0, 0);
+  context.fillText(text, 0, 0, width);
   const start = side && !turned ? -width / 2 : -width;
-  if (level === HIDDEN) context.fillRect(start, -0.5, width, 1);
+  if (level === HIDDEN || isStruck(trace, side, position)) context.fillRect(start, -0.5, width, 1);
   context.fillStyle = theme.accent;
   if (label[2]) context.fillRect(start, font / 2, width, GENERATED_LINE);
   context.restore();

@@ -42,11 +42,10 @@ export function sharesOf({ cells, shape: [high, wide] }, keys, shade) {
 /**
  * Return the sentence about the shares, "" if nothing is known.
  * @param {Shares | null} shares
- * @param {boolean} combined whether one map of several heads is shown
+ * @param {string} whose what they are shares of
  */
-export function shareSentence(shares, combined) {
+export function shareSentence(shares, whose) {
   if (!shares) return "";
-  const whose = combined ? "the attention in this map" : "this head's attention";
   const parts = ["special tokens", "the first token"]
     .map((name, at) => ({ name, share: shares[at] }))
     .filter(({ share }) => share !== null && !Number.isNaN(share))
@@ -83,7 +82,11 @@ export class SharesOfHead {
    */
   of({ trace, state, shade }) {
     const { base, views, requests } = this.instrument;
-    if (!base?.weights) return requests?.detail(shownHead(state), state.region)?.shares ?? null;
+    if (!base?.weights) {
+      const found = requests?.detail(shownHead(state), state.region)?.shares ?? null;
+      // The server's share is 0 where there is no special token at all.
+      return found && [trace.keys.some(([, isSpecial]) => isSpecial) ? found[0] : null, found[1]];
+    }
     const made = [trace, shade, shownHead(state).join()];
     if (made.every((each, at) => each === this.made[0][at])) return this.made[1];
     const plain = views?.of({ ...state, special: "show", sink: "show", renormalise: false })?.trace;
@@ -94,6 +97,8 @@ export class SharesOfHead {
 
   /** @param {Scene} scene */
   describe(scene) {
-    return `${shareSentence(this.of(scene), isCombined(scene.state))} ${rowSentence(scene.state)}`.trim();
+    const [one, several] = scene.trace.header.style.whole;
+    const whose = isCombined(scene.state) ? several : one;
+    return `${shareSentence(this.of(scene), whose)} ${rowSentence(scene.state)}`.trim();
   }
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // What the heatmap says: its title, its notes, and the pair or the token that the pointer is on.
 
+import { isolate } from "../core/text.js";
 import { pairsOfCell, strongestOf, weightAt, weightOfCell } from "./heatmap_cells.js";
 import { isWhole } from "./heatmap_choice.js";
 import { HIDDEN, nameShown } from "./shown.js";
@@ -11,9 +12,6 @@ import { HIDDEN, nameShown } from "./shown.js";
 /** @import { Label, Trace } from "./trace.js" */
 
 const HEATMAP_DIGITS = 4;
-const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]/;
-export const QUERY_TITLE = "query (attends)";
-export const KEY_TITLE = "key (attended to)";
 export const POOLED_HINT = "Draw a box over the cells, or click one, to open a part pair by pair.";
 export const TOUCH_HINT = "Tap a cell to open a part pair by pair.";
 
@@ -39,14 +37,12 @@ export function notesOf(trace, { region, block: [high, wide] }) {
 }
 
 /**
- * Return a token with its position. A label that runs from right to left is isolated, because it would otherwise move
- * the position and the weight to its other side.
+ * Return a token with its position.
  * @param {Label[]} labels
  * @param {number} position
  */
 export function tokenName(labels, position) {
-  const [text] = labels[position];
-  return `${RIGHT_TO_LEFT.test(text) ? `\u2068${text}\u2069` : text} (${position})`;
+  return `${isolate(labels[position][0])} (${position})`;
 }
 
 /**
@@ -80,8 +76,7 @@ export function describeFocus(scene, place, cell) {
   if (isHidden(scene)) return `${own}: hidden`;
   if (!most) return own;
   const other = tokenName(side === "query" ? trace.keys : trace.queries, most.position);
-  const verb = side === "query" ? "gives most to" : "gets most from";
-  return `${own} ${verb} ${other}: ${weightWords(scene, most.weight)}`;
+  return `${own} ${trace.header.style.most[side]} ${other}: ${weightWords(scene, most.weight)}`;
 }
 
 /**

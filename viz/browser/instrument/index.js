@@ -5,7 +5,7 @@ import { element, oncePerFrame, watch } from "../core/canvas.js";
 import { isDarkColour, themeOf } from "../core/theme.js";
 import { sameBytes } from "../core/unpack.js";
 import { Figures } from "./figures.js";
-import { fitSelection } from "./fit.js";
+import { fitSelection, keepHead } from "./fit.js";
 import { Graph } from "./graph.js";
 import { Heads } from "./heads.js";
 import { Heatmap } from "./heatmap.js";
@@ -86,6 +86,8 @@ export class Instrument {
   opened = "";
   /** The number of the selection that the host knows. */
   published = 0;
+  /** The head that a map with one head for each layer has no place for. @type {number | null} */
+  leftHead = null;
   palette = new Palette();
   /** The locked tokens of each text, by the name of its trace. @type {Map<string, Pick<State, "query" | "key" | "first" | "unit">>} */
   pairs = new Map();
@@ -169,6 +171,7 @@ export class Instrument {
     const views = /** @type {Views} */ (this.views);
     const view = views.of(state);
     ({ trace: this.trace, requests: this.requests } = view ?? views.base);
+    ({ state, left: this.leftHead } = keepHead(state, this.trace, before, this.leftHead));
     if (view) return fitSelection(state, view.trace, before);
     // The positions are fitted when the view has come.
     return before ? { ...state, query: null, key: null, region: null } : state;

@@ -1,16 +1,35 @@
 // @ts-check
-// Measures of a map whose weights are all here, as analysis/attention_measures.py computes them. No drawing.
+// Measures of a map whose weights are all here, as analysis/measures computes them. No drawing.
 
 import { HIDDEN } from "./shown.js";
 
 /** @import { Tile, Trace } from "./trace.js" */
 
+const NOT_DEFINED = "–";
+const NOT_KNOWN = "…";
+/** Digits after the point, by unit. @type {Record<string, number>} */
+const UNIT_DIGITS = { bits: 2, tokens: 1 };
+// A row of more is no distribution, as in Python.
+const LARGEST_SUM = 1.01;
+const FULL_SUM = 0.99;
+
 /** Measures of a tile, by name. @type {WeakMap<Tile, Record<string, number>>} */
 const known = new WeakMap();
 
 /**
+ * Return a measure with its unit: bits, tokens, or per cent if it has none.
+ * @param {string} unit
+ * @param {number | null | undefined} value undefined if it has not come yet
+ */
+export function measureWords(unit, value) {
+  if (value === undefined) return NOT_KNOWN;
+  if (value === null || Number.isNaN(value)) return NOT_DEFINED;
+  return unit ? `${value.toFixed(UNIT_DIGITS[unit])} ${unit}` : `${(100 * value).toFixed(1)}%`;
+}
+
+/**
  * Return the measures of a whole map in the order in which the trace names them: means over the queries that are not
- * hidden; NaN where one is not defined.
+ * hidden and attend to something; NaN where one is not defined.
  * @param {Trace} trace
  * @param {Tile} tile of the whole map, pair by pair
  * @param {Uint8Array} shade of the queries
@@ -32,20 +51,27 @@ export function measuresOfTile(trace, tile, shade) {
  * @param {Uint8Array} shade
  */
 function measureTile({ header, keys }, { cells, shape: [high, wide] }, shade) {
-  const separators = keys.map(([, special], position) => special && position > 0);
-  const isSelf = header.kind !== "cross";
+  // A key that no query may attend to is hidden.
+  const isShown = keys.map((_, key) => cells.some((weight, at) => at % wide === key && weight !== -1));
+  const hides = isShown.includes(false);
+  const separators = keys.map(([, special], position) => special && position > 0 && isShown[position]);
   const sums = { entropy: 0, distance: 0, first: 0, separators: 0, previous: 0, next: 0, self: 0 };
-  let [count, before, after] = [0, 0, 0];
+  let [count, before, after, broken] = [0, 0, 0, false];
   for (let query = 0; query < high; query++) {
-    if (shade[query] === HIDDEN) continue;
+    const row = cells.subarray(query * wide, (query + 1) * wide);
+    const total = row.reduce((sum, weight) => (weight === -1 ? sum : sum + weight), 0);
+    if (shade[query] === HIDDEN || total === 0) continue;
+    broken ||= total > LARGEST_SUM || row.some((weight) => weight < 0 && weight !== -1);
     count++;
-    if (query > 0 && query - 1 < wide) before++;
-    if (query + 1 < wide) after++;
+    if (query > 0 && query - 1 < wide && isShown[query - 1]) before++;
+    if (query + 1 < wide && isShown[query + 1]) after++;
+    // Hidden tokens or a sink have the rest of the row.
+    const whole = hides || total < FULL_SUM ? total : 1;
     for (let key = 0; key < wide; key++) {
-      const weight = cells[query * wide + key];
+      const weight = row[key];
       if (weight === -1 || weight === 0) continue;
-      sums.entropy -= weight * Math.log2(weight);
-      sums.distance += weight * Math.abs(query - key);
+      sums.entropy -= (weight / whole) * Math.log2(weight / whole);
+      sums.distance += (weight / whole) * Math.abs(query - key);
       if (key === 0) sums.first += weight;
       if (separators[key]) sums.separators += weight;
       if (key === query) sums.self += weight;
@@ -53,14 +79,16 @@ function measureTile({ header, keys }, { cells, shape: [high, wide] }, shade) {
       if (key === query + 1) sums.next += weight;
     }
   }
-  const self = (/** @type {number} */ value) => (isSelf ? value : Number.NaN);
+  const known = (/** @type {boolean} */ isKnown, /** @type {number} */ value) =>
+    isKnown && !broken ? value : Number.NaN;
+  const isSelf = header.kind !== "cross";
   return {
-    entropy: sums.entropy / count,
-    distance: self(sums.distance / count),
-    first: sums.first / count,
-    separators: separators.includes(true) ? sums.separators / count : Number.NaN,
-    previous: self(sums.previous / before),
-    next: self(sums.next / after),
-    self: self(sums.self / count),
+    entropy_bits: known(true, sums.entropy / count),
+    mean_distance: known(isSelf, sums.distance / count),
+    first: known(isShown[0], sums.first / count),
+    separator: known(separators.includes(true), sums.separators / count),
+    previous: known(isSelf, sums.previous / before),
+    next: known(isSelf, sums.next / after),
+    self: known(isSelf, sums.self / count),
   };
 }

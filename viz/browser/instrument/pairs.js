@@ -2,7 +2,7 @@
 // The strongest pairs of the selected head and region as a table; with a locked token, those of this token.
 
 import { element } from "../core/canvas.js";
-import { clamp } from "../core/text.js";
+import { clamp, isolate } from "../core/text.js";
 import { strongestPairs } from "./pairs_ranked.js";
 import { PairRow } from "./pairs_row.js";
 import { exactTile, isExact } from "./part.js";
@@ -107,7 +107,7 @@ export class Pairs {
     const locked = this.only;
     const labels = locked?.side === "key" ? trace.keys : trace.queries;
     const title = locked
-      ? `Strongest pairs of '${labels[locked.position][0]}' (${locked.position})`
+      ? `Strongest pairs of ${isolate(`'${labels[locked.position][0]}'`)} (${locked.position})`
       : "Strongest pairs";
     const exact = (locked || (tile && isExact(tile))) && exactTile(this.instrument, scene);
     const detail = exact || !tile || isExact(tile) || locked ? null : this.askDetail(state);

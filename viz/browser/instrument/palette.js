@@ -16,9 +16,9 @@ export class Palette {
    * @param {string} scale
    */
   coloursOf(trace, palette, scale) {
-    const name = `${palette} ${scale}`;
-    if (this.made?.[0] === name) return this.made[1];
     const { style } = trace.header;
+    const name = `${palette} ${scale} ${style.top}`;
+    if (this.made?.[0] === name) return this.made[1];
     const start = 768 * Object.keys(trace.header.palettes).indexOf(palette);
     const colours = trace.colours.slice(start, start + 768);
     for (let number = 0; number <= style.strongest; number++) {

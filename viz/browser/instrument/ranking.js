@@ -2,6 +2,7 @@
 // The heads for the locked pair or token, the most telling first. A click opens a head.
 
 import { element } from "../core/canvas.js";
+import { placeNoun } from "./head_name.js";
 import { findPair, findToken, LEAST_WEIGHT, rankForPair, rankHeads } from "./ranking_numbers.js";
 import { addRow, chooseHeads, listenToRows, markChosen } from "./ranking_rows.js";
 import { findMeans, lockedPairs, rankOverTexts } from "./ranking_sentences.js";
@@ -106,7 +107,7 @@ export class Ranking {
       this.build(trace, ranked);
     }
     const place = /** @type {HeadPlace} */ ([state.layer, state.head]);
-    const sentence = ranked?.sentence(place) ?? "Lock two tokens to rank the heads by their weight.";
+    const sentence = ranked?.sentence(place) ?? `Lock two tokens to rank the ${placeNoun(trace)[1]} by their weight.`;
     if (this.sentence.textContent !== sentence) this.sentence.textContent = sentence;
     this.mark(String(place), String(state.hover.head ?? ""));
     markChosen(this.rows, state, trace.heads);
@@ -154,7 +155,7 @@ export class Ranking {
    * @returns {RankedHeads}
    */
   rankPair(trace, query, key) {
-    const title = `Heads for ${namePair(trace, query, key)}`;
+    const title = `${trace.header.style.places} for ${namePair(trace, query, key)}`;
     const pair = findPair(trace, this.instrument.requests, query, key);
     if (!pair) return waitingRanking(title, true, this.instrument.requests?.transport);
     const heads = rankForPair(trace, pair, this.order);
@@ -184,7 +185,8 @@ export class Ranking {
    */
   rankToken(trace, side, position) {
     const token = quoteToken(trace, side, position);
-    const title = `Heads in which ${token} ${trace.header.style.words.verbs[side]} few`;
+    const { here, places, words } = trace.header.style;
+    const title = `${places} in which ${token} ${words.verbs[side]} few`;
     const found = findToken(trace, this.instrument.requests, side, position);
     if (!found) return waitingRanking(title, false, this.instrument.requests?.transport);
     const describe = (/** @type {HeadPlace} */ place) =>
@@ -194,12 +196,12 @@ export class Ranking {
       title,
       sentence: (place) =>
         Number.isNaN(found.entropy[numberOf(trace, place)])
-          ? `In this head, ${token} has no entropy.`
-          : `In this head, ${token}: ${describe(place)}.`,
+          ? `${here}, ${token} has no entropy.`
+          : `${here}, ${token}: ${describe(place)}.`,
       heads,
       figures: describe,
       note: heads.length
-        ? "The fewer bits of entropy, the sharper. Lock a second token to rank the heads for the pair."
+        ? `The fewer bits of entropy, the sharper. Lock a second token to rank the ${placeNoun(trace)[1]} for the pair.`
         : "",
       isPair: false,
     };
@@ -211,7 +213,7 @@ export class Ranking {
    */
   build(trace, ranked) {
     const heads = ranked?.heads ?? [];
-    this.title.textContent = ranked?.title ?? "Heads for a pair";
+    this.title.textContent = ranked?.title ?? `${trace.header.style.places} for a pair`;
     this.orders.hidden = !ranked?.isPair;
     const nPairs = lockedPairs(this.instrument, trace).length;
     this.texts.hidden = trace.header.sentences.length < 2;

@@ -23,6 +23,8 @@ import { unpack } from "../core/unpack.js";
  * @property {Float32Array} strongest position of that weight
  */
 
+// A row that sums to more is of a map that is not normalised (analysis/heads.py).
+const LARGEST_ROW = 1.001;
 // Heads that give less than this are not ranked by their ratio: it would be one of two small numbers.
 export const LEAST_WEIGHT = 0.05;
 // Pairs of a small trace whose figures are kept.
@@ -116,9 +118,9 @@ export function computeToken(trace, side, position) {
     const row = weightsOfToken(trace, layer, head, side, position);
     const given = row.filter((each) => each !== -1);
     if (!given.length || given.some(Number.isNaN)) continue;
-    // A row is a distribution over keys. A column is none over queries, so its weights are divided by their sum.
+    // A row is a distribution over keys, unless a map is not normalised. A column is none over queries.
     const sum = given.reduce((sum, each) => sum + each, 0);
-    entropy[number] = sum > 0 ? entropyOf(given, side === "query" ? 1 : sum) : Number.NaN;
+    entropy[number] = sum > 0 ? entropyOf(given, side === "query" && sum < LARGEST_ROW ? 1 : sum) : Number.NaN;
     strongest[number] = row.reduce((best, each, place) => (each > row[best] ? place : best), 0);
     weight[number] = row[strongest[number]];
   }

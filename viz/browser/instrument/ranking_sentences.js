@@ -47,7 +47,7 @@ export function rankOverTexts(trace, nPairs, means, order) {
   const numberOf = (/** @type {HeadPlace} */ [layer, head]) => layer * trace.nHeads + head;
   return {
     title: `Heads over ${nPairs} of ${trace.header.sentences.length} texts`,
-    sentence: (place) => (means ? `In this head: ${describeMeans(means, numberOf(place))}.` : ""),
+    sentence: (place) => (means ? `${trace.header.style.here}: ${describeMeans(means, numberOf(place))}.` : ""),
     heads: means ? rankHeads(trace, valuesOf(means, order), -1) : [],
     figures: (place) => (means ? describeMeans(means, numberOf(place)) : ""),
     note: means ? noteOf(order) : "The server is asked for the weights.",

@@ -1,7 +1,7 @@
 // @ts-check
 // What the instrument says of a pair or a token in a head.
 
-import { fill } from "../core/text.js";
+import { fill, isolate } from "../core/text.js";
 
 /** @import { PairInHeads, TokenInHeads } from "./ranking_numbers.js" */
 /** @import { Side } from "./store.js" */
@@ -18,7 +18,7 @@ export function quoteToken(trace, side, position) {
   const labels = side === "query" ? trace.queries : trace.keys;
   const text = labels[position]?.[0] ?? "";
   const isRepeated = labels.some(([other], place) => place !== position && other === text);
-  const quoted = `'${text}'`;
+  const quoted = isolate(`'${text}'`);
   return isRepeated ? fill(trace.header.style.words.repeated, { token: quoted, position }) : quoted;
 }
 
@@ -63,13 +63,12 @@ export function formatRatio(weight, others) {
  * @param {number} others
  */
 export function describeRankedPair(trace, query, key, weight, others) {
-  const [one, other] = [quoteToken(trace, "query", query), quoteToken(trace, "key", key)];
-  if (weight === -1) return `In this head, ${one} may not attend to ${other}.`;
-  if (Number.isNaN(weight)) return `In this head, what ${one} gives ${other} is ${trace.header.style.words.bad}.`;
-  const rest = Number.isNaN(others)
-    ? "no other token may attend to it"
-    : `the other tokens give it ${formatWeight(others)} on average`;
-  return `In this head, ${one} gives ${other} ${formatWeight(weight)}; ${rest}.`;
+  const { pair } = trace.header.style;
+  const named = { query: quoteToken(trace, "query", query), key: quoteToken(trace, "key", key) };
+  if (weight === -1) return fill(pair.masked, named);
+  if (Number.isNaN(weight)) return fill(pair.bad, named);
+  const rest = Number.isNaN(others) ? pair.alone : fill(pair.others, { weight: formatWeight(others) });
+  return fill(pair.sentence, { ...named, weight: formatWeight(weight), rest });
 }
 
 /**
@@ -90,6 +89,7 @@ export function describePairFigures({ weight, others }, number) {
  */
 export function describeTokenFigures(trace, side, { entropy, weight, strongest }, number) {
   const partner = quoteToken(trace, side === "query" ? "key" : "query", strongest[number]);
-  const most = `most ${side === "query" ? "to" : "from"} ${partner} ${formatWeight(weight[number])}`;
+  const { pair } = trace.header.style;
+  const most = `${side === "query" ? pair.to : pair.from} ${partner} ${formatWeight(weight[number])}`;
   return `${Math.abs(entropy[number]).toFixed(2)} bits, ${most}`;
 }

@@ -5,19 +5,21 @@
 
 /**
  * @typedef {object} ScaleStyle
- * @property {number} strongest colour number of the weight 1; that of other weights grows with the square root
- * @property {number} floor weight at which a logarithmic scale begins
+ * @property {number} strongest colour number of the weight at the end of a scale; that of other weights grows with the square root
+ * @property {number} floor weight at which a logarithmic scale begins, as a share of `top`
+ * @property {number} [top] weight at which a scale ends: 1, unless the trace has a weight above 1
  */
 
 /**
  * Return where a weight stands between the ends of a scale, 0 to 1.
- * @param {number} weight 0 to 1
+ * @param {number} weight 0 to `top`
  * @param {string} scale
  * @param {ScaleStyle} style
  */
-export function placeOnScale(weight, scale, { floor }) {
-  if (scale === "log") return 1 - Math.log10(Math.max(weight, floor)) / Math.log10(floor);
-  return scale === "root" ? Math.sqrt(weight) : weight;
+export function placeOnScale(weight, scale, { floor, top = 1 }) {
+  const share = weight / top;
+  if (scale === "log") return 1 - Math.log10(Math.max(share, floor)) / Math.log10(floor);
+  return scale === "root" ? Math.sqrt(share) : share;
 }
 
 /**
@@ -26,12 +28,12 @@ export function placeOnScale(weight, scale, { floor }) {
  * @param {string} scale
  * @param {ScaleStyle} style
  */
-export function weightAtPlace(place, scale, { floor }) {
-  if (scale === "log") return place <= 0 ? 0 : floor ** (1 - place);
-  return scale === "root" ? place * place : place;
+export function weightAtPlace(place, scale, { floor, top = 1 }) {
+  if (scale === "log") return place <= 0 ? 0 : top * floor ** (1 - place);
+  return top * (scale === "root" ? place * place : place);
 }
 
-/** Weights beside which a bar of colours has a number; the logarithmic scale has its floor too. @type {Record<string, number[]>} */
+/** Shares of `top` beside which a bar of colours has a number; the logarithmic scale has its floor too. @type {Record<string, number[]>} */
 const TICKS = { linear: [0, 0.25, 0.5, 0.75, 1], root: [0, 0.1, 0.25, 0.5, 1] };
 
 /**
@@ -41,10 +43,12 @@ const TICKS = { linear: [0, 0.25, 0.5, 0.75, 1], root: [0, 0.1, 0.25, 0.5, 1] };
  * @returns {{ text: string, place: number }[]} places from 0 to 1, ascending
  */
 export function ticksOf(scale, style) {
-  const weights = scale === "log" ? powersOfTen(style.floor) : TICKS[scale];
-  return weights.map((weight) => {
-    const isFloor = scale === "log" && weight === weights[0];
-    return { text: `${isFloor ? "≤" : ""}${weight}`, place: placeOnScale(weight, scale, style) };
+  const { top = 1 } = style;
+  const shares = scale === "log" ? powersOfTen(style.floor) : TICKS[scale];
+  return shares.map((share) => {
+    const isFloor = scale === "log" && share === shares[0];
+    const weight = Number((top * share).toPrecision(3));
+    return { text: `${isFloor ? "≤" : ""}${weight}`, place: placeOnScale(top * share, scale, style) };
   });
 }
 
@@ -60,8 +64,8 @@ function powersOfTen(floor) {
  * @param {number} weight
  * @param {ScaleStyle} style
  */
-export function colourNumber(weight, { strongest }) {
-  return Math.round(Math.sqrt(Math.min(1, Math.max(0, weight))) * strongest);
+export function colourNumber(weight, { strongest, top = 1 }) {
+  return Math.round(Math.sqrt(Math.min(1, Math.max(0, weight / top))) * strongest);
 }
 
 /**
@@ -69,6 +73,6 @@ export function colourNumber(weight, { strongest }) {
  * @param {number} number
  * @param {ScaleStyle} style
  */
-export function weightOfNumber(number, { strongest }) {
-  return (number / strongest) ** 2;
+export function weightOfNumber(number, { strongest, top = 1 }) {
+  return top * (number / strongest) ** 2;
 }

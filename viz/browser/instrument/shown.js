@@ -2,6 +2,7 @@
 // Which head is shown, or which map of several heads, and which tokens are dimmed or hidden.
 
 import { fill } from "../core/text.js";
+import { headName } from "./head_name.js";
 import { describeHeadSet } from "./head_set.js";
 
 /** @import { Selection, State } from "./store.js" */
@@ -41,7 +42,7 @@ export function nameShown(trace, state) {
   if (state.heads !== "" && state.combine !== "overlay") {
     return fill(style.combined[state.combine], { heads: describeHeadSet(state.heads, trace.heads) });
   }
-  return fill(style.head, { layer: state.layer, head: state.head });
+  return headName(trace, state.layer, state.head);
 }
 
 /**

@@ -3,6 +3,7 @@
 
 import { element } from "../core/canvas.js";
 import { clamp } from "../core/text.js";
+import { isStruck } from "./changes.js";
 import { toHex } from "./palette.js";
 import { roleColour } from "./roles.js";
 import { DIMMED, HIDDEN } from "./shown.js";
@@ -43,6 +44,7 @@ export class StripRow {
   constructor(parent, store, side, trace, [first, last]) {
     this.store = store;
     this.fixed = side;
+    this.header = trace.header;
     this.first = first;
     this.labels = side === "key" ? trace.keys : trace.queries;
     this.label = element("div", "strip-label", parent);
@@ -85,6 +87,8 @@ export class StripRow {
     button.classList.toggle("strip-special", special);
     button.classList.toggle("strip-generated", Boolean(generated));
     button.classList.toggle("strip-of-role", Boolean(this.labels[position][3]));
+    const struck = isStruck({ header: this.header }, this.fixed === "key" ? 1 : 0, position);
+    button.classList.toggle("strip-struck", struck);
     button.classList.toggle("strip-joined", JOINED_BEFORE.test(text) && position > this.first);
     button.classList.toggle("strip-continued", JOINED_AFTER.test(text));
     button.setAttribute("aria-pressed", "false");

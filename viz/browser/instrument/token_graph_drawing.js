@@ -40,7 +40,7 @@ export function lineLook(level, style, scale) {
   const { strengths, opacity, width } = style;
   const strength = Math.min(1, (level + 0.5) / strengths);
   return {
-    opacity: opacity[0] + opacity[1] * placeOnScale(strength, scale, style),
+    opacity: opacity[0] + opacity[1] * placeOnScale(strength * (style.top ?? 1), scale, style),
     width: width[0] + width[1] * strength,
   };
 }
@@ -90,9 +90,9 @@ export function linesByShade({ header, lines }, chosen, { query, key }) {
  * @param {number} [fade] what their opacity is multiplied with
  */
 export function drawLines({ context, left, right, height, y }, { header, lines }, chosen, fade = 1) {
-  const { strengths } = header.style;
+  const { strengths, top } = header.style;
   const middle = (left + right) / 2;
-  bundle(lines, chosen, strengths, y, height).forEach((ends, level) => {
+  bundle(lines, chosen, strengths, y, height, top).forEach((ends, level) => {
     if (!ends.length) return;
     const look = lineLook(level, header.style, header.scale);
     context.globalAlpha = look.opacity * fade;
@@ -116,7 +116,9 @@ export function drawLines({ context, left, right, height, y }, { header, lines }
  * @param {boolean} shown whether the pair has a line without being chosen
  */
 export function drawPair({ context, theme, left, right, y }, { header }, [query, key], weight, shown) {
-  const level = Number.isNaN(weight) ? header.style.strengths : Math.floor(weight * header.style.strengths);
+  const level = Number.isNaN(weight)
+    ? header.style.strengths
+    : Math.floor((weight / (header.style.top ?? 1)) * header.style.strengths);
   const middle = (left + right) / 2;
   context.globalAlpha = 1;
   context.strokeStyle = Number.isNaN(weight) ? header.bad : theme.accent;
@@ -145,7 +147,8 @@ export function drawTokens(place, graph, focus, locked = [null, null]) {
   const chosen = focus[from];
   if (chosen !== null) {
     const ends = from === LEFT ? graph.lines.key : graph.lines.query;
-    for (const line of graph.byToken[from][chosen]) reached.set(ends[line], graph.lines.weight[line]);
+    for (const line of graph.byToken[from][chosen])
+      reached.set(ends[line], graph.lines.weight[line] / (graph.header.style.top ?? 1));
   }
   context.textBaseline = "middle";
   graph.sides.forEach((tokens, side) => {

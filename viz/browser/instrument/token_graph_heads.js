@@ -36,7 +36,7 @@ export function shiftOfHead(number, count, rowHeight) {
 export function drawHeadLines(place, overlay, { chosen, emphasised, fade, dark }) {
   const { context, height, rowHeight } = place;
   const { header, lines } = overlay.graph;
-  const { strengths } = header.style;
+  const { strengths, top } = header.style;
   const count = overlay.places.length;
   const numbers = overlay.places.map((_, number) => number);
   // The head that stands out is drawn last, above the others.
@@ -47,7 +47,7 @@ export function drawHeadLines(place, overlay, { chosen, emphasised, fade, dark }
     const { colour, dash } = headLook(number, header.style, dark);
     const behind = emphasised >= 0 && emphasised !== number ? OTHER_HEADS : fade;
     context.setLineDash(dash);
-    bundle(lines, own[number], strengths, (row) => place.y(row) + shift, height).forEach((ends, level) => {
+    bundle(lines, own[number], strengths, (row) => place.y(row) + shift, height, top).forEach((ends, level) => {
       if (!ends.length) return;
       const look = lineLook(level, header.style, header.scale);
       context.globalAlpha = look.opacity * behind;

@@ -152,8 +152,9 @@ export function scrollTo(row, rowHeight, { scrollTop, clientHeight }) {
  * @param {number} strengths
  * @param {(row: number) => number} y
  * @param {number} height
+ * @param {number} [top] weight of the strongest lines
  */
-export function bundle(lines, chosen, strengths, y, height) {
+export function bundle(lines, chosen, strengths, y, height, top = 1) {
   const { query, key, weight } = lines;
   const bundles = Array.from({ length: strengths + 1 }, () => /** @type {number[]} */ ([]));
   const count = chosen ? chosen.length : weight.length;
@@ -162,7 +163,7 @@ export function bundle(lines, chosen, strengths, y, height) {
     const from = y(query[line]);
     const to = y(key[line]);
     if (Math.max(from, to) < 0 || Math.min(from, to) > height) continue;
-    const level = Math.min(strengths - 1, Math.floor(weight[line] * strengths));
+    const level = Math.min(strengths - 1, Math.floor((weight[line] / top) * strengths));
     bundles[Number.isNaN(weight[line]) ? strengths : level].push(from, to);
   }
   return bundles;

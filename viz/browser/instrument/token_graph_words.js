@@ -36,6 +36,7 @@ import { LEFT } from "./token_graph_layout.js";
 /**
  * @typedef {object} Style numbers, described in viz/style.py
  * @property {number} strengths
+ * @property {number} [top] weight of the strongest look of a line: 1, unless the trace has a weight above 1
  * @property {number} strongest
  * @property {number} floor
  * @property {[number, number]} opacity

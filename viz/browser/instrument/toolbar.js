@@ -148,6 +148,9 @@ export class Toolbar {
     if (trace !== this.trace) this.show(trace);
     this.foldIfNarrow();
     setOptions(this.head, trace.heads[state.layer]);
+    // A map that goes down from a layer has one head, and no name for it.
+    const label = this.head?.closest("label");
+    if (label) label.hidden = !trace.header.style.place.includes("{head}");
     setValue(this.layer, String(state.layer));
     setValue(this.head, String(state.head));
     setValue(this.threshold, String(state.threshold));
@@ -202,7 +205,8 @@ export class Toolbar {
   writePython() {
     const { trace, palette } = this;
     if (!trace) return "";
-    return pythonLines(trace.header.source, trace.header.kind, { ...this.instrument.store.state, palette });
+    const { source, kind, method } = trace.header;
+    return pythonLines(source, kind, { ...this.instrument.store.state, palette }, method);
   }
 }
 

@@ -2,6 +2,7 @@
 // What a visitor should know: one line of guidance until it was followed, and what attention does not tell.
 
 import { element } from "../core/canvas.js";
+import { placeNoun } from "./head_name.js";
 
 /** @import { Scene } from "./index.js" */
 /** @import { Trace } from "./trace.js" */
@@ -54,8 +55,7 @@ export class Guidance {
   /** @param {HTMLElement} parent */
   constructor(parent) {
     this.root = element("p", "toolbar-guide", parent);
-    const touch = matchMedia("(hover: none)").matches;
-    this.root.textContent = touch ? "Tap a head. Tap a word." : "Click a head. Hover over a word.";
+    this.isTouch = matchMedia("(hover: none)").matches;
     this.root.hidden = readFollowed();
   }
 
@@ -66,6 +66,8 @@ export class Guidance {
     const locked = `${state.query} ${state.key}`;
     if (trace !== this.trace) {
       this.trace = trace;
+      const [what] = placeNoun(trace);
+      this.root.textContent = this.isTouch ? `Tap a ${what}. Tap a word.` : `Click a ${what}. Hover over a word.`;
       this.opened = head;
       this.locked = locked;
     }

@@ -1,5 +1,5 @@
 // @ts-check
-// The lines of Python that rebuild what the instrument shows, with `models`, `viz` and `analysis`.
+// The lines of Python that rebuild what the instrument shows, with the public names of `headlight`.
 
 import { writeRegion } from "./link.js";
 import { isCombined } from "./shown.js";
@@ -18,15 +18,23 @@ const DRAW_DEFAULTS = {
 };
 // The default of `load_model`.
 const USUAL_DTYPE = "float32";
+// How a `Source` says that its weights existed already.
+const GIVEN = "given";
+// What is shown of a trace, if it is not a map that is made of it.
+const AS_TRACED = "attention";
+// How far the changes of a model moved each weight (analysis/causes).
+const DIFFERENCE = "difference";
 
 /**
  * Return the lines that rebuild a view.
  * @param {Record<string, any>} source the `Source` of the trace; `load` is the name that `load_model` takes, if it is
- *   another than the model's
+ *   another than the model's, and `file` the file from which the trace was loaded, if it was; `show` is the method by
+ *   which the map was made of it, and `goal` what a gradient is of
  * @param {string} kind of attention
  * @param {Selection} selection with the palette in use
+ * @param {string} [method] by which the map was made, where it is not one of `analysis.derive`
  */
-export function pythonLines(source, kind, selection) {
+export function pythonLines(source, kind, selection, method = AS_TRACED) {
   const { layer, head, first, query, key, unit, heads } = selection;
   const options = writeOptions(selection);
   const words = unit === "words" && { unit: pythonText(unit) };
@@ -38,11 +46,7 @@ export function pythonLines(source, kind, selection) {
   const isolated = selection[first];
   const token = isolated !== null && { token: pythonText(`${first}:${isolated}`) };
   const isPair = query !== null && key !== null;
-  const lines = [...(isPair ? ["import analysis"] : []), "import viz", "from models import load_model"];
-  if (source.image) lines.push("from PIL import Image");
-  lines.push("", `model = load_model(${writeArguments([pythonText(loadName(source))], loadOptions(source))})`);
-  const [texts, named] = traceArguments(source);
-  lines.push(`att = model.trace(${writeArguments(texts, named)})[${pythonText(kind)}]`);
+  const lines = traceLines(source, kind, isPair, method === DIFFERENCE && !source.file);
   if (options) lines.push(`options = viz.DrawOptions(${options})`);
   lines.push(
     `heatmap = viz.heatmap(${writeArguments(["att"], { ...place, ...words, ...(combined && several), ...region, ...drawn })})`,
@@ -53,6 +57,65 @@ export function pythonLines(source, kind, selection) {
   const counted = unit === "words" ? "att.words()" : "att";
   if (isPair) lines.push(`heads = analysis.heads_for_pair(${counted}, ${query}, ${key})`);
   return `${lines.join("\n")}\n`;
+}
+
+/**
+ * Return the lines that import what the others use, and make the attention: from its file, or by its model.
+ * @param {Record<string, any>} source
+ * @param {string} kind
+ * @param {boolean} isPair whether a line ranks the heads of a pair
+ * @param {boolean} compares whether the map is how far the changes moved each weight
+ */
+function traceLines(source, kind, isPair, compares) {
+  // Weights that no model of ours captured can only come from a file.
+  const file = source.file || (source.capture === GIVEN && "trace.npz");
+  const derives = (source.show ?? AS_TRACED) !== AS_TRACED;
+  const names = [file && "AttentionTrace", (isPair || derives || compares) && "analysis", !file && "load_model", "viz"];
+  const imports = `from headlight import ${names.filter(Boolean).join(", ")}`;
+  if (file) {
+    const loaded = `att = AttentionTrace.load(${pythonText(file)})[${pythonText(kind)}]`;
+    return [imports, "", loaded, ...(derives ? [deriveLine(source, {})] : [])];
+  }
+  const [texts, named] = traceArguments(source);
+  const load = `model = load_model(${writeArguments([pythonText(loadName(source))], loadOptions(source))})`;
+  if (derives) {
+    const inputs = [...texts.map((text) => ["text", text]), ...Object.entries(named)];
+    return [
+      imports,
+      ...(source.image ? ["from PIL import Image"] : []),
+      "",
+      load,
+      `inputs = {${inputs.map(([name, value]) => `${pythonText(name)}: ${value}`).join(", ")}}`,
+      `att = model.trace(**inputs)[${pythonText(kind)}]`,
+      deriveLine(source, { model: "model", inputs: "inputs" }),
+    ];
+  }
+  const traced = (/** @type {Record<string, string>} */ given) =>
+    `model.trace(${writeArguments(texts, given)})[${pythonText(kind)}]`;
+  const { ablate, mask_tokens, ...same } = named;
+  return [
+    imports,
+    ...(source.image ? ["from PIL import Image"] : []),
+    "",
+    load,
+    ...(compares
+      ? [`before = ${traced(same)}`, `after = ${traced(named)}`, "att = analysis.difference(before, after)"]
+      : [`att = ${traced(named)}`]),
+  ];
+}
+
+/**
+ * Return the line that makes the map of an attention.
+ * @param {Record<string, any>} source
+ * @param {Record<string, string>} read the model and what it read, of a trace that it made
+ */
+function deriveLine({ show, goal, normalise }, read) {
+  const named = {
+    ...read,
+    ...(goal && { target: pythonText(goal) }),
+    ...(normalise === false && { normalise: "False" }),
+  };
+  return `att = analysis.derive(${writeArguments([pythonText(show), "att"], named)})`;
 }
 
 /** @param {Record<string, any>} source */
@@ -83,7 +146,7 @@ function traceArguments(source) {
   if (source.audio) return [[], { audio: '"sound.wav"', ...namedArguments(source) }];
   const { text, words, ids, image, messages } = source;
   const named = namedArguments(source);
-  if (image && !text) return [[], { image: 'Image.open("picture.png")' }];
+  if (image && !text) return [[], { image: 'Image.open("picture.png")', ...writeChanges(source) }];
   if (image) named.image = 'Image.open("picture.png")';
   if (messages) return [[], { messages: pythonMessages(messages), ...named }];
   return [[pythonValue(ids ?? words ?? text)], named];
@@ -105,7 +168,25 @@ function namedArguments(source) {
   }
   if (generate) named.generate = String(generate);
   if (source.add_special_tokens === false) named.add_special_tokens = "False";
-  return named;
+  return { ...named, ...writeChanges(source) };
+}
+
+/**
+ * What was changed in the pass, as Python writes it.
+ *
+ * @param {Record<string, any>} source
+ * @returns {Record<string, string>}
+ */
+function writeChanges(source) {
+  /** @type {[kind: string, layer: number, head: number, how: string][]} */
+  const heads = source.ablate ?? [];
+  const written = heads.map(
+    ([kind, layer, head, how]) => `(${pythonText(kind)}, ${layer}, ${head}): ${pythonText(how)}`,
+  );
+  return {
+    ...(written.length > 0 && { ablate: `{${written.join(", ")}}` }),
+    ...(source.mask_tokens?.length > 0 && { mask_tokens: pythonValue(source.mask_tokens) }),
+  };
 }
 
 /** @param {[role: string, content: string][]} messages */

@@ -32,7 +32,9 @@ import { joined, shrink, THUMBNAIL } from "./thumbnails.js";
  * @property {{ id: string, selection: string, after: number }} opening
  * @property {string[]} parts
  * @property {string} kind
+ * @property {string} method "attention", or how the maps were made of it (analysis/maps)
  * @property {Record<string, any>} source
+ * @property {import("./changes.js").Changed} [changed] of a changed model, its heads and the struck tokens
  * @property {number[]} heads heads of each layer
  * @property {Label[]} queries
  * @property {Label[] | null} keys null if they are the same tokens
@@ -42,17 +44,20 @@ import { joined, shrink, THUMBNAIL } from "./thumbnails.js";
  *   same tokens
  * @property {[first: number, last: number][][] | null} spans positions of the two texts of a pair, on each side
  * @property {number[][]} groups for each layer the number of the key head of each head; empty if each has its own
+ * @property {[layer: number, head: number][][]} [numbers] what the model calls the heads of each layer, if not by their places
  * @property {[query: number, key: number][] | null} truth
  * @property {(number | null)[] | null} scores
  * @property {Record<string, { line: string, masked: string }>} palettes
  * @property {{ threshold: number, scale: string, palette: string, scales: string[], bad: string,
  *   truth: string }} defaults
- * @property {Style & import("./scales.js").ScaleStyle & { combined: Record<string, string>, masked: number, selected: string, head: string, verb: string,
- *   scales: Record<string, string> }} style
+ * @property {Style & import("./scales.js").ScaleStyle & { combined: Record<string, string>, masked: number, selected: string, head: string, place: string, places: string, here: string,
+ *   pair: Record<"sentence" | "others" | "alone" | "masked" | "bad" | "to" | "from", string>, verb: string,
+ *   most: Record<string, string>, axes: Record<string, string>, everything: string, figures: string, whole: [one: string,
+ *   several: string], scales: Record<string, string> }} style
  * @property {number} readable cells of a side of an exact tile
  * @property {any[]} tiles
  * @property {{ trace: string, label: string }[]} sentences the texts over which heads are ranked; empty for one text
- * @property {[name: string, title: string, meaning: string][]} measures their values are in the arrays of a small trace
+ * @property {[name: string, title: string, meaning: string, unit: string][]} measures their values are in the arrays of a small trace
  * @property {[layers: number, heads: number, rows: number, columns: number]} [maps]
  * @property {[high: number, wide: number]} [block]
  * @property {number} [done]

@@ -2,6 +2,7 @@
 // The view of a trace: words instead of pieces, hidden tokens. Computed here if the browser has all weights, as
 // models/derived.py computes them; else the server does it.
 
+import { changesOfWords } from "./changes.js";
 import { HIDDEN, shadeOf } from "./shown.js";
 import { Trace } from "./trace.js";
 
@@ -100,6 +101,7 @@ function joinWords(base) {
     truth: null,
     scores: null,
     words: null,
+    changed: changesOfWords(base.header.changed, sides),
   };
   return copyOf(base, header, joined);
 }

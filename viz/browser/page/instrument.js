@@ -17,7 +17,8 @@ import { addressBar } from "./address_bar.js";
  * @property {string} server
  */
 
-/** @typedef {{ state: State, number: number, opened: string, published: number, trace: Trace | undefined }} Remembered */
+/** @typedef {{ state: State, number: number, opened: string, published: number, trace: Trace | undefined,
+ *   leftHead: number | null }} Remembered */
 
 // The server needs the selection for exports alone, so it hears of it when the visitor pauses.
 const PAUSE_MS = 300;
@@ -62,6 +63,7 @@ function restore(instrument, remembered) {
   instrument.published = remembered.published;
   // Another text keeps a locked token only if it is the same token.
   instrument.trace = remembered.trace;
+  instrument.leftHead = remembered.leftHead;
 }
 
 /** Tells the server and the URL what is selected. */
@@ -97,8 +99,8 @@ class Report {
 
   /** Write the selection into the URL, and keep it for the next instrument of this tab. */
   follow() {
-    const { store, opened, published, trace } = this.instrument;
-    globals.headlightSelected = { state: store.state, number: store.number, opened, published, trace };
+    const { store, opened, published, trace, leftHead } = this.instrument;
+    globals.headlightSelected = { state: store.state, number: store.number, opened, published, trace, leftHead };
     addressBar().select(this.instrument.text, store.number);
   }
 

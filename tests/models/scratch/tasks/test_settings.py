@@ -112,7 +112,10 @@ def test_what_is_no_number_is_refused_by_the_parser(options, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["previous", "--out", str(tmp_path / "model"), *options.split()])
     assert ended.value.code == 2
-    assert options.split()[-1] in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert options.split()[-1] in err
+    assert err.startswith("headlight: ")
+    assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
