@@ -30,14 +30,15 @@ def page() -> None:
     for notice in notices:
         st.warning(escape_markdown(notice), icon=":material/info:")
     own = own_training()
-    training_controls(choice, own)
-    problem = pop_problem() or (own.problem if own and own.status == FAILED else None)
+    # Read once: a training that ends while the page is drawn must not leave a Stop next to the finished picture.
+    status = own.status if own else ""
+    training_controls(choice, own, status)
+    problem = pop_problem() or (own.problem if own and status == FAILED else None)
     if problem:
         st.error(escape_markdown(problem), icon=":material/error:")
-    status = own.status if own else ""
     seconds = REFRESH_SECONDS if status in (RUNNING, STOPPING) else REFRESH_SECONDS_AT_REST
     st.fragment(show_training, run_every=seconds if own else None)(choice.task, own, status)
-    offer_trained_model(choice, own)
+    offer_trained_model(choice, own, status)
     WATCH.publish()
 
 

@@ -13,10 +13,10 @@ from ui.services.training_process import FINISHED, TrainingProcess
 from ui.state.watch import WatchChoice
 
 
-def offer_trained_model(choice: WatchChoice, own: TrainingProcess | None) -> None:
+def offer_trained_model(choice: WatchChoice, own: TrainingProcess | None, status: str) -> None:
     """Offer the visitor's finished training as a file, and the task's bundled model as a link to Inspect."""
     with st.container(horizontal=True, gap="small"):
-        if own is not None and own.status == FINISHED:
+        if own is not None and status == FINISHED:
             st.download_button(
                 "Download the trained model",
                 own.model_zip,

@@ -30,8 +30,8 @@ def pop_problem() -> str | None:
     return st.session_state.pop(_PROBLEM, None)
 
 
-def training_controls(choice: WatchChoice, own: TrainingProcess | None) -> None:
-    """Show the text box, the settings and the buttons."""
+def training_controls(choice: WatchChoice, own: TrainingProcess | None, status: str) -> None:
+    """Show the text box, the settings, and the buttons for the status of the visitor's own training."""
     task = TASKS[choice.task]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         text = WATCH.widget_args("text")
@@ -39,13 +39,12 @@ def training_controls(choice: WatchChoice, own: TrainingProcess | None) -> None:
             st.text_input("Text to watch", **text, help=f"For example {task.examples[-1]!r}.", width=420)
         else:
             st.text_input("Picture to watch, 0 to 359", **text, help="None of them is trained on.", width=200)
-        _buttons(own)
+        _buttons(own, status)
         with st.popover("Settings", width=130):
             _settings()
 
 
-def _buttons(own: TrainingProcess | None) -> None:
-    status = own.status if own else ""
+def _buttons(own: TrainingProcess | None, status: str) -> None:
     if status in (RUNNING, STOPPING):
         st.button("Stop", key="watch stop", on_click=_stop, disabled=status == STOPPING, type="primary")
     elif status in (STOPPED, FAILED):

@@ -14,6 +14,7 @@ from tests.helpers.page_elements import address, widget
 from tests.helpers.paths import ROOT
 from ui.panels.lessons import LESSONS
 from ui.services import trainings
+from ui.services.training_process import FINISHED, RUNNING, TrainingProcess
 from ui.state import link
 from ui.state.watch import RANGES, WatchChoice
 
@@ -136,6 +137,28 @@ def test_started_finished_taken_away_and_back():
     app.button(key="watch own").click().run()
     assert titles(app) == ["## Your training: The letter before, seed 5, finished"]
     assert app.session_state["watch sent"] == data
+
+
+def test_a_training_that_ends_while_the_page_is_drawn(monkeypatch):
+    app = run(task="previous", text="a b a", **SMALL)
+    app.button(key="watch start").click().run()
+    until(app, lambda: titles(app) == ["## Your training: The letter before, seed 5, finished"])
+    for reads_before_the_end in range(20):
+        left = [reads_before_the_end]
+
+        def status(training, left=left) -> str:
+            left[0] -= 1
+            return RUNNING if left[0] >= 0 else FINISHED
+
+        monkeypatch.setattr(TrainingProcess, "status", property(status))
+        app.run()
+        finished = titles(app)[0].endswith("finished")
+        assert ("Start again" in buttons(app)) == finished, reads_before_the_end
+        assert ("Stop" in buttons(app)) != finished, reads_before_the_end
+        assert bool(app.get("download_button")) == finished, reads_before_the_end
+        if not finished:
+            return
+    raise AssertionError("The page asks for the status more than 20 times.")
 
 
 def test_stopped_and_resumed():
