@@ -6,19 +6,25 @@ The kernel's high-water mark of resident memory is reset before the work (/proc/
 import gc
 import importlib
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+# glibc takes a freed block of this size or more for later blocks, which leaves gaps between them. With the variable it
+# returns each to the system at once, so that the peak is what the work itself needs together.
+RETURNS_FREED_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**18)}
 
-def in_new_process(work: str, **arguments: Any) -> Any:
+
+def in_new_process(work: str, *, environment: Mapping[str, str] | None = None, **arguments: Any) -> Any:
     """Return what `benchmarks.<module>.<function>`, given as "module.function", returns in a new process."""
     command = [sys.executable, "-m", "benchmarks.fresh", work, json.dumps(arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    variables = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
     return json.loads(done.stdout.splitlines()[-1])
 
 
