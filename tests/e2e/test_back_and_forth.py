@@ -16,6 +16,7 @@ from tests.helpers.visitor import (
     inspect_text,
     select_box,
     strip_token,
+    text_box,
     tokens,
     url_with,
     wait_until_drawn,
@@ -132,7 +133,7 @@ def test_two_examples_in_quick_succession_show_the_second(open_page):
     expect_head(page, 1, 1)
     expect_locked(page, 7, 2)
     # Must not happen: the first example's text stays in the box or in the pictures.
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(re.compile("To be"))
+    expect(text_box(page)).to_have_value(re.compile("To be"))
     assert "river" not in tokens(page)
 
 
@@ -171,7 +172,7 @@ def test_back_twice_before_the_page_answers_keeps_what_lies_ahead(open_page):
     gate.release(n_waiting)
     page.wait_for_timeout(300)
     gate.open()
-    box = page.get_by_role("textbox", name="Text to inspect")
+    box = text_box(page)
     expect(box).to_have_value("Alpha")
     wait_until_idle(page)
     for text in ("Bravo", "Charlie"):
@@ -202,23 +203,23 @@ def test_back_and_forward_go_from_text_to_text(open_page):
     heads_keys(page).press("ArrowDown")
     expect_head(page, 5, 0)
     page.go_back()
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
+    expect(text_box(page)).to_have_value("Birds sing at dawn")
     wait_until_drawn(page)
     assert "birds" in tokens(page)
     expect_head(page, 4, 0)
     expect_locked(page, 2, None)
     expect(page).to_have_url(url_with("layer=4&head=0&token=query%3A2"))
     page.go_back()
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(re.compile("The cat sat"))
+    expect(text_box(page)).to_have_value(re.compile("The cat sat"))
     wait_until_drawn(page)
     expect_head(page, 3, 1)
     expect_locked(page, 8, 2)
     page.go_forward()
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
+    expect(text_box(page)).to_have_value("Birds sing at dawn")
     wait_until_drawn(page)
     expect_head(page, 4, 0)
     page.go_forward()
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Dogs bark at night")
+    expect(text_box(page)).to_have_value("Dogs bark at night")
     wait_until_drawn(page)
     expect_head(page, 5, 0)
     # Must not happen: Back or Forward adds an entry, or requests what a message has.
@@ -240,7 +241,7 @@ def test_back_from_another_page_finds_what_was_left(open_page):
     # Must not happen: the selection of one page in the address of another.
     expect(page).not_to_have_url(url_with("token="))
     page.go_back()
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value("Birds sing at dawn")
+    expect(text_box(page)).to_have_value("Birds sing at dawn")
     wait_until_drawn(page)
     expect_head(page, 1, 4)
     expect_locked(page, 2, None)

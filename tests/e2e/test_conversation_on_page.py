@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.helpers.chat_templates import save_chat_model
-from tests.helpers.visitor import url_with, wait_until_idle
+from tests.helpers.visitor import text_box, url_with, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 
@@ -33,4 +33,4 @@ def test_a_conversation_is_written_shown_by_roles_and_kept_in_the_link(open_page
     # A hostile link is a sentence, and the page goes on with a text.
     page.goto(page.url.split("?")[0] + f"?model={chat_model}&messages=%5B%7B%22role%22%3A1%7D%5D")
     expect(page.get_by_test_id("stAlert")).to_contain_text("messages is ignored")
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_be_visible()
+    expect(text_box(page)).to_be_visible()

@@ -18,6 +18,7 @@ from tests.helpers.visitor import (
     heatmap,
     inspect_text,
     select_box,
+    text_box,
     url_with,
     wait_until_drawn,
 )
@@ -71,7 +72,7 @@ def test_a_head_switch_asks_for_one_tile(open_page, whole_minilm, long_bert, n_t
 def test_a_head_that_is_chosen_while_maps_arrive_is_kept(open_page, long_bert):
     gate = MessageGate()
     page = open_page(f"/?layer=1&head=0&model={long_bert}", prepare=gate.install)
-    box = page.get_by_role("textbox", name="Text to inspect")
+    box = text_box(page)
     box.fill(long_text(7000))
     box.press("Control+Enter")
     # A run that takes long on this machine is asked for first.

@@ -17,6 +17,7 @@ from tests.helpers.visitor import (
     expect_head,
     expect_locked,
     heads_keys,
+    text_box,
     tokens,
     url_with,
     wait_until_drawn,
@@ -39,10 +40,6 @@ def give(page: Page, file: Path) -> None:
     page.locator('input[type="file"]').set_input_files(file)
     expect(page.get_by_text(OPENED)).to_be_visible()
     wait_until_drawn(page)
-
-
-def text_box(page: Page):
-    return page.get_by_role("textbox", name="Text to inspect")
 
 
 @pytest.mark.parametrize("file_format", ["NPZ", "JSON"])

@@ -13,6 +13,7 @@ from tests.helpers.visitor import (
     expect_locked,
     graph_keys,
     strip_token,
+    text_box,
     tokens,
     url_with,
     wait_until_drawn,
@@ -34,7 +35,7 @@ def patches(page: Page) -> dict:
 
 def test_a_picture_is_shown_in_the_light_of_its_attention(open_page, tiny_vit):
     page = open_page(f"/?model={tiny_vit}&layer=1&head=2")
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_count(0)
+    expect(text_box(page)).to_have_count(0)
     shown = patches(page)
     assert (shown["rows"], shown["columns"]) == (8, 12)
     assert "Layer 1, head 2, encoder attention: [CLS]" in shown["title"]
@@ -85,7 +86,7 @@ def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
 def test_a_text_is_read_with_a_picture(open_page, tiny_llava):
     page = open_page(f"/?model={tiny_llava}&text=the+cat+sat&layer=1&head=2")
     # Each: the text box and the picture, whose light is that of the last token.
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_count(1)
+    expect(text_box(page)).to_have_count(1)
     expect(page.locator("input[type=file]")).to_have_count(1)
     shown = patches(page)
     assert (shown["rows"], shown["columns"]) == (5, 5)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.helpers.app_server import free_port, start_app
 from tests.helpers.settled import follow_runs
@@ -18,6 +18,7 @@ from tests.helpers.visitor import (
     inspect_text,
     select_box,
     strip_token,
+    text_box,
     tokens,
     url_with,
     wait_until_drawn,
@@ -64,10 +65,6 @@ def open_there(server: Server, browser: Browser) -> Iterator[Callable[[], Page]]
             return page
 
         yield open_it
-
-
-def text_box(page: Page) -> Locator:
-    return page.get_by_role("textbox", name="Text to inspect")
 
 
 def wait_until_usable(page: Page) -> None:

@@ -12,7 +12,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from tests.helpers.e2e_models import WORDS
 from tests.helpers.settled import eventually, follow_runs
-from tests.helpers.visitor import wait_until_drawn, wait_until_idle
+from tests.helpers.visitor import text_box, wait_until_drawn, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 PAGES = {
@@ -199,7 +199,7 @@ def test_a_page_that_waits_runs_only_the_part_that_waits(open_page, long_bert):
 
     page = open_page(f"/?model={quote(str(long_bert))}", prepare=prepare)
     runs.clear()
-    box = page.get_by_role("textbox", name="Text to inspect")
+    box = text_box(page)
     box.fill(" ".join(WORDS[number * number % 7 % 6] for number in range(6000)))
     box.press("Control+Enter")
     start = page.get_by_role("button", name="Start", exact=True)

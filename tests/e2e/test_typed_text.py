@@ -7,6 +7,7 @@ from tests.helpers.visitor import (
     heads_keys,
     inspect_text,
     strip_token,
+    text_box,
     tokens,
     url_with,
     wait_until_drawn,
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.e2e
 
 def fill(page: Page, value: str) -> None:
     """Inspect a JavaScript value: half a character, or millions of them, cannot be typed."""
-    box = page.get_by_role("textbox", name="Text to inspect")
+    box = text_box(page)
     box.evaluate(
         f"""(box) => {{ Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(box, {value});
         box.dispatchEvent(new Event("input", {{ bubbles: true }})); }}"""

@@ -13,6 +13,7 @@ from tests.helpers.visitor import (
     heads_keys,
     inspect_text,
     strip_token,
+    text_box,
     tokens,
     url_with,
     wait_until_drawn,
@@ -69,7 +70,7 @@ def test_back_returns_to_the_words(visit, short):
     page.go_back()
     expect(strip_token(page, 6)).to_have_text("unbelievably")
     wait_until_drawn(page)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(SHORT)
+    expect(text_box(page)).to_have_value(SHORT)
     expect_view(page, "unit=words", "3 1")
     assert tokens(page) == [token.text for token in short.words().query_tokens]
     expect_numbers(page, short.words(), 3, 1)

@@ -19,6 +19,7 @@ from tests.helpers.visitor import (
     inspect_text,
     select_box,
     strip_token,
+    text_box,
     tokens,
     url_with,
     wait_until_drawn,
@@ -44,9 +45,7 @@ def is_in_view(page: Page, part: str) -> bool:
 def test_opens_already_inspected(open_page):
     traffic = Traffic()
     page = open_page(prepare=traffic.install)
-    expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(
-        "The cat sat on the mat because it was tired."
-    )
+    expect(text_box(page)).to_have_value("The cat sat on the mat because it was tired.")
     expect(page.get_by_role("button", name="Model: sentence-transformers/all-MiniLM-L6-v2")).to_contain_text(
         "6 layers × 12 heads"
     )
@@ -154,7 +153,7 @@ def test_every_example_opens_at_its_head_with_its_pair(open_page):
     for example in (*OF_MINILM[1:], OF_MINILM[0]):
         traffic.clear()
         choose_example(page, example.name)
-        expect(page.get_by_role("textbox", name="Text to inspect")).to_have_value(example.text)
+        expect(text_box(page)).to_have_value(example.text)
         expect_head(page, example.layer, example.head)
         expect_locked(page, example.query, example.key)
         said = page.locator(".ranking-sentence")

@@ -31,9 +31,17 @@ def url_with(part: str) -> re.Pattern[str]:
     return re.compile(re.escape(part))
 
 
+def text_box(page: Page) -> Locator:
+    """Return the box of the text to inspect.
+
+    While a page runs again, a box that has moved is there twice: in its new place and, stale, in the old one.
+    """
+    return page.locator('[data-stale="false"]').get_by_role("textbox", name="Text to inspect")
+
+
 def inspect_text(page: Page, text: str) -> None:
     """Type a text and run it with Ctrl+Enter."""
-    box = page.get_by_role("textbox", name="Text to inspect")
+    box = text_box(page)
     box.fill(text)
     box.press("Control+Enter")
     wait_until_idle(page)
