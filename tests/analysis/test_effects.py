@@ -23,6 +23,7 @@ from models.capture.cost import Budget
 from models.capture.growing import grows
 from models.terms import Terms
 from tests.helpers.paths import golden
+from tests.helpers.rounding import OF_PASSES
 from tests.helpers.small_models import SENTENCE, TARGET, with_head
 from tests.helpers.with_heads import save_with_head
 
@@ -82,7 +83,7 @@ def test_rows_of_a_batch_do_not_depend_on_their_number(tmp_path, monkeypatch):
     whole, calls = effects(model, SENTENCE), list[tuple[int, int]]()
     monkeypatch.setattr("models.changed_outputs.MOST_ROWS", 4)
     parts = effects(model, SENTENCE, progress=lambda done, total: calls.append((done, total)))
-    np.testing.assert_allclose(parts, whole, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(parts, whole, rtol=0, atol=OF_PASSES)
     assert calls[-1] == (6, 6)  # two layers, in the untouched pass and in two batches
     assert sorted(calls) == calls
     with pytest.raises(errors.TooLong, match="this server allows"):
@@ -109,7 +110,7 @@ def test_rows_that_share_layers_give_what_whole_rows_give(family, shares, loaded
     backwards = [*reversed(shared.index)]  # rows in another order than the layers are whole
     whole = effects(model, SENTENCE, "mean", heads=backwards, **given)
     assert len(n_rows) == int(shares)
-    np.testing.assert_allclose(whole.loc[shared.index], shared, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(whole.loc[shared.index], shared, rtol=0, atol=OF_PASSES)
 
 
 def test_a_model_that_fixes_the_number_of_rows_does_not_share_layers():

@@ -68,8 +68,8 @@ def check(table: pd.DataFrame, wanted: Figures, column: str, *, ascending: bool)
         for name, value in figures.items():
             there = found.loc[place, name]
             there = math.nan if there is pd.NA else float(there)
-            # Replayed weights differ in the last digits with the size of the block, 6e-9 seen.
-            assert there == pytest.approx(value, rel=1e-6, abs=1e-9, nan_ok=True), (place, name)
+            # Replayed weights differ in the last digits with the size of the block, as a processor adds: 1.3e-6 seen.
+            assert there == pytest.approx(value, rel=1e-5, abs=1e-9, nan_ok=True), (place, name)
     order = table[[column, "layer", "head"]].to_numpy(dtype=float)
     sign = 1 if ascending else -1
     keys = [(math.isnan(value), 0 if math.isnan(value) else sign * value, layer, head) for value, layer, head in order]

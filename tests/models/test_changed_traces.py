@@ -10,6 +10,7 @@ import pytest
 
 from models import AttentionTrace, errors
 from tests.helpers.plain_changes import MASKED, allowed_pairs, pattern_by_hand, plain_pass
+from tests.helpers.rounding import OF_PASSES
 from tests.helpers.same_trace import assert_same_trace, bits
 from tests.helpers.small_models import SENTENCE, TARGET
 
@@ -50,11 +51,11 @@ def test_a_changed_trace_is_what_hooks_on_the_plain_model_give(family, loaded, f
                     allowed = allowed_pairs(of, att.n_query, att.n_key)
                     how = forced[kind, layer, head]
                     plain = np.array([pattern_by_hand(how, row.tolist(), q) for q, row in enumerate(allowed)])
-                np.testing.assert_allclose(found, plain, rtol=0, atol=5e-6)
+                np.testing.assert_allclose(found, plain, rtol=0, atol=OF_PASSES)
                 largest = max(largest, float(np.abs(found - before[kind].weights(layer, head)).max()))
     assert largest > 0.1  # the changes were not too small to see
     kept = [position for position in range(hidden.shape[1]) if position not in MASKED]
-    np.testing.assert_allclose(trace.outputs.embedding(), hidden[0, kept].mean(0), rtol=0, atol=2e-5)
+    np.testing.assert_allclose(trace.outputs.embedding(), hidden[0, kept].mean(0), rtol=0, atol=OF_PASSES)
     assert [bits(one) for one in model.module.state_dict().values()] == weights_before
     assert_same_trace(model.trace(SENTENCE, **target), before)
 
@@ -74,10 +75,12 @@ def test_a_batch_changes_each_text_as_alone(loaded):
             alone = model.trace(text, ablate=ablate, mask_tokens=masked, **target)
             assert batch[number].source == alone.source
             assert batch[number].notices == alone.notices
-            np.testing.assert_allclose(batch[number].outputs.embedding(), alone.outputs.embedding(), atol=2e-5)
+            np.testing.assert_allclose(batch[number].outputs.embedding(), alone.outputs.embedding(), atol=OF_PASSES)
             for kind in alone.kinds:
                 for layer in range(alone[kind].n_layers):
-                    np.testing.assert_allclose(batch[number][kind].layer(layer), alone[kind].layer(layer), atol=5e-6)
+                    np.testing.assert_allclose(
+                        batch[number][kind].layer(layer), alone[kind].layer(layer), atol=OF_PASSES
+                    )
     with pytest.raises(errors.NoText, match="mask_tokens has 1 entries for 2 texts"):
         model.trace_batch(texts, mask_tokens=[[1]])
 

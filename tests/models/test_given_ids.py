@@ -11,6 +11,7 @@ from models.errors import NoText
 from models.given_text import GivenText, read_text
 from models.request import Request
 from tests.helpers import small_models as small
+from tests.helpers.rounding import OF_PASSES
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ def test_the_weights_of_given_ids_are_those_of_an_eager_pass(loaded, family, tmp
         expected = plain(input_ids=torch.tensor([ids]), output_attentions=True).attentions
     trace = model.trace(np.array([ids]))
     for number, layer in enumerate(expected):
-        np.testing.assert_allclose(trace[trace.kinds[0]].layer(number), layer[0].numpy(), atol=2e-6)
+        np.testing.assert_allclose(trace[trace.kinds[0]].layer(number), layer[0].numpy(), atol=OF_PASSES)
 
 
 def test_ids_of_a_text_are_that_text(minilm):

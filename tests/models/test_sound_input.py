@@ -15,13 +15,11 @@ import models
 from models.capture.cost import Budget
 from models.errors import BrokenModel, HeadlightError, NoAttention, NoText, NoTokenizer, TooLong
 from tests.helpers.corrupt import configure
+from tests.helpers.rounding import OF_PASSES
 from tests.helpers.sound_models import TARGET, save_whisper, vowels
 from tests.zoo import sounds
 
 pytestmark = pytest.mark.slow
-
-# Of two float32 computations, one with SDPA: as in tests/zoo/test_families.py.
-TOLERANCE = 5e-6
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +76,7 @@ def test_every_weight_of_every_kind_is_the_models_own(language, model, own):
         assert trace[kind].n_layers == len(expected)
         worst = max(float(np.abs(trace[kind].layer(n) - one[0].numpy()).max()) for n, one in enumerate(expected))
         print(f"{kind}: worst difference {worst:.1e}")
-        assert worst <= TOLERANCE
+        assert worst <= OF_PASSES
         assert float(expected[0].max()) > 10 / expected[0].shape[-1]  # not uniform
 
 
@@ -167,7 +165,7 @@ def test_a_long_sound_is_cut_as_the_model_cuts_it(model, own):
     assert "The first 30 of 31.4 seconds are shown: this is the maximum that is read at once." in trace.notices
     with torch.no_grad():
         given = module.model.encoder(features(processor, samples), output_attentions=True).attentions
-    assert np.abs(trace["encoder"].weights(0, 0) - given[0][0, 0].numpy()).max() <= TOLERANCE
+    assert np.abs(trace["encoder"].weights(0, 0) - given[0][0, 0].numpy()).max() <= OF_PASSES
 
 
 def test_the_estimate_admits_or_refuses_before_the_pass(model):

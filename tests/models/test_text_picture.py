@@ -15,6 +15,7 @@ from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoPr
 from models import AttentionTrace, Model, load_model
 from models.patches import Patches
 from tests.helpers.picture_models import FAMILIES, build_text_picture
+from tests.helpers.rounding import OF_PASSES
 
 pytestmark = pytest.mark.slow
 
@@ -93,7 +94,7 @@ def test_the_weights_are_the_models_own(name: str, folders: dict[str, Path], loa
     assert attention.n_layers == len(expected) == 3
     assert [token.id for token in attention.key_tokens] == given["input_ids"][0].tolist()
     for layer, weights in enumerate(expected):
-        np.testing.assert_allclose(attention.layer(layer), weights[0].numpy(), atol=5e-6)
+        np.testing.assert_allclose(attention.layer(layer), weights[0].numpy(), atol=OF_PASSES)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

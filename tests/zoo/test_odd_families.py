@@ -24,6 +24,7 @@ from models.capture.interface import NotReplayed
 from models.checkpoints.verify import check_weights
 from models.errors import BrokenModel, NoAttention
 from tests.helpers.corrupt import configure
+from tests.helpers.rounding import OF_PASSES
 from tests.helpers.small_models import BERT_NAMES, SENTENCE, wordpiece
 from tests.zoo.build import config_of, sharpen
 from tests.zoo.compare import pair_of
@@ -160,8 +161,7 @@ def test_an_encoder_saved_without_its_decoder_is_that_encoder(family, kind, says
     assert attention.n_layers == len(given)
     worst = max(float((torch.tensor(attention.layer(n)) - one[0]).abs().max()) for n, one in enumerate(given))
     print(f"{kind.__name__}: worst difference {worst:.1e}")
-    # Measured: 8.3e-7 (T5). SDPA's rounding, as in tests/zoo/test_families.py.
-    assert worst <= 2e-6
+    assert worst <= OF_PASSES
 
 
 @pytest.mark.parametrize("named", ["PreTrainedEncoder", "T5Stack", "T5LayerSelfAttention", "sys", "", "../Encoder"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.errors import HeadlightError
+from tests.helpers.rounding import OF_PASSES
 from tests.zoo import sounds, table
 from tests.zoo.compare import TOLERANCE
 
@@ -26,8 +27,6 @@ SECONDS = {
     "parakeet_encoder": "0.08 s",
     "wav2vec2-bert": "0.02 s",
 }
-# Of the ordinary forward pass, in which the layers below were computed by SDPA.
-ROUNDING = 5e-6
 
 
 def families(names) -> list:
@@ -44,7 +43,7 @@ def test_the_page_names_every_family_of_sounds_once():
 def test_every_weight_is_the_models_own(family, tmp_path):
     found, cells = sounds.examine(family, tmp_path / family), TRACED[family]
     assert (found.architecture, found.capture, str(found.n_frames)) == (cells[1], cells[2], cells[4])
-    assert found.difference <= (ROUNDING if found.capture == "replayed" else TOLERANCE)
+    assert found.difference <= (OF_PASSES if found.capture == "replayed" else TOLERANCE)
 
 
 @pytest.mark.parametrize("family", families(REFUSED))

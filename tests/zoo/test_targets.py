@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from models import load_model
 from models.capture.generation import shift_labels
 from models.errors import BrokenModel
+from tests.helpers.rounding import OF_PASSES
 from tests.zoo import table
 from tests.zoo.build import build, config_of
 from tests.zoo.compare import given_layers, no_cache
@@ -31,8 +32,6 @@ FORWARD_IGNORES_LABELS = {"fsmt"}
 WITHOUT_A_START = {"t5", "longt5", "switch_transformers"}
 WORDS = ["<s>", "<pad>", "</s>", "<unk>", *["the", "cat", "sat", "on", "a", "mat", "and", "it", "was", "tired"]]
 TEXT, TARGET = "the cat sat on a mat", "it was tired and sat"
-# As in tests/zoo/compare.py; the batch of labels takes the same path as ours.
-TOLERANCE = 2e-5
 
 
 def word_tokenizer() -> PreTrainedTokenizerFast:
@@ -93,7 +92,7 @@ def test_the_decoder_reads_the_model_s_own_shift_of_the_target(family, tmp_path)
             continue
         assert len(layers) == trace[kind].n_layers
         for number, layer in enumerate(layers):
-            np.testing.assert_allclose(trace[kind].layer(number), layer[0].numpy(), atol=TOLERANCE)
+            np.testing.assert_allclose(trace[kind].layer(number), layer[0].numpy(), atol=OF_PASSES)
 
 
 def small(family: str, **changed) -> torch.nn.Module:

@@ -20,6 +20,7 @@ from models import errors, load_model
 from models.checkpoints.access import Access
 from models.checkpoints.locate import locate
 from tests.helpers.corrupt import refused
+from tests.helpers.rounding import OF_PASSES
 from tests.helpers.small_models import SENTENCE, with_head
 
 pytestmark = pytest.mark.slow
@@ -83,7 +84,7 @@ def test_a_trace_of_a_merged_model_is_its_own_eager_attention(base):
         ids = torch.tensor([[token.id for token in trace["encoder"].query_tokens]])
         weights = eager(input_ids=ids, output_attentions=True).attentions
     for layer, expected in enumerate(weights):
-        np.testing.assert_allclose(trace["encoder"].layer(layer), expected[0].numpy(), atol=2e-6)
+        np.testing.assert_allclose(trace["encoder"].layer(layer), expected[0].numpy(), atol=OF_PASSES)
     plain = load_model(base).trace(SENTENCE)["encoder"].layer(1)
     assert np.abs(plain - trace["encoder"].layer(1)).max() > 0.01
 

@@ -17,6 +17,7 @@ from models import errors, load_model
 from models.checkpoints.gguf_headers import read_gguf_header
 from tests.helpers.corrupt import refused
 from tests.helpers.gguf_models import llama, write_gguf
+from tests.helpers.rounding import OF_PASSES
 from tests.helpers.small_models import SENTENCE, byte_level
 
 pytestmark = pytest.mark.slow
@@ -64,7 +65,7 @@ def test_a_trace_is_the_eager_attention_of_the_dequantised_model(file):
     with torch.no_grad():
         weights = module(input_ids=torch.tensor([ids]), output_attentions=True).attentions
     for layer, of_layer in enumerate(weights):
-        np.testing.assert_allclose(trace["decoder"].layer(layer), of_layer[0].numpy(), atol=2e-6)
+        np.testing.assert_allclose(trace["decoder"].layer(layer), of_layer[0].numpy(), atol=OF_PASSES)
 
 
 def test_a_folder_with_one_file(file):

@@ -17,10 +17,10 @@ from torch import nn
 
 from models import Model, errors, load_model
 from models.checkpoints.bundled import minilm_folder
+from tests.helpers.rounding import OF_PASSES
 from tests.helpers.small_models import FAMILIES, SENTENCE, TARGET
 
 pytestmark = pytest.mark.slow
-WORST = 2e-6
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def compare(model: Model, expected: dict[str, list[np.ndarray]]) -> None:
         weights = expected.get(kind) or expected["self"]
         assert trace[kind].n_layers == len(weights)
         for layer, one in enumerate(weights):
-            np.testing.assert_allclose(trace[kind].layer(layer), one, rtol=0, atol=WORST)
+            np.testing.assert_allclose(trace[kind].layer(layer), one, rtol=0, atol=OF_PASSES)
 
 
 def state(module: nn.Module) -> list:
@@ -233,7 +233,7 @@ def test_a_vision_encoder_in_memory():
     found = load_model(module, images=processor).trace(image=np.asarray(picture))["encoder"]
     assert module.config.name_or_path == ""
     for layer, one in enumerate(expected):
-        np.testing.assert_allclose(found.layer(layer), one[0].numpy(), rtol=0, atol=WORST)
+        np.testing.assert_allclose(found.layer(layer), one[0].numpy(), rtol=0, atol=OF_PASSES)
     with pytest.raises(errors.NoTokenizer, match=r"ViTModel in memory reads pictures: give its image processor"):
         load_model(module)
 
