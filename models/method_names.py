@@ -21,6 +21,11 @@ class MethodName:
     down: bool = False
 
     @property
+    def noun(self) -> str:
+        """What there is one map for."""
+        return "layer" if self.down else "head"
+
+    @property
     def place(self) -> str:
         """What a list calls a head, below a title that has the method."""
         return "Layer {layer}" if self.down else HEAD

@@ -65,9 +65,9 @@ def words_of(method: str) -> MethodWords:
         most=_MOST.get(method, {"query": "points most to", "key": "is most pointed to by"}),
         noun="weight",
         axes=_DOWN_AXES if name.down else {"query": "query", "key": "key"},
-        everything=f"{name.title}: all {'layers' if name.down else 'heads'}",
+        everything=f"{name.title}: all {name.noun}s",
         figures="Figures of this map",
-        places="Layers" if name.down else "Heads",
+        places=f"{name.noun.capitalize()}s",
         here="In this map",
         pair={
             "sentence": f"In this map, {{query}} {verbs['query']} {{key}}: {{weight}}; {{rest}}.",

@@ -42,7 +42,7 @@ def export_controls(subject: Subject, selection: Selection, options: DrawOptions
         return  # a head switch must not wait for what nobody sees
     with popover:
         fitting = [figure for figure in FIGURES.values() if figure.fits(subject)]
-        offers = {offer.title: (figure, offer) for figure in fitting for offer in figure.offers}
+        offers = {offer.title_of(subject.att): (figure, offer) for figure in fitting for offer in figure.offers}
         figure, offer = offers[st.radio("Export", tuple(offers), key="export figure")]
         if offer.all_heads:
             selection = replace(selection.of_all_heads(), chosen=NO_HEADS, combine="overlay")
@@ -155,22 +155,23 @@ def _name_offer(offer: Offer, subject: Subject, selection: Selection) -> str:
     if selection.chosen:
         described = selection.chosen.describe(subject.att)
         heads = f"the {selection.combine} of {described}" if is_combined(selection) else described
-    words = offer.title.replace("the chosen head", heads)
+    noun = name_method(subject.att.method).noun
+    words = offer.title_of(subject.att).replace(f"the chosen {noun}", heads)
     return words[0].lower() + words[1:]
 
 
 def _file_name(figure: Figure[Any], subject: Subject, selection: Selection, options: DrawOptions) -> str:
     """Return what the file shows, in its name; the grid has all heads, whichever is chosen."""
-    att = subject.att
+    att, method_name = subject.att, name_method(subject.att.method)
     model = short_model(att.source)
     if selection.layer is None or figure.shows_all_maps:
-        heads = "all-heads"
+        heads = f"all-{method_name.noun}s"
     elif is_combined(selection):
         heads = f"{selection.combine}-{_shorten(selection.chosen.describe(att))}"
     elif selection.chosen and figure.overlays:
         heads = _shorten(selection.chosen.describe(att))
     else:
-        heads = f"layer{selection.layer}" + ("" if name_method(att.method).down else f"-head{selection.head}")
+        heads = f"layer{selection.layer}" + ("" if method_name.down else f"-head{selection.head}")
     method = [] if att.method == ATTENTION else [_shorten(att.method)]
     hidden = [name for name in ("special", "sink") if getattr(options, name) == "hide"]
     view = [*(["words"] if selection.unit == "words" else []), *([f"without-{'-and-'.join(hidden)}"] if hidden else [])]

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure as PaperFigure
 from analysis.selection import Region, Selection
 from models import Attention
 from models.errors import BadSelection
+from models.method_names import name_method
 from viz.formats import PICTURES
 from viz.head_maps import HeadMaps
 from viz.options import DrawOptions
@@ -33,6 +34,10 @@ class Offer(NamedTuple):
 
     title: str
     all_heads: bool = False
+
+    def title_of(self, att: Attention) -> str:
+        """Return the title for an attention; a map with one head for each layer has layers to choose from."""
+        return self.title.replace("head", name_method(att.method).noun)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from analysis.head_set import NO_HEADS, HeadSet
 from analysis.selection import Selection
 from models import Attention
 from models.arguments import checked
+from models.method_names import name_method
 from viz import colours, style
 from viz.figures.base import Figure, Offer, Subject, pooling
 from viz.figures.grid_view import GridView, check_both, grid_view
@@ -69,7 +70,7 @@ class Grid(Figure[GridView]):
     def contents(self, subject: Subject, selection: Selection, options: DrawOptions) -> str:
         """Return how many heads there are."""
         n_heads = sum(map(subject.att.heads_in, range(subject.att.n_layers)))
-        return f"It contains all {n_heads} heads, each with the whole text."
+        return f"It contains all {n_heads} {name_method(subject.att.method).noun}s, each with the whole text."
 
     def to_plotly(self, view: GridView, options: DrawOptions) -> go.Figure:
         """Return the maps as one chart of one trace per head."""

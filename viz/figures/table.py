@@ -8,6 +8,7 @@ from typing import Any
 from analysis.selection import Region, Selection
 from models import Attention
 from models.errors import BadSelection
+from models.method_names import name_method
 from viz.figures.base import (
     Figure,
     Offer,
@@ -107,6 +108,6 @@ class Table(Figure[TableView]):
         if within.chosen:
             heads = within.chosen.describe(view.att)
         else:
-            one = len(view.heads) == 1
-            heads = name_heads(view.att, within) if one else f"all {len(view.heads)} heads"
+            one, noun = len(view.heads) == 1, name_method(view.att.method).noun
+            heads = name_heads(view.att, within) if one else f"all {len(view.heads)} {noun}s"
         return region_contents(view.att, view.region, heads)

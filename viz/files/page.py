@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 from analysis.selection import READABLE, Region, Selection
 from models import Attention
-from models.method_names import name_with_method
+from models.method_names import name_method, name_with_method
 from viz import browser, colours
 from viz.colours import MOST_HEADS
-from viz.figures.base import Subject
+from viz.figures.base import Subject, name_heads
 from viz.head_maps import HeadMaps
 from viz.labels import notices_of
 from viz.options import DrawOptions
@@ -127,18 +127,23 @@ def describe_lack(subject: Subject, selection: Selection) -> str:
     att, maps = subject.att, subject.maps
     if has_all_weights(att):
         return ""
-    layer, head = selection.of_one_head() if selection.heads else (0, 0)
+    nouns = f"{name_method(att.method).noun}s"
     known = f" of the first {maps.n_done} of {att.n_layers} layers" if maps and not maps.complete else ""
     return (
-        f"This file has exact weights of layer {layer}, head {head} alone, because the attention of all heads is too "
-        f"large for it: other heads{known} are shown as small maps of their largest weights."
+        f"This file has exact weights of {_one_head(att, selection)} alone, because the attention of all {nouns} is "
+        f"too large for it: other {nouns}{known} are shown as small maps of their largest weights."
     )
 
 
 def describe_contents(att: Attention, selection: Selection) -> str:
     """Return one sentence that says what the file of an attention contains."""
     text, n_heads = "the whole text", sum(map(att.heads_in, range(att.n_layers)))
+    heads = f"all {n_heads} {name_method(att.method).noun}s"
     if has_all_weights(att):
-        return f"It contains {text} and every weight of all {n_heads} heads."
-    layer, head = selection.of_one_head() if selection.heads else (0, 0)
-    return f"It contains {text}, small maps of all {n_heads} heads, and weights of layer {layer}, head {head}."
+        return f"It contains {text} and every weight of {heads}."
+    return f"It contains {text}, small maps of {heads}, and weights of {_one_head(att, selection)}."
+
+
+def _one_head(att: Attention, selection: Selection) -> str:
+    """Return the head whose weights are in the file of a long text, within a sentence."""
+    return name_heads(att, selection if selection.heads else Selection.parse(0, 0))

@@ -9,12 +9,14 @@ from analysis.selection import Selection
 from tests.helpers.draw import INSTRUMENTS
 from tests.helpers.hand_made import attention, random_weights
 from tests.helpers.inspect_page import instrument, messages, run, select
+from tests.helpers.page_elements import widget
 from ui.services.attention_cache import maps_of, request_maps
 from ui.services.instrument_traces import find
 from viz import DrawOptions
 from viz.figures.base import Subject
 from viz.figures.registry import FIGURES
 from viz.files.export import describe_file
+from viz.files.page import describe_lack
 
 ATT = attention(random_weights(2, 3, 5, 7))
 LONG = attention(random_weights(1, 2, 283, 307))
@@ -62,6 +64,23 @@ def test_an_html_file_holds_all_heads_whatever_the_figure(figure: str) -> None:
         assert describe_file(FIGURES[figure], "svg", Subject(ATT), selection, DrawOptions()) != said
 
 
+def test_maps_of_layers_are_called_layers() -> None:
+    short = attention(random_weights(3, 1, 5, 5))._copy(method="rollout")
+    long = attention(random_weights(3, 1, 283, 307))._copy(method="rollout")
+    titles = [offer.title_of(short) for figure in FIGURES.values() for offer in figure.offers]
+    assert {"Heatmap of the chosen layer", "All layers", "Weights of all layers"} <= set(titles)
+    assert not [title for title in titles if "head" in title]
+    place, options = Selection.parse(1, 0), DrawOptions()
+    assert describe_file(FIGURES["grid"], "png", Subject(short), place, options) == (
+        "It contains all 3 layers, each with the whole text."
+    )
+    assert describe_file(FIGURES["table"], "csv", Subject(short), Selection.parse(), options).endswith("all 3 layers.")
+    assert describe_file(FIGURES["view"], "html", Subject(long), place, options) == (
+        "It contains the whole text, small maps of all 3 layers, and weights of rollout down from layer 1."
+    )
+    assert "exact weights of rollout down from layer 1 alone" in describe_lack(Subject(long), place)
+
+
 def opened(**parameters: str) -> AppTest:
     app = run(**parameters)
     app.session_state["export"] = True
@@ -94,6 +113,16 @@ def test_a_button_says_which_figure_it_gives_and_is_another_one_for_another_figu
         "Download heatmap of layer 3, head 2 as PNG",
     ]
     assert len({*seen.values()}) == len(seen)
+
+
+@pytest.mark.slow
+def test_a_button_names_the_chosen_layer_of_a_map_of_layers() -> None:
+    app = opened(layer="3", head="7", show="rollout")
+    assert list(buttons(app)) == ["Download heatmap of rollout down from layer 3 as PNG"]
+    app.radio(key="export figure").set_value("Weights of all layers").run()
+    assert list(buttons(app)) == ["Download weights of all layers as CSV", "Download its origin (JSON)"]
+    widget(app, "show").set_value("attention").run()
+    assert list(buttons(app)) == ["Download heatmap of layer 3, head 7 as PNG"]
 
 
 @pytest.mark.slow
