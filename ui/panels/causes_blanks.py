@@ -10,13 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from analysis.maps import METHODS, blank_out
-from models import HeadlightError, Model
+from models import Model
 from models.capture.cost import Estimate, readable_seconds
 from ui.messages import escape_markdown
 from ui.panels.causes_table import MOST_HEIGHT, ROW, offer_files, origin_of
 from ui.panels.causes_traces import Traced
 from ui.panels.export import short_model
-from ui.panels.on_demand import Work, result_on_demand
+from ui.panels.on_demand import Work, result_or_refusal
 from ui.services.jobs import Jobs
 from ui.services.settings import budget
 from ui.services.traces import TraceRequest
@@ -34,12 +34,7 @@ def blank_out_controls(model: Model, traced: Traced) -> None:
     st.markdown("**All words, one at a time**")
     # The answer to the text itself: after a continuation, the next token would be another one.
     request = replace(traced.request, generate=0)
-    try:
-        work = _work(model, request)
-    except HeadlightError as error:
-        st.caption(escape_markdown(str(error)))
-        return
-    table = result_on_demand(work)
+    table = result_or_refusal(lambda: _work(model, request))
     if table is None:
         return
     st.caption(escape_markdown(describe_blanks(table)))

@@ -8,13 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from analysis.causes import effects
-from models import Attention, HeadlightError, Model
+from models import Attention, Model
 from models.capture.cost import Estimate, readable_seconds
 from ui.messages import escape_markdown
 from ui.panels.causes_table import grid_of, offer_files, origin_of, show_grid, show_table
 from ui.panels.causes_traces import Traced
 from ui.panels.export import short_model
-from ui.panels.on_demand import Work, result_on_demand
+from ui.panels.on_demand import Work, result_or_refusal
 from ui.services.jobs import Jobs
 from ui.services.settings import budget
 from ui.services.traces import TraceRequest
@@ -56,12 +56,7 @@ def effects_controls(model: Model, traced: Traced, att: Attention) -> None:
             required=True,
             label_visibility="collapsed",
         )
-    try:
-        work = _work(model, request, traced, kind, how or "zero")
-    except HeadlightError as error:
-        st.caption(escape_markdown(str(error)))
-        return
-    table = result_on_demand(work)
+    table = result_or_refusal(lambda: _work(model, request, traced, kind, how or "zero"))
     if table is None:
         return
     st.caption(escape_markdown(f"{describe_effects(table)} {WARNING}"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import streamlit as st
 
-from models.errors import TooLong
+from models.errors import HeadlightError, TooLong
 from ui.messages import describe_error, escape_markdown, guarded
 from ui.panels.trace_request import UPDATE_SECONDS, show_progress_bar
 from ui.services.jobs import Job
@@ -19,6 +19,16 @@ Result = TypeVar("Result")
 _WANTED = "work on demand"
 # Most work ends within this time, under a spinner. After it the page offers Stop.
 QUICK_SECONDS = 1.0
+
+
+def result_or_refusal(make_work: Callable[[], Work[Result]]) -> Result | None:
+    """Return the result of a piece of work on demand; None too if it is refused while it is made, with the sentence."""
+    try:
+        work = make_work()
+    except HeadlightError as error:
+        st.caption(escape_markdown(str(error)))
+        return None
+    return result_on_demand(work)
 
 
 def result_on_demand(work: Work[Result]) -> Result | None:
