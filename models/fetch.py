@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             print(fetch(name))
         except HeadlightError as error:
-            print(error, file=sys.stderr)
+            print(f"headlight: {error}", file=sys.stderr)
             code = 2
     return code
 

@@ -84,7 +84,7 @@ def main(arguments: list[str] | None = None, *, program: str | None = None) -> i
         record = training.save(folder)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     except HeadlightError as error:
-        print(error, file=sys.stderr)
+        print(f"headlight: {error}", file=sys.stderr)
         return 2
     print(f"{record['unseen_samples_right']:.1%} of unseen samples are right. The model is in {folder}.")
     return 0

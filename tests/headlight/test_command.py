@@ -93,6 +93,7 @@ def test_what_cannot_be_done_is_one_sentence(arguments, sentence, served, capsys
         code = int(str(error.code))
     told = capsys.readouterr().err
     assert code == 2
+    assert told.startswith("headlight: ")
     assert sentence in told
     assert told.count("\n") == 1
     assert served.queries == []

