@@ -11,6 +11,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 # What tests expect to the bit is the CPU's; `python -m benchmarks device --device cuda` compares a GPU with it.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# For the processes that tests start, as app.py does it: beside other tests, threads that spin take four times the CPU.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from typing import TYPE_CHECKING
 

@@ -1,12 +1,9 @@
 """The README's commands and snippets run, and what it names exists."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +13,7 @@ from headlight.command import main as headlight
 from models import Attention, AttentionTrace, load_model
 from models.checkpoints.bundled import scratch_folder, scratch_names
 from models.checkpoints.verify import TOLERANCE
+from tests.helpers.forked import run_python
 from tests.helpers.paths import ROOT
 from tests.zoo import table
 
@@ -24,16 +22,11 @@ PROSE = " ".join(README.split())
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
 
 
-def run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
-
-
 @pytest.mark.slow
 def test_the_notebook_snippets(tmp_path):
     snippets = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(snippets) == 16
-    done = run([sys.executable, "-c", "\n".join(snippets)], tmp_path)
+    done = run_python("-c", "\n".join(snippets), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "('it', 1)" in done.stdout
     assert "252 tokens: about" in done.stdout

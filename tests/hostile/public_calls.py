@@ -11,6 +11,7 @@ import inspect
 import io
 import json
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -331,7 +332,8 @@ def _error_of(function: Callable[..., Any], args: list[Any], kwargs: dict[str, A
             list(result)
     except models.HeadlightError as error:
         message = str(error)
-        one_sentence = message and "\n" not in message and len(message) < 900 and "0x" not in message
+        # The address of an object is a word; the name of a temporary folder may contain "0x".
+        one_sentence = message and "\n" not in message and len(message) < 900 and not re.search(r"\b0x", message)
         return None if one_sentence else f"a bad sentence: {message[:200]!r}"
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:120]}"

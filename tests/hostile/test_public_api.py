@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +13,7 @@ import analysis
 import models
 import viz
 from models.arguments import checked
-from tests.helpers.paths import ROOT
+from tests.helpers.forked import run_python
 
 pytestmark = pytest.mark.slow
 # Records of values that were computed, and the class of models that `load_model` makes.
@@ -40,9 +38,7 @@ def public() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def outcomes() -> list[dict[str, str]]:
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.hostile.public_calls"], cwd=ROOT, capture_output=True, text=True, timeout=500
-    )
+    run = run_python("-m", "tests.hostile.public_calls")
     assert run.returncode == 0, run.stderr[-2000:]
     return [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
 

@@ -19,7 +19,7 @@ from analysis.recording import FRAMES, Frame, Recording, read_frames, write_fram
 from models.errors import HeadlightError
 from models.scratch.tasks import TASKS, Settings
 from models.scratch.training import CHECKPOINT, Training
-from tests.helpers.forked_training import run_code
+from tests.helpers.forked import run_python
 
 pytestmark = pytest.mark.slow
 SMALL = Settings(n_layers=1, n_heads=2, d_model=14, d_feedforward=11, steps=20, batch_size=7, seed=3)
@@ -244,10 +244,12 @@ def test_parts_that_a_kill_leaves_are_gone_at_the_end(command, dies, tmp_path):
     folder = tmp_path / "it"
     options = ["previous", *AS_OPTIONS.split(), "--out", str(folder)]
     code = DIES_WHILE_IT_WRITES.format(command=command, dies=dies, options=options)
-    assert run_code(code) == -signal.SIGKILL
+    killed = run_python("-c", code)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (folder / "config.json").exists()
     assert all(Recording.of("previous", "", 20, [one]) for one in read_frames(folder))
-    assert run_code(f"import sys, {command}; sys.exit({command}.main({options}))") == 0
+    resumed = run_python("-m", command, *options)
+    assert resumed.returncode == 0, resumed.stderr
     expected = MODEL if command == "models.train" else sorted([*MODEL, FRAMES, "recording.npz"])
     assert sorted(path.name for path in folder.iterdir()) == expected
     frames = [path.name for path in sorted((folder / FRAMES).glob("*"))]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import UserDict
 
 import numpy as np
@@ -13,8 +11,8 @@ import torch
 
 from models import Attention, AttentionTrace
 from models.errors import BadArgument, BadMatrix, BadSelection
+from tests.helpers.forked import run_python
 from tests.helpers.given_weights import THREE, TOKENS, TWO_TEXTS, Cache, Foreign, Readable, causal, spoilt, weights
-from tests.helpers.paths import ROOT
 
 FORMS = {
     "NumPy": lambda: THREE,
@@ -174,7 +172,7 @@ with warnings.catch_warnings(record=True) as warned:
 assert [(each.filename, each.lineno) for each in warned] == [("<string>", 9)], warned
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, weights.nbytes // 1024)
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
     more, size = map(int, done.stdout.split())
     assert more < 1.5 * size

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -21,7 +19,7 @@ from models.checkpoints import bundled
 from models.errors import UnknownModel
 from models.scratch.tasks import TASKS
 from models.scratch.tasks.digits import DIGITS, unseen_answer, unseen_picture
-from tests.helpers.paths import ROOT
+from tests.helpers.forked import run_python
 
 pytestmark = pytest.mark.slow
 
@@ -92,9 +90,9 @@ def test_names_that_are_not_shipped():
 
 
 def test_the_command_names_what_is_shipped(tmp_path):
-    command = [sys.executable, "-m", "viz", "heatmap", "--model", "scratch:nothing", "--text", "a b", "--layer", "0"]
+    command = ["-m", "viz", "heatmap", "--model", "scratch:nothing", "--text", "a b", "--layer", "0"]
     command += ["--head", "0", "-o", str(tmp_path / "head.png")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = run_python(*command)
     assert (done.returncode, done.stdout) == (2, "")
     names = ", ".join(bundled.scratch_names())
     assert done.stderr == f"headlight: No model is called 'scratch:nothing': the ones trained here are {names}.\n"

@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -30,7 +28,7 @@ from models.errors import BadTraining
 from models.scratch.tasks import TASKS, Settings
 from models.scratch.training import CHECKPOINT, Training, change_settings, learning_rate, start_or_resume
 from models.train import main
-from tests.helpers.paths import ROOT
+from tests.helpers.forked import run_python
 
 pytestmark = pytest.mark.slow
 
@@ -193,9 +191,7 @@ def test_killed_and_resumed_ends_with_the_same_file(command, tmp_path, capsys):
         return ["previous", *AS_OPTIONS.split(), "--out", str(tmp_path / folder), *every]
 
     code = DIES_IN_STEP_13.format(command=command.__name__)
-    killed = subprocess.run(
-        [sys.executable, "-c", code, *options("killed")], cwd=ROOT, capture_output=True, check=False
-    )
+    killed = run_python("-c", code, *options("killed"))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     checkpoint = tmp_path / "killed" / CHECKPOINT
     with safe_open(checkpoint, framework="pt") as file:

@@ -18,7 +18,7 @@ from models import load_model
 from models.errors import BadSettings, HeadlightError, NoText
 from models.scratch.tasks import TASKS
 from models.scratch.training import Training
-from tests.helpers.forked_training import fork_trainings
+from tests.helpers.forked import fork_trainings
 from ui.services import trainings as module
 from ui.services.trainings import (
     FAILED,

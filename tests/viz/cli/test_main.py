@@ -24,6 +24,7 @@ from analysis.maps import derive
 from tests.helpers.cat_sentence import CAT, HEAD, LAYER
 from tests.helpers.chat_templates import save_chat_model
 from tests.helpers.draw import TEXT_FIGURES
+from tests.helpers.forked import run_python
 from tests.helpers.paths import ROOT
 from viz import DrawOptions
 from viz.cli.main import main
@@ -451,10 +452,8 @@ def test_ctrl_c_ends_quietly_while_the_command_is_imported(tmp_path: Path) -> No
 
 
 def test_without_a_network_the_refusal_is_still_one_sentence() -> None:
-    """In a process of its own, where what is logged would come out on standard error too."""
-    command = [sys.executable, "-m", "viz", *HEATMAP, "--model", "org/model", "-o", "head.png"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    """In another process, where what is logged would come out on standard error too."""
+    done = run_python("-m", "viz", *HEATMAP, "--model", "org/model", "-o", "head.png")
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import subprocess
-import sys
 
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from models import load_model
-from tests.helpers.paths import ROOT
+from tests.helpers.forked import run_python
 from tests.helpers.with_heads import save_with_head
 from viz.cli.main import main
 from viz.files.outputs import OUTPUT_COLUMNS
@@ -42,15 +39,10 @@ def test_labels_are_cells_and_no_formulas(tmp_path):
 
 def test_words_of_positions_on_standard_output(tmp_path):
     save_with_head("gpt2", AutoModelForCausalLM, tmp_path)
-    command = [sys.executable, "-m", "viz", "outputs", "--model", str(tmp_path), "--text", TEXT]
-    done = subprocess.run(
-        [*command, "--position", "2", "--position=-1", "--top", "3"],
-        cwd=ROOT,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        capture_output=True,
-        check=True,
-    )
-    found = rows(done.stdout.decode())
+    command = ["-m", "viz", "outputs", "--model", str(tmp_path), "--text", TEXT]
+    done = run_python(*command, "--position", "2", "--position=-1", "--top", "3")
+    assert done.returncode == 0, done.stderr
+    found = rows(done.stdout)
     outputs = load_model(tmp_path).trace(TEXT).outputs
     last = len(outputs.tokens) - 1
     assert [int(row["position"]) for row in found] == [2] * 3 + [last] * 3
