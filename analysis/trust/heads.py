@@ -114,8 +114,8 @@ def _copied(look: Look, kind: str) -> Iterator[Finding]:
         yield Finding(
             "copied heads",
             "note" if look.trace.source.capture == "given" else "warning",
-            f"{count(len(heads), where + 'head has', where + 'heads have')} exactly the weights of another head of the "
-            f"same layer on this text ({name_heads(att, heads)}): queries and keys were copied from head to head.",
+            f"{count(len(heads), where + 'head has', where + 'heads have')} the weights of another head of the same "
+            f"layer on this text ({name_heads(att, heads)}): queries and keys were copied from head to head.",
             len(heads),
             "Fetch or save the model again: a conversion may have repeated a head.",
         )

@@ -23,6 +23,24 @@ def said(att: Attention, name: str) -> list[Finding]:
     return [finding for finding in check_trace(AttentionTrace.of(att)) if finding.name == name]
 
 
+def test_a_copy_is_found_but_for_rounding():
+    weights = random_weights(1, 7, 11, 11, seed=3)[0]
+    rounded = np.random.default_rng(4).uniform(1 - 2e-5, 1 + 2e-5, weights[0].shape)
+    weights[2], weights[4], weights[6] = weights[0] * rounded, weights[3], weights[0]
+    weights[5] = weights[1]
+    weights[5, 7, 3] *= 1.001  # one weight of 121
+    weights[3, 0, 0] = weights[4, 0, 0] = np.nan
+    (layer,) = survey(attention(weights[None])).layers
+    assert layer.twin.tolist() == [0, 1, 0, 3, 4, 5, 0]
+
+
+def test_heads_with_one_pattern_and_other_numbers_are_no_copies():
+    """Their sums with signs are near each other, so each pair is compared."""
+    weights = np.repeat(random_weights(1, 1, 7, 7, seed=5)[0], 5, 0) ** np.linspace(1, 1.01, 5)[:, None, None]
+    (layer,) = survey(attention(weights[None])).layers
+    assert layer.twin.tolist() == list(range(5))
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_survey_is_what_loops_over_single_weights_give(seed, causal):
