@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -27,6 +28,7 @@ from transformers import PreTrainedModel
 from models.disk import whole_files
 from models.errors import BadSettings, BadTraining, UnknownModel
 from models.scratch.tasks import Settings, Task, task_named
+from models.scratch.tasks.task import Batch
 
 log = logging.getLogger("headlight.models")
 
@@ -100,15 +102,9 @@ class Training:
 
     def accuracy(self, n_samples: int = N_JUDGED) -> float:
         """Return the share of unseen samples in which every answer is right."""
-        random, right, counted = Random("unseen"), 0, 0
         with self.evaluating() as network:
-            while counted < n_samples:
-                batch = self.task.draw(random, n_samples, held_out=True)
-                found = self.task.judge(network, batch)
-                right, counted = right + int(found.sum()), counted + len(found)
-                if len(found) < n_samples:  # real data have no more samples
-                    break
-        return right / counted
+            right = self.task.judge(network, _unseen(self.task, n_samples))
+        return int(right.sum()) / len(right)
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -236,6 +232,12 @@ def change_settings(settings: Settings, **values: Any) -> Settings:
 def learning_rate(progress: float) -> float:
     """Return the share of the highest learning rate: a linear warm-up, then half a cosine down to 0."""
     return min(1.0, (progress + 1e-3) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * progress))
+
+
+@cache
+def _unseen(task: Task, n_samples: int) -> Batch:
+    """Return the samples of which the accuracy is computed, always the same: to draw them takes half a second."""
+    return task.draw(Random("unseen"), n_samples, held_out=True)
 
 
 @contextmanager
