@@ -21,12 +21,16 @@ _OWN_TOKENIZER = "Use the tokenizer that was saved together with the model."
 
 @dataclass(frozen=True)
 class _Known:
-    """A sentence by a part of it, with the name and the level of its finding."""
+    """A sentence by a part of it, with the name and the level of its finding.
+
+    One that `waits` leaves the pictures as they are read: it need not be seen before them.
+    """
 
     pattern: str
     name: str
     level: str
     remedy: str = ""
+    waits: bool = False
 
 
 KNOWN = (
@@ -39,15 +43,18 @@ KNOWN = (
     _Known(r"attends? to every token equally on a short text", "uniform heads", "warning", "Do not read these heads."),
     _Known(r"may belong to another model, and then", "tokenizer", "warning", _OWN_TOKENIZER),
     _Known(r"tokens that the model has no embedding for", "tokenizer", "warning", _OWN_TOKENIZER),
-    _Known(r"to a sink, which is not a token", "sink of the model", "note"),
-    _Known(r"dequantised from", "weights", "note"),
-    _Known(r"lacks weights of the head|has no output layer|names the head", "answers", "note"),
+    _Known(r"to a sink, which is not a token", "sink of the model", "note", waits=True),
+    _Known(r"dequantised from", "weights", "note", waits=True),
+    _Known(r"was trained on texts that begin with", "reading", "note", waits=True),
+    _Known(r"lacks weights of the head|has no output layer|names the head", "answers", "note", waits=True),
     _Known(r"so pictures lack it|give an attention weight for each pair", "coverage", "note"),
     # Of the text: models/losses.py, conversation.py.
     _Known(r"tokens are shown: this is", "truncation", "warning", "Read the rest as a text of its own."),
     _Known(r"tokenizer adds it once more", "reading", "warning", "Delete it from the text."),
     _Known(r"lone surrogates", "reading", "note"),
     _Known(r"is not in the text that the chat template", "reading", "warning", "Change the roles of the messages."),
+    # Of what the model writes, which the pictures underline: models/input_builder.py.
+    _Known(r"own continuation|reads the text that the model itself generates", "reading", "note", waits=True),
     # Of weights that were given: models/given/notices.py.
     _Known(
         r"not (a number|numbers) \(NaN\)|weights? (is|are) (infinite|negative)",
@@ -68,6 +75,12 @@ KNOWN = (
 @cache
 def _known(notice: str) -> _Known | None:
     return next((known for known in KNOWN if re.search(known.pattern, notice)), None)
+
+
+def may_wait(notice: str) -> bool:
+    """Return whether a sentence of loading or tracing leaves the pictures as they are read."""
+    known = _known(notice)
+    return known is not None and known.waits
 
 
 def check_notices(look: Look) -> Iterator[Finding]:

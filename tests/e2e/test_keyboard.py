@@ -25,7 +25,7 @@ STOPS = [
     "Examples",
     "More",
     "What if? Switch off a head, strike out a word",
-    "Can I trust this? No warnings",
+    "Can I trust this? No warnings, 2 notes",
     "Export",
     "Layer",
     "Head",

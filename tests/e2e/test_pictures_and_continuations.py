@@ -73,7 +73,7 @@ def test_a_decoder_goes_on_writing(open_page, tiny_gpt):
     box = page.get_by_role("spinbutton", name="Continue with tokens")
     box.fill("6")
     box.press("Enter")
-    expect(page.get_by_test_id("stAlert")).to_contain_text("The last 6 of 11 tokens are the model's own continuation")
+    expect(page.locator(".trust")).to_contain_text("The last 6 of 11 tokens are the model's own continuation")
     expect(page.locator(".part-strip")).to_have_attribute("data-tokens", "11")
     # A line stands before the first token of its own.
     expect(page.locator(".strip-cut + button")).to_have_attribute("data-position", "5")

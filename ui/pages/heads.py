@@ -37,7 +37,7 @@ def page() -> None:
         HEADS.publish()
         return
     with above:
-        trace, both = show_reading(shown, [*notices, *shown.notices], verb="Measure", all_lines=True)
+        trace, both = show_reading(shown, [*notices, *shown.notices], verb="Measure", all_lines=True, has_trust=False)
     if trace is None:
         HEADS.publish()
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from analysis.trust.notices import may_wait
 from analysis.truth import truth_of
 from models import AttentionTrace, Model
 from models.input_builder import OWN_TEXT_NOTICE
@@ -22,15 +23,17 @@ from ui.state.inspect import INSPECT
 
 
 def show_reading(
-    shown: Shown, notices: list[str], *, verb: str = "Inspect", all_lines: bool = False
+    shown: Shown, notices: list[str], *, verb: str = "Inspect", all_lines: bool = False, has_trust: bool = True
 ) -> tuple[AttentionTrace | None, Traced | None]:
     """Show what was read, and what has to be said of it; return the trace, None if there is none.
 
     With a model, the trace comes with the one before the visitor's changes. `verb` is on the button beside the text. A
-    page that shows `all_lines` offers to read each line by itself, and no choice between them.
+    page that shows `all_lines` offers to read each line by itself, and no choice between them. On a page that
+    `has_trust`, what leaves the pictures as they are read is said in the panel of trust alone.
     """
     model, opened = shown.model, shown.opened
     both: Traced | None = None
+    said: list[str] = []
     if opened is not None:
         describe_trace(opened)
         trace: AttentionTrace | None = opened.trace
@@ -39,14 +42,15 @@ def show_reading(
         _controls(model, verb, all_lines)
         both = _trace(model)
         trace = None if both is None else both.trace
-        notices = [*notices, *model.card.notices, *change_notices()]
+        said = list(model.card.notices)
+        notices = [*notices, *change_notices()]
     if trace is not None:
         # If the right answer is known, the panel of the task says what the model wrote.
         known = model is not None and any(truth_of(trace[kind]) is not None for kind in trace.kinds)
         # What the changes did is said where they are listed.
         of_trace = trace.notices if both is None else both.untouched.notices
-        notices = [*notices, *(notice for notice in of_trace if not (known and notice == OWN_TEXT_NOTICE))]
-    show_notices(notices)
+        said += [notice for notice in of_trace if not (known and notice == OWN_TEXT_NOTICE)]
+    show_notices([*notices, *(notice for notice in said if not (has_trust and may_wait(notice)))])
     return trace, both
 
 

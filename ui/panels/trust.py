@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from analysis.trust import Finding, check_trace
-from analysis.trust.finding import LEVELS, worst_first
+from analysis.trust.finding import LEVELS, count, worst_first
 from analysis.trust.survey import is_sampled
 from models import AttentionTrace, Model
 from models.capture.cost import readable_seconds
@@ -51,10 +51,9 @@ def _findings(trace: AttentionTrace, model: Model | None) -> Findings:
 
 def _label(findings: Findings) -> str:
     counts = Counter(finding.level for finding in findings)
-    parts = [
-        f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in ("fault", "warning") if counts[level]
-    ]
-    return f"Can I trust this? {', '.join(parts).capitalize() if parts else 'No warnings'}"
+    bad = [count(counts[level], level) for level in ("fault", "warning") if counts[level]]
+    notes = [count(counts["note"], "note")] if counts["note"] else []
+    return f"Can I trust this? {', '.join(bad or ['No warnings', *notes])}"
 
 
 def _listed(findings: Findings) -> str:

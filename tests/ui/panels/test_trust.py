@@ -16,7 +16,7 @@ from analysis import Finding
 from models import Attention, AttentionTrace
 from models.checkpoints.bundled import scratch_folder
 from tests.helpers.corrupt import change
-from tests.helpers.inspect_page import run
+from tests.helpers.inspect_page import messages, run
 from ui.panels import trust as panel
 from ui.services import trust as service
 
@@ -45,7 +45,7 @@ def offered(app: AppTest) -> set[str]:
 
 def test_a_healthy_model_and_the_checks_on_demand():
     app = run(model="scratch:brackets", text=TEXT)
-    assert label(app) == "Can I trust this? No warnings"
+    assert label(app) == "Can I trust this? No warnings, 1 note"
     assert list(findings(app)) == ["Good to know", "Nothing wrong"]
     assert offered(app) == {"eager", "random", "norms"}
     for name, says in (
@@ -57,7 +57,19 @@ def test_a_healthy_model_and_the_checks_on_demand():
         assert not app.exception
         assert name not in offered(app)
         assert any(each.startswith(says) for group in findings(app).values() for each in group), says
-    assert label(app) == "Can I trust this? No warnings"
+    assert label(app).startswith("Can I trust this? No warnings, ")
+
+
+def test_what_leaves_the_pictures_as_they_are_read_is_said_in_the_panel_alone():
+    app = run(model="smollm2")
+    said = findings(app)["Good to know"]
+    notes = ("The weights are dequantised from Q4_1", "The last 5 of 19 tokens are the model's own continuation")
+    assert [sum(note in each for each in said) for note in notes] == [1, 1]
+    assert messages(app) == []
+    # The page "Heads" has no such panel, and measures the continuation too.
+    app.switch_page("ui/pages/heads.py")
+    app.run()
+    assert all(any(note in each for each in messages(app)) for note in notes)
 
 
 def test_a_broken_model_is_named_in_the_label_worst_first(tmp_path):
