@@ -93,7 +93,8 @@ def _sum_strip(
     if positions.repeats:
         same = positions.same(start, stop)
         reached = (same[:, None] if strip.allowed is None else same[:, None] & strip.allowed).any(-1) & counted
-        found = torch.einsum("thp,tp->th", exact.flatten(2), same.flatten(1).to(exact.dtype))
+        to_same = (exact * same[:, None]).flatten(2)  # an einsum of both takes four times as long
+        found = to_same @ _ones(to_same, -1)
         yield found, reached.sum(-1)
     else:
         yield torch.zeros_like(distances), torch.zeros_like(n_rows)
