@@ -30,7 +30,7 @@ def fork_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the trainings of a test start as forks; tests of the command itself do not use this."""
     _start_server()  # now, because its socket is in the temporary folder, which tests change
     names = {name: getattr(subprocess, name) for name in ("PIPE", "DEVNULL", "TimeoutExpired")}
-    monkeypatch.setattr("ui.services.training_process.subprocess", SimpleNamespace(**names, Popen=ForkedTraining))
+    monkeypatch.setattr("ui.services.training_process.subprocess", SimpleNamespace(**names, Popen=Forked))
 
 
 def run_python(
@@ -50,11 +50,12 @@ def run_python(
     return subprocess.CompletedProcess(arguments, process.exitcode, *written)
 
 
-class ForkedTraining:
+class Forked:
     """What is used of `subprocess.Popen`, with a pipe as standard input and one as standard error."""
 
-    def __init__(self, command: list[str], *, pass_fds: tuple[int, ...], **options: object) -> None:
+    def __init__(self, command: list[str], *, pass_fds: tuple[int, ...] = (), **options: object) -> None:
         assert (options["stdin"], options["stderr"]) == (subprocess.PIPE, subprocess.PIPE)
+        _start_server()
         inside, into = _context.Pipe(duplex=False)
         out_of, outside = _context.Pipe(duplex=False)
         kept = [Connection(os.dup(number)) for number in pass_fds]
@@ -77,7 +78,7 @@ class ForkedTraining:
     def wait(self, timeout: float | None = None) -> int:
         self._process.join(timeout)
         if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired("a training", timeout or 0)
+            raise subprocess.TimeoutExpired("a fork", timeout or 0)
         return self._process.exitcode
 
     def terminate(self) -> None:

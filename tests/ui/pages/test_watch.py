@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from analysis.recording import Recorder, Recording
 from models.scratch.tasks import TASKS
 from models.scratch.training import Training, change_settings
+from tests.helpers.forked import fork_trainings
 from tests.helpers.page_elements import address, widget
 from tests.helpers.paths import ROOT
 from ui.panels.lessons import LESSONS
@@ -26,7 +27,11 @@ SMALL = {"layers": "1", "heads": "2", "width": "8", "steps": "40", "seed": "5"}
 
 @pytest.fixture(autouse=True)
 def shipped(tmp_path, monkeypatch):
-    """A recording of one task alone, in the place of those that are shipped; the folders of trainings are deleted."""
+    """A recording of one task alone, in the place of those that are shipped; the folders of trainings are deleted.
+
+    Trainings start as forks; those of tests/e2e start as the server starts them.
+    """
+    fork_trainings(monkeypatch)
     folder = tmp_path / "shipped"
     settings = change_settings(TASKS["previous"].settings, n_layers=1, n_heads=3, d_model=12, steps=3)
     recorder = Recorder(Training(TASKS["previous"], settings), "a b c d")

@@ -1,6 +1,7 @@
 """The message of the instrument on the page: the same bytes until another trace or another opening comes."""
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -27,7 +28,7 @@ def all_texts_are_large(monkeypatch) -> None:
 
 
 @pytest.fixture
-def gate(monkeypatch) -> threading.Semaphore:
+def gate(monkeypatch) -> Iterator[threading.Semaphore]:
     """The thumbnails of a layer are computed when the test lets them."""
     attention, free = type(load_model("minilm").trace("a")["encoder"]), threading.Semaphore(0)
     pooled_layer = attention.pooled_layer
@@ -37,7 +38,8 @@ def gate(monkeypatch) -> threading.Semaphore:
         return pooled_layer(att, layer, size)
 
     monkeypatch.setattr(attention, "pooled_layer", slow)
-    return free
+    yield free
+    free.release(1000)  # the test ends when the jobs that it left have ended
 
 
 def opening(app: AppTest) -> dict:

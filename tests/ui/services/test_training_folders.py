@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.paths import ROOT
+from tests.helpers.forked import Forked
 from ui.services import training_folders
 from ui.services.training_folders import PREFIX, ServerFolder, delete_abandoned, sweep
 
 SECONDS = 60
 # A server, and a child process that inherits the lock, as the process of a training does.
 SERVER = """
-import subprocess, sys, time
+import subprocess, sys, tempfile, time
 from ui.services.training_folders import ServerFolder
+tempfile.tempdir = sys.argv[1]
 folder = ServerFolder()
 (folder.make("training") / "frame.npz").write_bytes(b"frame")
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=folder.inherited)
-print(child.pid, flush=True)
+print(child.pid, file=sys.stderr, flush=True)
 time.sleep(600)
 """
 
@@ -38,19 +39,14 @@ def temporary(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def server(temporary):
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVER],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(temporary)},
-    )
-    assert process.stdout is not None
-    process.child = int(process.stdout.readline())
+    command = [sys.executable, "-c", SERVER, str(temporary)]
+    process = Forked(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.child = int(process.stderr.readline())
     yield process
     process.kill()
     process.wait()
-    process.stdout.close()
+    process.stderr.close()
+    process.stdin.close()
 
 
 def until(condition) -> None:
