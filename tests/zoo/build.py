@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import CONFIG_MAPPING, AutoModel, AutoModelForSeq2SeqLM, PreTrainedConfig, PreTrainedModel
+from transformers.initialization import no_init_weights
 from transformers.models.auto.modeling_auto import MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING
 from transformers.pytorch_utils import Conv1D
 
@@ -83,6 +84,17 @@ def build(config: PreTrainedConfig, implementation: str, family: str, *, seed: i
     module = auto_of(config).from_config(config, attn_implementation=implementation).eval().requires_grad_(False)
     sharpen(module, GAINS.get(family, 1.0), seed)
     return module
+
+
+def copy_of(module: PreTrainedModel, implementation: str, family: str, *, seed: int = 7) -> PreTrainedModel:
+    """Return the module that `build` returns for another implementation, its weights copied and not drawn again."""
+    torch.manual_seed(seed)
+    config = config_of(family)
+    with no_init_weights():
+        copy = auto_of(config).from_config(config, attn_implementation=implementation)
+    copy.tie_weights()
+    copy.load_state_dict(module.state_dict())
+    return copy.eval().requires_grad_(False)
 
 
 def sharpen(module: nn.Module, gain: float, seed: int) -> None:

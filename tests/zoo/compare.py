@@ -16,7 +16,7 @@ from models.capture.interface import IMPLEMENTATION, NotReplayed
 from models.capture.replay import Layer, MaterialisedLayer
 from models.checkpoints.verify import check_weights
 from models.checkpoints.weights import supports_interface
-from tests.zoo.build import build, config_of
+from tests.zoo.build import build, config_of, copy_of
 from tests.zoo.inputs import inputs_of
 from tests.zoo.replace import changed_by_replay, changed_by_softmax
 
@@ -70,13 +70,12 @@ def pair_of(family: str) -> Pair:
     """Build both modules; ours the way that models/checkpoints/load.py takes."""
     plain = build(config_of(family), "eager", family)
     try:
-        ours = build(config_of(family), IMPLEMENTATION, family)
+        ours = copy_of(plain, IMPLEMENTATION, family)
         on_interface = supports_interface(ours)
     except (ValueError, ImportError, KeyError):
         on_interface = False
     if not on_interface:
-        ours = build(config_of(family), "eager", family)
-    ours.load_state_dict(plain.state_dict())
+        ours = copy_of(plain, "eager", family)
     return Pair(family, ours, plain, *inputs_of(plain, family), on_interface)
 
 
@@ -191,11 +190,9 @@ def _normal(pair: Pair, capture: str) -> PreTrainedModel:
     if capture == "materialised" or not pair.plain._supports_sdpa:
         return pair.plain
     try:
-        module = build(config_of(pair.family), "sdpa", pair.family)
+        return copy_of(pair.plain, "sdpa", pair.family)
     except ValueError:  # a part of it has no SDPA
         return pair.plain
-    module.load_state_dict(pair.plain.state_dict())
-    return module
 
 
 def _uniform_like(layer: Tensor) -> Tensor:
