@@ -97,6 +97,11 @@ def isolate(text: str) -> str:
     return f"\u2068{text}\u2069" if _RUNS_LEFT.search(text) else text
 
 
+def is_one_character(text: str) -> bool:
+    """Return whether a label is a single character, with its marks: pictures write it upright below its column."""
+    return text != "" and all(unicodedata.category(character).startswith("M") for character in text[1:])
+
+
 def position_suffix(position: int, block: int) -> str:
     """Return what follows a token's label where a cell is a block of tokens: the position of the labelled one."""
     return "" if block == 1 else f" ({position})"

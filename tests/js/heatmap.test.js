@@ -11,6 +11,7 @@ import {
   weightOfCell,
 } from "../../viz/browser/instrument/heatmap_cells.js";
 import { openRegion, pairAfter, readableAround, regionOfNumbers } from "../../viz/browser/instrument/heatmap_choice.js";
+import { isTurned } from "../../viz/browser/instrument/heatmap_labels.js";
 import { blockOf, placeHeatmap, regionOfBox, spotAt } from "../../viz/browser/instrument/heatmap_layout.js";
 import { SELECTION } from "./message.js";
 
@@ -237,4 +238,12 @@ test("arrow keys begin at the focus, move cell by cell and stop at the edge", ()
   assert.deepEqual(pairAfter("End", { query: 8, key: 5 }, place), [8, 12]);
   assert.deepEqual(pairAfter("ArrowDown", { query: 3, key: 3 }, placeOf(301, 301)), [6, 3]);
   assert.equal(pairAfter("a", { query: 8, key: 5 }, place), null);
+});
+
+test("below turned words a single character stands upright where its column is wide enough", () => {
+  const place = { upright: false, pitch: /** @type {[number, number]} */ ([20, 20]), font: 12 };
+  for (const text of ["(", "]", "7", ".", "猫", "😀", "e\u0301"]) assert.equal(isTurned(place, text), false, text);
+  for (const text of ["[CLS]", "10", "", "睡觉"]) assert.equal(isTurned(place, text), true, text);
+  assert.equal(isTurned({ ...place, pitch: [20, 11] }, "("), true);
+  assert.equal(isTurned({ ...place, upright: true }, "[CLS]"), false);
 });

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from models import Token
 from viz import colours
-from viz.labels import MAX_LABELS, boundaries, label, label_positions, position_suffix
+from viz.labels import MAX_LABELS, boundaries, is_one_character, label, label_positions, position_suffix
 from viz.options import DrawOptions
 from viz.paper.drawing import DIMMED, add_colour_bar, draw_maps, draw_shade, shade_boxes, token_colour
 from viz.paper.frame import LARGEST, LINE, MARGIN, SMALLEST, TICK, Frame, bar_room, count_labels, thin, widest
@@ -123,11 +123,13 @@ class _Side:
         axis.set_ticks(places, [self.texts[position] for position in positions])
         for text, position in zip(axis.get_ticklabels(), positions, strict=True):
             colour = token_colour(self.tokens[position], int(self.levels[position]))
-            text.set(fontsize=size, color=colour, rotation=0 if is_query else 90)
+            # A bracket or a digit that is turned looks like another one.
+            upright = is_query or is_one_character(self.texts[position])
+            text.set(fontsize=size, color=colour, rotation=0 if upright else 90)
         for position in boundaries(tuple(self.tokens)):
             draw_line(position / self.block - 0.5, color=DIMMED, linewidth=0.6, linestyle=":")
         draw_band(axes, self.tokens, block=self.block, is_query=is_query)
-        return widest((self.texts[position] for position in positions), size)
+        return max(size * LINE / 72, widest((self.texts[position] for position in positions), size))
 
 
 class _Sides:

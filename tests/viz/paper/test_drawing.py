@@ -16,6 +16,7 @@ from tests.helpers.draw import TEXT_FIGURES, paper
 from tests.helpers.hand_made import attention, random_weights, tokens
 from viz import DrawOptions
 from viz.paper.drawing import drawing
+from viz.paper.frame import MARGIN
 
 WORDS = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "sleeps", "below")
 
@@ -78,6 +79,18 @@ def test_the_default_grid_fits_a_column_of_text_with_numbers_that_can_be_read() 
     assert high < 4
     axes = paper("grid", attention(random_weights(6, 12, 13, 13)), None, None).axes[0]
     assert {label.get_fontsize() for label in (*axes.get_xticklabels(), *axes.get_yticklabels())} == {7.5}
+
+
+@pytest.mark.parametrize("texts", [("[CLS]", "(", "]", "7"), ("(", "[", "]", ")"), ("i", "l", ".", "e\u0301")])
+def test_a_single_character_stands_upright_below_its_column_and_above_the_title(texts: tuple[str, ...]) -> None:
+    drawn = laid_out(paper("heatmap", attention(random_weights(4, 4), tokens(*texts)), 0, 0))
+    axis = drawn.axes[0].xaxis
+    turned = {shown.get_text(): shown.get_rotation() for shown in axis.get_ticklabels()}
+    assert turned == {each: 90 if each == "[CLS]" else 0 for each in texts}
+    places = [shown.get_window_extent() for shown in axis.get_ticklabels()]
+    assert not any(one.overlaps(other) for one, other in pairwise(places))
+    title = axis.label.get_window_extent()
+    assert 2 * MARGIN * drawn.dpi <= title.y0 < title.y1 <= min(place.y0 for place in places)
 
 
 @pytest.mark.parametrize("shape", [(48, 32), (3, 61), (61, 2)])

@@ -19,9 +19,8 @@ const LOCKED_GROUND = 0.32;
 const GENERATED_LINE = 1.5;
 // The width of the band of roles, in the gap between labels and cells.
 const ROLE_BAND = 3;
-// Characters that are read upright in a column of turned words.
-const WIDE_CHARACTER =
-  /^\p{Script=Han}$|^\p{Script=Hiragana}$|^\p{Script=Katakana}$|^\p{Script=Hangul}$|^\p{Extended_Pictographic}\p{M}*$/u;
+// A single character stands upright below its column: a bracket or a digit that is turned looks like another one.
+const ONE_CHARACTER = /^\P{M}\p{M}*$/u;
 
 /**
  * @param {Trace} trace
@@ -40,6 +39,15 @@ export function labelsOf(trace, side) {
  */
 export function labelText([text], position, block) {
   return block > 1 ? `${text} (${position})` : text;
+}
+
+/**
+ * Return whether the label of a key is turned, so that it is read from below.
+ * @param {Pick<HeatmapPlace, "upright" | "pitch" | "font">} place
+ * @param {string} text
+ */
+export function isTurned({ upright, pitch, font }, text) {
+  return !upright && !(ONE_CHARACTER.test(text) && pitch[1] > font);
 }
 
 /**
@@ -108,7 +116,7 @@ function drawRoles(context, { dark, theme, trace }, { region, pitch, left, top, 
 export function drawLabel(context, { theme, trace, shade }, place, side, position, ground) {
   const level = (side ? shade.key : shade.query)[position];
   const label = labelsOf(trace, side)[position];
-  const { font, left, top, height, under, upright } = place;
+  const { font, left, top, height, under } = place;
   const middle = middleOf(place, side, position);
   context.save();
   const slant = label[2] ? "italic " : "";
@@ -116,7 +124,7 @@ export function drawLabel(context, { theme, trace, shade }, place, side, positio
   context.textBaseline = "middle";
   const room = side ? under - LABEL_GAP : left - SIDE_TITLE - LABEL_GAP;
   const wanted = labelText(label, position, place.block[side]);
-  const turned = side === 1 && !(upright || (WIDE_CHARACTER.test(wanted) && place.pitch[1] > font));
+  const turned = side === 1 && isTurned(place, wanted);
   const text = side && !turned ? wanted : cutToWidth(context, wanted, room);
   const plain = context.measureText(text).width;
   context.font = `${slant}${ground ? "600 " : ""}${font}px ${theme.font}`;
