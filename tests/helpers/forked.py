@@ -4,6 +4,7 @@ What a fork cannot show is that a command starts; tests/headlight/test_installed
 process of its own" start each command with the interpreter.
 """
 
+import atexit
 import multiprocessing
 import os
 import runpy
@@ -51,21 +52,38 @@ def run_python(
 
 
 class Forked:
-    """What is used of `subprocess.Popen`, with a pipe as standard input and one as standard error."""
+    """What is used of `subprocess.Popen`: pipes, or nothing, as the standard files."""
 
-    def __init__(self, command: list[str], *, pass_fds: tuple[int, ...] = (), **options: object) -> None:
-        assert (options["stdin"], options["stderr"]) == (subprocess.PIPE, subprocess.PIPE)
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        pass_fds: tuple[int, ...] = (),
+        text: bool = False,
+        env: Mapping[str, str] | None = None,
+        **files: object,
+    ) -> None:
         _start_server()
-        inside, into = _context.Pipe(duplex=False)
-        out_of, outside = _context.Pipe(duplex=False)
+        ours, theirs = [], []
+        for number, name in enumerate(("stdin", "stdout", "stderr")):
+            if files.get(name) != subprocess.PIPE:
+                ours.append(None)
+                theirs.append(Connection(os.open(os.devnull, os.O_RDWR)))
+                continue
+            ends = _context.Pipe(duplex=False)
+            mine, its = ends if number else reversed(ends)
+            ours.append(os.fdopen(os.dup(mine.fileno()), ("r" if number else "w") + ("" if text else "b")))
+            theirs.append(its)
+            mine.close()
+        self.stdin, self.stdout, self.stderr = ours
         kept = [Connection(os.dup(number)) for number in pass_fds]
         arguments = [each for each in command[1:] if each != "-P"]
-        self._process = _context.Process(target=_read_from, args=(arguments, inside, outside, kept), daemon=True)
+        self._process = _context.Process(
+            target=_read_from, args=(arguments, theirs, kept, env and dict(env)), daemon=True
+        )
         self._process.start()
         self.pid = self._process.pid
-        self.stdin = os.fdopen(os.dup(into.fileno()), "wb")
-        self.stderr = os.fdopen(os.dup(out_of.fileno()), "rb")
-        for each in (inside, into, out_of, outside, *kept):
+        for each in (*theirs, *kept):
             each.close()
 
     @property
@@ -80,6 +98,10 @@ class Forked:
         if self._process.exitcode is None:
             raise subprocess.TimeoutExpired("a fork", timeout or 0)
         return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
     def terminate(self) -> None:
         self._process.terminate()
@@ -96,29 +118,34 @@ def _start_server() -> None:
 def _write_into(arguments: list[str], files: list[Path], cwd: Path, env: dict[str, str] | None) -> None:
     outside = [os.open(file, os.O_WRONLY | os.O_CREAT) for file in files]
     os.chdir(cwd)
+    _be(arguments, env, os.open(os.devnull, os.O_RDONLY), *outside)
+
+
+def _read_from(
+    arguments: list[str], files: list[Connection], kept: list[Connection], env: dict[str, str] | None
+) -> None:
+    del kept  # the process has the files open
+    _be(arguments, env, *(file.fileno() for file in files))
+
+
+def _be(arguments: list[str], env: dict[str, str] | None, *standard: int) -> None:
+    """Be `python ARGUMENTS` from here on, with these files as standard input, output and error."""
     if env is not None:
         os.environ.clear()
         os.environ.update(env)
     tempfile.tempdir = None  # it depends on the environment
-    _be(arguments, os.open(os.devnull, os.O_RDONLY), *outside)
-
-
-def _read_from(arguments: list[str], inside: Connection, outside: Connection, kept: list[Connection]) -> None:
-    del kept  # the process has the files open
-    _be(arguments, inside.fileno(), os.open(os.devnull, os.O_WRONLY), outside.fileno())
-
-
-def _be(arguments: list[str], *standard: int) -> None:
-    """Be `python ARGUMENTS` from here on, with these files as standard input, output and error."""
     for number, file in enumerate(standard):
         os.dup2(file, number)
     sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     option, what, *rest = arguments
     sys.argv = [option, *rest]
-    if option == "-c":
-        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
-    else:
-        assert option == "-m"
-        sys.modules.pop(what, None)  # as in a process that has just started
-        runpy.run_module(what, run_name="__main__", alter_sys=True)
+    try:
+        if option == "-c":
+            exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            assert option == "-m"
+            sys.modules.pop(what, None)  # as in a process that has just started
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()  # a fork ends without them
