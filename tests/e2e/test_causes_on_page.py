@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from models import load_model
 from tests.helpers.accessibility import violations
-from tests.helpers.visitor import PHONE, url_with, wait_until_drawn, wait_until_idle
+from tests.helpers.visitor import DESKTOP, PHONE, url_with, wait_until_drawn, wait_until_idle
 
 pytestmark = pytest.mark.e2e
 TEXT = "the cat <b>bold</b> sat"
@@ -58,6 +58,14 @@ def test_changes_are_seen_compared_undone_and_linked(open_page, tiny_gpt):
     expect(page).not_to_have_url(re.compile("ablate="))
     expect(answers).to_contain_text(f"{best.probability:.1%}")
     expect(answers).not_to_contain_text("→")
+
+
+def test_the_panels_stand_side_by_side_below_what_is_changed(open_page):
+    page = open_page("/?ablate=3.2:zero", viewport=DESKTOP)
+    what_if, trust = (page.get_by_text(name).bounding_box() for name in ("What if?", "Can I trust this?"))
+    changed = page.get_by_role("paragraph").filter(has_text="its output is 0").bounding_box()
+    assert abs(what_if["y"] - trust["y"]) < 3
+    assert changed["y"] + changed["height"] <= what_if["y"] + 3
 
 
 def test_the_panel_can_be_read_by_all_on_a_phone_too(open_page):

@@ -7,7 +7,7 @@ import streamlit as st
 from models import Attention, AttentionTrace
 from models.method_names import name_method
 from ui.messages import guarded
-from ui.panels.causes import causes_panel
+from ui.panels.causes import causes_panel, show_consequences
 from ui.panels.causes_difference import describe_difference
 from ui.panels.causes_task import task_effects_panel
 from ui.panels.causes_traces import Traced
@@ -79,8 +79,10 @@ def _pictures(shown: Shown, trace: AttentionTrace, att: Attention, both: Traced 
     options, subject = choice.draw_options(), Subject(att, trace.image)
     # A container that is always there: answers that come or go must not move the instrument.
     with st.container(key="outputs"):
-        if both is None or both.changed is None:
-            show_outputs(trace, att, selection)
+        with st.container(gap="xsmall"):
+            if both is None or both.changed is None:
+                show_outputs(trace, att, selection)
+            show_consequences(shown.model, both, att, selection)
         # The worst that the checks find must be seen without scrolling; they run after the pictures are on their way.
         with st.container(key="questions", horizontal=True, gap="medium"):
             causes_panel(shown.model, both, att, selection)

@@ -50,12 +50,17 @@ MOST_WORDS = 60
 MOST_CHANGES = 12
 
 
+def show_consequences(model: Model | None, traced: Traced | None, att: Attention, selection: Selection) -> None:
+    """Show what the model answers without and with the changes, and what is changed."""
+    if traced is None or model is None:
+        return
+    if traced.changed is not None and not show_task_answer(model, traced):
+        show_differences(traced.untouched, traced.changed, att, selection)
+    show_changes(traced)
+
+
 def causes_panel(model: Model | None, traced: Traced | None, att: Attention, selection: Selection) -> None:
-    """Show what is changed, and the controls of the changes."""
-    if traced is not None and model is not None:
-        if traced.changed is not None and not show_task_answer(model, traced):
-            show_differences(traced.untouched, traced.changed, att, selection)
-        show_changes(traced)
+    """Show the controls of the changes."""
     expander = st.expander(TITLE, key="causes", on_change="rerun", type="compact")
     if not expander.open:
         return  # a head switch must not wait for what nobody sees
