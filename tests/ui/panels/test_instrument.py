@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -81,8 +82,9 @@ def test_a_long_text_comes_with_the_tile_at_which_it_opens():
     assert not {"weights", "measures"} & set(arrays)
     wanted = make_tile(att, 2, 7, chosen(app, "inspect").selection().region)
     assert header["tiles"] == [wanted.facts]
-    assert arrays["cells0"].tobytes() == wanted.cells.tobytes()
-    assert arrays["given0"].tobytes() == wanted.given.tobytes()
+    # Two computations of one tile: a matrix product may be added by other threads.
+    np.testing.assert_allclose(arrays["cells0"], wanted.cells.ravel(), rtol=1e-5)
+    np.testing.assert_allclose(arrays["given0"], wanted.given.ravel(), rtol=1e-5)
     assert header["maps"][:2] == [6, 12]
 
 

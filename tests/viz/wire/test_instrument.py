@@ -101,7 +101,10 @@ def test_a_tile_has_the_weights_and_what_each_query_gives(name: str) -> None:
         for head in range(att.heads_in(layer)):
             header, arrays = unpack(pack_tile(make_tile(att, layer, head, region)))
             wanted = as_sent(att, layer, head)[queries]
-            np.testing.assert_array_equal(arrays["cells"].reshape(header["shape"]), wanted[:, keys])
+            found = arrays["cells"].reshape(header["shape"])
+            np.testing.assert_array_equal(found == -1, wanted[:, keys] == -1)
+            # Some processors round a part of a matrix product unlike the whole: 9e-7 of a weight seen.
+            np.testing.assert_allclose(found, wanted[:, keys], rtol=1e-5)
             # The browser sums what is not masked of a small trace, and gets the same.
             given_by = [sum(float(weight) for weight in row if weight != -1) for row in wanted]
             np.testing.assert_allclose(arrays["given"], given_by, rtol=1e-6)
