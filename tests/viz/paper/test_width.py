@@ -47,9 +47,11 @@ def font_sizes(svg: bytes) -> set[float]:
 @pytest.mark.parametrize("n", [13, 20, 60])
 @pytest.mark.parametrize("words", [ENGLISH, CHINESE], ids=["english", "chinese"])
 def test_letters_can_be_read_inside_a_page_of_the_width(
-    figure: str, width: str | None, n: int, words: tuple[str, ...]
+    figure: str, width: str | None, n: int, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     att, options = text(n, words), DrawOptions(special="hide", scale="log")
+    draw, drawings = FIGURES[figure].to_paper, []
+    monkeypatch.setattr(FIGURES[figure], "to_paper", lambda *given: drawings.append(draw(*given)) or drawings[-1])
     made = viz.export(att, figure, "svg", layer=0, head=1, options=options, width=width)
     assert min(font_sizes(made.data)) >= 6
     inches = WIDTHS[width] and WIDTHS[width] / 2.54
@@ -57,8 +59,7 @@ def test_letters_can_be_read_inside_a_page_of_the_width(
         root = ElementTree.fromstring(made.data)
         assert float(root.get("width", "").removesuffix("pt")) / 72 == pytest.approx(inches, rel=0.005)
     with drawing(find_fonts(words)[0]):
-        view = view_of(figure, att, 0, 1, options=options)
-        drawn = FIGURES[figure].to_paper(view, options, inches)
+        (drawn,) = drawings  # what the file shows
         FigureCanvasAgg(drawn).draw()
         page = drawn.bbox.padded(0.5)
         for shown in drawn.findobj(Text):
