@@ -60,7 +60,8 @@ def test_letters_can_be_read_inside_a_page_of_the_width(
         assert float(root.get("width", "").removesuffix("pt")) / 72 == pytest.approx(inches, rel=0.005)
     with drawing(find_fonts(words)[0]):
         (drawn,) = drawings  # what the file shows
-        FigureCanvasAgg(drawn).draw()
+        FigureCanvasAgg(drawn)
+        drawn.draw_without_rendering()
         page = drawn.bbox.padded(0.5)
         for shown in drawn.findobj(Text):
             place = shown.get_window_extent()
