@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from contextlib import chdir
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -42,7 +43,7 @@ def run_python(
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("out", "err")]
         process = _context.Process(target=_write_into, args=(arguments, files, cwd, env and dict(env)))
-        process.start()
+        _start(process)
         process.join(TIMEOUT_SECONDS)
         if process.exitcode is None:
             process.kill()
@@ -81,7 +82,7 @@ class Forked:
         self._process = _context.Process(
             target=_read_from, args=(arguments, theirs, kept, env and dict(env)), daemon=True
         )
-        self._process.start()
+        _start(self._process)
         self.pid = self._process.pid
         for each in (*theirs, *kept):
             each.close()
@@ -113,6 +114,16 @@ class Forked:
 def _start_server() -> None:
     with chdir(ROOT):  # where it finds our modules
         forkserver.ensure_running()
+
+
+def _start(process: BaseProcess) -> None:
+    """Start a process that does not run the main module again, which a page under test may have replaced by itself."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        process.start()
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _write_into(arguments: list[str], files: list[Path], cwd: Path, env: dict[str, str] | None) -> None:

@@ -103,7 +103,7 @@ FROM_THE_COMMAND = {
 def test_the_command_refuses_before_it_writes(options, tmp_path, capsys):
     out = tmp_path / "inside" / "model"
     assert main(["previous", "--out", str(out), *options.split()]) == 2
-    assert capsys.readouterr() == ("", FROM_THE_COMMAND[options] + "\n")
+    assert capsys.readouterr() == ("", f"headlight: {FROM_THE_COMMAND[options]}\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -121,13 +121,13 @@ def test_what_is_no_number_is_refused_by_the_parser(options, tmp_path, capsys):
 
 def test_no_such_task_and_no_such_place(tmp_path, capsys):
     assert main(["nothing", "--out", str(tmp_path / "model")]) == 2
-    assert capsys.readouterr().err == f"There is no task 'nothing': choose one of {', '.join(TASKS)}.\n"
+    assert capsys.readouterr().err == f"headlight: There is no task 'nothing': choose one of {', '.join(TASKS)}.\n"
     occupied = tmp_path / "file"
     occupied.write_text("mine")
     for place, why in ((occupied, "File exists"), (occupied / "model", "Not a directory")):
         assert main(["previous", "--steps", "2", "--out", str(place)]) == 2
         error = capsys.readouterr().err
-        assert error == f"The folder {place} cannot be made ({why}): choose another folder to train in.\n"
+        assert error == f"headlight: The folder {place} cannot be made ({why}): choose another folder to train in.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert occupied.read_text() == "mine"
 
@@ -136,5 +136,5 @@ def test_a_refusal_of_the_real_command(tmp_path):
     command = [sys.executable, "-m", "models.train", "sorting", "--heads", "3", "--out", str(tmp_path / "model")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     sentence = "3 heads do not divide a width of 64: choose 1, 2, 4, 8, 16 or 32 heads, or a multiple of 3 as width.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"headlight: {sentence}")
     assert not list(tmp_path.iterdir())
