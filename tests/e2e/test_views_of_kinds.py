@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 import models
 from tests.helpers.read_back import read_csv
+from tests.helpers.settled import eventually
 from tests.helpers.shown_view import (
     SHORT,
     choose,
@@ -48,7 +49,8 @@ def test_one_sentence_to_the_other_in_words(visit, minilm: models.Model):
         expect(page.locator(".heatmap")).to_have_attribute("data-region", " ".join(map(str, region)))
         part = words.weights(3, 1, slice(region[0], region[1] + 1), slice(region[2], region[3] + 1))
         strongest = sorted(part.ravel(), reverse=True)[:40]
-        assert [weight for *_, weight in shown_pairs(page)] == pytest.approx(strongest, abs=0.0006)
+        right = pytest.approx(strongest, abs=0.0006)
+        eventually(page, lambda right=right: [weight for *_, weight in shown_pairs(page)] == right)
     expect(page).to_have_url(url_with(f"region={n_first}-{last}%3A0-{n_first - 1}"))
     assert traffic.requests == []
 
