@@ -32,7 +32,7 @@ def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def at_most(difference: float) -> str:
-    """Return a small difference as a round number above it: "less than 0.00001"; "0" if there is none."""
+    """Return a small difference as a round number above it: "less than 0.00001"; "0" for 0."""
     if not 0 < difference < 0.1:
         return f"{difference:.2g}"
     digits = int(-np.floor(np.log10(difference))) - 1
