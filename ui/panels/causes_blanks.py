@@ -10,7 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from analysis.maps import METHODS, blank_out
-from models import Model
+from analysis.maps.blanks import FLOW_SECONDS
+from models import Attention, AttentionTrace, Model
 from models.capture.cost import Estimate, readable_seconds
 from ui.messages import escape_markdown
 from ui.panels.causes_table import MOST_HEIGHT, ROW, offer_files, origin_of
@@ -27,6 +28,8 @@ TABLES_IN_MEMORY = 32
 _BLANKS: Jobs[pd.DataFrame] = Jobs(TABLES_IN_MEMORY, lambda: float("inf"))
 # A pass for the gradient takes about four, and the trace and its norms two more.
 OTHER_PASSES = 6
+# What comparing the maps takes beside the flow: the ranks, and what the first comparison of a server imports.
+COMPARISON_SECONDS = 0.5
 
 
 def blank_out_controls(model: Model, traced: Traced) -> None:
@@ -34,7 +37,7 @@ def blank_out_controls(model: Model, traced: Traced) -> None:
     st.markdown("**All words, one at a time**")
     # The answer to the text itself: after a continuation, the next token would be another one.
     request = replace(traced.request, generate=0)
-    table = result_or_refusal(lambda: _work(model, request))
+    table = result_or_refusal(lambda: _work(model, request, traced.untouched))
     if table is None:
         return
     st.caption(escape_markdown(describe_blanks(table)))
@@ -107,14 +110,14 @@ def describe_blanks(table: pd.DataFrame) -> str:
     )
 
 
-def _work(model: Model, request: TraceRequest) -> Work[pd.DataFrame]:
-    """Return the work that masks each token of a text.
+def _work(model: Model, request: TraceRequest, trace: AttentionTrace) -> Work[pd.DataFrame]:
+    """Return the work that masks each token of the text of a trace.
 
     Raises:
         HeadlightError: it would take more than the server's budget.
     """
     one, allowed = request.estimate(model), budget()
-    seconds = (one.n_tokens + OTHER_PASSES) * one.seconds
+    seconds = (one.n_tokens + OTHER_PASSES) * one.seconds + seconds_of_comparison(trace[trace.kinds[0]])
     allowed.admit(Estimate(one.n_tokens, one.n_bytes, seconds))
     given = request.given()
     return Work(
@@ -127,3 +130,11 @@ def _work(model: Model, request: TraceRequest) -> Work[pd.DataFrame]:
         "percent",
         seconds,
     )
+
+
+def seconds_of_comparison(att: Attention) -> float:
+    """Return how long the maps of an attention take at most, of which the flow takes longest, if it is not left out."""
+    flow = METHODS["flow"].estimate(att).seconds / att.n_layers
+    if att.kind == "decoder":
+        flow /= att.n_query  # only the last position answers
+    return COMPARISON_SECONDS + (flow if flow <= FLOW_SECONDS else 0.0)

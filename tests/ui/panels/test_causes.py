@@ -9,13 +9,16 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import blank_out
 from analysis.causes.task_effects import task_effects
+from analysis.maps import METHODS
 from analysis.truth import SOLVES, truth_scores
 from models import load_model
 from models.errors import HeadlightError
 from models.scratch.tasks import TASKS
+from tests.helpers.hand_made import attention, random_weights
 from tests.helpers.inspect_page import instrument, messages, run, select
 from tests.helpers.page_elements import address, charts, chosen, widget
 from ui.panels import causes_effects
+from ui.panels.causes_blanks import COMPARISON_SECONDS, seconds_of_comparison
 from ui.panels.causes_changes import OTHER_TEXT
 from ui.panels.causes_task import describe_task_effects
 from ui.services import traces as services
@@ -202,3 +205,13 @@ def test_words_are_masked_in_turn_beside_what_each_map_foretold():
     assert f"value-weighted {table.attrs['rank_correlation']['value-weighted']:.2f}, gradient 0.75" in said
     shown = next(frame.value for frame in app.dataframe if "rollout" in frame.value)
     assert np.allclose(shown["effect"], table.sort_values("effect", ascending=False)["effect"], atol=1e-6)
+
+
+def test_the_announced_time_contains_the_slowest_map_unless_it_is_left_out():
+    def seconds(n: int, kind: str = "encoder") -> float:
+        return seconds_of_comparison(attention(random_weights(2, 1, n, n), kind=kind)) - COMPARISON_SECONDS
+
+    flow = METHODS["flow"].estimate(attention(random_weights(2, 1, 61, 61))).seconds / 2
+    assert 0.1 < flow == pytest.approx(seconds(61))
+    assert 0 < seconds(61, "decoder") < flow / 61
+    assert seconds(401) == 0
