@@ -30,6 +30,8 @@ Each command has its own --help. A model in a folder called export is ./export.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command and return the exit code: 0, or 2 with one sentence on standard error."""
+    # torch reads this when it is loaded, as app.py explains.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given and given[0] in COMMANDS:
         return COMMANDS[given[0]](given[1:])

@@ -28,8 +28,6 @@ class Refused(Exception):
 
 def serve(name: str | None, address: str, port: int | None, *, opens_browser: bool) -> int:
     """Serve the page until Ctrl+C, opened with a model or a trace; return the exit code."""
-    # torch reads this when it is loaded, as app.py explains.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         query = _query_of(name) if name is not None else ""
         # Last before the server takes it: another program may want the same port.
