@@ -104,5 +104,5 @@ def test_the_figures_that_others_computed(minilm: models.Model, case: dict) -> N
     table = head_table(att)
     for name in NUMBERS[:9]:
         figures = table[name].to_numpy().reshape(att.n_layers, att.n_heads)
-        # The golden figures have 6 digits; 3.5e-6 seen.
-        np.testing.assert_allclose(figures, case[name], rtol=0, atol=1e-5, err_msg=name)
+        # The golden figures have 6 digits; 5e-6 seen.
+        np.testing.assert_allclose(figures, case[name], rtol=0, atol=3e-5, err_msg=name)

@@ -118,8 +118,8 @@ def test_texts_together_have_the_measures_of_each_alone(family: str, loaded: Cal
         for number, (means, _) in enumerate(found):
             att = padded.attention(number)
             alone = measure_heads(att, Positions.of(att))
-            np.testing.assert_allclose(means.numbers, alone.numbers, rtol=1e-6, atol=1e-6)
-            np.testing.assert_allclose(means.first_of_64, alone.first_of_64, rtol=0, atol=1e-6)
+            np.testing.assert_allclose(means.numbers, alone.numbers, rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(means.first_of_64, alone.first_of_64, rtol=0, atol=1e-5)
     if family in ("bert", "llama", "bart"):
         assert padded.is_joint
 

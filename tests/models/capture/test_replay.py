@@ -95,8 +95,8 @@ def test_sinks_take_mass_from_the_keys():
     with_sinks = Replay(QUERY, KEY, SCALING, sinks=SINKS).rows(ALL, ALL)
     assert bool((with_sinks.sum(-1) < 1).all())
     ratio = with_sinks / without
-    # What is left keeps its proportions within a row. Measured: 9.6e-7.
-    torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=2e-6, atol=0)
+    # What is left keeps its proportions within a row. Measured: 1e-6.
+    torch.testing.assert_close(ratio, ratio[..., :1].expand_as(ratio), rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -24,7 +24,7 @@ from tests.helpers.against_torch import attentions_of, copied, worst, worst_grad
 # Worst difference from torch in units of the largest value of the tensor, by dtype. Measured over all cases below:
 # outputs, weights and gradients of inputs 3.8e-15 and 6.3e-7, gradients of parameters 1.2e-14 and 4.0e-6 (a query's
 # projection under three post-norm layers). torch multiplies the same numbers in another order: one product for three.
-TOLERANCE = {torch.float64: 5e-14, torch.float32: 1e-5}
+TOLERANCE = {torch.float64: 5e-14, torch.float32: 5e-5}
 pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")
 DTYPES = tuple(TOLERANCE)
 # Width, heads, feed-forward width.

@@ -56,7 +56,7 @@ def test_the_strongest_pairs_are_those_of_analysis(name: str, region: str) -> No
     visible = att.mask(0, 0)
     for only in (None, ["query", chosen.queries[-1]], ["key", chosen.keys[0]]):
         wanted = [
-            [row.query, row.key, None if np.isnan(row.weight) else pytest.approx(row.weight)]
+            [row.query, row.key, None if np.isnan(row.weight) else pytest.approx(row.weight, rel=1e-5)]
             for row in table.itertuples()
             if visible[row.query, row.key] and (only is None or getattr(row, only[0]) == only[1])
         ]
