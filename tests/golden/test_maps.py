@@ -18,7 +18,7 @@ def test_value_weighted_norms_of_minilm(minilm):
         layer, number = map(int, head.split(","))
         weighted = found.weights(layer, number)
         # Measured: 3.6e-6 at most, of numbers up to 2.
-        assert np.abs(weighted - expected["weighted"]).max() < 1e-5
+        assert np.abs(weighted - expected["weighted"]).max() < 3e-5
         lengths = weighted / att.weights(layer, number)
         assert np.abs(lengths - expected["f_norm"]).max() < 1e-4
     assert [token.text for token in found.query_tokens] == NORMS["tokens"]

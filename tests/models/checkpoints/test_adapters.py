@@ -70,7 +70,7 @@ def test_a_lora_adapter_is_merged_as_its_formula_says(base, adapter):
             down, up = (trained[f"base_model.model.{name.removesuffix('.weight')}.lora_{of}.weight"] for of in "AB")
             expected = expected + (5 / 3) * up @ down
             changed += 1
-        torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert changed == 4
 
 
@@ -135,7 +135,7 @@ def test_an_adapter_of_the_body_alone_fits_the_model_with_its_head(tmp_path):
     wrapped, adapter = save_adapter(base, "LORA", AutoModel, target_modules=["q_proj"], r=2)
     found, expected = load_model(adapter).module.model.state_dict(), wrapped.merge_and_unload().state_dict()
     for name, values in expected.items():
-        torch.testing.assert_close(found[name], values, rtol=0, atol=1e-6)
+        torch.testing.assert_close(found[name], values, rtol=0, atol=1e-5)
 
 
 def test_the_tokenizer_of_the_adapter_counts(base, adapter):
