@@ -227,6 +227,38 @@ def test_back_and_forward_go_from_text_to_text(open_page):
     assert traffic.requests == []
 
 
+def test_a_text_that_arrives_after_back_leaves_the_head_and_the_token(open_page):
+    gate = MessageGate()
+    page = open_page("/?text=Birds+sing&layer=4&head=2&token=query:2", prepare=gate.install)
+    gate.close()
+    inspect_text(page, "Dogs bark at night")
+    gate.wait_for_answers()
+    while "Dogs" not in page.url:  # the address comes before the trace
+        gate.release(1)
+        page.wait_for_timeout(20)
+    assert "birds" in tokens(page)
+    heads_keys(page).press("ArrowRight")
+    expect_head(page, 4, 3)
+    page.go_back()
+    gate.wait_for_answers()
+    # What is left of the selection in the other text is no choice of the visitor.
+    gate.open()
+    expect(text_box(page)).to_have_value("Birds sing")
+    expect_head(page, 4, 2)
+    expect_locked(page, 2, None)
+    expect(page).to_have_url(url_with("text=Birds+sing&layer=4&head=2&token=query%3A2"))
+    wait_until_idle(page)
+    # The server has the selection that the browser shows.
+    page.get_by_role("button", name="Learn").click()
+    page.get_by_role("menuitem", name="Step by step").click()
+    expect(page.get_by_role("heading", name="Attention, step by step")).to_be_visible()
+    wait_until_idle(page)
+    page.get_by_role("link", name="Inspect").click()
+    wait_until_drawn(page)
+    expect_head(page, 4, 2)
+    expect_locked(page, 2, None)
+
+
 def test_back_from_another_page_finds_what_was_left(open_page):
     page = open_page("/?layer=1&head=3")
     inspect_text(page, "Birds sing at dawn")

@@ -35,6 +35,17 @@ test("a change informs each listener once, and only if anything differs", () => 
   assert.deepEqual([calls, store.number], [3, 2]);
 });
 
+test("what another trace has of a selection is counted, and is no choice of the visitor", () => {
+  const store = new Store(state());
+  store.set({ query: 4 });
+  store.fit({ query: null });
+  assert.deepEqual([store.state.query, store.number, store.chosen], [null, 2, 1]);
+  store.fit({ hover: { query: 3, key: null, head: null } });
+  assert.deepEqual([store.number, store.chosen], [2, 1]);
+  store.set({ head: 0 });
+  assert.deepEqual([store.number, store.chosen], [3, 3]);
+});
+
 test("the focus is the hovered token of a side, else the locked one", () => {
   assert.deepEqual(focusOf(state({ query: 4 })), { query: 4, key: null });
   assert.deepEqual(focusOf(state({ query: 4, hover: { query: null, key: 2, head: null } })), { query: 4, key: 2 });

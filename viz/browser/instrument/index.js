@@ -143,23 +143,27 @@ export class Instrument {
   adopt(base, before) {
     const { opening, defaults } = base.header;
     const { store } = this;
-    const adopts = opening.id !== this.opened && store.number <= opening.after;
+    const adopts = opening.id !== this.opened && store.chosen <= opening.after;
     this.opened = opening.id;
     if (!adopts) {
       const pair = this.pairs.get(base.header.trace);
-      store.set({
+      store.fit({
         ...this.fit(store.state, before),
         ...(pair?.unit === store.state.unit ? pair : {}),
         hover: NO_HOVER,
       });
       return;
     }
-    // The server knows this selection, so that it is not reported.
+    // The server knows this selection, so that it is not reported, unless what was left of the one before is: the last
+    // report counts.
+    const reported = store.number;
     this.published = Number.POSITIVE_INFINITY;
-    store.set({ ...this.fit({ ...store.state, ...parseSelection(opening.selection, defaults) }), hover: NO_HOVER });
-    store.number = opening.after;
-    this.published = store.number;
+    store.fit({ ...this.fit({ ...store.state, ...parseSelection(opening.selection, defaults) }), hover: NO_HOVER });
+    store.chosen = opening.after;
+    this.published = Math.max(reported, opening.after);
+    store.number = this.published + Number(reported > opening.after);
     this.remember();
+    this.changed();
   }
 
   /**
@@ -251,7 +255,7 @@ export class Instrument {
     if (!view) return !this.root.dataset.drawn && viewQuery(this.store.state) === this.base?.query;
     if (view.trace !== this.trace) {
       ({ trace: this.trace, requests: this.requests } = view);
-      this.store.set(fitSelection(state, view.trace));
+      this.store.fit(fitSelection(state, view.trace));
     }
     return true;
   }

@@ -44,6 +44,8 @@ export class Store {
   listeners = new Set();
   /** Counts the changes of the selection. The server answers with the number of the last one that it has received. */
   number = 0;
+  /** The number of the last change that the visitor made. */
+  chosen = 0;
 
   /** @param {State} state */
   constructor(state) {
@@ -51,16 +53,35 @@ export class Store {
   }
 
   /**
-   * Change some of the state and inform the listeners, if anything differs.
+   * Change some of the state, which the visitor chose, and inform the listeners, if anything differs.
    * @param {Partial<State>} changes
    */
   set(changes) {
+    this.change(changes, true);
+  }
+
+  /**
+   * Change some of the state to what another trace has of it, which is no choice of the visitor.
+   * @param {Partial<State>} changes
+   */
+  fit(changes) {
+    this.change(changes, false);
+  }
+
+  /**
+   * @param {Partial<State>} changes
+   * @param {boolean} isChosen
+   */
+  change(changes, isChosen) {
     const before = this.state;
     const names = /** @type {(keyof State)[]} */ (Object.keys(changes));
     const changed = names.filter((name) => !isEqual(before[name], changes[name]));
     if (!changed.length) return;
     this.state = { ...before, ...changes };
-    if (changed.some((name) => name !== "hover")) this.number++;
+    if (changed.some((name) => name !== "hover")) {
+      this.number++;
+      if (isChosen) this.chosen = this.number;
+    }
     for (const listener of this.listeners) listener();
   }
 

@@ -17,8 +17,8 @@ import { addressBar } from "./address_bar.js";
  * @property {string} server
  */
 
-/** @typedef {{ state: State, number: number, opened: string, published: number, trace: Trace | undefined,
- *   leftHead: number | null }} Remembered */
+/** @typedef {{ state: State, number: number, chosen: number, opened: string, published: number,
+ *   trace: Trace | undefined, leftHead: number | null }} Remembered */
 
 // The server needs the selection for exports alone, so it hears of it when the visitor pauses.
 const PAUSE_MS = 300;
@@ -59,6 +59,7 @@ function restore(instrument, remembered) {
   if (!remembered) return;
   instrument.store.state = remembered.state;
   instrument.store.number = remembered.number;
+  instrument.store.chosen = remembered.chosen;
   instrument.opened = remembered.opened;
   instrument.published = remembered.published;
   // Another text keeps a locked token only if it is the same token.
@@ -100,7 +101,8 @@ class Report {
   /** Write the selection into the URL, and keep it for the next instrument of this tab. */
   follow() {
     const { store, opened, published, trace, leftHead } = this.instrument;
-    globals.headlightSelected = { state: store.state, number: store.number, opened, published, trace, leftHead };
+    const { state, number, chosen } = store;
+    globals.headlightSelected = { state, number, chosen, opened, published, trace, leftHead };
     addressBar().select(this.instrument.text, store.number);
   }
 
