@@ -18,7 +18,7 @@ export TOKENIZERS_PARALLELISM := false
 # Compiling the modules takes each test process seconds: keep what is compiled.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run models test check lint javascript bench browser wheel install clean
+.PHONY: run models test check quick lint javascript bench browser wheel install clean
 
 run: $(VENV)/.run-stamp  ## fetch the real models that are missing, and start the app on http://localhost:$(PORT)
 	@($(HAS_MODELS)) || { $(FETCH_MODELS); } || echo "The app starts without the models that were not fetched."
@@ -31,7 +31,10 @@ test: $(VENV)/.dev-stamp models javascript browser  ## everything: unit, numeric
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e"
 	$(BIN)/pytest -q -n 2 --dist worksteal -m e2e
 
-check: lint javascript  ## format, lint, types and quick tests, in under a minute
+check: $(VENV)/.dev-stamp $(VENV)/node/.stamp  ## format, lint, types and quick tests side by side, in under a minute
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync lint javascript quick
+
+quick: $(VENV)/.dev-stamp  ## the quick tests
 	$(BIN)/pytest -q -n 2 --dist worksteal -m "not e2e and not slow"
 
 lint: $(VENV)/.dev-stamp $(VENV)/node/.stamp  ## format, lint and types, of Python and JavaScript

@@ -46,6 +46,7 @@ BIG = 60_000_000
 STATED = make_header("<f4", (1, 1, 5_000, 3_000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "raw", "sentence"),
     [

@@ -56,6 +56,7 @@ def test_queries_without_a_row_count_in_no_mean() -> None:
     np.testing.assert_allclose(head_distance(hidden), wanted, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_heads_that_are_not_known_have_no_distance_and_no_place() -> None:
     weights = random_weights(1, 5, 7, 7)
     weights[0, 1, 2, 3] = np.nan

@@ -37,6 +37,7 @@ def laid_out(figure: Figure) -> Figure:
     return figure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("figure", "shape"),
     [
@@ -73,6 +74,7 @@ def test_a_flow_fits_a_page_with_text_that_can_be_read(n: int) -> None:
     assert min(sizes) >= 5
 
 
+@pytest.mark.slow
 def test_the_default_grid_fits_a_column_of_text_with_numbers_that_can_be_read() -> None:
     wide, high = inches(attention(random_weights(6, 12, 13, 13)), "grid")
     assert 6.5 < wide < 7.3
