@@ -43,7 +43,7 @@ def blank_out_controls(model: Model, traced: Traced) -> None:
     st.caption(escape_markdown(describe_blanks(table)))
     st.html(coloured_words(table))
     methods = [name for name in METHODS if name in table]
-    columns = {name: st.column_config.NumberColumn(METHODS[name].title, format="%.4f") for name in methods}
+    columns = {name: st.column_config.NumberColumn(METHODS[name].title, format="%.3g") for name in methods}
     columns["effect"] = st.column_config.NumberColumn("Effect", format="%.4f")
     rows = table.sort_values("effect", ascending=False)[["token", "effect", *methods]]
 
